@@ -1,0 +1,147 @@
+"""The one tree of errors: what a caller is told when something is refused, and what to do next.
+
+A code is fixed for ever once released (protocol 5): clients branch on it. The rulebook refuses with the same
+codes but knows no HTTP: this table gives each its status. Adding a code is adding one line to `CODES`.
+
+{codes}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    """The HTTP status of a code, and the one thing that a caller can do about it."""
+
+    status: int
+    hint: str
+
+
+CODES: dict[str, Code] = {
+    "malformed": Code(400, "compare the body with the payload's table: unknown fields are refused too"),
+    "invalid-utf8": Code(400, "send the body as UTF-8"),
+    "invalid-json": Code(400, "send one JSON value, without duplicate keys, floats or integers beyond 2^53"),
+    "invalid-base64": Code(400, "use canonical standard base64, with padding"),
+    "invalid-key": Code(400, "use a did:key of an Ed25519 public key (did:key:z6Mk...)"),
+    "unknown-kind": Code(400, "use one of the closed list of payload kinds, at the path meant for it"),
+    "missing-signature": Code(400, "sign with every key that this kind of statement needs"),
+    "extra-signature": Code(400, "leave out the signatures that this kind of statement does not ask for"),
+    "bad-parameter": Code(400, "correct the query parameter named in detail"),
+    "bad-signature": Code(401, "sign PAE(payloadType, payload) over the very bytes that you send"),
+    "insufficient-funds": Code(402, "deposit more, or wait until locked money is free again"),
+    "insufficient-stake": Code(402, "offer at least the stake named in reasons"),
+    "foreign-network": Code(403, "sign for this service's network, as GET /v1/policy names it"),
+    "wrong-signer": Code(403, "sign with the party's key that is current on the log"),
+    "not-party": Code(403, "only a party to this task, claim or seat may do this"),
+    "not-allowed": Code(403, "ask the operator for the role named in reasons"),
+    "not-allocated": Code(403, "wait until the exclusive window of the shortlist is over"),
+    "not-capable": Code(403, "register with the task kind among your capabilities"),
+    "barred": Code(403, "this agent or its owner already failed this task: take another"),
+    "threshold-not-met": Code(403, "have as many coordinators sign as the relay's threshold says"),
+    "relay-suspended": Code(403, "replace the signers that were convicted, by relay.update"),
+    "jailed": Code(403, "wait until the time named in reasons"),
+    "tombstoned": Code(403, "this identity is shut out for ever"),
+    "revoked": Code(403, "this identity was given up; register another"),
+    "unknown-path": Code(404, "see /schema for the paths there are"),
+    "unknown-agent": Code(404, "register it first: POST /v1/agents"),
+    "unknown-relay": Code(404, "the operator registers it first: POST /v1/admin"),
+    "unknown-task": Code(404, "post it first: POST /v1/tasks"),
+    "unknown-claim": Code(404, "check the claim's id: the receipt of claim.request names it"),
+    "unknown-seat": Code(404, "GET /v1/agents/{did}/seats lists the seats there are"),
+    "unknown-withdrawal": Code(404, "check the withdrawal's id: the receipt of stake.withdraw names it"),
+    "unknown-entry": Code(404, "the log is not that long yet; GET /log/checkpoint has its size"),
+    "unknown-blob": Code(404, "upload it first: PUT /v1/blobs/{sha256}"),
+    "method-not-allowed": Code(405, "see /schema for the methods of this path"),
+    "not-acceptable": Code(406, "accept application/json"),
+    "task-exists": Code(409, "choose another task id"),
+    "already-registered": Code(409, "a key that ever belonged to a party can not register again"),
+    "already-claimed": Code(409, "the winner is named in detail; take another task"),
+    "already-done": Code(409, "this was decided once and stands"),
+    "handle-taken": Code(409, "choose another handle"),
+    "key-used": Code(409, "use a key that never belonged to a party"),
+    "reference-used": Code(409, "a reference is booked once; use a new one for a new payment"),
+    "wrong-state": Code(409, "read the current state first; this step does not follow from it"),
+    "no-panel": Code(409, "the sealed pool can not seat the next panel; try again after the next seal"),
+    "not-yet": Code(409, "wait for the time or the rules that this needs"),
+    "expired": Code(410, "sign it again with a fresh issued_ms and expires_ms"),
+    "too-late": Code(410, "the window for this is over"),
+    "task-closed": Code(410, "take another task"),
+    "too-large": Code(413, "send less at once: the limit is named in detail"),
+    "unsupported-type": Code(415, "send application/json (application/x-ndjson where lists are taken)"),
+    "stake-cannot-deter": Code(422, "raise the stake or lower the price: no check rate can deter"),
+    "policy-refused": Code(422, "correct what reasons name; trust policy check tells it offline"),
+    "proof-of-work": Code(422, "find a nonce with as many leading zero bits as the policy asks"),
+    "proof-invalid": Code(422, "make the proof again from the statement on the log"),
+    "commitment-mismatch": Code(422, "reveal the very verdict, salt and items that were committed"),
+    "digest-mismatch": Code(422, "send the bytes that the digest names"),
+    "rule": Code(422, "reasons name the rule and the numbers it was applied to"),
+    "rate-limited": Code(429, "slow down, and honour Retry-After"),
+    "overloaded": Code(503, "try again after Retry-After; nothing was done"),
+    "behind": Code(503, "this replica has not seen that log size yet; try again"),
+    "shutting-down": Code(503, "try again after Retry-After, or another replica"),
+    "log-frozen": Code(503, "the operator must find out why the log's head does not extend the last one"),
+}
+
+RULE_STATUSES = frozenset({402, 403, 409, 410, 422})
+"""Statuses of the rulebook's decisions: such a refusal carries `as_of` and a signed note (protocol 3)."""
+
+RETRY_STATUSES = frozenset({429, 503})
+"""Statuses that carry Retry-After: nothing was decided, and the same bytes may be sent again."""
+
+
+def title(code: str) -> str:
+    """What a person calls the code: `already-claimed` is "Already claimed"."""
+    return code.replace("-", " ").capitalize()
+
+
+def _table() -> str:
+    width = max(map(len, CODES))
+    return "\n".join(f"{kind.status}  {code:<{width}}  {kind.hint}" for code, kind in CODES.items())
+
+
+if __doc__:  # there is none under python -OO
+    __doc__ = __doc__.format(codes=_table())
+
+
+class TrustError(Exception):
+    """A request that was refused, or could not be served, with a code from `CODES`.
+
+    `reasons` are sentences with the numbers in them; `extra` are further members of the problem, such
+    as the winner of a claim, `as_of` and `refusal`. An unknown code is a bug and raises KeyError.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        reasons: Sequence[str] = (),
+        hint: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        retry_after_s: int = 1,
+    ) -> None:
+        kind = CODES[code]
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.status = kind.status
+        self.title = title(code)
+        self.detail = detail
+        self.reasons = tuple(reasons)
+        self.hint = kind.hint if hint is None else hint
+        self.extra = dict(extra or {})
+        self.retry_after_s = retry_after_s if kind.status in RETRY_STATUSES else None
+
+    def problem(self) -> dict[str, object]:
+        """The members of an RFC 9457 problem document, in the order of protocol 5."""
+        return {
+            "type": f"urn:ants:trust:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "reasons": list(self.reasons),
+            "hint": self.hint,
+            **self.extra,
+        }

@@ -1,0 +1,184 @@
+"""The only reader of the environment: what an operator chooses for one process.
+
+Each setting is taken from the first that has it (protocol 6): the flag, `TRUST_<NAME>`, `DIR/trust.toml`, the
+default. Nothing in here may influence a decision: what does stands in the policy, on the log.
+
+Private keys come from `TRUST_LOG_KEY` and `TRUST_DRAW_KEY` or from files of mode 0600, never from a flag
+(others see the process list) and never from trust.toml (it gets copied around).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+SEED_BYTES = 32
+CONFIG_NAME = "trust.toml"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names where it came from and what would be right."""
+
+
+def shipped(name: str) -> Path:
+    """Where `alembic` or `policies` lies: inside the package of a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    carried = package / "_data" / name
+    return carried if carried.exists() else package.parent / name
+
+
+def read_seed(path: Path) -> bytes:
+    """The 32-byte seed in a key file: 64 hex digits, mode 0600 and nothing wider."""
+    with path.open(encoding="ascii", errors="replace") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            raise SettingsError(f"{path} has mode {mode:04o}, others can reach the key: chmod 600 {path}")
+        return _seed(file.read().strip(), str(path))
+
+
+def write_seed(path: Path, seed: bytes) -> None:
+    """Creates a key file of mode 0600. FileExistsError where there is one: no key is ever overwritten."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(seed.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _seed(text: str, source: str) -> bytes:
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:  # the text itself is never shown: it may be most of a key
+        raise SettingsError(f"{source}: a key is {SEED_BYTES * 2} hex digits")
+    return seed
+
+
+def _integer(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        number = int(str(value)) if digits else value
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _path(value: object) -> Path:
+    return value if isinstance(value, Path) else Path(_text(value))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list of texts, or one text with commas")
+    return tuple(map(_text, value))
+
+
+def _option(
+    default: Any, parse: Callable[[object], object], name: str | None = None, *, secret: bool = False
+) -> Any:
+    return field(default=default, repr=not secret, metadata={"parse": parse, "name": name})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One process's settings. Options are named as their fields, but `data` and `database` as the flags."""
+
+    data_dir: Path = _option(Path("trust-data"), _path, "data")
+    database_url: str = _option("", _text, "database", secret=True)  # empty: SQLite in data_dir
+    host: str = _option("127.0.0.1", _text)
+    port: int = _option(8400, _integer(0, 65_535))
+    witnesses: tuple[str, ...] = _option((), _texts)  # URLs to ask for cosignatures
+    log_key_file: Path | None = _option(None, _path)  # none: log.key in data_dir
+    draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
+    body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))
+    blob_max_bytes: int = _option(64 * 1024 * 1024, _integer(1, 2**40))  # at most; the policy may say less
+    inbox_max_statements: int = _option(4_096, _integer(1, 1_000_000))
+    batch_max_statements: int = _option(512, _integer(1, 10_000))
+    reader_threads: int = _option(4, _integer(1, 64))
+    requests_per_s: int = _option(0, _integer(0, 1_000_000))  # of one caller; 0: no limit
+    log_key: bytes | None = field(default=None, repr=False)
+    draw_key: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.database_url:
+            object.__setattr__(self, "database_url", f"sqlite:///{self.data_dir / 'trust.db'}")
+
+
+_OPTIONS = {f.metadata["name"] or f.name: f for f in fields(Settings) if f.metadata}
+
+
+def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. `flags` go by option name; one that is None was not given."""
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    chosen = _from_environment(environ) | _parsed(given, lambda name: f"--{name.replace('_', '-')}")
+    config = chosen.get("data_dir", Settings.data_dir) / CONFIG_NAME
+    chosen = _from_file(config) | chosen
+    settings = Settings(**chosen)
+    return replace(
+        settings,
+        log_key=_key(environ, "log", settings.log_key_file, settings.data_dir),
+        draw_key=_key(environ, "draw", settings.draw_key_file, settings.data_dir),
+    )
+
+
+def _parsed(given: Mapping[str, object], source: Callable[[str], str]) -> dict[str, Any]:
+    """Values by field name; `source` says how a person wrote the option."""
+    values = {}
+    for name, value in given.items():
+        option = _OPTIONS.get(name)
+        if option is None:
+            raise SettingsError(f"{source(name)}: there is no such setting; there are {', '.join(_OPTIONS)}")
+        try:
+            values[option.name] = option.metadata["parse"](value)
+        except ValueError as wrong:
+            raise SettingsError(f"{source(name)}: {value!r} is not {wrong}") from None
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    given = {name: environ[_variable(name)] for name in _OPTIONS if environ.get(_variable(name))}
+    return _parsed(given, _variable)
+
+
+def _variable(name: str) -> str:
+    return f"TRUST_{name.upper()}"
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as wrong:
+        raise SettingsError(f"{path}: {wrong}") from None
+    for name in {"data", "log_key", "draw_key"} & given.keys():
+        raise SettingsError(f"{path}: {name} can not stand here; use {_variable(name)}")
+    return _parsed(given, lambda name: f"{name} in {path}")
+
+
+def _key(environ: Mapping[str, str], name: str, file: Path | None, data_dir: Path) -> bytes | None:
+    variable = _variable(f"{name}_key")
+    if environ.get(variable):
+        return _seed(environ[variable], variable)
+    path = file or data_dir / f"{name}.key"
+    if path.exists():
+        return read_seed(path)
+    if file is not None:
+        raise SettingsError(f"{path}: there is no such key file")
+    return None
