@@ -1,0 +1,47 @@
+"""Ed25519 on libsodium (RFC 8032): the one place that signs and verifies, so that every path agrees on edge cases.
+
+libsodium refuses non-canonical S and R, and small-order R and keys; the check of the key itself (canonical, on the
+curve, in the prime-order group) is made once per key by `is_valid_key`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from nacl import bindings
+from nacl.exceptions import BadSignatureError
+
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+
+@lru_cache(maxsize=65_536)
+def is_valid_key(public_key: bytes) -> bool:
+    """Whether 32 bytes are a canonical point of the prime-order subgroup."""
+    return len(public_key) == KEY_BYTES and bool(bindings.crypto_core_ed25519_is_valid_point(public_key))
+
+
+def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) is `public_key`'s (32 bytes) over `message`. Never raises on bad input."""
+    if len(signature) != SIGNATURE_BYTES or not is_valid_key(public_key):
+        return False
+    try:
+        bindings.crypto_sign_open(signature + message, public_key)
+    except BadSignatureError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1_024)
+def _expanded(seed: bytes) -> tuple[bytes, bytes]:
+    return bindings.crypto_sign_seed_keypair(seed)
+
+
+def public_key(seed: bytes) -> bytes:
+    """The 32-byte public key of a 32-byte seed."""
+    return _expanded(seed)[0]
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """The 64-byte signature of `message` under a 32-byte seed."""
+    return bindings.crypto_sign(message, _expanded(seed)[1])[:SIGNATURE_BYTES]
