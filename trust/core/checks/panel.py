@@ -1,0 +1,262 @@
+"""The draw and the panel: whether an output is checked, and by whom (rules.md sections 3, 5 and 6).
+
+1. The seed's input is the claim, the round and the output's digest, never a position in the log.
+2. The coin is tossed first, then the seats are picked, then as many alternates, then the items of a batch: all by one
+   stream of integers over the VRF's output.
+3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
+   the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
+4. A panel that cannot be seated ends the claim by the last verdict that was reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trust.core import ledger, settlement
+from trust.core.checks import items, vrf
+from trust.core.checks.draw import Picker, Stream, coin
+from trust.core.checks.sumtree import Root
+from trust.core.checks.sumtree import Slot as PoolSlot
+from trust.core.decision import Decision
+from trust.core.entry import Draw
+from trust.core.events import (
+    NETWORK,
+    BatchTerms,
+    CoinTossed,
+    DrawnSeat,
+    PhaseBegan,
+    RoundDue,
+    RoundOpened,
+    round_id,
+)
+from trust.core.identity import key_of
+from trust.core.policy import Policy
+from trust.core.records import (
+    Alternate,
+    Claim,
+    Network,
+    Node,
+    Party,
+    Relay,
+    Round,
+    SealedPool,
+    Seat,
+    Task,
+    Track,
+)
+from trust.core.refusal import Refused
+from trust.core.state import View
+
+
+def alpha(view: View, claim: Claim, number: int) -> bytes:
+    """The VRF's input for a claim's round: each part after its length as eight bytes (rules.md 6.1)."""
+    network = view.get(Network, NETWORK)
+    assert network is not None
+    parts = ("trust/seed/v1", network.origin, claim.id, str(number), claim.output, "")
+    return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
+
+
+def draw(d: Decision, said: Draw) -> None:
+    """A draw entry: proves its randomness, tosses the coin in round 1, seats the panel."""
+    claim_id, _, number = said.of.partition("/")
+    claim = d.get(Claim, claim_id)
+    if claim is None or not claim.draw_round or str(claim.draw_round) != number:
+        raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
+    beta = _proven(d, claim, said)
+    task = d.need(Task, claim.task)
+    policy = d.task_policy(task)
+    stream = Stream(beta, b"panel")
+    if claim.draw_round == 1:
+        fees = ledger.share_up(task.fees_units, claim.rate_ppm)
+        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, fees))
+        if not coin(stream, claim.rate_ppm):
+            until_ms = d.at_ms + policy.windows.challenge_ms
+            d.emit(CoinTossed(claim=claim.id, checked=False, until_ms=until_ms))
+            return
+        d.emit(CoinTossed(claim=claim.id, checked=True))
+    _seat_panel(d, claim, task, policy, stream)
+
+
+def _proven(d: Decision, claim: Claim, said: Draw) -> bytes:
+    if len(said.beacons) != 1 or said.checkpoint:
+        raise Refused("bad-draw", "a draw of these rules has one beacon and no checkpoint")
+    beacon = said.beacons[0]
+    if beacon.key != claim.draw_key:
+        raise Refused("bad-draw", f"{claim.id} is drawn by {claim.draw_key}")
+    try:
+        beta = vrf.verify(key_of(beacon.key), alpha(d, claim, claim.draw_round), bytes.fromhex(beacon.pi))
+    except ValueError as error:
+        raise Refused("bad-draw", f"the VRF proof does not hold: {error}") from error
+    if beta.hex() != beacon.beta:
+        raise Refused("bad-draw", "beta is not the output of this proof")
+    return beta
+
+
+class _Bench:
+    """Picks verifiers for one round, in order, and knows who may not sit."""
+
+    def __init__(self, d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+        self._d = d
+        self._policy = policy
+        self._task_kind = task.task_kind
+        self._barred = _parties_to(d, claim, task)
+        track = d.get(Track, f"{claim.worker}/{task.task_kind}")
+        recent = (
+            track.recent[-policy.verifiers.recent_checks :]
+            if track and policy.verifiers.recent_checks
+            else ()
+        )
+        self._recent = {agent for check in recent for agent in check}
+        self._late: list[Party] = []
+        self._picker = self._picker_of(claim, stream)
+
+    def _picker_of(self, claim: Claim, stream: Stream) -> Picker | None:
+        sealed = self._d.get(SealedPool, claim.pool) if claim.pool else None
+        if sealed is None:
+            return None
+        root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
+        return Picker(root, self._node, stream, dict(sealed.heavy))
+
+    def _node(self, digest: bytes) -> bytes:
+        return self._d.need(Node, digest.hex()).data
+
+    def next(self) -> Party | None:
+        """The next verifier, and its owner's other agents are out; None when the pool has no more."""
+        slot = None if self._picker is None else self._picker.pick(self._accept)
+        if slot is not None:
+            party = self._d.need(Party, slot.id)
+        else:
+            self._late = [party for party in self._late if party.owner not in self._barred]
+            if not self._late:
+                return None
+            party = self._late.pop(0)
+        self._barred.add(party.owner)
+        return party
+
+    def _accept(self, slot: PoolSlot) -> bool:
+        party = self._d.get(Party, slot.id)
+        if party is None or not may_sit(self._d, party, self._task_kind, self._policy):
+            return False
+        if party.owner in self._barred or party.id in self._barred:
+            return False
+        if party.id in self._recent:
+            self._late.append(party)
+            return False
+        return True
+
+
+def may_sit(d: Decision, party: Party, task_kind: str, policy: Policy) -> bool:
+    """Whether a verifier may take a seat now."""
+    return (
+        not party.left
+        and party.jailed_until_ms <= d.at_ms
+        and any(kind == task_kind for kind, _ in party.enrolled)
+        and d.at_ms >= party.registered_ms + policy.verifiers.min_age_ms
+        and d.balance(ledger.free(party.id)) >= policy.bond_units
+    )
+
+
+def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
+    """Owners (and ids) that may not judge this claim."""
+    relay = d.need(Relay, claim.relay)
+    barred = {d.owner(did) for did in (claim.worker, task.requester, *relay.coordinators)}
+    barred.update(relay.coordinators)
+    for number in range(1, claim.round + 1):
+        panel = d.need(Round, round_id(claim.id, number))
+        barred.update(d.need(Seat, seat).owner for seat in (*panel.seats, *panel.past_seats))
+    return barred
+
+
+def quorum(policy: Policy, number: int) -> int:
+    """How many seats must agree in round `number`: all, two thirds rounded up, in the last more than half."""
+    panels = policy.checks.panels
+    size = panels[number - 1]
+    if number == len(panels) and number > 1:
+        return size // 2 + 1
+    return size if number == 1 else -(-2 * size // 3)
+
+
+def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+    number = claim.draw_round
+    size = policy.checks.panels[number - 1]
+    bench = _Bench(d, claim, task, policy, stream)
+    seated = _take(bench.next, size)
+    if len(seated) < size:
+        settlement.conclude(d, d.need(Claim, claim.id))
+        return
+    alternates = _take(bench.next, size)
+    places, batch = _items(d, claim, task, policy, stream, size)
+    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
+    opening = bool(batch) or not claim.opened
+    window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
+    d.emit(
+        RoundOpened(
+            claim=claim.id,
+            round=number,
+            phase="opening" if opening else "commit",
+            until_ms=d.at_ms + window_ms,
+            quorum=quorum(policy, number),
+            bond_units=policy.bond_units,
+            fee_units=policy.verifiers.fee_units,
+            seats=seats,
+            alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
+            items=places,
+            to_open=tuple(len(place) for place in places),
+            batch=batch,
+        )
+    )
+    lock_bonds(d, seats, policy.bond_units)
+
+
+def lock_bonds(d: Decision, seats: tuple[DrawnSeat, ...], bond_units: int) -> None:
+    """Locks each new seat's bond."""
+    locks = [(ledger.free(seat.agent), d.opened(ledger.bond(seat.seat)), bond_units) for seat in seats]
+    d.pay("seat.bond", *locks)
+
+
+def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:
+    taken: list[Party] = []
+    while len(taken) < count and (party := pick()) is not None:
+        taken.append(party)
+    return taken
+
+
+def _items(
+    d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream, seats: int
+) -> tuple[tuple[tuple[int, ...], ...], BatchTerms | None]:
+    """What each place judges of a batch: its share of a fresh draw, and every item the round before disputed."""
+    if not task.items_count:
+        return (), None
+    count, batch = task.items_count, policy.batch
+    sample = items.sample_size(count, batch.sample_items)
+    shares = items.share(items.draw_items(stream, count, sample), seats, batch.overlap_ppm)
+    if claim.draw_round > 1:
+        disputed = d.need(Round, round_id(claim.id, claim.draw_round - 1)).disputed
+        shares = tuple(tuple(sorted({*place, *disputed})) for place in shares)
+        sample = len({index for place in shares for index in place})
+    accept = items.accept_count(count, sample, task.tolerated_bad_ppm, batch.significance_ppm)
+    bad = ledger.share(count, batch.detect_bad_ppm)
+    terms = BatchTerms(
+        items_count=count,
+        sample_items=sample,
+        tolerated_bad_ppm=task.tolerated_bad_ppm,
+        accept_count=accept,
+        bad_items=bad,
+        detection_ppm=items.detection_ppm(count, sample, accept, bad),
+    )
+    return shares, terms
+
+
+def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
+    """Opens the commit or the reveal window of a panel."""
+    window_ms = policy.windows.commit_ms if phase == "commit" else policy.windows.reveal_ms
+    d.emit(PhaseBegan(claim=panel.claim, round=panel.number, phase=phase, until_ms=d.at_ms + window_ms))
+
+
+def next_round(d: Decision, claim: Claim, policy: Policy) -> bool:
+    """Asks for the draw of the next round; False where the policy has no further one."""
+    if claim.round >= len(policy.checks.panels):
+        return False
+    draw_by_ms = d.at_ms + policy.windows.draw_ms
+    d.emit(RoundDue(claim=claim.id, round=claim.round + 1, draw_by_ms=draw_by_ms))
+    return True

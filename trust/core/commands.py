@@ -1,0 +1,59 @@
+"""What can be put to the rulebook: a statement that somebody signed, or something that the service itself found due."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+
+from trust.core import envelope, strict
+from trust.core.entry import Command, Draw, Genesis, Seal, encode_command
+from trust.core.envelope import Signed
+from trust.core.payloads import (
+    LARGE_KINDS,
+    MAX_LARGE_PAYLOAD_BYTES,
+    MAX_PAYLOAD_BYTES,
+    Payload,
+    Statement,
+    kind_of,
+)
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A statement: the signed bytes as they came, and the payload that they parse to."""
+
+    signed: Signed
+    payload: Payload
+
+    @property
+    def id(self) -> str:
+        return self.signed.statement_id
+
+
+Incoming = Spoken | Draw | Seal | Genesis
+
+
+def parse(data: bytes) -> Spoken:
+    """A statement from the bytes of its envelope; `strict.Malformed` says what is wrong. Signatures: see `verify`."""
+    return spoken(envelope.open_envelope(data))
+
+
+def spoken(signed: Signed) -> Spoken:
+    """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
+    payload = cast(Payload, strict.parse(signed.payload, Statement, max_bytes=MAX_LARGE_PAYLOAD_BYTES))
+    if len(signed.payload) > MAX_PAYLOAD_BYTES and kind_of(payload) not in LARGE_KINDS:
+        raise strict.Malformed(f"a {kind_of(payload)} has at most {MAX_PAYLOAD_BYTES} bytes", "too-large")
+    return Spoken(signed, payload)
+
+
+def bytes_of(incoming: Incoming) -> bytes:
+    """The command's bytes as its entry has them."""
+    match incoming:
+        case Spoken():
+            return encode_command(Command(statement=incoming.signed.envelope))
+        case Draw():
+            return encode_command(Command(draw=incoming))
+        case Seal():
+            return encode_command(Command(seal=incoming))
+        case Genesis():
+            return encode_command(Command(genesis=incoming))

@@ -1,0 +1,122 @@
+"""Entries: one command and its events, and their exact bytes (protocol.md section 3).
+
+`{"v":1,"at_ms":...,"command":{...},"events":[...]}` in UTF-8: keys in the order of the schema, no spaces, no floats.
+The oracle for the bytes is `json.dumps(separators=(",", ":"))` of what they parse to.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import msgspec
+
+from trust.core.envelope import Envelope
+from trust.core.events import Event, Events
+from trust.core.policy import Policy
+
+FORMAT = 1
+MAX_ENTRY_BYTES = 65_535
+MAX_CLOCK_ITEMS = 32
+
+
+class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Entry 0: who this log is, and the constants that no later entry changes. Keys are DIDs."""
+
+    format: int
+    network: str
+    rules: int
+    log_key: str
+    draw_key: str
+    operator: str
+    policy: Policy
+    slow_half_life_ms: int
+    fast_half_life_ms: int
+    t0_ms: int
+
+
+class Beacon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A draw key's VRF proof `pi` (hex, 80 bytes) and output `beta` (hex, 64 bytes), RFC 9381."""
+
+    key: str
+    pi: str
+    beta: str
+
+
+class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"of": "for"}):
+    """The randomness for claim/round `of`."""
+
+    of: str
+    beacons: tuple[Beacon, ...]
+    checkpoint: str = ""
+
+
+class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The sum tree of pool `of` as of the entry that began its epoch; `heavy` are owners over a tenth of the total."""
+
+    of: str
+    epoch: int
+    as_of: int
+    root: str
+    count: int
+    total: int
+    heavy: tuple[tuple[str, int], ...]
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What caused an entry: exactly one of these."""
+
+    genesis: Genesis | None = None
+    statement: Envelope | None = None
+    clock: tuple[str, ...] | None = None
+    draw: Draw | None = None
+    seal: Seal | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: int
+    at_ms: int
+    command: Command
+    events: tuple[Events, ...]
+
+
+class InvalidEntry(ValueError):
+    """Bytes that are no entry of this format."""
+
+
+_encoder = msgspec.json.Encoder()
+_entry_decoder = msgspec.json.Decoder(Entry)
+
+
+def encode_command(command: Command) -> bytes:
+    """The bytes of a command as they stand in its entry."""
+    return _encoder.encode(command)
+
+
+def encode_entry(at_ms: int, command: bytes, events: list[Event]) -> bytes:
+    """The bytes of an entry from the bytes of its command."""
+    return b'{"v":1,"at_ms":%d,"command":%b,"events":%b}' % (at_ms, command, _encoder.encode(events))
+
+
+def decode_entry(data: bytes) -> Entry:
+    """An entry from its bytes; InvalidEntry where they are not canonical or not of this format."""
+    try:
+        entry = _entry_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEntry(str(error)) from error
+    if entry.v != FORMAT:
+        raise InvalidEntry(f"entry format {entry.v}; this release reads {FORMAT}")
+    if sum(part is not None for part in _parts(entry.command)) != 1:
+        raise InvalidEntry("an entry has exactly one command")
+    return entry
+
+
+def _parts(command: Command) -> tuple[object, ...]:
+    return command.genesis, command.statement, command.clock, command.draw, command.seal
+
+
+def derive_id(prefix: str, command: bytes, index: int, serial: int) -> str:
+    """The id of the `serial`-th thing that an entry creates: `prefix` and 26 characters of base32."""
+    digest = hashlib.sha256(command).digest()
+    seed = b"trust/id/v1\n%b\n%b%d\n%d\n" % (prefix.encode(), digest, index, serial)
+    return prefix + base64.b32encode(hashlib.sha256(seed).digest()[:20]).decode()[:26].lower()

@@ -1,0 +1,134 @@
+"""What a signature covers: DSSE v1 envelopes (secure-systems-lab/dsse, protocol.md 2).
+
+- The signature is over PAE(payloadType, payload), so neither can be exchanged for the other.
+- The payload bytes are kept as they came; the statement's id is the SHA-256 of them and of nothing else.
+- Structure and signatures are two steps: `open_envelope` is cheap and finds what is malformed, `verify` costs
+  an Ed25519 verification for each signature, and every one that is present must hold.
+- On the log an envelope is re-encoded with its signatures sorted by keyid, so one envelope has one form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+
+from trust.core import identity, strict
+from trust.core.strict import Malformed
+from trust.log import ed25519
+
+PAYLOAD_TYPE = "application/vnd.ants.trust.v1+json"
+MAX_SIGNATURES = 16
+MAX_PAYLOAD_BYTES = 40 * 1024
+MAX_ENVELOPE_BYTES = 64 * 1024
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One signature: the signer's did:key and 64 bytes in base64."""
+
+    keyid: str
+    sig: str
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A DSSE envelope as it stands in JSON."""
+
+    payloadType: str  # noqa: N815  the name that DSSE gives it
+    payload: str
+    signatures: tuple[Signature, ...]
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """An envelope that is well formed; whether its signatures hold is for `verify` to say.
+
+    `signatures` are the 64 bytes of each signer, in the order of `signers`, which is that of the envelope.
+    """
+
+    payload: bytes
+    envelope: Envelope
+    statement_id: str
+    signers: tuple[str, ...]
+    signatures: tuple[bytes, ...]
+
+
+class BadSignature(ValueError):
+    """A signature in the envelope does not hold."""
+
+    code = "bad-signature"
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """DSSE v1 pre-authentication encoding: the bytes that are signed."""
+    name = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload)
+
+
+def open_envelope(data: bytes) -> Signed:
+    """The envelope in `data`, checked for structure and limits but not verified. Raises `Malformed`."""
+    return from_envelope(strict.parse(data, Envelope, max_bytes=MAX_ENVELOPE_BYTES))
+
+
+def from_envelope(envelope: Envelope) -> Signed:
+    """The same for an envelope that is parsed already, such as one from an entry. Raises `Malformed`."""
+    if envelope.payloadType != PAYLOAD_TYPE:
+        raise Malformed(f"payloadType is not {PAYLOAD_TYPE}")
+    payload = strict.b64(envelope.payload)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Malformed(f"a payload of {len(payload)} bytes, at most {MAX_PAYLOAD_BYTES}", "too-large")
+    ordered = _normalised(envelope)
+    return Signed(
+        payload=payload,
+        envelope=ordered,
+        statement_id="sha256:" + sha256(payload).hexdigest(),
+        signers=tuple([signature.keyid for signature in ordered.signatures]),
+        signatures=tuple([_signature_bytes(signature) for signature in ordered.signatures]),
+    )
+
+
+def verify(signed: Signed) -> None:
+    """Returns when every signature holds, else raises `BadSignature`."""
+    message = pae(signed.envelope.payloadType, signed.payload)
+    for did, signature in zip(signed.signers, signed.signatures, strict=True):
+        if not ed25519.verify(identity.key_of(did), message, signature):
+            raise BadSignature(f"the signature of {did} does not hold")
+
+
+def sign(payload: bytes, seeds: Sequence[bytes]) -> bytes:
+    """The JSON of an envelope signed with each of the 32-byte seeds."""
+    message = pae(PAYLOAD_TYPE, payload)
+    signatures = tuple([_sign_one(seed, message) for seed in seeds])
+    return encode(_normalised(Envelope(PAYLOAD_TYPE, strict.base64_of(payload), signatures)))
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The compact JSON of an envelope, fields in the order of the schema."""
+    return msgspec.json.encode(envelope)
+
+
+def _sign_one(seed: bytes, message: bytes) -> Signature:
+    return Signature(
+        keyid=identity.did_of(ed25519.public_key(seed)),
+        sig=strict.base64_of(ed25519.sign(seed, message)),
+    )
+
+
+def _normalised(envelope: Envelope) -> Envelope:
+    """The envelope with its signatures sorted by keyid; refuses none, too many, or two of one key."""
+    count = len(envelope.signatures)
+    if count == 1:
+        return envelope
+    if not 1 <= count <= MAX_SIGNATURES:
+        raise Malformed(f"{count} signatures, from 1 to {MAX_SIGNATURES} are allowed")
+    ordered = sorted(envelope.signatures, key=lambda signature: signature.keyid)
+    if len({signature.keyid for signature in ordered}) != count:
+        raise Malformed("two signatures of one key")
+    return msgspec.structs.replace(envelope, signatures=tuple(ordered))
+
+
+def _signature_bytes(signature: Signature) -> bytes:
+    try:
+        identity.key_of(signature.keyid)
+    except identity.InvalidKey as error:
+        raise Malformed(f"keyid: {error}", error.code) from None
+    return strict.b64(signature.sig, ed25519.SIGNATURE_BYTES)

@@ -1,0 +1,95 @@
+"""Everything that can happen, by subject, and how it folds into the state: no rule, no policy in here."""
+
+from __future__ import annotations
+
+from trust.core.events.event import CannotFold, Event
+from trust.core.events.money import (
+    FeeShort,
+    MoneyMoved,
+    ReferenceBooked,
+    WithdrawalEnded,
+    WithdrawalMatured,
+    WithdrawalOpened,
+)
+from trust.core.events.panels import (
+    BatchTerms,
+    DrawnSeat,
+    ItemsOpened,
+    OutputOpened,
+    PhaseBegan,
+    RoundDue,
+    RoundOpened,
+    RoundTallied,
+    SeatPassed,
+    SeatSettled,
+    SeatSilent,
+    VerdictReached,
+    VoteCommitted,
+    VoteRevealed,
+    round_id,
+)
+from trust.core.events.parties import (
+    NETWORK,
+    KeyAdopted,
+    NetworkCreated,
+    PartyFaulted,
+    PartyJailed,
+    PartyLeft,
+    PartyRegistered,
+    PartyRotated,
+    PolicyAnnounced,
+    PolicyEffective,
+    RelayRegistered,
+    RoleGranted,
+    RoleRevoked,
+    RulesAnnounced,
+    RulesEffective,
+    VerifierEnrolled,
+    VerifierLeft,
+)
+from trust.core.events.scores import (
+    Observed,
+    PoolDue,
+    PoolEpoch,
+    PoolSealed,
+    PoolWeight,
+    RaterChanged,
+    TrackChanged,
+    WorkCounted,
+)
+from trust.core.events.tasks import (
+    ClaimEnded,
+    ClaimOpened,
+    ClaimRenewed,
+    CoinTossed,
+    HoldReleased,
+    OutputAccepted,
+    OutputSubmitted,
+    TaskBarred,
+    TaskClosed,
+    TaskPosted,
+    TaskReopened,
+)
+
+Events = (
+    NetworkCreated | PartyRegistered | PartyRotated | PartyLeft | PartyJailed | PartyFaulted | VerifierEnrolled
+    | VerifierLeft | RoleGranted | RoleRevoked | RelayRegistered | PolicyAnnounced | PolicyEffective | RulesAnnounced
+    | RulesEffective | KeyAdopted | MoneyMoved | ReferenceBooked | WithdrawalOpened | WithdrawalMatured
+    | WithdrawalEnded | FeeShort | TaskPosted | TaskReopened | TaskClosed | TaskBarred | ClaimOpened | ClaimRenewed
+    | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened
+    | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
+    | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
+    | PoolEpoch | PoolSealed
+)  # fmt: skip
+
+__all__ = [
+    "NETWORK", "BatchTerms", "CannotFold", "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "DrawnSeat",
+    "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated",
+    "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartyFaulted", "PartyJailed", "PartyLeft",
+    "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch",
+    "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered", "RoleGranted", "RoleRevoked",
+    "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled",
+    "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened", "TrackChanged", "VerdictReached",
+    "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed", "WithdrawalEnded", "WithdrawalMatured",
+    "WithdrawalOpened", "WorkCounted", "round_id",
+]  # fmt: skip

@@ -1,0 +1,42 @@
+"""What an event is: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
+
+An event kind's meaning is frozen for ever; a change of meaning is a new kind.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from trust.core.records import Record
+from trust.core.state import Draft
+
+R = TypeVar("R", bound=Record)
+
+
+class CannotFold(ValueError):
+    """An event that speaks of something that is not there: no log that this rulebook wrote holds one."""
+
+
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="kind",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    kw_only=True,
+):
+    """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time."""
+
+    def fold(self, s: Draft) -> None:
+        """Writes the change into the state."""
+        raise NotImplementedError
+
+
+def known(s: Draft, kind: type[R], id: str) -> R:
+    """The record that an event changes."""
+    record = s.get(kind, id)
+    if record is None:
+        raise CannotFold(f"no {kind.__name__.lower()} {id}")
+    return record

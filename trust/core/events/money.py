@@ -1,0 +1,81 @@
+"""What happens to money: every posting sums to zero, in units."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core.events.event import Event, known
+from trust.core.records import Account, Booking, Claim, Withdrawal
+from trust.core.state import Draft
+
+
+class MoneyMoved(Event, tag="money.moved", frozen=True, kw_only=True):
+    """Postings (account, change in units) that sum to zero, and why."""
+
+    why: str
+    postings: tuple[tuple[str, int], ...]
+
+    def fold(self, s: Draft) -> None:
+        for name, change in self.postings:
+            account = s.get(Account, name)
+            balance = change if account is None else account.balance_units + change
+            s.put(Account(id=name, balance_units=balance))
+
+
+class ReferenceBooked(Event, tag="reference.booked", frozen=True, kw_only=True):
+    reference: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(Booking(id=self.reference, index=s.size))
+
+
+class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True):
+    withdrawal: str
+    party: str
+    source: str
+    amount_units: int
+    matures_ms: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Withdrawal(
+                id=self.withdrawal,
+                party=self.party,
+                source=self.source,
+                amount_units=self.amount_units,
+                state="unbonding",
+                matures_ms=self.matures_ms,
+                index=s.size,
+            )
+        )
+        s.set_timer(self.withdrawal, "unbonding", self.matures_ms)
+
+
+class WithdrawalMatured(Event, tag="withdrawal.matured", frozen=True, kw_only=True):
+    withdrawal: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Withdrawal, self.withdrawal), state="payable"))
+        s.clear_timer(self.withdrawal)
+
+
+class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
+    """`how` is paid or returned."""
+
+    withdrawal: str
+    how: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Withdrawal, self.withdrawal), state=self.how))
+
+
+class FeeShort(Event, tag="fee.short", frozen=True, kw_only=True):
+    """The pool held less than the seats of a claim were due, and they shared it."""
+
+    claim: str
+    due_units: int
+    paid_units: int
+
+    def fold(self, s: Draft) -> None:
+        """The postings say what was paid; this says why it is less."""
+        known(s, Claim, self.claim)

@@ -1,0 +1,267 @@
+"""What happens on a check: rounds, seats, openings, votes, verdicts."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from trust.core.events.event import Event, known
+from trust.core.records import Alternate, Claim, Opening, Round, Seat
+from trust.core.state import Draft
+
+
+class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
+    seat: str
+    agent: str
+    owner: str
+
+
+class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a batch check can see, all exact: N, m, the tolerated share, the accept count, and the chance to detect
+    `bad_items` bad ones (floor, ppm)."""
+
+    items_count: int
+    sample_items: int
+    tolerated_bad_ppm: int
+    accept_count: int
+    bad_items: int
+    detection_ppm: int
+
+
+def round_id(claim: str, number: int) -> str:
+    """The key of a claim's round."""
+    return f"{claim}/{number}"
+
+
+class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
+    """A further round opens; its draw must be made before `draw_by_ms`."""
+
+    claim: str
+    round: int
+    draw_by_ms: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), state="checking", draw_round=self.round))
+        s.set_timer(self.claim, "draw", self.draw_by_ms)
+
+
+class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
+    """A panel is seated. `phase` is opening or commit, until `until_ms`; `items` are those of each place."""
+
+    claim: str
+    round: int
+    phase: str
+    until_ms: int
+    quorum: int
+    bond_units: int
+    fee_units: int
+    seats: tuple[DrawnSeat, ...]
+    alternates: tuple[Alternate, ...]
+    items: tuple[tuple[int, ...], ...] = ()
+    to_open: tuple[int, ...] = ()
+    batch: BatchTerms | None = None
+
+    def fold(self, s: Draft) -> None:
+        id = round_id(self.claim, self.round)
+        s.put(
+            Round(
+                id=id,
+                claim=self.claim,
+                number=self.round,
+                phase=self.phase,
+                until_ms=self.until_ms,
+                quorum=self.quorum,
+                bond_units=self.bond_units,
+                fee_units=self.fee_units,
+                accept_count=self.batch.accept_count if self.batch else 0,
+                seats=tuple(drawn.seat for drawn in self.seats),
+                alternates=self.alternates,
+                items=self.items,
+                to_open=self.to_open,
+                replaced=(0,) * len(self.seats),
+            )
+        )
+        for place, drawn in enumerate(self.seats):
+            s.put(_seated(s, self, drawn, place))
+        s.put(replace(known(s, Claim, self.claim), state="checking", round=self.round, draw_round=0))
+        s.clear_timer(self.claim)
+        if self.phase == "opening":
+            s.set_timer(id, "opening", self.until_ms)
+        else:
+            for drawn in self.seats:
+                s.set_timer(drawn.seat, "commit", self.until_ms)
+
+
+def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
+    return Seat(
+        id=drawn.seat,
+        claim=panel.claim,
+        round=panel.round,
+        place=place,
+        agent=drawn.agent,
+        owner=drawn.owner,
+        bond_units=panel.bond_units,
+        state="seated",
+        until_ms=panel.until_ms,
+        index=s.size,
+    )
+
+
+class OutputOpened(Event, tag="output.opened", frozen=True, kw_only=True):
+    claim: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), opened=True))
+
+
+class ItemsOpened(Event, tag="items.opened", frozen=True, kw_only=True):
+    """Items (index, leaf in hex) that the worker opened for one place of a panel."""
+
+    claim: str
+    round: int
+    place: int
+    items: tuple[tuple[int, str], ...]
+
+    def fold(self, s: Draft) -> None:
+        id = round_id(self.claim, self.round)
+        panel = known(s, Round, id)
+        left = list(panel.to_open)
+        left[self.place] -= len(self.items)
+        for index, leaf in self.items:
+            s.put(Opening(id=f"{id}/{self.place}/{index}", leaf=leaf))
+        s.put(replace(panel, to_open=tuple(left)))
+
+
+class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
+    """A panel's next phase: commit (each seat has its own window) or reveal (one window for all)."""
+
+    claim: str
+    round: int
+    phase: str
+    until_ms: int
+
+    def fold(self, s: Draft) -> None:
+        id = round_id(self.claim, self.round)
+        panel = known(s, Round, id)
+        s.put(replace(panel, phase=self.phase, until_ms=self.until_ms))
+        if self.phase == "commit":
+            s.clear_timer(id)
+        else:
+            s.set_timer(id, self.phase, self.until_ms)
+        for name in panel.seats:
+            seat = known(s, Seat, name)
+            s.put(replace(seat, until_ms=self.until_ms))
+            if self.phase == "commit":
+                s.set_timer(name, "commit", self.until_ms)
+
+
+class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
+    seat: str
+    commitment: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state="committed", commitment=self.commitment))
+        s.clear_timer(self.seat)
+
+
+class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
+    """A seat without a commit. Where an alternate takes its place: the new seat, and its own window."""
+
+    seat: str
+    next: DrawnSeat | None = None
+    until_ms: int = 0
+    alternates: tuple[Alternate, ...] = ()
+
+    def fold(self, s: Draft) -> None:
+        seat = known(s, Seat, self.seat)
+        s.put(replace(seat, state="passed"))
+        s.clear_timer(self.seat)
+        panel = known(s, Round, round_id(seat.claim, seat.round))
+        if self.next is None:
+            s.put(replace(panel, alternates=self.alternates))
+            return
+        seats, replaced = list(panel.seats), list(panel.replaced)
+        seats[seat.place] = self.next.seat
+        replaced[seat.place] += 1
+        s.put(
+            replace(
+                panel,
+                seats=tuple(seats),
+                replaced=tuple(replaced),
+                alternates=self.alternates,
+                past_seats=(*panel.past_seats, self.seat),
+            )
+        )
+        taken = replace(
+            seat,
+            id=self.next.seat,
+            agent=self.next.agent,
+            owner=self.next.owner,
+            until_ms=self.until_ms,
+            index=s.size,
+        )
+        s.put(taken)
+        s.set_timer(taken.id, "commit", self.until_ms)
+
+
+class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
+    """`bad` are the items that the seat calls bad, of those that its place had."""
+
+    seat: str
+    verdict: str
+    bad: tuple[int, ...] = ()
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state="revealed", verdict=self.verdict, bad=self.bad))
+
+
+class SeatSilent(Event, tag="seat.silent", frozen=True, kw_only=True):
+    """A commit that was never revealed."""
+
+    seat: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state="silent"))
+
+
+class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
+    """A panel's outcome: a verdict, or none; items counted bad, and items on which it did not agree."""
+
+    claim: str
+    round: int
+    verdict: str = ""
+    bad: tuple[int, ...] = ()
+    disputed: tuple[int, ...] = ()
+
+    def fold(self, s: Draft) -> None:
+        id = round_id(self.claim, self.round)
+        panel = known(s, Round, id)
+        s.put(replace(panel, phase="over", verdict=self.verdict, bad=self.bad, disputed=self.disputed))
+        s.clear_timer(id)
+
+
+class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
+    """The claim's verdict so far; open to challenge until `until_ms`, 0 where it is final at once."""
+
+    claim: str
+    round: int
+    verdict: str
+    until_ms: int = 0
+
+    def fold(self, s: Draft) -> None:
+        state = "passing" if self.verdict == "pass" else "failing"
+        claim = known(s, Claim, self.claim)
+        s.put(replace(claim, state=state, verdict=self.verdict, verdict_round=self.round))
+        if self.until_ms:
+            s.set_timer(self.claim, "challenge", self.until_ms)
+
+
+class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
+    """`outcome` is right, wrong, silent, passed or idle (the panel never voted)."""
+
+    seat: str
+    outcome: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), outcome=self.outcome))
+        s.clear_timer(self.seat)

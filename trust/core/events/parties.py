@@ -1,0 +1,235 @@
+"""What happens to the network, its parties and its rules."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core.events.event import Event, known
+from trust.core.policy import Policy
+from trust.core.records import (
+    AdoptedPolicy,
+    AdoptedRules,
+    Handle,
+    Key,
+    Network,
+    Party,
+    Relay,
+    Role,
+)
+from trust.core.state import Draft
+
+NETWORK = "network"
+
+
+class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
+    origin: str
+    operator: str
+    log_key: str
+    draw_key: str
+    t0_ms: int
+    slow_half_life_ms: int
+    fast_half_life_ms: int
+    rules: int
+    terms: Policy
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Network(
+                id=NETWORK,
+                origin=self.origin,
+                operator=self.operator,
+                log_key=self.log_key,
+                draw_key=self.draw_key,
+                t0_ms=self.t0_ms,
+                slow_half_life_ms=self.slow_half_life_ms,
+                fast_half_life_ms=self.fast_half_life_ms,
+                rules=self.rules,
+                policy=0,
+                policies=1,
+            )
+        )
+        s.put(AdoptedPolicy(id="0", effective_ms=s.at_ms, index=s.size, terms=self.terms))
+
+
+class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
+    party: str
+    owner: str
+    handle: str = ""
+    capabilities: tuple[str, ...] = ()
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Party(
+                id=self.party,
+                key=self.party,
+                owner=self.owner,
+                handle=self.handle,
+                capabilities=self.capabilities,
+                registered_ms=s.at_ms,
+                index=s.size,
+            )
+        )
+        s.put(Key(id=self.party, party=self.party, since_index=s.size, until_index=-1))
+        if self.handle:
+            s.put(Handle(id=self.handle, party=self.party))
+
+
+class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
+    party: str
+    key: str
+
+    def fold(self, s: Draft) -> None:
+        party = known(s, Party, self.party)
+        s.put(replace(known(s, Key, party.key), until_index=s.size))
+        s.put(Key(id=self.key, party=self.party, since_index=s.size, until_index=-1))
+        s.put(replace(party, key=self.key, rotations=party.rotations + 1))
+
+
+class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
+    """`how` is revoked or tombstoned: no new claims, seats, posts or enrolments from here on."""
+
+    party: str
+    how: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Party, self.party), left=self.how, enrolled=()))
+
+
+class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
+    party: str
+    until_ms: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Party, self.party), jailed_ms=s.at_ms, jailed_until_ms=self.until_ms))
+
+
+class PartyFaulted(Event, tag="party.faulted", frozen=True, kw_only=True):
+    """The times of the liveness faults and failed exact checks that still count."""
+
+    party: str
+    liveness_ms: tuple[int, ...]
+    failures_ms: tuple[int, ...]
+
+    def fold(self, s: Draft) -> None:
+        party = known(s, Party, self.party)
+        s.put(replace(party, liveness_ms=self.liveness_ms, failures_ms=self.failures_ms))
+
+
+class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True):
+    party: str
+    task_kind: str
+    slot: int
+
+    def fold(self, s: Draft) -> None:
+        party = known(s, Party, self.party)
+        vacated = tuple(pair for pair in party.vacated if pair[0] != self.task_kind)
+        s.put(replace(party, enrolled=(*party.enrolled, (self.task_kind, self.slot)), vacated=vacated))
+
+
+class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
+    party: str
+    task_kind: str
+
+    def fold(self, s: Draft) -> None:
+        party = known(s, Party, self.party)
+        kept = tuple(pair for pair in party.enrolled if pair[0] != self.task_kind)
+        gone = tuple(pair for pair in party.enrolled if pair[0] == self.task_kind)
+        s.put(replace(party, enrolled=kept, vacated=(*party.vacated, *gone)))
+
+
+class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
+    party: str
+    role: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(Role(id=f"{self.role}/{self.party}", party=self.party, role=self.role))
+
+
+class RoleRevoked(Event, tag="role.revoked", frozen=True, kw_only=True):
+    party: str
+    role: str
+
+    def fold(self, s: Draft) -> None:
+        s.drop(Role, f"{self.role}/{self.party}")
+
+
+class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
+    """A relay as it is from here on: registered, or changed by `relay.update`."""
+
+    relay: str
+    name: str
+    coordinators: tuple[str, ...]
+    threshold: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Relay(
+                id=self.relay,
+                name=self.name,
+                coordinators=self.coordinators,
+                threshold=self.threshold,
+                index=s.size,
+            )
+        )
+
+
+class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
+    policy: int
+    effective_ms: int
+    terms: Policy
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            AdoptedPolicy(id=str(self.policy), effective_ms=self.effective_ms, index=s.size, terms=self.terms)
+        )
+        s.put(replace(known(s, Network, NETWORK), policies=self.policy + 1))
+        s.set_timer(f"policy/{self.policy}", "policy", self.effective_ms)
+
+
+class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
+    policy: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Network, NETWORK), policy=self.policy))
+        s.clear_timer(f"policy/{self.policy}")
+
+
+class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
+    rules: int
+    release: str
+    source_sha256: str
+    effective_ms: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            AdoptedRules(
+                id=str(self.rules),
+                effective_ms=self.effective_ms,
+                index=s.size,
+                release=self.release,
+                source_sha256=self.source_sha256,
+            )
+        )
+        s.set_timer(f"rules/{self.rules}", "rules", self.effective_ms)
+
+
+class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
+    rules: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Network, NETWORK), rules=self.rules))
+        s.clear_timer(f"rules/{self.rules}")
+
+
+class KeyAdopted(Event, tag="key.adopted", frozen=True, kw_only=True):
+    """`use` is log or draw; a log key signs from the next checkpoint, a draw key draws for claims made after."""
+
+    use: str
+    key: str
+
+    def fold(self, s: Draft) -> None:
+        network = known(s, Network, NETWORK)
+        changed = (
+            replace(network, log_key=self.key) if self.use == "log" else replace(network, draw_key=self.key)
+        )
+        s.put(changed)

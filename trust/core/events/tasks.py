@@ -1,0 +1,200 @@
+"""What happens to tasks and claims."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core.checks.rate import Rate, RateInputs
+from trust.core.events.event import Event, known
+from trust.core.records import Bar, Claim, Task
+from trust.core.state import Draft
+
+
+class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
+    task: str
+    requester: str
+    task_kind: str
+    policy: int
+    deadline_ms: int
+    price_units: int
+    fees_units: int
+    stake_units: int
+    lease_ms: int
+    spec_sha256: str
+    spec_uri: str = ""
+    items_count: int = 0
+    tolerated_bad_ppm: int = 0
+    assignee: str = ""
+    relay: str = ""
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Task(
+                id=self.task,
+                requester=self.requester,
+                task_kind=self.task_kind,
+                index=s.size,
+                policy=self.policy,
+                state="open",
+                posted_ms=s.at_ms,
+                deadline_ms=self.deadline_ms,
+                price_units=self.price_units,
+                fees_units=self.fees_units,
+                stake_units=self.stake_units,
+                lease_ms=self.lease_ms,
+                spec_sha256=self.spec_sha256,
+                spec_uri=self.spec_uri,
+                items_count=self.items_count,
+                tolerated_bad_ppm=self.tolerated_bad_ppm,
+                assignee=self.assignee,
+                relay=self.relay,
+            )
+        )
+        s.set_timer(self.task, "deadline", self.deadline_ms)
+
+
+class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
+    task: str
+
+    def fold(self, s: Draft) -> None:
+        task = known(s, Task, self.task)
+        s.put(replace(task, state="open", claim=""))
+        s.set_timer(self.task, "deadline", task.deadline_ms)
+
+
+class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
+    task: str
+    why: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Task, self.task), state="closed", closed_why=self.why))
+        s.clear_timer(self.task)
+
+
+class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
+    """The owner of a worker who was rejected, expired or abandoned may not claim this task again."""
+
+    task: str
+    owner: str
+    claim: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(Bar(id=f"{self.task}/{self.owner}", claim=self.claim))
+
+
+class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
+    """The claim, its stake's lock, and the check rate with every input that it follows from."""
+
+    claim: str
+    task: str
+    worker: str
+    relay: str
+    stake_units: int
+    lease_until_ms: int
+    draw_key: str
+    pool: str
+    rate: Rate
+    inputs: RateInputs
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Claim(
+                id=self.claim,
+                task=self.task,
+                worker=self.worker,
+                relay=self.relay,
+                index=s.size,
+                state="claimed",
+                stake_units=self.stake_units,
+                opened_ms=s.at_ms,
+                lease_until_ms=self.lease_until_ms,
+                rate_ppm=self.rate.p_ppm,
+                draw_key=self.draw_key,
+                pool=self.pool,
+            )
+        )
+        s.put(replace(known(s, Task, self.task), state="claimed", claim=self.claim))
+        s.clear_timer(self.task)
+        s.set_timer(self.claim, "lease", self.lease_until_ms)
+
+
+class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
+    claim: str
+    lease_until_ms: int
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        s.put(replace(claim, lease_until_ms=self.lease_until_ms, renewals=claim.renewals + 1))
+        s.set_timer(self.claim, "lease", self.lease_until_ms)
+
+
+class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
+    """`output` is the id of the statement that submits it; its draw must be made before `draw_by_ms`."""
+
+    claim: str
+    output: str
+    draw_by_ms: int
+    items_root: str = ""
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        s.put(
+            replace(
+                claim,
+                state="submitted",
+                output=self.output,
+                output_index=s.size,
+                items_root=self.items_root,
+                draw_round=1,
+            )
+        )
+        s.set_timer(self.claim, "draw", self.draw_by_ms)
+
+
+class OutputAccepted(Event, tag="output.accepted", frozen=True, kw_only=True):
+    claim: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), accepted_by_requester=True))
+
+
+class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
+    """The draw of round 1 said whether the output is checked. Unchecked: open to challenge until `until_ms`."""
+
+    claim: str
+    checked: bool
+    until_ms: int = 0
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        if self.checked:
+            s.put(replace(claim, state="checking", draw_round=0))
+            s.clear_timer(self.claim)
+        else:
+            s.put(replace(claim, state="unchecked", draw_round=0))
+            s.set_timer(self.claim, "challenge", self.until_ms)
+
+
+class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
+    """The claim's last state, and what stays locked of its stake for evidence until `hold_until_ms`."""
+
+    claim: str
+    state: str
+    hold_units: int = 0
+    hold_until_ms: int = 0
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
+        if self.hold_units:
+            s.set_timer(self.claim, "evidence", self.hold_until_ms)
+        else:
+            s.clear_timer(self.claim)
+
+
+class HoldReleased(Event, tag="hold.released", frozen=True, kw_only=True):
+    claim: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), hold_units=0))
+        s.clear_timer(self.claim)

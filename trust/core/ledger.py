@@ -1,0 +1,68 @@
+"""Double entry: the names of the accounts, and transfers between them as postings that sum to zero (rules.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trust.core.records import Account
+from trust.core.state import View
+
+EXTERNAL = "external"
+VERIFICATION = "pool/verification"
+OPERATOR_BOND = "operator/bond"
+OPERATOR_UNBONDING = "operator/unbonding"
+BURN = "burn"
+MAX_BALANCE = 2**53 - 1
+
+Transfer = tuple[str, str, int]
+Postings = tuple[tuple[str, int], ...]
+
+
+def free(party: str) -> str:
+    """What a party can spend, lock and withdraw."""
+    return f"agent/{party}/free"
+
+
+def unbonding(party: str) -> str:
+    """What a party withdraws: out of its reach, still in reach of evidence."""
+    return f"agent/{party}/unbonding"
+
+
+def escrow(task: str) -> str:
+    """Price and fees of a task until it closes."""
+    return f"task/{task}/escrow"
+
+
+def stake(claim: str) -> str:
+    """The worker's lock on a claim."""
+    return f"claim/{claim}/stake"
+
+
+def bond(seat: str) -> str:
+    """The verifier's lock on a seat."""
+    return f"seat/{seat}/bond"
+
+
+def balance(view: View, account: str) -> int:
+    """What stands on an account, in units; 0 where nothing ever did."""
+    record = view.get(Account, account)
+    return 0 if record is None else record.balance_units
+
+
+def postings(transfers: Iterable[Transfer]) -> Postings:
+    """The net change of each account, in order of appearance; accounts that end as they began are left out."""
+    change: dict[str, int] = {}
+    for source, target, amount in transfers:
+        change[source] = change.get(source, 0) - amount
+        change[target] = change.get(target, 0) + amount
+    return tuple((account, units) for account, units in change.items() if units)
+
+
+def share(amount: int, ppm: int) -> int:
+    """That share of an amount, rounded down."""
+    return amount * ppm // 1_000_000
+
+
+def share_up(amount: int, ppm: int) -> int:
+    """That share of an amount, rounded up."""
+    return -(-amount * ppm // 1_000_000)

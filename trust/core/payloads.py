@@ -1,0 +1,286 @@
+"""The closed list of what parties sign (protocol.md section 2): one frozen type a kind, unknown fields refused.
+
+Bounds that need no state are in the types, so that a payload that parses is well-formed; who must sign and what the
+statement may do is decided by the rulebook. Times are ms since the Unix epoch, money is in units, shares are in ppm.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+MAX_INT = 2**53 - 1
+MAX_LIFETIME_MS = 3_600_000
+LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open"})
+MAX_PAYLOAD_BYTES = 16 * 1024
+MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
+
+Did = Annotated[str, Meta(min_length=50, max_length=64, pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]+$")]
+Network = Annotated[str, Meta(min_length=1, max_length=120)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Handle = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$")]
+Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$")]
+Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$")]
+Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$")]
+Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$")]
+Base64 = Annotated[str, Meta(max_length=128)]
+Ms = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Count = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Amount = Annotated[int, Meta(ge=1, le=MAX_INT)]
+Units = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
+Kinds = Annotated[tuple[Name, ...], Meta(max_length=16)]
+
+
+class Payload(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    tag_field="kind",
+    omit_defaults=True,
+):
+    """What every statement says: for which network, by whom, and when it counts."""
+
+    network: Network
+    actor: Did
+    issued_ms: Ms
+    expires_ms: Ms
+
+
+class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
+    handle: Handle | None = None
+    owner: Did | None = None
+    capabilities: Kinds = ()
+    pow: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z]+$")]
+
+
+class AgentRotate(Payload, tag="agent.rotate", frozen=True, kw_only=True):
+    new_key: Did
+
+
+class AgentRevoke(Payload, tag="agent.revoke", frozen=True, kw_only=True):
+    """`party` is named where the operator revokes another's registration."""
+
+    reason: ShortText
+    party: Did | None = None
+
+
+class VerifierEnroll(Payload, tag="verifier.enroll", frozen=True, kw_only=True):
+    task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+
+
+class VerifierLeave(Payload, tag="verifier.leave", frozen=True, kw_only=True):
+    task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+
+
+class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
+    name: Name
+    coordinators: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=7)]
+    threshold: Annotated[int, Meta(ge=1, le=7)]
+
+
+class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
+    relay: Id
+    name: Name
+    coordinators: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=7)]
+    threshold: Annotated[int, Meta(ge=1, le=7)]
+
+
+class RoleGrant(Payload, tag="role.grant", frozen=True, kw_only=True):
+    party: Did
+    role: Literal["treasurer"]
+
+
+class RoleRevoke(Payload, tag="role.revoke", frozen=True, kw_only=True):
+    party: Did
+    role: Literal["treasurer"]
+
+
+class PolicyAdopt(Payload, tag="policy.adopt", frozen=True, kw_only=True):
+    toml: Annotated[str, Meta(max_length=MAX_LARGE_PAYLOAD_BYTES)]
+    effective_ms: Ms
+
+
+class RulesAdopt(Payload, tag="rules.adopt", frozen=True, kw_only=True):
+    rules: Annotated[int, Meta(ge=1, le=1_000_000)]
+    release: Name
+    source_sha256: Hex32
+    effective_ms: Ms
+
+
+class KeyAdopt(Payload, tag="key.adopt", frozen=True, kw_only=True):
+    use: Literal["log", "draw"]
+    key: Did
+
+
+class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
+    account: Account
+    amount_units: Amount
+    reference: Name
+
+
+class StakePayout(Payload, tag="stake.payout", frozen=True, kw_only=True):
+    withdrawal: Id
+    reference: Name
+
+
+class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
+    """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back."""
+
+    amount_units: Amount | None = None
+    account: Account | None = None
+    cancel: Id | None = None
+
+
+class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    count: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    tolerated_bad_ppm: Ppm = 0
+
+
+class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
+    task: Name
+    task_kind: Name
+    spec_sha256: Hex32
+    spec_uri: Uri | None = None
+    price_units: Units
+    deadline_ms: Ms
+    stake_units: Units | None = None
+    lease_ms: Ms | None = None
+    items: Items | None = None
+    assignee: Did | None = None
+    relay: Id | None = None
+
+
+class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
+    task: Name
+
+
+class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
+    task: Name
+    relay: Id
+    candidates: Annotated[tuple[Did, ...], Meta(max_length=128)]
+    shortlist: Annotated[int, Meta(ge=1, le=128)]
+    exclusive_ms: Ms
+
+
+class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
+    task: Name
+    task_index: Count
+    relay: Id
+    stake_units: Units
+
+
+class ClaimRenew(Payload, tag="claim.renew", frozen=True, kw_only=True):
+    claim: Id
+
+
+class ClaimAbandon(Payload, tag="claim.abandon", frozen=True, kw_only=True):
+    claim: Id
+
+
+class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    name: ShortText
+    sha256: Hex32
+    size_bytes: Count
+    uri: Uri | None = None
+
+
+class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
+    claim: Id
+    artifacts: Annotated[tuple[Artifact, ...], Meta(min_length=1, max_length=64)]
+    items_root: Hex32 | None = None
+    items_count: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class OutputAccept(Payload, tag="output.accept", frozen=True, kw_only=True):
+    claim: Id
+
+
+class OutputOpen(Payload, tag="output.open", frozen=True, kw_only=True):
+    claim: Id
+
+
+class OpenedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`leaf` and every hash of `path` are base64 of 32 bytes; the path is RFC 9162's inclusion path to `items_root`."""
+
+    index: Count
+    leaf: Base64
+    path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
+
+
+class ItemsOpen(Payload, tag="items.open", frozen=True, kw_only=True):
+    seat: Id
+    items: Annotated[tuple[OpenedItem, ...], Meta(min_length=1, max_length=16)]
+
+
+class VoteCommit(Payload, tag="vote.commit", frozen=True, kw_only=True):
+    seat: Id
+    commitment: Hex32
+
+
+class JudgedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    index: Count
+    leaf: Base64
+    good: bool
+
+
+class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
+    """`salt` is base64 of 32 bytes."""
+
+    seat: Id
+    verdict: Literal["pass", "fail"]
+    salt: Base64
+    items: Annotated[tuple[JudgedItem, ...], Meta(max_length=128)] = ()
+    report_sha256: Hex32 | None = None
+
+
+class VerdictChallenge(Payload, tag="verdict.challenge", frozen=True, kw_only=True):
+    claim: Id
+    reason: ShortText
+    report_sha256: Hex32 | None = None
+
+
+class CanaryCommit(Payload, tag="canary.commit", frozen=True, kw_only=True):
+    root: Hex32
+    count: Annotated[int, Meta(ge=1, le=65_536)]
+    open_by_ms: Ms
+
+
+class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
+    leaf: Base64
+    path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
+    preimage: Annotated[str, Meta(max_length=1024)]
+
+
+class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
+    type: Literal["equivocation", "relay-confirm", "log-fork", "canary"]
+    statements: Annotated[tuple[Annotated[str, Meta(max_length=40_960)], ...], Meta(max_length=4)] = ()
+    notes: Annotated[tuple[Annotated[str, Meta(max_length=16_384)], ...], Meta(max_length=4)] = ()
+
+
+class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
+    """Never on the log: what a relay gives worker and requester, and what convicts it where it is false."""
+
+    task: Name
+    claim: Id
+    worker: Did
+    index: Count
+
+
+Statement = (
+    AgentRegister | AgentRotate | AgentRevoke | VerifierEnroll | VerifierLeave
+    | RelayRegister | RelayUpdate | RoleGrant | RoleRevoke | PolicyAdopt | RulesAdopt | KeyAdopt
+    | StakeDeposit | StakePayout | StakeWithdraw
+    | TaskPost | TaskCancel | TaskAllocate | ClaimRequest | ClaimRenew | ClaimAbandon
+    | OutputSubmit | OutputAccept | OutputOpen | ItemsOpen | VoteCommit | VoteReveal
+    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayConfirm
+)  # fmt: skip
+
+
+def kind_of(payload: Payload) -> str:
+    """The wire name of a payload's type, such as `claim.request`."""
+    return str(type(payload).__struct_config__.tag)

@@ -1,0 +1,379 @@
+"""What the state consists of: immutable records by key, one type a table (design.md section 3, State).
+
+A record's key is its type and `id`. Nothing here decides: events make records (`events.py`), storage keeps them row
+for row. Money is in units, times in ms, shares and scores in ppm, entry positions are indices.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from trust.core.policy import Policy
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One row of state. `table` names it in SQL; `id` is its key."""
+
+    table: ClassVar[str]
+    id: str
+
+
+class Network(Record, frozen=True):
+    """The one row (`id` "network") that says what everybody must agree on."""
+
+    table: ClassVar[str] = "network"
+    origin: str
+    operator: str
+    log_key: str
+    draw_key: str
+    t0_ms: int
+    slow_half_life_ms: int
+    fast_half_life_ms: int
+    rules: int
+    policy: int
+    policies: int
+
+
+class AdoptedPolicy(Record, frozen=True):
+    """Policy number `id`; tasks pin the number."""
+
+    table: ClassVar[str] = "policies"
+    effective_ms: int
+    index: int
+    terms: Policy
+
+
+class AdoptedRules(Record, frozen=True):
+    table: ClassVar[str] = "rules"
+    effective_ms: int
+    index: int
+    release: str
+    source_sha256: str
+
+
+class Party(Record, frozen=True):
+    """Whoever registered. `left` is "", "revoked" or "tombstoned"; `enrolled` pairs task kinds with pool slots,
+    `vacated` are the slots that enrolling again takes up."""
+
+    table: ClassVar[str] = "parties"
+    key: str
+    owner: str
+    handle: str
+    capabilities: tuple[str, ...]
+    registered_ms: int
+    index: int
+    rotations: int = 0
+    left: str = ""
+    jailed_ms: int = 0
+    jailed_until_ms: int = 0
+    enrolled: tuple[tuple[str, int], ...] = ()
+    vacated: tuple[tuple[str, int], ...] = ()
+    liveness_ms: tuple[int, ...] = ()
+    failures_ms: tuple[int, ...] = ()
+
+
+class Key(Record, frozen=True):
+    """A key (`id` is its DID) that is or was a party's; `until_index` is -1 while it is current."""
+
+    table: ClassVar[str] = "keys"
+    party: str
+    since_index: int
+    until_index: int
+
+
+class Handle(Record, frozen=True):
+    table: ClassVar[str] = "handles"
+    party: str
+
+
+class Role(Record, frozen=True):
+    """`id` is role/party."""
+
+    table: ClassVar[str] = "roles"
+    party: str
+    role: str
+
+
+class Relay(Record, frozen=True):
+    table: ClassVar[str] = "relays"
+    name: str
+    coordinators: tuple[str, ...]
+    threshold: int
+    index: int
+    suspended: bool = False
+
+
+class Account(Record, frozen=True):
+    table: ClassVar[str] = "accounts"
+    balance_units: int
+
+
+class Booking(Record, frozen=True):
+    """A deposit's or payout's `reference`, booked once."""
+
+    table: ClassVar[str] = "bookings"
+    index: int
+
+
+class Withdrawal(Record, frozen=True):
+    """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to."""
+
+    table: ClassVar[str] = "withdrawals"
+    party: str
+    source: str
+    amount_units: int
+    state: str
+    matures_ms: int
+    index: int
+
+
+class Task(Record, frozen=True):
+    """`state` is open, claimed or closed; `fees_units` is F, the fees escrowed beside the price."""
+
+    table: ClassVar[str] = "tasks"
+    requester: str
+    task_kind: str
+    index: int
+    policy: int
+    state: str
+    posted_ms: int
+    deadline_ms: int
+    price_units: int
+    fees_units: int
+    stake_units: int
+    lease_ms: int
+    spec_sha256: str
+    spec_uri: str
+    items_count: int
+    tolerated_bad_ppm: int
+    assignee: str
+    relay: str
+    claim: str = ""
+    closed_why: str = ""
+
+
+class Bar(Record, frozen=True):
+    """`id` is task/owner: who was rejected, expired or abandoned there may not claim it again."""
+
+    table: ClassVar[str] = "bars"
+    claim: str
+
+
+class Claim(Record, frozen=True):
+    """One worker's hold on one task; `state` as in the table of rules.md section 3.
+
+    `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
+    `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
+    left of the stake for evidence after acceptance.
+    """
+
+    table: ClassVar[str] = "claims"
+    task: str
+    worker: str
+    relay: str
+    index: int
+    state: str
+    stake_units: int
+    opened_ms: int
+    lease_until_ms: int
+    rate_ppm: int
+    draw_key: str
+    pool: str
+    renewals: int = 0
+    output: str = ""
+    output_index: int = 0
+    items_root: str = ""
+    draw_round: int = 0
+    round: int = 0
+    opened: bool = False
+    verdict: str = ""
+    verdict_round: int = 0
+    accepted_by_requester: bool = False
+    hold_units: int = 0
+    ended_ms: int = 0
+
+
+class Alternate(msgspec.Struct, frozen=True, array_like=True):
+    """Who is next in line for a seat, and the owner that the draw excluded for others."""
+
+    agent: str
+    owner: str
+
+
+class Round(Record, frozen=True):
+    """One panel on one claim, `id` is claim/number. `phase` is opening, commit, reveal or over.
+
+    `seats` holds the current seat of each place, `items` the item indices that each place judges (empty where the
+    output is not a batch), `to_open` how many of them the worker still has to open, `replaced` how often each place
+    passed on, `disputed` the items that went on to the next round.
+    """
+
+    table: ClassVar[str] = "rounds"
+    claim: str
+    number: int
+    phase: str
+    until_ms: int
+    quorum: int
+    bond_units: int
+    fee_units: int
+    accept_count: int
+    seats: tuple[str, ...]
+    alternates: tuple[Alternate, ...]
+    items: tuple[tuple[int, ...], ...]
+    to_open: tuple[int, ...]
+    replaced: tuple[int, ...]
+    past_seats: tuple[str, ...] = ()
+    verdict: str = ""
+    bad: tuple[int, ...] = ()
+    disputed: tuple[int, ...] = ()
+
+
+class Seat(Record, frozen=True):
+    """A verifier's place on a panel. `state` is seated, committed, revealed, passed (no commit) or silent (no reveal);
+    after settlement `outcome` says right, wrong, silent, passed or idle."""
+
+    table: ClassVar[str] = "seats"
+    claim: str
+    round: int
+    place: int
+    agent: str
+    owner: str
+    bond_units: int
+    state: str
+    until_ms: int
+    index: int
+    commitment: str = ""
+    verdict: str = ""
+    bad: tuple[int, ...] = ()
+    outcome: str = ""
+
+
+class Opening(Record, frozen=True):
+    """An item the worker opened for a place; `id` is claim/round/place/index."""
+
+    table: ClassVar[str] = "openings"
+    leaf: str
+
+
+class Track(Record, frozen=True):
+    """A worker's way in one task kind (`id` is worker/kind): what the check rate reads.
+
+    `recent` are the verifiers of the last five checks, newest last; `rotations` the party's count that `streak` and
+    `checks` have accounted for.
+    """
+
+    table: ClassVar[str] = "tracks"
+    streak: int = 0
+    rotations: int = 0
+    checks: int = 0
+    mean_price_units: int = 0
+    completed: int = 0
+    unchecked_milli: int = 0
+    recent: tuple[tuple[str, ...], ...] = ()
+
+
+class Score(Record, frozen=True):
+    """The raw sums of one (agent, role, task kind), `id` is agent/role/kind; sums grow for ever, hence bytes."""
+
+    table: ClassVar[str] = "scores"
+    agent: str
+    role: str
+    task_kind: str
+    events: int
+    index: int
+    good_slow: bytes = b""
+    bad_slow: bytes = b""
+    failure_slow: bytes = b""
+    good_fast: bytes = b""
+    bad_fast: bytes = b""
+    failure_fast: bytes = b""
+
+
+class Pairing(Record, frozen=True):
+    """How often an agent did well by one counterparty's owner (`id` is agent/kind/owner), as a decayed raw sum."""
+
+    table: ClassVar[str] = "pairings"
+    good: bytes
+
+
+class Rater(Record, frozen=True):
+    """How a requester's acceptances agreed with panels on the same outputs (milli-units, whole life)."""
+
+    table: ClassVar[str] = "raters"
+    agree_milli: int
+    against_milli: int
+
+
+class Liveness(Record, frozen=True):
+    """An agent's finished and expired claims as decayed raw sums (slow half-life)."""
+
+    table: ClassVar[str] = "liveness"
+    done: bytes = b""
+    expired: bytes = b""
+
+
+class Pool(Record, frozen=True):
+    """`id` is verifiers/<kind>. `epoch` and `as_of` name the seal that is due or done; `sealed` the last one done."""
+
+    table: ClassVar[str] = "pools"
+    slots: int
+    dirty: bool
+    epoch: int = 0
+    as_of: int = 0
+    sealed_epoch: int = 0
+    sealed: str = ""
+
+
+class SealedPool(Record, frozen=True):
+    """A pool as it was sealed, `id` is pool/epoch: root (hex) of its sum tree, slots, total weight, heavy owners."""
+
+    table: ClassVar[str] = "sealed_pools"
+    pool: str
+    epoch: int
+    as_of: int
+    root: str
+    count: int
+    total: int
+    heavy: tuple[tuple[str, int], ...]
+
+
+class Slot(Record, frozen=True):
+    """An enrolment's place in a pool, `id` is pool/number; a place that was left keeps weight 0."""
+
+    table: ClassVar[str] = "slots"
+    pool: str
+    number: int
+    agent: str
+    owner: str
+    weight: int
+    index: int
+
+
+class Node(Record, frozen=True):
+    """A node of a sealed pool's sum tree by its digest; content-addressed, so it is never changed."""
+
+    table: ClassVar[str] = "nodes"
+    data: bytes
+
+
+class Said(Record, frozen=True):
+    """A statement that is on the log, by its id: it counts once."""
+
+    table: ClassVar[str] = "said"
+    index: int
+
+
+class Timer(Record, frozen=True):
+    """The one due date of the object `id`; settled in order (due_ms, kind, id)."""
+
+    table: ClassVar[str] = "timers"
+    due_ms: int
+    kind: str
+
+
+RECORDS: tuple[type[Record], ...] = (
+    Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
+    Claim, Round, Seat, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot, Node, Said, Timer,
+)  # fmt: skip

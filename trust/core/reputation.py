@@ -1,0 +1,359 @@
+"""What an agent's record says: observations on the log to named scores (reputation.md 1 and 2).
+
+- An observation is good, bad or a failure, and carries its final weight in milli-units. Bad ones weigh kappa
+  times as much; a failure (fraud, slash, upheld challenge) is bad with half-lives four times as long.
+- Sums decay forward: an event at t adds w*G(t), a reading at t divides by G(t), G doubles every half-life.
+  They are exact integers of any size, so order, sharding and snapshots cannot change a score.
+- `expected` predicts, with prior 4.5 good and 0.5 bad. `priority` protects: a newcomer has 0, and the fast
+  record can lower it, never lift it. Each is one exact expression, rounded down once at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isqrt
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+STEPS = 4_096
+KAPPA = 3
+FAILURE_HALF_LIVES = 4
+FEW_OWNERS = 10
+
+PRIOR_GOOD_MILLI = 4_500
+PRIOR_BAD_MILLI = 500
+SLOW_SHARE_PPM = 300_000
+PRIORITY_Z_MILLI = 1_280
+PRIORITY_MIN_GOOD_MILLI = 500
+RATER_Z_MILLI = 1_000
+RATER_FLOOR_PPM = 20_000
+
+_PPM = 1_000_000
+_UNIT = 1_000
+_TABLE_BITS = 16
+_PRECISION = 128
+
+Kind = Literal["good", "bad", "failure"]
+Route = Literal["allocated", "first-come", "assigned", "own"]
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class HalfLives(Protocol):
+    """The constants of decay, which genesis fixes for ever."""
+
+    @property
+    def t0_ms(self) -> int: ...
+    @property
+    def slow_half_life_ms(self) -> int: ...
+    @property
+    def fast_half_life_ms(self) -> int: ...
+
+
+class Decay(msgspec.Struct, frozen=True):
+    """The standard half-lives, 60 and 14 days, from a given zero of time; events before it are refused."""
+
+    t0_ms: int
+    slow_half_life_ms: int = 60 * 86_400_000
+    fast_half_life_ms: int = 14 * 86_400_000
+
+
+class Observation(Protocol):
+    """Final weights of one event, in milli-units."""
+
+    @property
+    def good_milli(self) -> int: ...
+    @property
+    def bad_milli(self) -> int: ...
+    @property
+    def failure_milli(self) -> int: ...
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """The raw sums of one record: weight in milli-units times G of the event's time."""
+
+    good_slow: int = 0
+    bad_slow: int = 0
+    failure_slow: int = 0
+    good_fast: int = 0
+    bad_fast: int = 0
+    failure_fast: int = 0
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Decayed observations at one moment in milli-units; failures are among the bad ones."""
+
+    good_slow: int
+    bad_slow: int
+    good_fast: int
+    bad_fast: int
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The named scores of one record, in ppm, and the number of events behind them."""
+
+    expected_ppm: int
+    priority_ppm: int
+    events: int
+
+
+# -- decay
+
+
+def _table() -> tuple[int, ...]:
+    """floor(2^16 * 2^(j/4096)) for j = 0..4095, as products of square roots of two taken by integers."""
+    root = 2 << _PRECISION
+    values = [1 << _PRECISION]
+    while len(values) < STEPS:
+        root = isqrt(root << _PRECISION)
+        values = [value for low in values for value in (low, low * root >> _PRECISION)]
+    return tuple(value >> (_PRECISION - _TABLE_BITS) for value in values)
+
+
+TABLE = _table()
+
+
+def growth(t_ms: int, t0_ms: int, half_life_ms: int) -> int:
+    """G(t): 2^16 at t0, doubling every half-life, in 4,096 steps each."""
+    if t_ms < t0_ms:
+        raise ValueError(f"{t_ms} lies before {t0_ms}, the zero of time")
+    doublings, step = divmod((t_ms - t0_ms) * STEPS // half_life_ms, STEPS)
+    return TABLE[step] << doublings
+
+
+def decayed(total: int, t_ms: int, t0_ms: int, half_life_ms: int) -> int:
+    """What a raw sum is worth at t, in milli-units, rounded down."""
+    return total // growth(t_ms, t0_ms, half_life_ms)
+
+
+def add(sums: Sums, decay: HalfLives, kind: Kind, weight_milli: int, t_ms: int) -> Sums:
+    """The sums after one observation at t."""
+    lives = FAILURE_HALF_LIVES if kind == "failure" else 1
+    slow = weight_milli * growth(t_ms, decay.t0_ms, decay.slow_half_life_ms * lives)
+    fast = weight_milli * growth(t_ms, decay.t0_ms, decay.fast_half_life_ms * lives)
+    if kind == "good":
+        return replace(sums, good_slow=sums.good_slow + slow, good_fast=sums.good_fast + fast)
+    if kind == "bad":
+        return replace(sums, bad_slow=sums.bad_slow + slow, bad_fast=sums.bad_fast + fast)
+    return replace(sums, failure_slow=sums.failure_slow + slow, failure_fast=sums.failure_fast + fast)
+
+
+def merge(one: Sums, other: Sums) -> Sums:
+    """The sums over both sets of events."""
+    return Sums(*(a + b for a, b in zip(_fields(one), _fields(other), strict=True)))
+
+
+def read(sums: Sums, decay: HalfLives, t_ms: int) -> Reading:
+    """The decayed observations at t."""
+    t0_ms, slow_ms, fast_ms = decay.t0_ms, decay.slow_half_life_ms, decay.fast_half_life_ms
+    failed_slow = decayed(sums.failure_slow, t_ms, t0_ms, FAILURE_HALF_LIVES * slow_ms)
+    failed_fast = decayed(sums.failure_fast, t_ms, t0_ms, FAILURE_HALF_LIVES * fast_ms)
+    return Reading(
+        good_slow=decayed(sums.good_slow, t_ms, t0_ms, slow_ms),
+        bad_slow=decayed(sums.bad_slow, t_ms, t0_ms, slow_ms) + failed_slow,
+        good_fast=decayed(sums.good_fast, t_ms, t0_ms, fast_ms),
+        bad_fast=decayed(sums.bad_fast, t_ms, t0_ms, fast_ms) + failed_fast,
+    )
+
+
+# -- sums as bytes
+
+
+def pack(total: int) -> bytes:
+    """A raw sum as the fewest bytes, big-endian; none for zero."""
+    return total.to_bytes((total.bit_length() + 7) // 8)
+
+
+def unpack(data: bytes) -> int:
+    """The raw sum of `pack`; ValueError where it is not the shortest form."""
+    if data[:1] == b"\0":
+        raise ValueError("a raw sum with a leading zero byte")
+    return int.from_bytes(data)
+
+
+def encode(sums: Sums) -> bytes:
+    """All six sums, each after its length in two bytes."""
+    packed = [pack(total) for total in _fields(sums)]
+    return b"".join(len(part).to_bytes(2) + part for part in packed)
+
+
+def decode(data: bytes) -> Sums:
+    """The sums of `encode`; ValueError where the bytes are not exactly that."""
+    totals, at = [], 0
+    for _ in Sums.__struct_fields__:
+        end = at + 2 + int.from_bytes(data[at : at + 2])
+        totals.append(unpack(data[at + 2 : end]))
+        at = end
+    sums = Sums(*totals)
+    if encode(sums) != data:
+        raise ValueError("not the encoding of six raw sums")
+    return sums
+
+
+def scaled(before: bytes, weight_milli: int, t_ms: int, t0_ms: int, half_life_ms: int) -> bytes:
+    """A packed sum after an event of this weight at t."""
+    return pack(unpack(before) + weight_milli * growth(t_ms, t0_ms, half_life_ms))
+
+
+def stored(record: msgspec.Struct) -> Sums:
+    """The sums of a record that holds each of them packed, under the same name."""
+    return Sums(*(unpack(getattr(record, name)) for name in Sums.__struct_fields__))
+
+
+def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
+    """Such a record after one event at t."""
+    sums = stored(record)
+    weights: tuple[tuple[Kind, int], ...] = (
+        ("good", seen.good_milli),
+        ("bad", seen.bad_milli),
+        ("failure", seen.failure_milli),
+    )
+    for kind, weight_milli in weights:
+        if weight_milli:
+            sums = add(sums, decay, kind, weight_milli, t_ms)
+    return replace(record, **{name: pack(getattr(sums, name)) for name in Sums.__struct_fields__})
+
+
+def _fields(sums: Sums) -> tuple[int, ...]:
+    return msgspec.structs.astuple(sums)
+
+
+# -- read-outs
+
+
+def lower_bound_ppm(z_milli: int, a_milli: int, b_milli: int) -> int:
+    """LB_z(a, b) = (a - z*sqrt(a*b/(n+1)))/n with n = a + b, rounded down; below zero for poor records."""
+    return _bound_ppm(z_milli, a_milli, b_milli, 0, 1)
+
+
+def expected_ppm(reading: Reading) -> int:
+    """0.3 of the slow mean and 0.7 of the fast one, under the prior."""
+    good_slow, all_slow = _with_prior(reading.good_slow, reading.bad_slow)
+    good_fast, all_fast = _with_prior(reading.good_fast, reading.bad_fast)
+    slow = SLOW_SHARE_PPM * good_slow * all_fast
+    fast = (_PPM - SLOW_SHARE_PPM) * good_fast * all_slow
+    return (slow + fast) // (all_slow * all_fast)
+
+
+def priority_ppm(reading: Reading) -> int:
+    """The lower bound of the slow record over an empty one's, less what the fast mean has fallen behind.
+
+    Zero below half a unit of good observations. Bad ones do not count towards it, or a first bad one could
+    lift a record over that step.
+    """
+    if reading.good_slow < PRIORITY_MIN_GOOD_MILLI:
+        return 0
+    good_slow, all_slow = _with_prior(reading.good_slow, reading.bad_slow)
+    good_fast, all_fast = _with_prior(reading.good_fast, reading.bad_fast)
+    behind = max(0, good_slow * all_fast - good_fast * all_slow)
+    scale = all_slow * all_fast if behind else 1
+    a, b = _UNIT + reading.good_slow, _UNIT + reading.bad_slow
+    return max(0, _bound_ppm(PRIORITY_Z_MILLI, a, b, behind, scale) - _NEWCOMER_PPM)
+
+
+def liveness_ppm(done_milli: int, expired_milli: int) -> int:
+    """(1 + done)/(1 + done + expired), both decayed with the slow half-life."""
+    return (_UNIT + done_milli) * _PPM // (_UNIT + done_milli + expired_milli)
+
+
+def rater_weight_ppm(agree_milli: int, against_milli: int) -> int:
+    """How much a requester's acceptances count: by how often panels agreed with it on the same outputs."""
+    bound = lower_bound_ppm(RATER_Z_MILLI, _UNIT + agree_milli, _UNIT + against_milli)
+    return max(RATER_FLOOR_PPM, 2 * bound - _PPM)
+
+
+def _with_prior(good_milli: int, bad_milli: int) -> tuple[int, int]:
+    good = PRIOR_GOOD_MILLI + good_milli
+    return good, good + PRIOR_BAD_MILLI + bad_milli
+
+
+def _bound_ppm(z_milli: int, a_milli: int, b_milli: int, less: int, scale: int) -> int:
+    """floor of 10^6 * (LB_z(a, b) - less/scale), exact: the one root is rounded up inside the fraction."""
+    n = a_milli + b_milli
+    squared = 10**9 * z_milli**2 * a_milli * b_milli * scale**2
+    root = _ceil_sqrt(-(-squared // (n + _UNIT)))
+    return (_PPM * (a_milli * scale - less * n) - root) // (n * scale)
+
+
+def _ceil_sqrt(number: int) -> int:
+    return isqrt(number - 1) + 1 if number else 0
+
+
+_NEWCOMER_PPM = lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT, _UNIT)
+
+
+# -- weights
+
+
+def delta_ppm(
+    route: Route,
+    *,
+    shortlist: int = 0,
+    eligible: int = 0,
+    owners: int = 0,
+    lapses_milli: int = 0,
+    first_come_ppm: int = 200_000,
+    assigned_ppm: int = 50_000,
+) -> int:
+    """How far the way in which the worker came to the task lets a good observation count.
+
+    `owners` is how many the `eligible` belong to; `lapses_milli` the decayed count of the requester's
+    allocations that it cancelled or let lapse.
+    """
+    if route == "own":
+        return 0
+    if route == "assigned":
+        delta = assigned_ppm
+    elif route == "first-come":
+        delta = first_come_ppm
+    elif owners < FEW_OWNERS:
+        delta = assigned_ppm
+    else:
+        delta = max(first_come_ppm, (eligible - shortlist) * _PPM // eligible)
+    return delta * _UNIT // (_UNIT + lapses_milli)
+
+
+def good_milli(
+    base_milli: int, delta_ppm: int, earlier_milli: int = 0, rater_ppm: int = _PPM, *, small: bool = False
+) -> int:
+    """The final weight of a good observation; small work (a panel of one) counts half.
+
+    `earlier_milli` is the decayed count of good events from the same counterparty's owner so far.
+    """
+    weight = base_milli * delta_ppm * rater_ppm * _UNIT
+    return weight // (_PPM * _PPM * (_UNIT + earlier_milli) * (2 if small else 1))
+
+
+def bad_milli(base_milli: int, *, small: bool = False) -> int:
+    """The final weight of a bad observation or a failure: kappa times, and never discounted by its origin."""
+    return KAPPA * base_milli // (2 if small else 1)
+
+
+# -- scores of a list of events
+
+
+def score_events(
+    events: Iterable[tuple[str, str, bool, int, int]], decay: HalfLives, as_of_ms: int | None = None
+) -> dict[str, Score]:
+    """The scores of every target in `events`, each (rater, target, good, weight in milli-units, time in ms).
+
+    Weights are final, as they stand in the log; praise of oneself is left out. The scores are as of
+    `as_of_ms`, or of the last event. The order of the events does not matter.
+    """
+    records: dict[str, Sums] = {}
+    counts: dict[str, int] = {}
+    last_ms = decay.t0_ms
+    for rater, target, good, weight_milli, t_ms in events:
+        if good and rater == target:
+            continue
+        sums = records.get(target) or Sums()
+        records[target] = add(sums, decay, "good" if good else "bad", weight_milli, t_ms)
+        counts[target] = counts.get(target, 0) + 1
+        last_ms = max(last_ms, t_ms)
+    now_ms = last_ms if as_of_ms is None else as_of_ms
+    readings = {target: read(sums, decay, now_ms) for target, sums in records.items()}
+    return {
+        target: Score(expected_ppm(reading), priority_ppm(reading), counts[target])
+        for target, reading in readings.items()
+    }

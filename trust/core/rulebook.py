@@ -1,0 +1,254 @@
+"""The rulebook's door: what may happen next, and what then happens (design.md section 2).
+
+- `decide` is a pure function of the state, one command and a time: events, or `Refused` and nothing changed.
+- `settle` writes what is due before anything else is decided at that time (rules.md section 2).
+- `fold` applies a logged entry; it needs no rule.
+- `verify` checks what needs no state: signatures. It costs the most, so it runs ahead of `decide` and elsewhere.
+- `needs` says what a batch will read, so that it can be loaded in bulk.
+
+Nothing here reads a clock, the environment or randomness: time is an argument, policy and rules number are state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from trust.core import claims, envelope, governance, parties, pools, prefetch, stakes, strict, tasks
+from trust.core import payloads as p
+from trust.core.checks import panel, votes
+from trust.core.commands import Incoming, Spoken, bytes_of, spoken
+from trust.core.decision import Decision
+from trust.core.entry import (
+    MAX_CLOCK_ITEMS,
+    MAX_ENTRY_BYTES,
+    Command,
+    Draw,
+    Entry,
+    Genesis,
+    Seal,
+    encode_command,
+    encode_entry,
+)
+from trust.core.events import NETWORK, Event
+from trust.core.identity import InvalidKey
+from trust.core.records import Network, Said, Timer
+from trust.core.refusal import Refused
+from trust.core.state import Draft
+
+EARLY_MS = 5_000
+
+needs = prefetch.needs
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One entry: where and when it stands, its bytes, its events, and the statement that caused it ("" for none)."""
+
+    index: int
+    at_ms: int
+    data: bytes
+    events: tuple[Event, ...]
+    statement_id: str
+
+
+Act = Callable[[Decision, Spoken, Any], None]
+ACTS: dict[type[p.Payload], Act] = {
+    p.AgentRegister: parties.register,
+    p.AgentRotate: parties.rotate,
+    p.AgentRevoke: parties.revoke,
+    p.VerifierEnroll: parties.enroll,
+    p.VerifierLeave: parties.unenroll,
+    p.RelayRegister: governance.register_relay,
+    p.RelayUpdate: governance.update_relay,
+    p.RoleGrant: governance.grant,
+    p.RoleRevoke: governance.take_role,
+    p.PolicyAdopt: governance.adopt_policy,
+    p.RulesAdopt: governance.adopt_rules,
+    p.KeyAdopt: governance.adopt_key,
+    p.StakeDeposit: stakes.deposit,
+    p.StakePayout: stakes.pay_out,
+    p.StakeWithdraw: stakes.withdraw,
+    p.TaskPost: tasks.post,
+    p.TaskCancel: tasks.cancel,
+    p.ClaimRequest: claims.request,
+    p.ClaimRenew: claims.renew,
+    p.ClaimAbandon: claims.abandon,
+    p.OutputSubmit: claims.submit,
+    p.OutputAccept: claims.accept,
+    p.OutputOpen: votes.open_output,
+    p.ItemsOpen: votes.open_items,
+    p.VoteCommit: votes.commit,
+    p.VoteReveal: votes.reveal,
+}
+
+Due = Callable[[Decision, str], None]
+DUE: dict[str, Due] = {
+    "challenge": claims.window_over,
+    "commit": votes.pass_on,
+    "deadline": tasks.lapse,
+    "draw": claims.draw_overdue,
+    "epoch": pools.begin_epoch,
+    "evidence": claims.release_hold,
+    "lease": claims.expire,
+    "opening": votes.withheld,
+    "policy": governance.take_policy,
+    "reveal": votes.reveals_over,
+    "rules": governance.take_rules,
+    "unbonding": stakes.mature,
+}
+
+
+def verify(incoming: Incoming) -> None:
+    """Checks every signature of a statement; `envelope.BadSignature` where one does not hold."""
+    if isinstance(incoming, Spoken):
+        envelope.verify(incoming.signed)
+
+
+def decide(batch: Draft, incoming: Incoming, at_ms: int) -> Decided:
+    """Decides one command whose signatures hold, at a time at which nothing is due any more.
+
+    Folds into `batch` and returns the entry, or raises Refused and changes nothing.
+    """
+    command = bytes_of(incoming)
+    d = Decision(batch, command, at_ms)
+    try:
+        _act(d, incoming)
+    except InvalidKey as error:
+        raise Refused("invalid-key", str(error)) from error
+    except strict.Malformed as error:
+        raise Refused(error.code, str(error)) from error
+    d.close()
+    data = encode_entry(at_ms, command, d.events)
+    if len(data) > MAX_ENTRY_BYTES:
+        raise Refused("too-large", f"this entry would have {len(data)} bytes, at most {MAX_ENTRY_BYTES}")
+    statement = incoming.id if isinstance(incoming, Spoken) else ""
+    if statement:
+        d.put(Said(id=statement, index=batch.size))
+    decided = Decided(batch.size, at_ms, data, tuple(d.events), statement)
+    batch.absorb(d)
+    return decided
+
+
+def _act(d: Decision, incoming: Incoming) -> None:
+    match incoming:
+        case Spoken():
+            _check_common(d, incoming)
+            act = ACTS.get(type(incoming.payload))
+            if act is None:
+                kind = p.kind_of(incoming.payload)
+                raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
+            act(d, incoming, incoming.payload)
+        case Draw():
+            panel.draw(d, incoming)
+        case Seal():
+            pools.seal(d, incoming)
+        case Genesis():
+            governance.create(d, incoming)
+
+
+def _check_common(d: Decision, said: Spoken) -> None:
+    """What every statement must satisfy: once, in this network, within its time (rules.md section 2)."""
+    network = d.get(Network, NETWORK)
+    if network is None:
+        raise Refused("no-network", "this log has no genesis yet")
+    if (before := d.get(Said, said.id)) is not None:
+        raise Refused("repeated", f"this statement is entry {before.index}", index=before.index)
+    payload = said.payload
+    if payload.network != network.origin:
+        raise Refused("foreign-network", f"this is {network.origin}")
+    if payload.expires_ms - payload.issued_ms > p.MAX_LIFETIME_MS:
+        raise Refused("lifetime-too-long", f"a statement counts for at most {p.MAX_LIFETIME_MS} ms")
+    if d.at_ms >= payload.expires_ms:
+        raise Refused("expired", f"the statement was good until {payload.expires_ms}")
+    if payload.issued_ms - EARLY_MS > d.at_ms:
+        raise Refused("issued-in-future", f"the statement is issued at {payload.issued_ms}, after {d.at_ms}")
+
+
+def settle(batch: Draft, at_ms: int) -> Iterator[Decided]:
+    """Writes clock entries until nothing is due at or before `at_ms`; each is folded before it is given."""
+    while due := batch.due(at_ms, MAX_CLOCK_ITEMS):
+        yield _clock(batch, due, at_ms)
+
+
+def _clock(batch: Draft, due: list[Timer], at_ms: int) -> Decided:
+    """The longest prefix of the due items whose entry fits; a single one always does."""
+    for count in range(len(due), 0, -1):
+        decided = _settled(batch, due[:count], at_ms, must_fit=count > 1)
+        if decided is not None:
+            return decided
+    raise AssertionError("a single due item always fits")
+
+
+def _settled(batch: Draft, due: list[Timer], at_ms: int, must_fit: bool) -> Decided | None:
+    """One clock entry for these items, or None where it would be too long, or where an item is due no more."""
+    command = encode_command(Command(clock=tuple(timer.id for timer in due)))
+    d = Decision(batch, command, at_ms)
+    for timer in due:
+        if d.get(Timer, timer.id) != timer:
+            return None
+        DUE[timer.kind](d, timer.id)
+    d.close()
+    data = encode_entry(at_ms, command, d.events)
+    if must_fit and len(data) > MAX_ENTRY_BYTES:
+        return None
+    decided = Decided(batch.size, at_ms, data, tuple(d.events), "")
+    batch.absorb(d)
+    return decided
+
+
+def fold(batch: Draft, entry: Entry) -> None:
+    """Applies a logged entry to the state, without asking any rule."""
+    draft = Draft(batch)
+    draft.at_ms = entry.at_ms
+    for event in entry.events:
+        event.fold(draft)
+    if entry.command.statement is not None:
+        draft.put(Said(id=envelope.from_envelope(entry.command.statement).statement_id, index=batch.size))
+    draft.size += 1
+    batch.absorb(draft)
+
+
+class Lie(ValueError):
+    """An entry that these rules do not make of the log before it."""
+
+
+def replay(batch: Draft, entry: Entry, data: bytes) -> None:
+    """Decides a logged entry again and compares it byte for byte; `Lie` says where it differs. Signatures: `verify`."""
+    if entry.at_ms < batch.at_ms:
+        raise Lie(f"time goes back from {batch.at_ms} to {entry.at_ms}")
+    due = batch.due(entry.at_ms, MAX_CLOCK_ITEMS)
+    if due:
+        decided = _clock(batch, due, entry.at_ms)
+        if entry.command.clock is None:
+            raise Lie(f"{due[0].kind} of {due[0].id} was due at {due[0].due_ms} and is not settled")
+    elif entry.command.clock is not None:
+        raise Lie("nothing was due at the time of this clock entry")
+    else:
+        try:
+            decided = decide(batch, incoming_of(entry.command), entry.at_ms)
+        except Refused as refused:
+            raise Lie(f"the rules refuse it: {refused.code}, {refused.detail}") from refused
+    if decided.data != data:
+        raise Lie(_difference(decided, entry))
+
+
+def incoming_of(command: Command) -> Incoming:
+    """What was put to the rulebook, from a logged command that is not a clock's; `Malformed` where it is none."""
+    if command.statement is not None:
+        return spoken(envelope.from_envelope(command.statement))
+    for said in (command.draw, command.seal, command.genesis):
+        if said is not None:
+            return said
+    raise strict.Malformed("a command without anything in it")
+
+
+def _difference(decided: Decided, entry: Entry) -> str:
+    for mine, theirs in zip(decided.events, entry.events, strict=False):
+        if mine != theirs:
+            made, said = msgspec.json.encode(mine).decode(), msgspec.json.encode(theirs).decode()
+            return f"the rules make {made} where it says {said}"
+    if len(decided.events) != len(entry.events):
+        return f"the rules make {len(decided.events)} events where it has {len(entry.events)}"
+    return "its bytes are not the ones that the rules make"

@@ -1,0 +1,147 @@
+"""The named scores as the state has them at its time, and what a pool weighs by them (reputation.md 2 and 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from trust.core import ledger, reputation
+from trust.core.events import NETWORK
+from trust.core.policy import Policy
+from trust.core.records import AdoptedPolicy, Liveness, Network, Pairing, Party, Rater, Score
+from trust.core.reputation import Reading
+from trust.core.state import View
+
+EMPTY = Reading(0, 0, 0, 0)
+PPM = 1_000_000
+
+
+def verifier_pool(task_kind: str) -> str:
+    """The id of the pool of those who check work of this kind."""
+    return f"verifiers/{task_kind}"
+
+
+def _network(view: View) -> Network:
+    network = view.get(Network, NETWORK)
+    assert network is not None
+    return network
+
+
+def _policy(view: View) -> Policy:
+    adopted = view.get(AdoptedPolicy, str(_network(view).policy))
+    assert adopted is not None
+    return adopted.terms
+
+
+def reading(view: View, agent: str, role: str, task_kind: str, at_ms: int) -> Reading:
+    """The decayed observations of one record at `at_ms`."""
+    score = view.get(Score, f"{agent}/{role}/{task_kind}")
+    return EMPTY if score is None else reputation.read(reputation.stored(score), _network(view), at_ms)
+
+
+def priority_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
+    """P of a worker in a task kind."""
+    return reputation.priority_ppm(reading(view, agent, "worker", task_kind, at_ms))
+
+
+def accuracy_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
+    """The expected read-out of a verifier in a task kind."""
+    return reputation.expected_ppm(reading(view, agent, "verifier", task_kind, at_ms))
+
+
+def weight(view: View, party: Party, task_kind: str) -> int:
+    """min(floor(free/bond) * bond, cap) * accuracy: what a verifier weighs in its pool (rules.md 6.3)."""
+    policy = _policy(view)
+    bond = policy.bond_units
+    money = ledger.balance(view, ledger.free(party.id)) // bond * bond
+    capped = min(money, policy.verifiers.weight_cap_units)
+    return ledger.share(capped, accuracy_ppm(view, party.id, task_kind, view.at_ms)) if capped else 0
+
+
+def decayed_milli(view: View, packed: bytes, at_ms: int) -> int:
+    """A packed slow sum at `at_ms`, in milli-units."""
+    network = _network(view)
+    return reputation.decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
+
+
+def praised_milli(view: View, agent: str, task_kind: str, owner: str, at_ms: int) -> int:
+    """The decayed count of earlier good events of this agent from this counterparty's owner."""
+    pairing = view.get(Pairing, f"{agent}/{task_kind}/{owner}")
+    return 0 if pairing is None else decayed_milli(view, pairing.good, at_ms)
+
+
+def rater_ppm(view: View, requester: str) -> int:
+    """How much a requester's acceptances count."""
+    rater = view.get(Rater, requester)
+    if rater is None:
+        return reputation.rater_weight_ppm(0, 0)
+    return reputation.rater_weight_ppm(rater.agree_milli, rater.against_milli)
+
+
+def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
+    """The decayed share of an agent's claims that it finished."""
+    record = view.get(Liveness, agent)
+    if record is None:
+        return reputation.liveness_ppm(0, 0)
+    done, expired = (decayed_milli(view, packed, at_ms) for packed in (record.done, record.expired))
+    return reputation.liveness_ppm(done, expired)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One agent among others for a task kind; `rank_ppm` is P x liveness x (1 + min(1, stake/reference))."""
+
+    agent: str
+    eligible: bool
+    reason: str
+    rank_ppm: int
+    priority_ppm: int
+    expected_ppm: int
+    liveness_ppm: int
+    stake_units: int
+    observations_milli: int
+
+
+def priorities(
+    view: View, task_kind: str, agents: Sequence[str], task: str = "", locked: dict[str, int] | None = None
+) -> list[Candidate]:
+    """Candidates in the order in which a relay should prefer them (reputation.md 4): ineligible ones last, ties by a
+    hash of task (the kind if absent) and agent. `locked` is what each has in stakes beside its free money.
+    """
+    reference = _policy(view).reputation.stake_reference_units
+    found = [_candidate(view, agent, task_kind, reference, (locked or {}).get(agent, 0)) for agent in agents]
+    salt = task or task_kind
+    return sorted(found, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))
+
+
+def _tie(salt: str, agent: str) -> bytes:
+    return hashlib.sha256(f"{salt}\n{agent}".encode()).digest()
+
+
+def _candidate(view: View, agent: str, task_kind: str, reference: int, locked: int) -> Candidate:
+    seen = reading(view, agent, "worker", task_kind, view.at_ms)
+    stake = ledger.balance(view, ledger.free(agent)) + locked
+    priority, live = reputation.priority_ppm(seen), liveness_ppm(view, agent, view.at_ms)
+    backing = PPM + min(PPM, stake * PPM // reference)
+    reason = _why_not(view, agent)
+    return Candidate(
+        agent=agent,
+        eligible=not reason,
+        reason=reason,
+        rank_ppm=priority * live * backing // PPM**2,
+        priority_ppm=priority,
+        expected_ppm=reputation.expected_ppm(seen),
+        liveness_ppm=live,
+        stake_units=stake,
+        observations_milli=seen.good_slow + seen.bad_slow,
+    )
+
+
+def _why_not(view: View, agent: str) -> str:
+    party = view.get(Party, agent)
+    if party is None:
+        return "unknown-agent"
+    if party.left:
+        return party.left
+    return "jailed" if party.jailed_until_ms > view.at_ms else ""
