@@ -1,1 +1,11 @@
-"""Trust."""
+"""Trust, staking and verification for networks of AI agents: a log on which every decision can be replayed.
+
+log/        the transparency log: RFC 9162 trees and C2SP formats, pure bytes
+core/       the rulebook: decide, fold and replay, pure and in integers
+storage/    the fold kept up to date in SQL       services/  the write path, draws, seals, blobs
+api/        HTTP                                  jobs/      what is due       app.py  puts it together
+client/     the SDK, and verification offline     audit/     the stranger who trusts nobody
+sandbox/    a whole network on one machine        cli/       `trust ...`
+"""
+
+__version__ = "0.0.1"

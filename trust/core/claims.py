@@ -131,6 +131,7 @@ def _in_lease(claim: Claim) -> None:
 
 def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
     claim, task = _held(d, spoken, said.claim)
+    d.active(said.actor)
     _in_lease(claim)
     if claim.renewals >= d.task_policy(task).claims.renewals:
         raise Refused("no-renewals-left", f"{claim.id} was renewed {claim.renewals} times")
@@ -179,6 +180,7 @@ def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
 
 def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
     claim, task = _held(d, spoken, said.claim)
+    d.active(said.actor)
     if claim.output:
         raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
     _in_lease(claim)

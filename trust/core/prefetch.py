@@ -33,7 +33,6 @@ from trust.core.records import (
     Seat,
     Slot,
     Task,
-    Timer,
     Track,
 )
 from trust.core.scoring import verifier_pool
@@ -84,7 +83,6 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
             yield from _party(view, said.account)
         case p.TaskPost():
             yield Task, said.task
-            yield Timer, said.task
             yield Account, ledger.escrow(said.task)
         case p.TaskCancel():
             yield from _task(view, said.task)

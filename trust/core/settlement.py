@@ -21,7 +21,7 @@ def conclude(d: Decision, claim: Claim) -> None:
     if claim.state == "unchecked" or claim.verdict == "pass":
         _accept(d, claim, task)
     elif claim.verdict == "fail":
-        _reject(d, claim, task, d.task_policy(task).slash_ppm(task.task_kind))
+        _reject(d, claim, task, exact=d.task_policy(task).is_exact(task.task_kind))
     else:
         _void(d, claim, task)
 
@@ -39,9 +39,10 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
     tasks.close(d, task, "accepted")
 
 
-def _reject(d: Decision, claim: Claim, task: Task, slash_ppm: int) -> None:
+def _reject(d: Decision, claim: Claim, task: Task, exact: bool) -> None:
     policy = d.task_policy(task)
-    slash = ledger.share(claim.stake_units, slash_ppm)
+    faults = policy.faults
+    slash = ledger.share(claim.stake_units, faults.exact_ppm if exact else faults.judged_ppm)
     to_requester = min(task.price_units, ledger.share(slash, policy.money.requester_ppm))
     d.emit(ClaimEnded(claim=claim.id, state="rejected"))
     lock = ledger.stake(claim.id)
@@ -52,7 +53,6 @@ def _reject(d: Decision, claim: Claim, task: Task, slash_ppm: int) -> None:
     )
     d.pay("stake.return", (lock, ledger.free(claim.worker), claim.stake_units - slash))
     settle_seats(d, claim, task, policy)
-    exact = slash_ppm == policy.faults.exact_ppm
     rating.failed(d, claim, task, policy, fraud=exact)
     tasks.bar(d, task, claim)
     if exact:
@@ -72,8 +72,7 @@ def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
 
 def withheld(d: Decision, claim: Claim) -> None:
     """What was drawn was not opened: as a failed exact check, whatever the kind of work."""
-    task = d.need(Task, claim.task)
-    _reject(d, claim, task, d.task_policy(task).faults.exact_ppm)
+    _reject(d, claim, d.need(Task, claim.task), exact=True)
 
 
 def _void(d: Decision, claim: Claim, task: Task) -> None:

@@ -10,6 +10,7 @@ from trust.core import ledger
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
+from trust.core.events.tasks import TASK_TIMER
 from trust.core.payloads import TaskCancel, TaskPost
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Relay, Task
@@ -109,4 +110,4 @@ def reopen(d: Decision, task: Task, why: str) -> None:
 
 def lapse(d: Decision, id: str) -> None:
     """The deadline passed and nobody holds a claim."""
-    close(d, d.need(Task, id), "deadline")
+    close(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")

@@ -217,7 +217,7 @@ def _judged(d: Decision, found: Round, seat: Seat, said: VoteReveal) -> tuple[in
         if strict.b64(item.leaf, HASH_BYTES).hex() != opened.leaf:
             raise Refused("items-mismatch", f"item {item.index} was opened with another leaf")
     bad = tuple(sorted(item.index for item in said.items if not item.good))
-    if mine and bool(bad) != (said.verdict == "fail"):
+    if found.items and bool(bad) != (said.verdict == "fail"):
         raise Refused("items-mismatch", "a seat says fail exactly when it calls an item bad")
     return bad
 

@@ -10,6 +10,14 @@ from trust.core.records import Bar, Claim, Task
 from trust.core.state import Draft
 
 
+TASK_TIMER = "task/"
+
+
+def deadline_of(task: str) -> str:
+    """The timer of a task. Requesters choose task ids, so they get a space of their own among the timers."""
+    return TASK_TIMER + task
+
+
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     task: str
     requester: str
@@ -50,7 +58,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 relay=self.relay,
             )
         )
-        s.set_timer(self.task, "deadline", self.deadline_ms)
+        s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
 
 
 class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
@@ -59,7 +67,7 @@ class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
     def fold(self, s: Draft) -> None:
         task = known(s, Task, self.task)
         s.put(replace(task, state="open", claim=""))
-        s.set_timer(self.task, "deadline", task.deadline_ms)
+        s.set_timer(deadline_of(self.task), "deadline", task.deadline_ms)
 
 
 class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
@@ -68,7 +76,7 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
 
     def fold(self, s: Draft) -> None:
         s.put(replace(known(s, Task, self.task), state="closed", closed_why=self.why))
-        s.clear_timer(self.task)
+        s.clear_timer(deadline_of(self.task))
 
 
 class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
@@ -114,7 +122,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
             )
         )
         s.put(replace(known(s, Task, self.task), state="claimed", claim=self.claim))
-        s.clear_timer(self.task)
+        s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
 
 
