@@ -139,7 +139,7 @@ def _outcome(seat: Seat, panel: Round, final: Round | None) -> str:
 
 def _wrong_on_an_item(seat: Seat, panel: Round, final: Round) -> bool:
     """Whether the final round judged an item that the seat had otherwise; disputed ones are judged by nobody."""
-    judged = {index for place in final.items for index in place} - (set(final.disputed) - set(final.bad))
+    judged = {index for place in final.items for index in place} - set(final.disputed)
     mine = set(panel.items[seat.place]) & judged
     return mine & set(seat.bad) != mine & set(final.bad)
 

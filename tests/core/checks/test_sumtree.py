@@ -154,7 +154,7 @@ def test_a_path_proves_its_own_slot_under_its_own_root_only() -> None:
         (1, 5, head(0, 1) + bytes(15) + b"\5" + b"\xff\nb"),
         (257, 5, head(0, 2) + bytes(31) + b"\5" + b"a\nb\na\nb"),
         (257, 5, head(1, 257) + bytes(47) + b"\5"),
-        (257, 5, head(1, 257) + bytes(95) + b"\5"),
+        (257, 5, head(1, 258) + bytes(95) + b"\5"),
         (0, 0, b""),
     ],
 )

@@ -167,13 +167,16 @@ def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
     return barred
 
 
-def quorum(policy: Policy, number: int) -> int:
-    """How many seats must agree in round `number`: all, two thirds rounded up, in the last more than half."""
-    panels = policy.checks.panels
-    size = panels[number - 1]
-    if number == len(panels) and number > 1:
-        return size // 2 + 1
-    return size if number == 1 else -(-2 * size // 3)
+def quorum(policy: Policy, number: int, seats: int) -> int:
+    """How many of `seats` must agree in round `number`: all, two thirds rounded up, in the last more than half."""
+    if number == 1:
+        return seats
+    return seats // 2 + 1 if is_last(policy, number) else -(-2 * seats // 3)
+
+
+def is_last(policy: Policy, number: int) -> bool:
+    """Whether no round can follow: its verdict is final at once."""
+    return number >= len(policy.checks.panels)
 
 
 def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
@@ -195,7 +198,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             round=number,
             phase="opening" if opening else "commit",
             until_ms=d.at_ms + window_ms,
-            quorum=quorum(policy, number),
+            quorum=quorum(policy, number, size),
             bond_units=policy.bond_units,
             fee_units=policy.verifiers.fee_units,
             seats=seats,
@@ -255,7 +258,7 @@ def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
 
 def next_round(d: Decision, claim: Claim, policy: Policy) -> bool:
     """Asks for the draw of the next round; False where the policy has no further one."""
-    if claim.round >= len(policy.checks.panels):
+    if is_last(policy, claim.round):
         return False
     draw_by_ms = d.at_ms + policy.windows.draw_ms
     d.emit(RoundDue(claim=claim.id, round=claim.round + 1, draw_by_ms=draw_by_ms))

@@ -7,6 +7,7 @@ output needs the round's quorum, counted over seats; the verdict of a batch is t
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 from trust.core import parties, settlement, strict
 from trust.core.checks import items, panel
@@ -239,23 +240,21 @@ def reveals_over(d: Decision, id: str) -> None:
 
 def tally(d: Decision, found: Round) -> None:
     """Counts a panel that has acted, and moves the claim on: a verdict, the next round, or its end."""
+    policy = _policy(d, found)
+    last = panel.is_last(policy, found.number)
     votes = [seat for name in found.seats if (seat := d.need(Seat, name)).state == "revealed"]
     if found.items:
-        verdict, bad, disputed = _tally_items(found, votes)
+        verdict, bad, disputed = _tally_items(found, votes, policy, last)
     else:
         verdict, bad, disputed = _tally_votes(found, votes), (), ()
     d.emit(RoundTallied(claim=found.claim, round=found.number, verdict=verdict, bad=bad, disputed=disputed))
-    claim = d.need(Claim, found.claim)
-    policy = _policy(d, found)
-    if not verdict:
-        if not panel.next_round(d, claim, policy):
-            settlement.conclude(d, claim)
+    if verdict:
+        until_ms = 0 if last else d.at_ms + policy.windows.challenge_ms
+        d.emit(VerdictReached(claim=found.claim, round=found.number, verdict=verdict, until_ms=until_ms))
+    elif panel.next_round(d, d.need(Claim, found.claim), policy):
         return
-    final = found.number == len(policy.checks.panels)
-    until_ms = 0 if final else d.at_ms + policy.windows.challenge_ms
-    d.emit(VerdictReached(claim=claim.id, round=found.number, verdict=verdict, until_ms=until_ms))
-    if final:
-        settlement.conclude(d, d.need(Claim, claim.id))
+    if last:
+        settlement.conclude(d, d.need(Claim, found.claim))
 
 
 def _tally_votes(found: Round, votes: list[Seat]) -> str:
@@ -265,10 +264,12 @@ def _tally_votes(found: Round, votes: list[Seat]) -> str:
     return ""
 
 
-def _tally_items(found: Round, votes: list[Seat]) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+def _tally_items(
+    found: Round, votes: list[Seat], policy: Policy, last: bool
+) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """The panel's verdict on a batch, the items it counted bad, and those it did not agree on.
 
-    An item that nobody who revealed had is disputed too: nothing is known of it.
+    An item that nobody who revealed had is disputed too, while another round can look at it.
     """
     held: dict[int, set[int]] = {}
     good: dict[tuple[int, int], bool] = {}
@@ -276,8 +277,10 @@ def _tally_items(found: Round, votes: list[Seat]) -> tuple[str, tuple[int, ...],
         for index in found.items[seat.place]:
             held.setdefault(index, set()).add(seat.place)
             good[seat.place, index] = index not in seat.bad
-    result = items.tally(held, good, found.accept_count)
-    unseen = {index for place in found.items for index in place} - held.keys()
+    result = items.tally(
+        held, good, found.accept_count, partial(panel.quorum, policy, found.number), last=last
+    )
+    unseen = set() if last else {index for place in found.items for index in place} - held.keys()
     undecided = len(votes) < found.quorum or bool(unseen)
     verdict = "" if undecided else result.verdict or ""
-    return verdict, tuple(sorted(result.bad)), tuple(sorted({*result.disputed, *unseen}))
+    return verdict, result.bad, tuple(sorted({*result.disputed, *unseen}))
