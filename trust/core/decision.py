@@ -2,7 +2,8 @@
 
 Each event folds as it is emitted, so a rule reads what the rules before it did. `close` adds what follows from any
 decision: money that reaches a party that left starts unbonding, and an enrolment whose weight depends on what was
-changed says its new weight (rules.md 6.2 and 7).
+changed says its new weight (rules.md 6.2 and 7). Where that is much, it becomes due at once, for clock entries of its
+own: a panel of many verifiers with many enrolments would outgrow the entry that settles it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypeVar
 from trust.core import ledger, scoring
 from trust.core.commands import Spoken
 from trust.core.entry import derive_id
-from trust.core.events import NETWORK, Event, MoneyMoved, PoolDue, PoolWeight, WithdrawalOpened
+from trust.core.events import NETWORK, Event, MoneyMoved, PartiesDue, PoolDue, PoolWeight, WithdrawalOpened
 from trust.core.ledger import Transfer
 from trust.core.policy import Policy
 from trust.core.records import Account, AdoptedPolicy, Key, Network, Party, Pool, Record, Relay, Slot, Task
@@ -22,6 +23,7 @@ from trust.core.state import Draft, View
 
 R = TypeVar("R", bound=Record)
 FREE_PREFIX, FREE_SUFFIX = "agent/", "/free"
+MAX_FOLLOWING = 16
 
 
 class Decision(Draft):
@@ -162,21 +164,23 @@ class Decision(Draft):
 
     def close(self) -> None:
         """Emits the consequences; the decision is complete afterwards."""
-        while self._touched:
-            party = self.get(Party, did := next(iter(self._touched)))
-            del self._touched[did]
-            if party is not None and party.left:
-                self._unbond_all(party)
-            elif party is not None:
-                for task_kind, slot in party.enrolled:
-                    self.weigh(party, task_kind, slot, scoring.weight(self, party, task_kind))
+        concerned = [
+            party for did in self._touched if (party := self.get(Party, did)) and _has_to_follow(party)
+        ]
+        if sum(max(1, len(party.enrolled)) for party in concerned) > MAX_FOLLOWING:
+            self.emit(PartiesDue(parties=tuple(party.id for party in concerned)))
+        else:
+            for party in concerned:
+                self.follow(party)
         self.size += 1
 
-    def _unbond_all(self, party: Party) -> None:
+    def follow(self, party: Party) -> None:
+        """What a party's change leads to: its free money starts unbonding, or its enrolments weigh anew."""
         amount = self.balance(ledger.free(party.id))
-        if amount:
+        if party.left and amount:
             self.unbond(party.id, ledger.free(party.id), ledger.unbonding(party.id), amount)
-            self._touched.pop(party.id, None)
+        for task_kind, slot in party.enrolled:
+            self.weigh(party, task_kind, slot, scoring.weight(self, party, task_kind))
 
     def unbond(self, party: str, source: str, target: str, amount: int) -> None:
         """Starts a withdrawal from `source`, which waits on `target` until it matures."""
@@ -207,3 +211,7 @@ class Decision(Draft):
     def task_policy(self, task: Task) -> Policy:
         """The policy that a task pinned."""
         return self.policy_number(task.policy)
+
+
+def _has_to_follow(party: Party) -> bool:
+    return bool(party.left or party.enrolled)

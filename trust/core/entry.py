@@ -116,7 +116,12 @@ def _parts(command: Command) -> tuple[object, ...]:
 
 
 def derive_id(prefix: str, command: bytes, index: int, serial: int) -> str:
-    """The id of the `serial`-th thing that an entry creates: `prefix` and 26 characters of base32."""
+    """The id of the `serial`-th thing that an entry creates: `prefix` and 26 characters of base32.
+
+    The first eight are the entry's index and the rest are 90 bits of a digest: what is made together lies together
+    in every table and index, so that a write costs the same however long the log is.
+    """
     digest = hashlib.sha256(command).digest()
     seed = b"trust/id/v1\n%b\n%b%d\n%d\n" % (prefix.encode(), digest, index, serial)
-    return prefix + base64.b32encode(hashlib.sha256(seed).digest()[:20]).decode()[:26].lower()
+    raw = index.to_bytes(5) + hashlib.sha256(seed).digest()[:12]
+    return prefix + base64.b32encode(raw).decode()[:26].lower()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Self
 
 import msgspec
 
@@ -57,6 +58,11 @@ class BadSignature(ValueError):
 
     code = "bad-signature"
 
+    @classmethod
+    def of(cls, signer: str) -> Self:
+        """This error about the signature of a did:key."""
+        return cls(f"the signature of {signer} does not hold")
+
 
 def pae(payload_type: str, payload: bytes) -> bytes:
     """DSSE v1 pre-authentication encoding: the bytes that are signed."""
@@ -86,12 +92,18 @@ def from_envelope(envelope: Envelope) -> Signed:
     )
 
 
+def checks(signed: Signed) -> list[tuple[bytes, bytes, bytes]]:
+    """Public key, message and signature of each signer, in order: what `ed25519.verify` takes."""
+    message = pae(signed.envelope.payloadType, signed.payload)
+    pairs = zip(signed.signers, signed.signatures, strict=True)
+    return [(identity.key_of(did), message, signature) for did, signature in pairs]
+
+
 def verify(signed: Signed) -> None:
     """Returns when every signature holds, else raises `BadSignature`."""
-    message = pae(signed.envelope.payloadType, signed.payload)
-    for did, signature in zip(signed.signers, signed.signatures, strict=True):
-        if not ed25519.verify(identity.key_of(did), message, signature):
-            raise BadSignature(f"the signature of {did} does not hold")
+    for did, check in zip(signed.signers, checks(signed), strict=True):
+        if not ed25519.verify(*check):
+            raise BadSignature.of(did)
 
 
 def sign(payload: bytes, seeds: Sequence[bytes]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from trust.core import changes, identity
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
@@ -32,6 +34,7 @@ from trust.core.records import AdoptedRules, Relay, Role
 from trust.core.refusal import Refused
 
 MAX_NOTICE_MS = 366 * 86_400_000
+ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 
 
 def create(d: Decision, genesis: Genesis) -> None:
@@ -40,6 +43,10 @@ def create(d: Decision, genesis: Genesis) -> None:
         raise Refused("network-exists", "this log has its genesis already")
     if genesis.format != FORMAT or genesis.rules not in changes.KNOWN:
         raise Refused("unknown-rules", f"format {genesis.format}, rules {genesis.rules}")
+    if not ORIGIN.fullmatch(genesis.network):
+        raise Refused("bad-genesis", f"{genesis.network!r} is no schema-less URL")
+    if genesis.t0_ms > d.at_ms or min(genesis.slow_half_life_ms, genesis.fast_half_life_ms) < 1:
+        raise Refused("bad-genesis", "time begins before genesis, and half-lives are at least 1 ms")
     if reasons := dangers(genesis.policy):
         raise Refused("dangerous-policy", "; ".join(reasons))
     for key in (genesis.log_key, genesis.draw_key, genesis.operator):

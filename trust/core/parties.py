@@ -8,6 +8,7 @@ from trust.core import identity
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import (
+    PartyFollowed,
     PartyJailed,
     PartyLeft,
     PartyRegistered,
@@ -56,9 +57,9 @@ def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
 def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
     d.active(said.actor)
     identity.key_of(said.new_key)
-    d.signed_by(spoken, [said.actor, said.new_key])
     if (key := d.get(Key, said.new_key)) is not None:
         raise Refused("key-used", f"{said.new_key} is or was a key of {key.party}")
+    d.signed_by(spoken, [said.actor, said.new_key])
     d.emit(PartyRotated(party=said.actor, key=said.new_key))
 
 
@@ -74,10 +75,14 @@ def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
 
 def leave(d: Decision, party: Party, how: str) -> None:
     """Ends a party's part: no seat is drawn from its enrolments any more, and its free money starts unbonding."""
-    for task_kind, slot in party.enrolled:
-        d.weigh(party, task_kind, slot, 0)
     d.emit(PartyLeft(party=party.id, how=how))
     d.touch(party.id)
+
+
+def follow(d: Decision, did: str) -> None:
+    """What changed for a party in an entry that had no room for what follows."""
+    d.follow(d.need(Party, did))
+    d.emit(PartyFollowed(party=did))
 
 
 def jail(d: Decision, did: str, duration_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 Bounds that need no state are in the types, so that a payload that parses is well-formed; who must sign and what the
 statement may do is decided by the rulebook. Times are ms since the Unix epoch, money is in units, shares are in ppm.
+Patterns end in `$(?!\\n)`: in Python `$` alone lets a line feed follow.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ MAX_LIFETIME_MS = 3_600_000
 LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open"})
 MAX_PAYLOAD_BYTES = 16 * 1024
 MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
+MAX_JUDGED_ITEMS = 128
 
-Did = Annotated[str, Meta(min_length=50, max_length=64, pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]+$")]
+Did = Annotated[str, Meta(min_length=50, max_length=64, pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]+$(?!\n)")]
 Network = Annotated[str, Meta(min_length=1, max_length=120)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Handle = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$")]
-Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$")]
-Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$")]
-Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$")]
-Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
+Handle = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$(?!\n)")]
+Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$(?!\n)")]
+Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
+Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$(?!\n)")]
+Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$(?!\n)")]
 Base64 = Annotated[str, Meta(max_length=128)]
 Ms = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Count = Annotated[int, Meta(ge=0, le=MAX_INT)]
@@ -55,7 +57,7 @@ class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
     handle: Handle | None = None
     owner: Did | None = None
     capabilities: Kinds = ()
-    pow: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z]+$")]
+    pow: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z]+$(?!\n)")]
 
 
 class AgentRotate(Payload, tag="agent.rotate", frozen=True, kw_only=True):
@@ -234,7 +236,7 @@ class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
     seat: Id
     verdict: Literal["pass", "fail"]
     salt: Base64
-    items: Annotated[tuple[JudgedItem, ...], Meta(max_length=128)] = ()
+    items: Annotated[tuple[JudgedItem, ...], Meta(max_length=MAX_JUDGED_ITEMS)] = ()
     report_sha256: Hex32 | None = None
 
 

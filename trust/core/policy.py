@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from trust.core.payloads import MAX_JUDGED_ITEMS
+
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -20,7 +22,7 @@ Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
 Span = Annotated[int, Meta(ge=0, le=10 * 366 * DAY_MS)]
 Milli = Annotated[int, Meta(ge=0, le=1_000_000)]
 Small = Annotated[int, Meta(ge=0, le=10_000)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,7 +138,8 @@ class Witnesses(Section, frozen=True):
     """The witnesses' keys and quorum, in the lines of C2SP tlog-policy; empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$")], ...], Meta(max_length=32)
+        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        Meta(max_length=32),
     ]
 
 
@@ -172,6 +175,17 @@ class Policy(Section, frozen=True):
     def slash_ppm(self, task_kind: str) -> int:
         """The share of the stake that a failed check of this kind costs."""
         return self.faults.exact_ppm if self.is_exact(task_kind) else self.faults.judged_ppm
+
+    @property
+    def most_items(self) -> int:
+        """The most items that one seat may have to judge: its share, and all that the rounds before disputed."""
+        sample = self.batch.sample_items
+        most = 0
+        for number, size in enumerate(self.checks.panels):
+            own = -(-sample // size)
+            share = own if size == 1 else own - (-own * self.batch.overlap_ppm // 1_000_000)
+            most = max(most, number * sample + share)
+        return most
 
     @property
     def longest_dispute_ms(self) -> int:
@@ -217,6 +231,8 @@ def dangers(policy: Policy) -> list[str]:
         (policy.verifiers.no_reveal_ppm < policy.verifiers.wrong_ppm, "silence must not be cheaper than a wrong vote"),
         (w.notice_ms < max(w.challenge_ms, w.open_ms, w.commit_ms, w.reveal_ms),
          "the notice must be as long as the longest window that it may change"),
+        (policy.most_items > MAX_JUDGED_ITEMS,
+         f"a seat may have to judge {policy.most_items} items, a vote holds {MAX_JUDGED_ITEMS}"),
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
     )  # fmt: skip

@@ -7,6 +7,7 @@ holds the common statements to what is named here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Protocol, TypeVar
 
 from trust.core import ledger
@@ -22,6 +23,7 @@ from trust.core.records import (
     Handle,
     Key,
     Network,
+    Opening,
     Party,
     Pool,
     Rater,
@@ -34,6 +36,7 @@ from trust.core.records import (
     Slot,
     Task,
     Track,
+    Withdrawal,
 )
 from trust.core.scoring import verifier_pool
 from trust.core.state import Key as StateKey
@@ -49,15 +52,14 @@ class Peek(Protocol):
 
 def needs(commands: Sequence[Incoming], view: Peek) -> list[StateKey]:
     """The keys worth loading, in the light of what is loaded; ask again until it names nothing new."""
-    keys: dict[StateKey, None] = dict.fromkeys(_common(view))
-    for command in commands:
-        if isinstance(command, Spoken):
-            keys.update(dict.fromkeys(_statement(command, view)))
-        elif (of := getattr(command, "of", None)) is not None:
-            claim = str(of).partition("/")[0]
-            keys[Claim, claim] = None
-            keys.update(dict.fromkeys(_claim(view, claim)))
-    return list(keys)
+    return list(dict.fromkeys(chain(_common(view), *(_command(command, view) for command in commands))))
+
+
+def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
+    if isinstance(command, Spoken):
+        return _statement(command, view)
+    of = getattr(command, "of", None)
+    return iter(()) if of is None else _claim(view, str(of).partition("/")[0])
 
 
 def _common(view: Peek) -> Iterator[StateKey]:
@@ -74,6 +76,10 @@ def _common(view: Peek) -> Iterator[StateKey]:
 def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     said = command.payload
     yield Said, command.id
+    if isinstance(said, p.OutputSubmit):
+        yield Party, said.actor
+        yield from _delivering(view, said.claim)
+        return
     yield from _party(view, said.actor)
     match said:
         case p.AgentRegister():
@@ -81,19 +87,31 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
         case p.StakeDeposit():
             yield Booking, said.reference
             yield from _party(view, said.account)
+        case p.StakeWithdraw():
+            yield Account, ledger.unbonding(said.actor)
+            yield from _withdrawal(view, said.cancel)
+        case p.StakePayout():
+            yield Booking, said.reference
+            yield from _withdrawal(view, said.withdrawal)
+        case _:
+            yield from _work(view, said)
+
+
+def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
+    match said:
         case p.TaskPost():
-            yield Task, said.task
-            yield Account, ledger.escrow(said.task)
+            yield from _posting(said)
         case p.TaskCancel():
             yield from _task(view, said.task)
         case p.ClaimRequest():
-            yield Relay, said.relay
-            yield from _task(view, said.task)
             yield from _claiming(view, said)
-        case p.ClaimRenew() | p.ClaimAbandon() | p.OutputSubmit() | p.OutputAccept() | p.OutputOpen():
+        case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
             yield from _claim(view, said.claim)
-        case p.ItemsOpen() | p.VoteCommit() | p.VoteReveal():
+        case p.VoteCommit():
             yield from _seat(view, said.seat)
+        case p.ItemsOpen() | p.VoteReveal():
+            yield from _seat(view, said.seat)
+            yield from _openings(view, said)
 
 
 def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
@@ -102,6 +120,29 @@ def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
         yield Handle, said.handle
     if said.owner:
         yield Party, said.owner
+
+
+def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
+    if id is None:
+        return
+    yield Withdrawal, id
+    if (withdrawal := view.peek(Withdrawal, id)) is not None:
+        yield Account, ledger.unbonding(withdrawal.party)
+
+
+def _posting(said: p.TaskPost) -> Iterator[StateKey]:
+    yield Task, said.task
+    yield Account, ledger.escrow(said.task)
+    if said.assignee:
+        yield Party, said.assignee
+    if said.relay:
+        yield Relay, said.relay
+
+
+def _openings(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey]:
+    if (seat := view.peek(Seat, said.seat)) is not None:
+        for item in said.items:
+            yield Opening, f"{round_id(seat.claim, seat.round)}/{seat.place}/{item.index}"
 
 
 def _seat(view: Peek, id: str) -> Iterator[StateKey]:
@@ -132,18 +173,30 @@ def _task(view: Peek, id: str) -> Iterator[StateKey]:
 
 
 def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
+    yield Relay, said.relay
+    yield Task, said.task
     if (relay := view.peek(Relay, said.relay)) is not None:
         for did in relay.coordinators:
             yield Party, did
     task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
     if task is None or worker is None:
         return
+    yield AdoptedPolicy, str(task.policy)
+    yield Party, task.requester
     if task.claim:
         yield Claim, task.claim
     yield Bar, f"{task.id}/{worker.owner}"
     yield Pool, verifier_pool(task.task_kind)
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _delivering(view: Peek, id: str) -> Iterator[StateKey]:
+    yield Claim, id
+    if (claim := view.peek(Claim, id)) is not None:
+        yield Task, claim.task
+        if (task := view.peek(Task, claim.task)) is not None:
+            yield AdoptedPolicy, str(task.policy)
 
 
 def _claim(view: Peek, id: str) -> Iterator[StateKey]:

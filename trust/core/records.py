@@ -231,8 +231,8 @@ class Round(Record, frozen=True):
 
 
 class Seat(Record, frozen=True):
-    """A verifier's place on a panel. `state` is seated, committed, revealed, passed (no commit) or silent (no reveal);
-    after settlement `outcome` says right, wrong, silent, passed or idle."""
+    """A verifier's place on a panel. `state` is seated, committed, revealed, passed (no commit), excused (it left)
+    or silent (no reveal); after settlement `outcome` says right, wrong, heard, silent, passed or idle."""
 
     table: ClassVar[str] = "seats"
     claim: str

@@ -93,6 +93,7 @@ DUE: dict[str, Due] = {
     "evidence": claims.release_hold,
     "lease": claims.expire,
     "opening": votes.withheld,
+    "party": parties.follow,
     "policy": governance.take_policy,
     "reveal": votes.reveals_over,
     "rules": governance.take_rules,

@@ -53,6 +53,8 @@ def accuracy_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
 
 def weight(view: View, party: Party, task_kind: str) -> int:
     """min(floor(free/bond) * bond, cap) * accuracy: what a verifier weighs in its pool (rules.md 6.3)."""
+    if party.left:
+        return 0
     policy = _policy(view)
     bond = policy.bond_units
     money = ledger.balance(view, ledger.free(party.id)) // bond * bond

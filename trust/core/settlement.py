@@ -12,7 +12,7 @@ from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, r
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 
-IDLE_STATES = frozenset({"seated", "committed"})
+IDLE_STATES = frozenset({"seated", "committed", "excused"})
 
 
 def conclude(d: Decision, claim: Claim) -> None:

@@ -149,20 +149,24 @@ def commit(d: Decision, spoken: Spoken, said: VoteCommit) -> None:
 
 
 def pass_on(d: Decision, id: str) -> None:
-    """A seat without a commit goes to the next alternate who may sit, at most `replacements` times a place."""
+    """A seat without a commit goes to the next alternate who may sit, at most `replacements` times a place.
+
+    Whoever left since it was seated is excused (rules.md 7).
+    """
     seat = d.need(Seat, id)
     found = d.need(Round, round_id(seat.claim, seat.round))
     task = d.need(Task, d.need(Claim, seat.claim).task)
     policy = d.task_policy(task)
+    excused = bool(d.need(Party, seat.agent).left)
     chosen, left = None, found.alternates
     if found.replaced[seat.place] < policy.verifiers.replacements:
         chosen, left = _next_alternate(d, found, task.task_kind, policy)
     if chosen is None:
-        d.emit(SeatPassed(seat=id, alternates=left))
+        d.emit(SeatPassed(seat=id, excused=excused, alternates=left))
     else:
         drawn = DrawnSeat(d.new_id("seat_"), chosen.agent, chosen.owner)
         until_ms = d.at_ms + policy.windows.commit_ms
-        d.emit(SeatPassed(seat=id, next=drawn, until_ms=until_ms, alternates=left))
+        d.emit(SeatPassed(seat=id, excused=excused, next=drawn, until_ms=until_ms, alternates=left))
         panel.lock_bonds(d, (drawn,), found.bond_units)
     _reveal_when_ready(d, found.id)
 

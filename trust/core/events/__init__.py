@@ -32,7 +32,9 @@ from trust.core.events.parties import (
     NETWORK,
     KeyAdopted,
     NetworkCreated,
+    PartiesDue,
     PartyFaulted,
+    PartyFollowed,
     PartyJailed,
     PartyLeft,
     PartyRegistered,
@@ -79,17 +81,17 @@ Events = (
     | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened
     | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
-    | PoolEpoch | PoolSealed
+    | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed
 )  # fmt: skip
 
 __all__ = [
     "NETWORK", "BatchTerms", "CannotFold", "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "DrawnSeat",
     "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated",
-    "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartyFaulted", "PartyJailed", "PartyLeft",
-    "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch",
-    "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered", "RoleGranted", "RoleRevoked",
-    "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled",
-    "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened", "TrackChanged", "VerdictReached",
-    "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed", "WithdrawalEnded", "WithdrawalMatured",
-    "WithdrawalOpened", "WorkCounted", "round_id",
+    "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed",
+    "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective",
+    "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered",
+    "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective",
+    "SeatPassed", "SeatSettled", "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened",
+    "TrackChanged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
+    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
 ]  # fmt: skip

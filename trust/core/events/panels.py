@@ -165,16 +165,18 @@ class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
 
 
 class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
-    """A seat without a commit. Where an alternate takes its place: the new seat, and its own window."""
+    """A seat without a commit; `excused` where its agent has left. Where an alternate takes its place: the new seat,
+    and its own window."""
 
     seat: str
+    excused: bool = False
     next: DrawnSeat | None = None
     until_ms: int = 0
     alternates: tuple[Alternate, ...] = ()
 
     def fold(self, s: Draft) -> None:
         seat = known(s, Seat, self.seat)
-        s.put(replace(seat, state="passed"))
+        s.put(replace(seat, state="excused" if self.excused else "passed"))
         s.clear_timer(self.seat)
         panel = known(s, Round, round_id(seat.claim, seat.round))
         if self.next is None:

@@ -21,6 +21,11 @@ from trust.core.state import Draft
 NETWORK = "network"
 
 
+def policy_timer(number: int) -> str:
+    """The timer of a policy's notice: of two that end together, the later policy is settled last."""
+    return f"policy/{number:08}"
+
+
 class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
     origin: str
     operator: str
@@ -92,7 +97,7 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     how: str
 
     def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Party, self.party), left=self.how, enrolled=()))
+        s.put(replace(known(s, Party, self.party), left=self.how))
 
 
 class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
@@ -135,6 +140,25 @@ class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
         kept = tuple(pair for pair in party.enrolled if pair[0] != self.task_kind)
         gone = tuple(pair for pair in party.enrolled if pair[0] == self.task_kind)
         s.put(replace(party, enrolled=kept, vacated=(*party.vacated, *gone)))
+
+
+class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):
+    """Much changed for these parties in one entry: what follows for them is due at once, in clock entries."""
+
+    parties: tuple[str, ...]
+
+    def fold(self, s: Draft) -> None:
+        for party in self.parties:
+            s.set_timer(party, "party", s.at_ms)
+
+
+class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
+    """What followed for this party stands in the same entry."""
+
+    party: str
+
+    def fold(self, s: Draft) -> None:
+        s.clear_timer(self.party)
 
 
 class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
@@ -183,7 +207,7 @@ class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
             AdoptedPolicy(id=str(self.policy), effective_ms=self.effective_ms, index=s.size, terms=self.terms)
         )
         s.put(replace(known(s, Network, NETWORK), policies=self.policy + 1))
-        s.set_timer(f"policy/{self.policy}", "policy", self.effective_ms)
+        s.set_timer(policy_timer(self.policy), "policy", self.effective_ms)
 
 
 class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
@@ -191,7 +215,7 @@ class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
 
     def fold(self, s: Draft) -> None:
         s.put(replace(known(s, Network, NETWORK), policy=self.policy))
-        s.clear_timer(f"policy/{self.policy}")
+        s.clear_timer(policy_timer(self.policy))
 
 
 class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):

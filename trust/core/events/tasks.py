@@ -9,7 +9,6 @@ from trust.core.events.event import Event, known
 from trust.core.records import Bar, Claim, Task
 from trust.core.state import Draft
 
-
 TASK_TIMER = "task/"
 
 

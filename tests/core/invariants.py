@@ -1,0 +1,242 @@
+"""What must always hold (rules.md 9), checked over a whole state and a whole log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from tests.core.network import Records
+from trust.core import ledger, reputation, rulebook, scoring
+from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
+from trust.core.events import MoneyMoved
+from trust.core.events.parties import policy_timer
+from trust.core.records import (
+    Account,
+    AdoptedPolicy,
+    Claim,
+    Network,
+    Node,
+    Party,
+    Pool,
+    Record,
+    Round,
+    Score,
+    Seat,
+    Task,
+    Timer,
+    Withdrawal,
+)
+from trust.core.rulebook import Decided
+from trust.core.state import Draft, MemoryState
+
+PPM = 1_000_000
+OPEN_TIMERS = {
+    "claimed": "lease",
+    "submitted": "draw",
+    "unchecked": "challenge",
+    "passing": "challenge",
+    "failing": "challenge",
+}
+R = TypeVar("R", bound=Record)
+
+
+class Checker:
+    """Holds each state against the rules and against the state before it."""
+
+    def __init__(self) -> None:
+        self._burned = 0
+        self._commitments: dict[str, str] = {}
+        self._winners: dict[str, tuple[str, str]] = {}
+        self._entries = 0
+        self._at_ms = 0
+
+    def check(self, records: Records, entries: Sequence[Decided], at_ms: int) -> None:
+        """Everything that must hold after any step."""
+        self._records = records
+        self._at_ms_now = at_ms
+        self._check_entries(entries)
+        self._check_money()
+        self._check_locks()
+        self._check_claims()
+        self._check_seats()
+        self._check_futures()
+        self._check_scores()
+
+    def _all(self, kind: type[R]) -> list[R]:
+        return [record for (each, _), record in self._records.items() if each is kind]  # type: ignore[misc]
+
+    def _get(self, kind: type[R], id: str) -> R | None:
+        return self._records.get((kind, id))  # type: ignore[return-value]
+
+    def _balance(self, account: str) -> int:
+        record = self._get(Account, account)
+        return record.balance_units if record else 0
+
+    def _check_entries(self, entries: Sequence[Decided]) -> None:
+        """Entries follow each other in place and time; each fits, and its postings sum to zero."""
+        for decided in entries[self._entries :]:
+            assert decided.index == self._entries
+            assert decided.at_ms >= self._at_ms, "time goes back"
+            assert len(decided.data) <= MAX_ENTRY_BYTES
+            self._entries, self._at_ms = self._entries + 1, decided.at_ms
+            for event in decided.events:
+                if isinstance(event, MoneyMoved):
+                    _check_posting(event)
+
+    def _check_money(self) -> None:
+        accounts = self._all(Account)
+        assert sum(account.balance_units for account in accounts) == 0
+        for account in accounts:
+            assert account.balance_units >= 0 or account.id == ledger.EXTERNAL, account
+        burned = self._balance(ledger.BURN)
+        assert burned >= self._burned, "burn shrinks"
+        self._burned = burned
+
+    def _check_locks(self) -> None:
+        """Every lock holds exactly what some open thing says it holds, and nothing lies anywhere else."""
+        expected: Counter[str] = Counter()
+        for claim in self._all(Claim):
+            expected[ledger.stake(claim.id)] = claim.hold_units if claim.ended_ms else claim.stake_units
+        for seat in self._all(Seat):
+            expected[ledger.bond(seat.id)] = 0 if seat.outcome else seat.bond_units
+        for withdrawal in self._all(Withdrawal):
+            bond = withdrawal.source == ledger.OPERATOR_BOND
+            waiting = ledger.OPERATOR_UNBONDING if bond else ledger.unbonding(withdrawal.party)
+            expected[waiting] += withdrawal.amount_units * (withdrawal.state in ("unbonding", "payable"))
+        for account, units in expected.items():
+            assert self._balance(account) == units, account
+        for task in self._all(Task):
+            self._check_escrow(task)
+
+    def _check_escrow(self, task: Task) -> None:
+        held = self._balance(ledger.escrow(task.id))
+        if task.state == "closed":
+            assert held == 0, task
+        elif task.state == "open":
+            assert held == task.price_units + task.fees_units, task
+        else:
+            assert task.price_units <= held <= task.price_units + task.fees_units, task
+
+    def _check_claims(self) -> None:
+        open_claims = [claim for claim in self._all(Claim) if not claim.ended_ms]
+        by_task = {claim.task: claim.id for claim in open_claims}
+        assert len(by_task) == len(open_claims), "two open claims on one task"
+        claimed = {task.id: task.claim for task in self._all(Task) if task.state == "claimed"}
+        assert by_task == claimed
+        for claim in self._all(Claim):
+            assert self._winners.setdefault(claim.id, (claim.task, claim.worker)) == (
+                claim.task,
+                claim.worker,
+            )
+
+    def _check_seats(self) -> None:
+        for seat in self._all(Seat):
+            if seat.commitment:
+                assert self._commitments.setdefault(seat.id, seat.commitment) == seat.commitment
+            assert seat.state in ("seated", "passed", "excused") or seat.commitment
+        for claim in self._all(Claim):
+            places = [seat for seat in self._all(Seat) if seat.claim == claim.id]
+            assert len({seat.agent for seat in places}) == len(places), "one agent on two seats of a claim"
+            assert len({seat.owner for seat in places}) == len(places), "one owner on two seats of a claim"
+            assert claim.worker not in {seat.agent for seat in places}
+
+    # -- every open thing has a future
+
+    def _check_futures(self) -> None:
+        timers = [timer for timer in self._all(Timer) if timer.kind != "party"]
+        for timer in timers:
+            assert timer.due_ms > self._at_ms_now, f"{timer} is due and not settled"
+        expected = dict(self._expected_timers())
+        found = {timer.id: timer.kind for timer in timers}
+        assert found == expected, (found.items() - expected.items(), expected.items() - found.items())
+
+    def _expected_timers(self) -> Iterable[tuple[str, str]]:
+        """Exactly the due dates that the open things of this state must have."""
+        for task in self._all(Task):
+            if task.state == "open":
+                yield f"task/{task.id}", "deadline"
+        for claim in self._all(Claim):
+            yield from self._timers_of_claim(claim)
+        for withdrawal in self._all(Withdrawal):
+            if withdrawal.state == "unbonding":
+                yield withdrawal.id, "unbonding"
+        for pool in self._all(Pool):
+            if pool.dirty:
+                yield pool.id, "epoch"
+        for policy in self._all(AdoptedPolicy):
+            if policy.effective_ms > self._at_ms_now:
+                yield policy_timer(int(policy.id)), "policy"
+
+    def _timers_of_claim(self, claim: Claim) -> Iterable[tuple[str, str]]:
+        if claim.ended_ms:
+            if claim.hold_units:
+                yield claim.id, "evidence"
+        elif claim.state != "checking":
+            yield claim.id, OPEN_TIMERS[claim.state]
+        elif claim.draw_round:
+            yield claim.id, "draw"
+        else:
+            yield from self._timers_of_round(f"{claim.id}/{claim.round}")
+
+    def _timers_of_round(self, id: str) -> Iterable[tuple[str, str]]:
+        panel = self._get(Round, id)
+        assert panel is not None
+        assert panel.phase in ("opening", "commit", "reveal"), f"nothing moves {id} on"
+        if panel.phase != "commit":
+            yield id, panel.phase
+            return
+        seats = [self._get(Seat, seat) for seat in panel.seats]
+        waiting = [seat.id for seat in seats if seat is not None and seat.state == "seated"]
+        assert waiting, f"nobody is waited for in {id}"
+        yield from ((seat, "commit") for seat in waiting)
+
+    # -- scores
+
+    def _check_scores(self) -> None:
+        network = self._get(Network, "network")
+        assert network is not None
+        for score in self._all(Score):
+            seen = reputation.read(reputation.stored(score), network, self._at_ms_now)
+            assert 0 <= reputation.expected_ppm(seen) <= PPM
+            assert 0 <= reputation.priority_ppm(seen) <= PPM
+        state = MemoryState()
+        state.records, state.at_ms = self._records, self._at_ms_now
+        agents = [party.id for party in self._all(Party)]
+        for candidate in scoring.priorities(state, "code-review", agents):
+            assert 0 <= candidate.liveness_ppm <= PPM
+            assert candidate.rank_ppm >= 0
+            assert 0 <= scoring.rater_ppm(state, candidate.agent) <= PPM
+
+
+def _check_posting(event: MoneyMoved) -> None:
+    """It sums to zero; what is called a slash comes out of a lock of its kind, and burns or goes to a requester."""
+    assert sum(change for _, change in event.postings) == 0
+    assert len({account for account, _ in event.postings}) == len(event.postings)
+    if event.why.startswith(("slash.", "bond.slash")):
+        lock = "claim/" if event.why.startswith("slash.") else "seat/"
+        for account, change in event.postings:
+            assert account.startswith(lock) if change < 0 else account.startswith((ledger.BURN, "agent/"))
+
+
+def check_log(entries: Sequence[Decided], records: Records) -> None:
+    """Replaying gives the same bytes, folding the same records, and `json.dumps` the same text."""
+    nodes = [record for record in records.values() if isinstance(record, Node)]
+    replayed, folded = MemoryState(), MemoryState()
+    replayed.put_all(nodes)
+    folded.put_all(nodes)
+    for decided in entries:
+        entry = decode_entry(decided.data)
+        text = json.dumps(json.loads(decided.data), separators=(",", ":"), ensure_ascii=False)
+        assert text.encode() == decided.data
+        assert b"\\" not in decided.data
+        assert entry.events == decided.events
+        again = Draft(replayed)
+        rulebook.replay(again, entry, decided.data)
+        replayed.absorb(again)
+        plain = Draft(folded)
+        rulebook.fold(plain, entry)
+        folded.absorb(plain)
+    assert replayed.records == records
+    assert folded.records == records

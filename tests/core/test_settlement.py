@@ -1,0 +1,274 @@
+"""How claims end: who gets the price, the stake, bonds and fees, and what a failed check leaves behind (rules.md 4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.flows import PRICE, STAKE, Scene, scene
+from tests.core.network import EXACT, JUDGED, Net, kinds, policy_of
+from trust.core import payloads as p
+from trust.core import scoring
+from trust.core.events import FeeShort, MoneyMoved
+from trust.core.records import Claim, Seat, Slot, Task, Track
+
+FEES = 39
+BOND = 200
+
+
+@pytest.fixture
+def town() -> Scene:
+    return scene()
+
+
+def seats_of(town: Scene, claim: str) -> list[Seat]:
+    return [seat for seat in town.net.all(Seat) if seat.claim == claim]
+
+
+def free_of(town: Scene, seats: list[Seat]) -> list[int]:
+    return [town.net.free(town.sitter(seat)) for seat in seats]
+
+
+# -- accepted
+
+
+def test_a_passed_check_pays_everybody_and_holds_a_fifth_of_the_stake(town: Scene) -> None:
+    claim = town.ended()
+    assert (town.state(claim), town.net.get(Task, "t1").closed_why) == ("accepted", "accepted")
+    assert town.net.free(town.requester) == 5_000 - PRICE - FEES
+    assert town.net.free(town.worker) == 5_000 + PRICE - 30
+    assert town.net.balance(f"claim/{claim}/stake") == 30
+    assert free_of(town, town.seats(claim)) == [5_010] * 3
+    assert town.net.balance("pool/verification") == FEES - 30
+    assert town.net.balance("burn") == 0
+
+
+def test_the_hold_goes_back_when_the_evidence_window_is_over(town: Scene) -> None:
+    claim = town.ended()
+    town.net.tick(1_999)
+    assert town.net.get(Claim, claim).hold_units == 30
+    town.net.tick(1)
+    assert (town.net.get(Claim, claim).hold_units, town.net.balance(f"claim/{claim}/stake")) == (0, 0)
+    assert town.net.free(town.worker) == 5_000 + PRICE
+
+
+def test_a_hold_too_small_to_count_is_none() -> None:
+    town = scene(policy_of(min_stake_units=0))
+    claim = town.judged(price_units=0)
+    cheap = town.fork()
+    cheap.post("t2", price_units=0)
+    cheap.claim("t2", stake_units=4)
+    town.net.tick(1_000)
+    assert town.state(claim) == "accepted"
+
+
+def test_the_claim_ends_when_the_challenge_window_is_over_not_before(town: Scene) -> None:
+    claim = town.judged()
+    town.net.tick(999)
+    assert town.state(claim) == "passing"
+    town.net.tick(1)
+    assert town.state(claim) == "accepted"
+
+
+# -- rejected
+
+
+def test_a_failed_exact_check_takes_the_stake_and_pays_the_requester_at_most_half(town: Scene) -> None:
+    claim = town.ended(verdict="fail", price_units=PRICE)
+    assert town.state(claim) == "rejected"
+    assert town.net.free(town.worker) == 5_000 - STAKE
+    assert town.net.balance("burn") == STAKE // 2
+    assert town.net.balance(f"claim/{claim}/stake") == 0
+
+
+def test_the_requester_gets_no_more_than_its_price(town: Scene) -> None:
+    town.post(price_units=20)
+    claim = town.claim(stake_units=1_000)
+    town.net.do(town.output(claim))
+    town.net.draw(claim)
+    town.open(claim)
+    town.judge(claim, "fail")
+    [ended] = town.net.tick(1_000)[:1]
+    slashes = [
+        event for event in ended.events if isinstance(event, MoneyMoved) and event.why == "slash.failed-check"
+    ]
+    assert [dict(event.postings) for event in slashes] == [
+        {f"claim/{claim}/stake": -1_000, f"agent/{town.requester.did}/free": 20, "burn": 980}
+    ]
+
+
+def test_a_failed_judged_check_takes_a_fifth(town: Scene) -> None:
+    claim = town.ended(verdict="fail", task_kind=JUDGED)
+    assert town.state(claim) == "rejected"
+    assert town.net.free(town.worker) == 5_000 - STAKE // 5
+    assert town.net.balance("burn") == STAKE // 10
+    assert town.party(town.worker).failures_ms == ()
+
+
+def test_the_third_failed_exact_check_is_a_tombstone(town: Scene) -> None:
+    for number in (1, 2, 3):
+        assert town.party(town.worker).left == ""
+        town.ended(f"t{number}", "fail")
+    assert town.party(town.worker).left == "tombstoned"
+    assert town.net.free(town.worker) == 0
+    assert town.net.balance(f"agent/{town.worker.did}/unbonding") == 5_000 - 3 * STAKE
+    town.post("t4")
+    town.net.refused("tombstoned", town.request("t4"))
+
+
+def test_failed_exact_checks_are_forgotten_after_ninety_days(town: Scene) -> None:
+    for number in (1, 2):
+        town.ended(f"t{number}", "fail")
+    town.net.tick(90 * 86_400_000)
+    town.ended("t3", "fail")
+    assert town.party(town.worker).left == ""
+    assert len(town.party(town.worker).failures_ms) == 1
+
+
+def test_a_tombstoned_verifier_has_no_weight(town: Scene) -> None:
+    town.net.enroll(town.worker, kinds=(EXACT,))
+    slot = dict(town.party(town.worker).enrolled)[EXACT]
+    for number in (1, 2, 3):
+        town.ended(f"t{number}", "fail")
+    assert town.net.get(Slot, f"verifiers/{EXACT}/{slot}").weight == 0
+
+
+# -- verifiers
+
+
+def settled_with_a_dissenter(town: Scene, kind: str) -> list[Seat]:
+    """The three seats of a first panel in which the first was against the final verdict."""
+    claim = town.opened(task_kind=kind)
+    town.judge(claim, "fail", "pass")
+    town.net.draw(claim)
+    town.judge(claim, "pass")
+    town.net.tick(1_000)
+    assert town.state(claim) == "accepted"
+    return [seat for seat in seats_of(town, claim) if seat.round == 1]
+
+
+def test_a_wrong_vote_on_exact_work_costs_half_the_bond_and_the_fee() -> None:
+    town = scene(verifiers=24)
+    seats = settled_with_a_dissenter(town, EXACT)
+    assert [seat.outcome for seat in seats] == ["wrong", "right", "right"]
+    assert town.net.balance("burn") == BOND // 2
+    assert free_of(town, seats)[0] == 5_000 - BOND // 2
+
+
+def test_a_wrong_vote_on_judged_work_costs_the_fee_and_accuracy() -> None:
+    town = scene(verifiers=24)
+    seats = settled_with_a_dissenter(town, JUDGED)
+    assert [seat.outcome for seat in seats] == ["wrong", "right", "right"]
+    assert town.net.balance("burn") == 0
+    assert free_of(town, seats)[0] == 5_000
+    wrong, right = (
+        scoring.accuracy_ppm(town.net.draft, seat.agent, JUDGED, town.net.now_ms) for seat in seats[:2]
+    )
+    assert wrong < 900_000 <= right
+
+
+def test_the_same_fee_for_either_verdict(town: Scene) -> None:
+    passed, failed = town.ended("t1"), town.ended("t2", "fail")
+    assert set(free_of(town, town.seats(passed)) + free_of(town, town.seats(failed))) == {5_010}
+
+
+def test_a_pool_that_is_short_is_shared_and_says_so() -> None:
+    town = scene(policy_of(round_reserve_ppm=0), verifiers=24)
+    claim = town.opened()
+    town.judge(claim, "pass", "pass", "fail")
+    town.net.draw(claim)
+    town.judge(claim)
+    entries = town.net.tick(1_000)
+    [short] = [event for entry in entries for event in entry.events if isinstance(event, FeeShort)]
+    assert (short.due_units, short.paid_units) == (90, 27)
+    earners = [seat for seat in seats_of(town, claim) if seat.outcome == "right"]
+    assert sorted(set(free_of(town, earners))) == [5_003]
+    assert town.net.balance("pool/verification") == 3
+
+
+def test_every_seat_of_every_round_is_settled_with_the_claim() -> None:
+    town = scene(verifiers=30)
+    claim = town.opened()
+    silent, *others = town.seats(claim)
+    for seat in others:
+        town.commit(seat, town.vote(seat))
+    town.net.tick(1_500)
+    for seat in town.seats(claim):
+        if seat.state == "seated":
+            town.commit(seat, town.vote(seat, "fail"))
+    for seat in town.seats(claim):
+        town.reveal(seat, town.vote(seat, "pass" if seat.id in {each.id for each in others} else "fail"))
+    town.net.draw(claim)
+    town.judge(claim)
+    town.net.tick(1_000)
+    outcomes = {seat.id: seat.outcome for seat in seats_of(town, claim)}
+    assert outcomes[silent.id] == "passed"
+    assert sorted(outcomes.values()) == ["passed", *["right"] * 9, "wrong"]
+    assert all(town.net.balance(f"seat/{seat}/bond") == 0 for seat in outcomes)
+
+
+# -- what the worker's record says
+
+
+def test_a_streak_grows_with_passes_and_ends_with_a_fail(town: Scene) -> None:
+    track = f"{town.worker.did}/{EXACT}"
+    for number in (1, 2):
+        town.ended(f"t{number}")
+        assert (town.net.get(Track, track).streak, town.net.get(Track, track).checks) == (number, number)
+    assert len(town.net.get(Track, track).recent) == 2
+    town.ended("t3", "fail")
+    assert (town.net.get(Track, track).streak, town.net.get(Track, track).checks) == (0, 3)
+
+
+def test_an_expiry_halves_the_streak(town: Scene) -> None:
+    for number in (1, 2, 3):
+        town.ended(f"t{number}")
+    town.claimed("t4")
+    town.net.tick(10_000)
+    assert town.net.get(Track, f"{town.worker.did}/{EXACT}").streak == 1
+
+
+def test_a_new_worker_is_always_checked_and_a_trusted_one_seldom() -> None:
+    town = scene(policy_of(trusted_streak=2))
+    for number in (1, 2):
+        assert town.net.get(Claim, town.ended(f"t{number}")).rate_ppm == 1_000_000
+    assert town.net.get(Claim, town.claimed("t3")).rate_ppm < 700_000
+    town.net.tick(10_000)
+    assert town.net.get(Claim, town.claimed("t4")).rate_ppm == 1_000_000  # the streak is one again
+    assert town.net.get(Claim, town.claimed("dear", price_units=400)).rate_ppm == 1_000_000
+
+
+def test_a_liar_falls_behind_who_was_honest(town: Scene) -> None:
+    for number in range(3):
+        town.ended(f"honest-{number}", assignee=None)
+    town.worker, honest = town.rival, town.worker
+    town.ended("lie", "fail")
+    ranked = scoring.priorities(town.net.draft, EXACT, [town.rival.did, honest.did])
+    assert [each.agent for each in ranked] == [honest.did, town.rival.did]
+    expected = {each.agent: each.expected_ppm for each in ranked}
+    assert expected[honest.did] > 900_000 > expected[town.rival.did]
+
+
+def test_working_for_ones_own_owner_earns_no_standing() -> None:
+    town = Scene(Net(), verifiers=6)
+    owner = town.net.join("owner")
+    bot, client = (town.net.join(name, owner=owner) for name in ("bot", "client"))
+    town.post("own", client)
+    claim = town.claim("own", bot)
+    town.net.do(town.output(claim))
+    town.net.draw(claim)
+    town.open(claim)
+    town.judge(claim)
+    town.net.tick(1_000)
+    assert town.state(claim) == "accepted"
+    [ranked] = scoring.priorities(town.net.draft, EXACT, [bot.did])
+    assert (ranked.priority_ppm, ranked.observations_milli) == (0, 0)
+
+
+def test_an_ending_is_one_entry(town: Scene) -> None:
+    claim = town.judged()
+    [ended, *_] = town.net.tick(1_000)
+    said = kinds(ended.events)
+    assert said[:2] == ["claim.ended", "money.moved"] or "claim.ended" in said
+    assert said.count("seat.settled") == 3
+    assert town.net.get(Claim, claim).ended_ms == town.net.now_ms
+    town.net.refuses("claim-state", p.ClaimAbandon, town.worker, claim=claim)
