@@ -1,0 +1,132 @@
+"""Databases for tests, and the rulebook's test network over one of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, select, update
+
+from tests.core.network import Records
+from tests.postgres import Postgres
+from trust.core.entry import decode_entry
+from trust.core.records import RECORDS, Node
+from trust.core.rulebook import Decided
+from trust.core.state import Draft
+from trust.log.merkle import EMPTY_ROOT, leaf_hash
+from trust.storage.engine import Database
+from trust.storage.migrations import upgrade
+from trust.storage.projections import TABLES, Projections, actor_of
+from trust.storage.reading import reading
+from trust.storage.rows import CODECS
+from trust.storage.state import SqlView
+from trust.storage.tables import Entries, Head
+from trust.storage.unit import Head as LogHead
+from trust.storage.unit import StoredEntry, aside, unit
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows, to copy."""
+    path = tmp_path_factory.mktemp("template") / "trust.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: Postgres) -> str:
+    """One PostgreSQL database with all tables, for one test after another."""
+    url = postgres.create()
+    upgrade(url)
+    return url
+
+
+def empty(url: str) -> None:
+    """Deletes every row, and sets the head back."""
+    database = Database(url)
+    with aside(database) as connection:
+        for table in Entries.metadata.tables.values():
+            if table.name != Head.__tablename__:
+                connection.execute(delete(table))
+        connection.execute(update(Head).values(size=0, at_ms=0, root=EMPTY_ROOT, checkpoint=b""))
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty log with its tables; the test runs on each kind of database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "trust.db")
+        yield f"sqlite:///{tmp_path / 'trust.db'}"
+    else:
+        url: str = request.getfixturevalue("postgres_tables")
+        empty(url)
+        yield url
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    opened = Database(migrated_url)
+    yield opened
+    opened.close()
+
+
+def all_rows(connection: Connection) -> Rows:
+    """Every row of state and projections, in the order of their keys."""
+    tables = [*(CODECS[kind].table for kind in RECORDS), *TABLES]
+    return {
+        table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+        for table in tables
+    }
+
+
+class SqlStore:
+    """State in a database, each flush one transaction. The log has entries and no tree: nobody asks for proofs."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._view = SqlView()
+        self._connection: Connection | None = None
+
+    def view(self) -> SqlView:
+        self.close()
+        self._connection = self.database.readers.connect()
+        with reading(self.database) as reader:
+            self._view.open(self._connection, reader.head())
+        return self._view
+
+    def absorb(self, draft: Draft, entries: Sequence[Decided]) -> None:
+        rows = [StoredEntry(e.index, e.at_ms, "test", e.data, leaf_hash(e.data)) for e in entries]
+        projections = Projections()
+        for entry in entries:
+            projections.add(entry.index, actor_of(decode_entry(entry.data)), entry.events)
+        self.close()
+        with unit(self.database) as u:
+            u.append(rows, [], LogHead(draft.size, draft.at_ms, b"", b""))
+            u.write_state(draft.writes, projections)
+        self._view.absorb(draft)
+
+    def put_nodes(self, nodes: Sequence[Node]) -> None:
+        with unit(self.database) as u:
+            u.write_state({(Node, node.id): node for node in nodes}, Projections())
+        self._view.forget()
+
+    def records(self) -> Records:
+        found: Records = {}
+        with self.database.snapshot() as connection:
+            for kind, codec in CODECS.items():
+                for row in connection.execute(select(codec.table)):
+                    record = codec.to_record(row)
+                    found[kind, record.id] = record
+        return found
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

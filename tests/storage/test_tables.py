@@ -1,0 +1,54 @@
+"""The tables are the record types, and the migrations make the tables."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import BigInteger, Boolean, LargeBinary, Text
+
+from trust.core.records import RECORDS, Record
+from trust.log.merkle import EMPTY_ROOT
+from trust.storage import tables
+from trust.storage.engine import Database
+from trust.storage.migrations import upgrade
+from trust.storage.projections import TABLES
+from trust.storage.rows import CODECS
+from trust.storage.unit import Head, read_head
+
+SCALARS = {str: Text, int: BigInteger, bytes: LargeBinary, bool: Boolean}
+LOG_TABLES = {"entries", "tiles", "head", "blobs"}
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_a_table_has_the_fields_of_its_record_in_their_order_and_types(kind: type[Record]) -> None:
+    table = CODECS[kind].table
+    assert tuple(column.name for column in table.columns) == kind.__struct_fields__
+    for name, type_ in get_type_hints(kind).items():
+        if name != "table":
+            assert isinstance(table.columns[name].type, SCALARS.get(type_, Text)), name
+            assert not table.columns[name].nullable
+    assert [column.name for column in table.primary_key] == ["id"]
+
+
+def test_every_table_is_of_the_log_of_a_record_type_or_a_projection() -> None:
+    expected = LOG_TABLES | {kind.table for kind in RECORDS} | {table.name for table in TABLES}
+    assert set(tables.Entries.metadata.tables) == expected
+
+
+def test_the_migrations_make_exactly_the_tables_of_this_release(database_url: str) -> None:
+    upgrade(database_url)
+    database = Database(database_url)
+    with database.snapshot() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.Entries.metadata) == []
+        assert read_head(connection) == Head(0, 0, EMPTY_ROOT, b"")
+    database.close()
+
+
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(database: Database) -> None:
+    upgrade(database.url)
+    with database.snapshot() as connection:
+        assert read_head(connection) == Head(0, 0, EMPTY_ROOT, b"")

@@ -1,0 +1,90 @@
+"""What reads need and state does not hold, folded from entries: postings, who an entry names, weights.
+
+Only ever added to, and as much a fold of the log as state is: a rebuild makes the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from sqlalchemy import Connection
+
+from trust.core.entry import Entry
+from trust.core.events import Event, MoneyMoved, PoolWeight
+from trust.core.strict import b64
+from trust.storage import bulk, tables
+from trust.storage.bulk import Existing
+from trust.storage.rows import table_of
+
+TABLES = table_of(tables.Postings), table_of(tables.Mentions), table_of(tables.Weights)
+SUBJECTS = frozenset(
+    {"party", "agent", "worker", "requester", "verifier", "claim", "task", "seat", "relay", "withdrawal"}
+)
+"""The event fields that name something whose history can be asked for."""
+
+SEATS = frozenset({"seats", "next"})
+"""The event fields that hold seats which were taken."""
+
+
+class _Said(msgspec.Struct):
+    actor: str
+
+
+_actor_decoder = msgspec.json.Decoder(_Said)
+
+
+class Projections:
+    """The rows of the entries that were added."""
+
+    def __init__(self) -> None:
+        self._postings: list[tuple[int, int, str, int, str]] = []
+        self._mentions: list[tuple[str, int]] = []
+        self._weights: dict[tuple[str, int, int], tuple[str, str, int]] = {}
+
+    def add(self, index: int, actor: str, events: Iterable[Event]) -> None:
+        """Takes up entry `index`; `actor` said it ("" where no statement did)."""
+        named = {actor} if actor else set()
+        position = 0
+        for event in events:
+            named.update(_subjects(event))
+            if isinstance(event, MoneyMoved):
+                for account, change_units in event.postings:
+                    self._postings.append((index, position, account, change_units, event.why))
+                    position += 1
+            elif isinstance(event, PoolWeight):
+                self._weights[event.pool, event.slot, index] = event.agent, event.owner, event.weight
+        self._mentions += [(subject, index) for subject in sorted(named) if subject]
+
+    def write(self, connection: Connection) -> None:
+        """Stores the rows."""
+        postings, mentions, weights = TABLES
+        bulk.insert(connection, postings, self._postings)
+        bulk.insert(connection, mentions, self._mentions)
+        rows = [(*key, *value) for key, value in self._weights.items()]
+        bulk.insert(connection, weights, rows, Existing.REPLACE)
+
+
+def actor_of(entry: Entry) -> str:
+    """Who said the statement that caused an entry; "" where none did."""
+    if entry.command.statement is None:
+        return ""
+    return _actor_decoder.decode(b64(entry.command.statement.payload)).actor
+
+
+def _subjects(value: msgspec.Struct) -> list[str]:
+    named, nested = _fields(type(value))
+    found: list[str] = [getattr(value, name) for name in named]
+    for name in nested:
+        inner = getattr(value, name)
+        for each in inner if isinstance(inner, tuple) else (inner,):
+            found += _subjects(each) if isinstance(each, msgspec.Struct) else ()
+    return found
+
+
+@lru_cache(maxsize=1_024)
+def _fields(kind: type[msgspec.Struct]) -> tuple[list[str], list[str]]:
+    """The fields of a type that name a subject, and those that hold seats."""
+    names = kind.__struct_fields__
+    return [name for name in names if name in SUBJECTS], [name for name in names if name in SEATS]

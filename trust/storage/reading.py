@@ -1,0 +1,246 @@
+"""What the API, the auditor and the command line ask the database: all of one answer from one snapshot.
+
+Lists are bounded by the caller's `limit` and go on after a position, never by offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import msgspec
+from sqlalchemy import Connection, Select, case, func, select
+from sqlmodel import SQLModel, col
+
+from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.log.tiles import TileNodes
+from trust.storage import bulk, tables
+from trust.storage.engine import Database
+from trust.storage.rows import CODECS, table_of
+from trust.storage.unit import Head, StoredEntry, read_head
+
+R = TypeVar("R", bound=Record)
+
+_ENTRY = (
+    col(tables.Entries.index),
+    col(tables.Entries.at_ms),
+    col(tables.Entries.kind),
+    col(tables.Entries.data),
+    col(tables.Entries.leaf_hash),
+)
+_WEIGHTS = table_of(tables.Weights)
+_COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
+_SUMMED = {
+    "external": "external",
+    "agents_free": "agent/%/free",
+    "agents_unbonding": "agent/%/unbonding",
+    "escrow": "task/%/escrow",
+    "stakes": "claim/%/stake",
+    "seat_bonds": "seat/%/bond",
+    "challenge_bonds": "challenge/%/bond",
+    "verification_pool": "pool/verification",
+    "operator_bond": "operator/bond",
+    "operator_unbonding": "operator/unbonding",
+    "burnt": "burn",
+}
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """One line of a ledger: what entry `index` did to an account, and why."""
+
+    index: int
+    position: int
+    account: str
+    change_units: int
+    why: str
+
+
+class Reader:
+    """Queries on one snapshot."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # -- the log
+
+    def head(self) -> Head:
+        """The log's head in this snapshot."""
+        return read_head(self.connection)
+
+    def entry(self, index: int) -> StoredEntry | None:
+        """One entry."""
+        row = self.connection.execute(select(*_ENTRY).where(col(tables.Entries.index) == index)).one_or_none()
+        return StoredEntry(*row) if row else None
+
+    def entries(self, start: int, end: int) -> list[StoredEntry]:
+        """The entries [start, end)."""
+        query = select(*_ENTRY).where(col(tables.Entries.index) >= start, col(tables.Entries.index) < end)
+        return [
+            StoredEntry(*row) for row in self.connection.execute(query.order_by(col(tables.Entries.index)))
+        ]
+
+    def index_of_leaf(self, leaf_hash: bytes) -> int | None:
+        """Where the (first) entry with this leaf hash stands."""
+        query = select(func.min(col(tables.Entries.index))).where(col(tables.Entries.leaf_hash) == leaf_hash)
+        return cast("int | None", self.connection.execute(query).scalar_one())
+
+    def leaf_hashes(self, start: int, end: int) -> list[bytes]:
+        """The leaf hashes [start, end)."""
+        query = select(col(tables.Entries.leaf_hash)).where(
+            col(tables.Entries.index) >= start, col(tables.Entries.index) < end
+        )
+        return list(self.connection.execute(query.order_by(col(tables.Entries.index))).scalars())
+
+    def tile(self, level: int, number: int) -> bytes:
+        """A full hash tile; empty where it is not full yet."""
+        query = select(col(tables.Tiles.data)).where(
+            col(tables.Tiles.level) == level, col(tables.Tiles.number) == number
+        )
+        return self.connection.execute(query).scalar_one_or_none() or b""
+
+    def nodes(self, size: int) -> TileNodes:
+        """The tree's complete subtrees at a size that the log has reached."""
+        return TileNodes(self.tile, self.leaf_hashes, size)
+
+    # -- state
+
+    def record(self, kind: type[R], id: str) -> R | None:
+        """A record by its id."""
+        return next(iter(self.records(kind, [id])), None)
+
+    def records(self, kind: type[R], ids: Sequence[str]) -> list[R]:
+        """The records that there are, in the order of their ids as given."""
+        codec = CODECS[kind]
+        found = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
+        return [cast(R, codec.to_record(found[id])) for id in ids if id in found]
+
+    def tasks_of(self, requester: str, after: str = "", limit: int = 100) -> list[Task]:
+        """A requester's tasks, by id."""
+        return self._page(Task, col(tables.Tasks.requester) == requester, col(tables.Tasks.id), after, limit)
+
+    def claims_of(self, worker: str, after: str = "", limit: int = 100) -> list[Claim]:
+        """A worker's claims, by id."""
+        return self._page(Claim, col(tables.Claims.worker) == worker, col(tables.Claims.id), after, limit)
+
+    def claims_on(self, task: str) -> list[Claim]:
+        """Every claim that a task had, oldest first."""
+        return self._all(Claim, col(tables.Claims.task) == task, col(tables.Claims.index))
+
+    def rounds_of(self, claim: str) -> list[Round]:
+        """A claim's rounds, in order."""
+        return self._all(Round, col(tables.Rounds.claim) == claim, col(tables.Rounds.number))
+
+    def seats_on(self, claim: str) -> list[Seat]:
+        """Every seat that was taken on a claim, oldest first."""
+        return self._all(
+            Seat, col(tables.Seats.claim) == claim, col(tables.Seats.index), col(tables.Seats.id)
+        )
+
+    def seats_of(self, agent: str, state: str = "", after: str = "", limit: int = 100) -> list[Seat]:
+        """A verifier's seats by id: all, those in one state, or with `open` those that wait for it to act."""
+        mine = col(tables.Seats.agent) == agent
+        if state == "open":
+            mine &= col(tables.Seats.state).in_(("seated", "committed")) & (col(tables.Seats.outcome) == "")
+        elif state:
+            mine &= col(tables.Seats.state) == state
+        return self._page(Seat, mine, col(tables.Seats.id), after, limit)
+
+    def scores_of(self, agent: str) -> list[Score]:
+        """An agent's raw sums in every role and task kind."""
+        return self._all(Score, col(tables.Scores.agent) == agent, col(tables.Scores.id))
+
+    def awaiting_draw(self, limit: int = 100) -> list[Claim]:
+        """Claims whose round waits for its draw, the oldest output first."""
+        waiting = CODECS[Claim].table
+        query = select(waiting).where(col(tables.Claims.draw_round) > 0)
+        return self._records(
+            Claim, query.order_by(col(tables.Claims.output_index), col(tables.Claims.id)).limit(limit)
+        )
+
+    def awaiting_seal(self) -> list[Pool]:
+        """Pools whose epoch began and is not sealed."""
+        return self._all(Pool, col(tables.Pools.epoch) > col(tables.Pools.sealed_epoch), col(tables.Pools.id))
+
+    def next_due_ms(self) -> int | None:
+        """When the next timer is due."""
+        return cast(
+            "int | None", self.connection.execute(select(func.min(col(tables.Timers.due_ms)))).scalar_one()
+        )
+
+    # -- projections
+
+    def ledger(self, accounts: Sequence[str], before: int | None = None, limit: int = 100) -> list[Posting]:
+        """The postings on these accounts, the newest entry first; go on with `before` the last index."""
+        columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
+        query = select(*columns).where(col(tables.Postings.account).in_(accounts))
+        if before is not None:
+            query = query.where(col(tables.Postings.index) < before)
+        query = query.order_by(col(tables.Postings.index).desc(), col(tables.Postings.position)).limit(limit)
+        return [Posting(*row) for row in self.connection.execute(query)]
+
+    def timeline(self, subjects: Sequence[str], after: int = -1, limit: int = 100) -> list[StoredEntry]:
+        """The entries that name any of these parties, tasks, claims or seats, in log order."""
+        named = select(col(tables.Mentions.index)).where(
+            col(tables.Mentions.subject).in_(subjects), col(tables.Mentions.index) > after
+        )
+        page = named.distinct().order_by(col(tables.Mentions.index)).limit(limit)
+        query = select(*_ENTRY).where(col(tables.Entries.index).in_(page)).order_by(col(tables.Entries.index))
+        return [StoredEntry(*row) for row in self.connection.execute(query)]
+
+    def slots(self, pool: str, since: int, as_of: int) -> list[Slot]:
+        """The slots of a pool as they were at size `as_of`, as far as they changed from size `since` on."""
+        rows = self.connection.execute(_as_of(pool, since, as_of).order_by(_WEIGHTS.c.slot))
+        return [
+            Slot(f"{pool}/{number}", pool, number, agent, owner, weight, index)
+            for _, number, index, agent, owner, weight in rows
+        ]
+
+    def stats(self) -> dict[str, int]:
+        """How many rows the tables for users have, and what lies on each kind of account, in units."""
+        counted = {name: self._count(name) for name in _COUNTED}
+        account, balance = col(tables.Accounts.id), col(tables.Accounts.balance_units)
+        sums = [
+            func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
+            for pattern in _SUMMED.values()
+        ]
+        row = self.connection.execute(select(*sums)).one()
+        return counted | {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
+
+    def _count(self, name: str) -> int:
+        return int(
+            self.connection.execute(
+                select(func.count()).select_from(SQLModel.metadata.tables[name])
+            ).scalar_one()
+        )
+
+    def _page(self, kind: type[R], where: Any, key: Any, after: str, limit: int) -> list[R]:
+        query = select(CODECS[kind].table).where(where, key > after)
+        return self._records(kind, query.order_by(key).limit(limit))
+
+    def _all(self, kind: type[R], where: Any, *order: Any) -> list[R]:
+        return self._records(kind, select(CODECS[kind].table).where(where).order_by(*order))
+
+    def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
+        to_record = CODECS[kind].to_record
+        return [cast(R, to_record(row)) for row in self.connection.execute(query)]
+
+
+def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:
+    """The last weight of each slot among the entries [since, as_of)."""
+    one = _WEIGHTS.c
+    last = (
+        select(one.slot, func.max(one.index).label("last"))
+        .where(one.pool == pool, one.index >= since, one.index < as_of)
+        .group_by(one.slot)
+        .subquery()
+    )
+    newest = (one.slot == last.c.slot) & (one.index == last.c.last)
+    return select(_WEIGHTS).join(last, newest).where(one.pool == pool)
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[Reader]:
+    """A reader on one snapshot of the database."""
+    with database.snapshot() as connection:
+        yield Reader(connection)

@@ -1,0 +1,56 @@
+"""What an agent stands in with: stakes that are locked, withdrawals, and the latest entries about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, case, func, select
+from sqlmodel import col
+
+from trust.core.records import Withdrawal
+from trust.storage.rows import CODECS
+from trust.storage.tables import Claims, Mentions, Withdrawals
+
+CHUNK = 500
+
+
+def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
+    """What each agent has in stakes on claims: all of it while a claim is open, then what is held for evidence."""
+    held = case((col(Claims.ended_ms) == 0, col(Claims.stake_units)), else_=col(Claims.hold_units))
+    open_ = (col(Claims.ended_ms) == 0) | (col(Claims.hold_units) > 0)
+    query = select(col(Claims.worker), func.sum(held)).where(open_).group_by(col(Claims.worker))
+    found: dict[str, int] = {}
+    for start in range(0, len(agents), CHUNK):
+        chunk = query.where(col(Claims.worker).in_(agents[start : start + CHUNK]))
+        found.update({worker: int(units) for worker, units in connection.execute(chunk)})
+    return found
+
+
+def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:
+    """A party's withdrawals, the newest first."""
+    query = select(CODECS[Withdrawal].table).where(col(Withdrawals.party) == party)
+    rows = connection.execute(query.order_by(col(Withdrawals.index).desc()).limit(limit))
+    return [Withdrawal(*row) for row in rows]
+
+
+def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
+    """How many withdrawals matured before then and are not paid out yet, and their sum in units."""
+    query = select(func.count(), func.coalesce(func.sum(col(Withdrawals.amount_units)), 0)).where(
+        col(Withdrawals.state) == "payable", col(Withdrawals.matures_ms) < matured_before_ms
+    )
+    count, units = connection.execute(query).one()
+    return int(count), int(units)
+
+
+def latest_mentions(connection: Connection, subject: str, limit: int = 100) -> list[int]:
+    """The indices of the last entries that name a subject, the newest first."""
+    query = select(col(Mentions.index)).where(col(Mentions.subject) == subject)
+    return list(connection.execute(query.order_by(col(Mentions.index).desc()).limit(limit)).scalars())
+
+
+def clock_skew_ms(connection: Connection, now_ms: int) -> int:
+    """How far `now_ms` is ahead of the database's clock; 0 where the database has none of its own."""
+    if connection.dialect.name == "sqlite":
+        return 0
+    seconds = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
+    return now_ms - int(seconds * 1_000)

@@ -1,0 +1,115 @@
+"""The rulebook's state over SQL: a view that loads what it is asked for, and remembers it between batches.
+
+What it remembers holds only as long as this process wrote the last entry; `open` forgets all of it when the
+head has moved by another hand. Records that are not there are remembered too. Memory is bounded: records live
+in two generations, and what was not asked for since the last turn goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar, cast
+
+from sqlalchemy import Connection, select
+from sqlmodel import col
+
+from trust.core.records import Record, Timer
+from trust.core.state import Draft, Key
+from trust.storage import bulk, tables
+from trust.storage.rows import CODECS
+from trust.storage.unit import Head
+
+R = TypeVar("R", bound=Record)
+REMEMBERED = 200_000
+CHUNK = 5_000
+_TIMER = tables.Timers
+_TIMERS = select(col(_TIMER.id), col(_TIMER.due_ms), col(_TIMER.kind)).order_by(
+    col(_TIMER.due_ms), col(_TIMER.kind), col(_TIMER.id)
+)
+
+
+class SqlView:
+    """The state as of `size` entries. `misses` counts the records that nobody had loaded ahead."""
+
+    def __init__(self, connection: Connection | None = None, head: Head | None = None) -> None:
+        self.size = 0
+        self.at_ms = 0
+        self.misses = 0
+        self._connection = connection
+        self._recent: dict[Key, Record | None] = {}
+        self._older: dict[Key, Record | None] = {}
+        if head is not None:
+            self.size, self.at_ms = head.size, head.at_ms
+
+    def open(self, connection: Connection, head: Head) -> None:
+        """Reads through this connection from here on; forgets what is older than the head."""
+        if head.size != self.size:
+            self.forget()
+        self._connection = connection
+        self.size, self.at_ms = head.size, head.at_ms
+
+    def forget(self) -> None:
+        """Forgets every record."""
+        self._recent, self._older = {}, {}
+
+    def get(self, kind: type[R], id: str) -> R | None:
+        key: Key = (kind, id)
+        try:
+            return cast("R | None", self._recent[key])
+        except KeyError:
+            if not self._recall(key):
+                self.misses += 1
+                self.load([key])
+            return cast("R | None", self._recent[key])
+
+    def peek(self, kind: type[R], id: str) -> R | None:
+        """The record as far as it is in memory; never loads."""
+        key: Key = (kind, id)
+        return cast("R | None", self._recent.get(key) or self._older.get(key))
+
+    def load(self, keys: Iterable[Key]) -> int:
+        """Loads what is not in memory yet, one SELECT a table; returns how many records were found."""
+        wanted: dict[type[Record], list[str]] = {}
+        for key in keys:
+            if key not in self._recent and not self._recall(key):
+                self._recent[key] = None
+                wanted.setdefault(key[0], []).append(key[1])
+        return sum(
+            self._select(kind, ids[start : start + CHUNK])
+            for kind, ids in wanted.items()
+            for start in range(0, len(ids), CHUNK)
+        )
+
+    def timers(self, limit: int) -> list[Timer]:
+        return [Timer(*row) for row in self._live.execute(_TIMERS.limit(limit))]
+
+    def absorb(self, draft: Draft) -> None:
+        """Takes over what a draft has written, once it is committed."""
+        self._recent.update(draft.writes)
+        self.size, self.at_ms = draft.size, draft.at_ms
+
+    def turn(self) -> None:
+        """Between batches: lets go of what was not asked for lately, where there is too much."""
+        if len(self._recent) > REMEMBERED // 2:
+            self._older, self._recent = self._recent, {}
+
+    @property
+    def _live(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the view is read before it is opened")
+        return self._connection
+
+    def _recall(self, key: Key) -> bool:
+        """Whether the older generation has the key, which is recent from now on."""
+        if key not in self._older:
+            return False
+        self._recent[key] = self._older[key]
+        return True
+
+    def _select(self, kind: type[Record], ids: list[str]) -> int:
+        codec = CODECS[kind]
+        rows = bulk.select(self._live, codec.table, ids)
+        for row in rows:
+            record = codec.to_record(row)
+            self._recent[kind, record.id] = record
+        return len(rows)

@@ -1,0 +1,385 @@
+"""Every table: the log, the state folded from it, and what reads of the log need (design.md 3 and 4).
+
+- The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
+  that every writer locks.
+- State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
+  nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
+- Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
+- `blobs` holds bytes that parties checked or will check; the log has only their digests.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, text
+from sqlmodel import SQLModel
+
+from trust.storage.columns import (
+    Bytes,
+    Clustered,
+    FindBytes,
+    FindWhole,
+    FindWords,
+    Json,
+    KeyWhole,
+    KeyWords,
+    Whole,
+    Words,
+)
+
+
+class Entries(SQLModel, table=True):
+    """The log: the bytes of entry `index`. `kind` is the command's, for a statement its payload's."""
+
+    index: KeyWhole
+    at_ms: Whole
+    kind: Words
+    data: Bytes
+    leaf_hash: FindBytes
+
+
+class Tiles(SQLModel, table=True):
+    """A full hash tile: 256 hashes of 32 bytes."""
+
+    level: KeyWhole
+    number: KeyWhole
+    data: Bytes
+
+
+class Head(SQLModel, table=True):
+    """One row (`id` 0): the size, time and root of the log, and the checkpoint that was signed over them."""
+
+    id: KeyWhole
+    size: Whole
+    at_ms: Whole
+    root: Bytes
+    checkpoint: Bytes
+
+
+class Postings(SQLModel, table=True):
+    """Money: the `position`-th posting of an entry."""
+
+    __table_args__ = (Index("ix_postings_account", "account", "index", "position"), Clustered.__table_args__)
+    index: KeyWhole
+    position: KeyWhole
+    account: Words
+    change_units: Whole
+    why: Words
+
+
+class Mentions(Clustered, table=True):
+    """That an entry names a party, task, claim, seat, relay or withdrawal, or was said by it."""
+
+    subject: KeyWords
+    index: KeyWhole
+
+
+class Weights(SQLModel, table=True):
+    """What a pool's slot weighed from entry `index` on, so that a pool can be read as of a size."""
+
+    __table_args__ = (Index("ix_weights_pool_index", "pool", "index"), Clustered.__table_args__)
+    pool: KeyWords
+    slot: KeyWhole
+    index: KeyWhole
+    agent: Words
+    owner: Words
+    weight: Whole
+
+
+class Blobs(SQLModel, table=True):
+    sha256: KeyWords
+    size: Whole
+    data: Bytes
+    created_ms: FindWhole
+
+
+class Network(SQLModel, table=True):
+    id: KeyWords
+    origin: Words
+    operator: Words
+    log_key: Words
+    draw_key: Words
+    t0_ms: Whole
+    slow_half_life_ms: Whole
+    fast_half_life_ms: Whole
+    rules: Whole
+    policy: Whole
+    policies: Whole
+
+
+class Policies(SQLModel, table=True):
+    id: KeyWords
+    effective_ms: Whole
+    index: Whole
+    terms: Json
+
+
+class Rules(SQLModel, table=True):
+    id: KeyWords
+    effective_ms: Whole
+    index: Whole
+    release: Words
+    source_sha256: Words
+
+
+class Parties(SQLModel, table=True):
+    id: KeyWords
+    key: Words
+    owner: FindWords
+    handle: Words
+    capabilities: Json
+    registered_ms: Whole
+    index: Whole
+    rotations: Whole
+    left: Words
+    jailed_ms: Whole
+    jailed_until_ms: Whole
+    enrolled: Json
+    vacated: Json
+    liveness_ms: Json
+    failures_ms: Json
+
+
+class Keys(Clustered, table=True):
+    id: KeyWords
+    party: Words
+    since_index: Whole
+    until_index: Whole
+
+
+class Handles(Clustered, table=True):
+    id: KeyWords
+    party: Words
+
+
+class Roles(Clustered, table=True):
+    id: KeyWords
+    party: Words
+    role: Words
+
+
+class Relays(SQLModel, table=True):
+    id: KeyWords
+    name: Words
+    coordinators: Json
+    threshold: Whole
+    index: Whole
+    suspended: bool
+
+
+class Accounts(Clustered, table=True):
+    id: KeyWords
+    balance_units: Whole
+
+
+class Bookings(Clustered, table=True):
+    id: KeyWords
+    index: Whole
+
+
+class Withdrawals(SQLModel, table=True):
+    id: KeyWords
+    party: FindWords
+    source: Words
+    amount_units: Whole
+    state: Words
+    matures_ms: Whole
+    index: Whole
+
+
+class Tasks(SQLModel, table=True):
+    id: KeyWords
+    requester: FindWords
+    task_kind: Words
+    index: Whole
+    policy: Whole
+    state: Words
+    posted_ms: Whole
+    deadline_ms: Whole
+    price_units: Whole
+    fees_units: Whole
+    stake_units: Whole
+    lease_ms: Whole
+    spec_sha256: Words
+    spec_uri: Words
+    items_count: Whole
+    tolerated_bad_ppm: Whole
+    assignee: Words
+    relay: Words
+    claim: Words
+    closed_why: Words
+
+
+class Bars(Clustered, table=True):
+    id: KeyWords
+    claim: Words
+
+
+class Claims(SQLModel, table=True):
+    __table_args__ = (
+        Index(
+            "ix_claims_draw_round",
+            "draw_round",
+            sqlite_where=text("draw_round > 0"),
+            postgresql_where=text("draw_round > 0"),
+        ),
+    )
+    id: KeyWords
+    task: FindWords
+    worker: FindWords
+    relay: Words
+    index: Whole
+    state: Words
+    stake_units: Whole
+    opened_ms: Whole
+    lease_until_ms: Whole
+    rate_ppm: Whole
+    draw_key: Words
+    pool: Words
+    renewals: Whole
+    output: Words
+    output_index: Whole
+    items_root: Words
+    draw_round: Whole
+    round: Whole
+    opened: bool
+    verdict: Words
+    verdict_round: Whole
+    accepted_by_requester: bool
+    hold_units: Whole
+    ended_ms: Whole
+
+
+class Rounds(SQLModel, table=True):
+    id: KeyWords
+    claim: FindWords
+    number: Whole
+    phase: Words
+    until_ms: Whole
+    quorum: Whole
+    bond_units: Whole
+    fee_units: Whole
+    accept_count: Whole
+    seats: Json
+    alternates: Json
+    items: Json
+    to_open: Json
+    replaced: Json
+    past_seats: Json
+    verdict: Words
+    bad: Json
+    disputed: Json
+
+
+class Seats(SQLModel, table=True):
+    id: KeyWords
+    claim: FindWords
+    round: Whole
+    place: Whole
+    agent: FindWords
+    owner: Words
+    bond_units: Whole
+    state: Words
+    until_ms: Whole
+    index: Whole
+    commitment: Words
+    verdict: Words
+    bad: Json
+    outcome: Words
+
+
+class Openings(Clustered, table=True):
+    id: KeyWords
+    leaf: Words
+
+
+class Tracks(SQLModel, table=True):
+    id: KeyWords
+    streak: Whole
+    rotations: Whole
+    checks: Whole
+    mean_price_units: Whole
+    completed: Whole
+    unchecked_milli: Whole
+    recent: Json
+
+
+class Scores(SQLModel, table=True):
+    id: KeyWords
+    agent: FindWords
+    role: Words
+    task_kind: Words
+    events: Whole
+    index: Whole
+    good_slow: Bytes
+    bad_slow: Bytes
+    failure_slow: Bytes
+    good_fast: Bytes
+    bad_fast: Bytes
+    failure_fast: Bytes
+
+
+class Pairings(Clustered, table=True):
+    id: KeyWords
+    good: Bytes
+
+
+class Raters(Clustered, table=True):
+    id: KeyWords
+    agree_milli: Whole
+    against_milli: Whole
+
+
+class Liveness(Clustered, table=True):
+    id: KeyWords
+    done: Bytes
+    expired: Bytes
+
+
+class Pools(SQLModel, table=True):
+    id: KeyWords
+    slots: Whole
+    dirty: bool
+    epoch: Whole
+    as_of: Whole
+    sealed_epoch: Whole
+    sealed: Words
+
+
+class SealedPools(SQLModel, table=True):
+    __tablename__ = "sealed_pools"
+    id: KeyWords
+    pool: Words
+    epoch: Whole
+    as_of: Whole
+    root: Words
+    count: Whole
+    total: Whole
+    heavy: Json
+
+
+class Slots(SQLModel, table=True):
+    __table_args__ = (Index("ix_slots_pool_index", "pool", "index"),)
+    id: KeyWords
+    pool: Words
+    number: Whole
+    agent: Words
+    owner: Words
+    weight: Whole
+    index: Whole
+
+
+class Nodes(SQLModel, table=True):
+    id: KeyWords
+    data: Bytes
+
+
+class Said(Clustered, table=True):
+    id: KeyWords
+    index: Whole
+
+
+class Timers(SQLModel, table=True):
+    __table_args__ = (Index("ix_timers_due", "due_ms", "kind", "id"), Clustered.__table_args__)
+    id: KeyWords
+    due_ms: Whole
+    kind: Words
