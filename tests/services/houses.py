@@ -1,0 +1,63 @@
+"""One process's write path over a database, with a town that speaks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.services.statements import Party, Town, created
+from trust.core.commands import Incoming
+from trust.services.inbox import Submission
+from trust.services.receipts import Outcome, Receipt
+from trust.services.sequencing import Limits, Sequencer
+from trust.storage.engine import Database
+
+
+class House:
+    """A sequencer that decides in the calling thread, and what its callers got."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Path,
+        town: Town | None = None,
+        limits: Limits | None = None,
+        after_step: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.database = database
+        self.town = town or Town()
+        self.head_file = directory / "head"
+        self.sequencer = Sequencer(
+            database,
+            [self.town.log],
+            self.head_file,
+            limits=limits,
+            now_ms=lambda: self.town.now_ms,
+            after_step=after_step,
+        )
+
+    def found(self) -> House:
+        """Genesis, parties with money, a relay."""
+        self.sequencer.open()
+        self.sequencer.create(self.town.genesis())
+        founding = self.receipts(*self.town.founding())
+        self.town.relay = created(founding[-1].entry, "relay.registered", "relay")
+        return self
+
+    def decide(self, *commands: Incoming) -> list[Outcome]:
+        """One outcome for each command, all decided in one batch."""
+        submission = Submission(commands)
+        self.sequencer.serve([submission])
+        return submission.answer.result(timeout=0)
+
+    def receipts(self, *commands: Incoming) -> list[Receipt]:
+        """The same, where none is refused."""
+        outcomes = self.decide(*commands)
+        assert all(isinstance(outcome, Receipt) for outcome in outcomes), outcomes
+        return [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+
+    def claimed(self, task: str, worker: Party) -> str:
+        """A task, posted and claimed; the claim's id."""
+        (posted,) = self.receipts(self.town.post(task))
+        (claimed,) = self.receipts(self.town.claim(task, posted.index, worker))
+        return created(claimed.entry, "claim.opened", "claim")

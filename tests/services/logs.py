@@ -1,0 +1,51 @@
+"""A whole log, verified again from what the database holds."""
+
+from __future__ import annotations
+
+from trust.core import rulebook
+from trust.core.entry import decode_entry
+from trust.core.state import Draft, MemoryState
+from trust.log import merkle
+from trust.log.checkpoint import Checkpoint, open_checkpoint
+from trust.log.note import Verifier
+from trust.log.proof import verify_proof
+from trust.services.receipts import Receipt
+from trust.storage.engine import Database
+from trust.storage.reading import reading
+
+
+def check_log(database: Database, key: Verifier) -> Checkpoint | None:
+    """Replays every decision, and compares leaves, tiles, root and checkpoint; None where the log is empty."""
+    with reading(database) as reader:
+        head = reader.head()
+        if head.size == 0:
+            return None
+        entries = reader.entries(0, head.size)
+        assert [entry.index for entry in entries] == list(range(head.size))
+        tree, draft = merkle.CompactRange(), Draft(MemoryState())
+        for entry in entries:
+            assert merkle.leaf_hash(entry.data) == entry.leaf_hash
+            tree.append(entry.leaf_hash)
+            logged = decode_entry(entry.data)
+            if logged.command.clock is None:
+                rulebook.verify(rulebook.incoming_of(logged.command))
+            rulebook.replay(draft, logged, entry.data)
+        checkpoint = open_checkpoint(head.checkpoint, key.name, key)
+        assert (checkpoint.size, checkpoint.root) == (head.size, head.root)
+        assert tree.root() == head.root
+        assert merkle.root(head.size, reader.nodes(head.size)) == head.root
+        assert entries[-1].at_ms == head.at_ms
+        for start in range(0, head.size - 255, 256):
+            assert reader.tile(0, start // 256) == b"".join(e.leaf_hash for e in entries[start : start + 256])
+        return checkpoint
+
+
+def check_receipt(database: Database, key: Verifier, receipt: Receipt) -> None:
+    """The receipt verifies alone, and its checkpoint is one of this log's own past."""
+    checkpoint = verify_proof(merkle.leaf_hash(receipt.entry), receipt.proof, key, index=receipt.index)
+    with reading(database) as reader:
+        stored = reader.entry(receipt.index)
+        assert stored is not None
+        assert stored.data == receipt.entry
+        size = reader.head().size
+        assert merkle.root(checkpoint.size, reader.nodes(size)) == checkpoint.root

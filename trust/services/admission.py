@@ -1,0 +1,168 @@
+"""How bytes become commands: parsed, of the right kind, signed, their blobs stored (design.md 4, steps 2 to 4).
+
+- What is malformed or not signed never reaches the sequencer, and costs it nothing.
+- An opening counts only when the service holds every byte that it names (rules.md 5), so "not opened in time" is a
+  fact of the log. That check is made here because the rulebook cannot see blobs.
+- Verification overlaps: while one chunk of a batch is verified on other threads, the next one is parsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Executor
+
+from trust.core import commands
+from trust.core.commands import Spoken
+from trust.core.entry import decode_entry
+from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, kind_of
+from trust.core.records import Claim
+from trust.core.rulebook import incoming_of
+from trust.core.strict import Malformed, b64
+from trust.errors import CODES, TrustError
+from trust.services.crossing import Crossing
+from trust.services.receipts import Outcome
+from trust.services.sequencing import Sequencer
+from trust.services.verifying import Verifying
+from trust.storage.engine import Database
+from trust.storage.reading import Reader, reading
+
+CHUNK = 50
+OPENINGS = (OutputOpen, ItemsOpen)
+Missing = Callable[[Reader, Iterable[str]], list[str]]
+Result = Outcome | TrustError
+
+
+class Admission:
+    """The way into the sequencer; `missing` says which of some blobs (hex digests) are not stored."""
+
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        verifying: Verifying,
+        database: Database,
+        readers: Executor,
+        missing: Missing,
+    ) -> None:
+        self._sequencer = sequencer
+        self._verifying = verifying
+        self._database = database
+        self._readers = readers
+        self._missing = missing
+        self._crossing = Crossing()
+        self.in_hand = 0
+        """Statements of batches that are being worked on, or wait for it."""
+
+    async def say(self, data: bytes, prefixes: Collection[str]) -> tuple[Spoken, Outcome]:
+        """Puts one envelope of a kind that begins with one of `prefixes` to the sequencer; raises TrustError."""
+        spoken = await self.screen(data, prefixes)
+        outcomes = await self._crossing.result(self._sequencer.submit([spoken]))
+        return spoken, outcomes[0]
+
+    async def screen(self, data: bytes, prefixes: Collection[str]) -> Spoken:
+        """The statement in an envelope, everything checked that needs no rule; raises TrustError."""
+        spoken = parsed(data)
+        _check_kind(spoken, prefixes)
+        verdicts = await self._crossing.result(self._verifying.verify_many([spoken]))
+        if verdicts[0] is not None:
+            raise TrustError("bad-signature", str(verdicts[0]))
+        if isinstance(spoken.payload, OPENINGS) and (absent := await self._absent([spoken]))[0]:
+            raise _blob_missing(absent[0])
+        return spoken
+
+    async def say_all(self, items: Sequence[bytes]) -> list[tuple[Spoken | None, Result]]:
+        """Puts envelopes of any kinds to the sequencer together; what is wrong with one is its result, in order."""
+        self.in_hand += len(items)
+        try:
+            screened = await self._screen_all(items)
+            good = [each for each in screened if isinstance(each, Spoken)]
+            outcomes = iter(await self._crossing.result(self._sequencer.submit(good)) if good else ())
+        finally:
+            self.in_hand -= len(items)
+        return [(each, next(outcomes)) if isinstance(each, Spoken) else (None, each) for each in screened]
+
+    async def _screen_all(self, items: Sequence[bytes]) -> list[Spoken | TrustError]:
+        chunks = []
+        for start in range(0, len(items), CHUNK):
+            tried = [_tried(data) for data in items[start : start + CHUNK]]
+            good = [each for each in tried if isinstance(each, Spoken)]
+            chunks.append((tried, self._verifying.verify_many(good)))
+            await asyncio.sleep(0)  # others get their turn on the event loop
+        screened: list[Spoken | TrustError] = []
+        for tried, verifying in chunks:
+            verdicts = iter(await self._crossing.result(verifying))
+            for each in tried:
+                bad = next(verdicts) if isinstance(each, Spoken) else None
+                screened.append(each if bad is None else TrustError("bad-signature", str(bad)))
+        return await self._with_blobs(screened)
+
+    async def _with_blobs(self, screened: list[Spoken | TrustError]) -> list[Spoken | TrustError]:
+        openings = [
+            at
+            for at, each in enumerate(screened)
+            if isinstance(each, Spoken) and isinstance(each.payload, OPENINGS)
+        ]
+        if openings:
+            absent = await self._absent([each for at in openings if isinstance(each := screened[at], Spoken)])
+            for at, digests in zip(openings, absent, strict=True):
+                if digests:
+                    screened[at] = _blob_missing(digests)
+        return screened
+
+    async def _absent(self, openings: Sequence[Spoken]) -> list[list[str]]:
+        """For each opening the digests of the blobs that it needs and the service does not hold."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._absent_now, openings)
+
+    def _absent_now(self, openings: Sequence[Spoken]) -> list[list[str]]:
+        with reading(self._database) as reader:
+            return [self._missing(reader, _needed(reader, each)) for each in openings]
+
+
+def parsed(data: bytes) -> Spoken:
+    """The statement in an envelope; TrustError where it is malformed."""
+    try:
+        return commands.parse(data)
+    except Malformed as error:
+        code = error.code if error.code in CODES else "malformed"
+        raise TrustError(code, str(error)) from None
+
+
+def _tried(data: bytes) -> Spoken | TrustError:
+    try:
+        return parsed(data)
+    except TrustError as error:
+        return error
+
+
+def _check_kind(spoken: Spoken, prefixes: Collection[str]) -> None:
+    kind = kind_of(spoken.payload)
+    if not any(kind.startswith(prefix) for prefix in prefixes):
+        raise TrustError("wrong-endpoint", f"{kind} is not taken here, but {', '.join(sorted(prefixes))}")
+
+
+def _needed(reader: Reader, opening: Spoken) -> list[str]:
+    """The blobs that an opening opens. An item's blob is `0x00 || item`, so its leaf is its digest."""
+    payload = opening.payload
+    if isinstance(payload, ItemsOpen):
+        return _leaves(payload)
+    claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
+    entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
+    said = None if entry is None else incoming_of(decode_entry(entry.data).command)
+    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
+        return []  # there is no such output: the rulebook says so
+    return [artifact.sha256 for artifact in said.payload.artifacts]
+
+
+def _leaves(payload: ItemsOpen) -> list[str]:
+    try:
+        return [b64(item.leaf, 32).hex() for item in payload.items]
+    except Malformed:
+        return []  # the rulebook says what is wrong with it
+
+
+def _blob_missing(digests: Sequence[str]) -> TrustError:
+    return TrustError(
+        "blob-missing",
+        f"{len(digests)} of the blobs that this opens are not in the service, first {digests[0]}",
+        reasons=[f"missing: {digest}" for digest in digests],
+    )

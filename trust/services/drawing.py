@@ -1,0 +1,103 @@
+"""Draws and seals: what the service itself finds due and puts to the rulebook (rules.md 6.1 and 6.2).
+
+The input of the VRF is fixed by the output, and a seal by the epoch's entry. So one that is made twice, or by two
+replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
+in the state.
+
+Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
+give way for a while only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from trust import clock
+from trust.core.checks import panel, vrf
+from trust.core.entry import Beacon, Draw
+from trust.core.events import round_id
+from trust.core.identity import did_of
+from trust.core.records import Claim
+from trust.core.state import View
+from trust.log import ed25519
+from trust.services.receipts import Refusal
+from trust.services.scoring import view_of
+from trust.services.sealing import due_seals
+from trust.services.sequencing import Sequencer
+from trust.storage.engine import Database
+from trust.storage.reading import reading
+
+LOOKED_AT = 200
+AT_ONCE = 16
+"""Draws in one batch: each is verified again under the head's lock, so that others wait for about 10 ms of it."""
+PATIENCE_MS = 10_000
+
+_log = structlog.get_logger("trust.drawing")
+
+
+class Drawing:
+    """Draws with the keys that this process holds. `is_busy` says whether many callers wait for their answers."""
+
+    def __init__(
+        self,
+        database: Database,
+        sequencer: Sequencer,
+        seeds: Sequence[bytes],
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._database = database
+        self._sequencer = sequencer
+        self._seeds = {did_of(ed25519.public_key(seed)): seed for seed in seeds}
+        self._refused: set[str] = set()
+        self._is_busy = is_busy
+        self._quiet_ms = clock.monotonic_ms()
+
+    def run(self) -> int:
+        """Makes the draws that are awaited, unless it gives way; returns how many there were."""
+        made = 0
+        while not self._gives_way() and (draws := self._due()):
+            outcomes = self._sequencer.submit(draws).result()
+            for draw, outcome in zip(draws, outcomes, strict=True):
+                if isinstance(outcome, Refusal):
+                    self._give_up(draw.of, outcome)
+            made += len(draws)
+        return made
+
+    def _gives_way(self) -> bool:
+        now_ms = clock.monotonic_ms()
+        if not self._is_busy():
+            self._quiet_ms = now_ms
+            return False
+        return now_ms - self._quiet_ms < PATIENCE_MS
+
+    def _due(self) -> list[Draw]:
+        with reading(self._database) as reader:
+            waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
+            view = view_of(reader)
+            return [self._drawn(view, claim) for claim in waiting[:AT_ONCE]]
+
+    def _can(self, claim: Claim) -> bool:
+        return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
+
+    def _drawn(self, view: View, claim: Claim) -> Draw:
+        pi = vrf.prove(self._seeds[claim.draw_key], panel.alpha(view, claim, claim.draw_round))
+        beacon = Beacon(claim.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
+        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,))
+
+    def _give_up(self, of: str, refusal: Refusal) -> None:
+        """Another replica may have been faster. Any other reason gets no better by trying again."""
+        if refusal.code != "no-draw-due":
+            self._refused.add(of)
+            _log.error("draw refused", draw=of, code=refusal.code, detail=refusal.detail)
+
+
+def seal_pools(database: Database, sequencer: Sequencer) -> int:
+    """Seals every pool whose epoch has begun; returns how many there were."""
+    seals = due_seals(database)
+    if seals:
+        for seal, outcome in zip(seals, sequencer.submit(seals).result(), strict=True):
+            if isinstance(outcome, Refusal) and outcome.code != "no-seal-due":
+                _log.error("seal refused", pool=seal.of, code=outcome.code, detail=outcome.detail)
+    return len(seals)

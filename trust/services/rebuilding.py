@@ -1,0 +1,96 @@
+"""Every table of state, folded again from the entries (design.md 3): after a migration, or to see that they agree.
+
+One transaction under the head's lock: nobody sees half a rebuild, and a crash leaves the tables as they were.
+Memory is that of one chunk, whatever the length of the log. A seal's nodes are not in its entry; they are made again
+from the weights, just before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import delete
+
+from trust.core import rulebook
+from trust.core.entry import Entry, decode_entry
+from trust.core.records import RECORDS, Pool
+from trust.core.state import Draft
+from trust.services.sealing import store
+from trust.storage import projections
+from trust.storage.engine import Database
+from trust.storage.projections import Projections, actor_of
+from trust.storage.reading import Reader
+from trust.storage.rows import CODECS
+from trust.storage.sealing import Sealing
+from trust.storage.state import SqlView
+from trust.storage.unit import Head, Unit, unit
+
+CHUNK = 1_000
+_START = Head(0, 0, b"", b"")
+
+
+def rebuild(database: Database, progress: Callable[[int, int], None] = lambda _done, _of: None) -> int:
+    """Drops and refolds all state and projections; returns the number of entries. `progress` gets (done, of)."""
+    with unit(database) as u:
+        _clear(u)
+        refold = _Refold(u)
+        for entry in _entries(u):
+            refold.take(entry)
+            if refold.size % CHUNK == 0:
+                refold.flush()
+                progress(refold.size, u.head.size)
+        refold.flush()
+    progress(u.head.size, u.head.size)
+    return u.head.size
+
+
+class _Refold:
+    """What was folded, and what of it is not written yet."""
+
+    def __init__(self, u: Unit) -> None:
+        self._unit = u
+        self._view = SqlView(u.connection, _START)
+        self._sealing = Sealing()
+        self._begin()
+
+    @property
+    def size(self) -> int:
+        return self._draft.size
+
+    def take(self, entry: Entry) -> None:
+        """Folds one entry."""
+        if entry.command.seal is not None:
+            self.flush()
+            self._make_nodes(entry.command.seal.of)
+        index = self._draft.size
+        rulebook.fold(self._draft, entry)
+        self._projections.add(index, actor_of(entry), entry.events)
+
+    def flush(self) -> None:
+        """Writes what was folded since the last time."""
+        self._unit.write_state(self._draft.writes, self._projections)
+        self._view.absorb(self._draft)
+        self._view.turn()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._draft = Draft(self._view)
+        self._projections = Projections()
+
+    def _make_nodes(self, pool_id: str) -> None:
+        pool = self._view.get(Pool, pool_id)
+        if pool is not None:
+            _, nodes = self._sealing.seal(Reader(self._unit.connection), pool)
+            store(self._unit.connection, nodes)
+
+
+def _clear(u: Unit) -> None:
+    for table in (*projections.TABLES, *(CODECS[kind].table for kind in RECORDS)):
+        u.connection.execute(delete(table))
+
+
+def _entries(u: Unit) -> Iterator[Entry]:
+    reader = Reader(u.connection)
+    for start in range(0, u.head.size, CHUNK):
+        for stored in reader.entries(start, start + CHUNK):
+            yield decode_entry(stored.data)

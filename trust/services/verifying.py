@@ -1,0 +1,85 @@
+"""Signatures, verified while the batch before is decided (design.md 4, step 3).
+
+One thread takes all that waits at once. A few it verifies itself, libsodium lets go of the interpreter's lock
+meanwhile; many go to a process beside this one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from trust.core import envelope
+from trust.core.commands import Incoming, Spoken
+from trust.core.envelope import BadSignature
+from trust.services.signature_process import SignatureProcess, answer
+
+MANY = 16
+AT_ONCE = 512
+Verdicts = list[BadSignature | None]
+_Asked = tuple[Sequence[Incoming], Future[Verdicts]]
+
+
+class Verifying:
+    """`None` in an answer says that every signature of that command holds."""
+
+    def __init__(self) -> None:
+        self._process = SignatureProcess()
+        self._waiting: deque[_Asked] = deque()
+        self._changed = threading.Condition()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="verify", daemon=True)
+        self._thread.start()
+
+    def verify_many(self, commands: Sequence[Incoming]) -> Future[Verdicts]:
+        """One verdict for each command, in order."""
+        future: Future[Verdicts] = Future()
+        with self._changed:
+            self._waiting.append((commands, future))
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Ends the thread when it has done what it was given."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while taken := self._take():
+            self._verify(taken)
+        self._process.close()
+
+    def _take(self) -> list[_Asked]:
+        """What waits, up to about AT_ONCE commands; nothing once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._open)
+            taken: list[_Asked] = []
+            count = 0
+            while self._waiting and count < AT_ONCE:
+                taken.append(self._waiting.popleft())
+                count += len(taken[-1][0])
+            return taken
+
+    def _verify(self, taken: Sequence[_Asked]) -> None:
+        signed = [each.signed for commands, _ in taken for each in commands if isinstance(each, Spoken)]
+        questions = [question for each in signed for question in envelope.checks(each)]
+        holds = iter(self._process.ask(questions) if len(questions) >= MANY else answer(questions))
+        for commands, future in taken:
+            future.set_result(
+                [_verdict(command, [next(holds) for _ in _signers(command)]) for command in commands]
+            )
+
+
+def _signers(command: Incoming) -> Sequence[str]:
+    return command.signed.signers if isinstance(command, Spoken) else ()
+
+
+def _verdict(command: Incoming, holds: Sequence[int]) -> BadSignature | None:
+    for did, holding in zip(_signers(command), holds, strict=True):
+        if not holding:
+            return BadSignature.of(did)
+    return None
