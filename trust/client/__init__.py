@@ -1,0 +1,26 @@
+"""The SDK: sign, send, retry safely, and believe nothing that does not verify.
+
+wire.py        requests and answers without I/O       exchanges.py   every conversation with the service
+transports.py  httpx, blocking and asyncio            clients.py     `TrustClient`, `AsyncTrustClient`
+statements.py  signed envelopes from payloads         items.py       a batch's tree, openings and blobs
+verify.py      receipts, refusals, confirmations, offline
+agents.py, requester.py, worker.py, verifier.py (votes.py: its memory), relay.py, operator.py   the roles
+"""
+
+from __future__ import annotations
+
+from trust.client.agents import Agent
+from trust.client.clients import AsyncTrustClient, TrustClient
+from trust.client.exchanges import Accepted, Retry
+from trust.client.operator import Operator, Treasurer
+from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.relay import Granted, Relay
+from trust.client.requester import Requester
+from trust.client.verifier import Act, Case, Verifier
+from trust.client.worker import Worker
+
+__all__ = [
+    "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "NotProven",
+    "Operator", "Relay",
+    "Requester", "Retry", "ServiceError", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker",
+]  # fmt: skip

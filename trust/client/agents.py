@@ -1,0 +1,129 @@
+"""What any agent does: register, change its key, offer to check, move its money, and doubt what a relay tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from trust.client import statements, wire
+from trust.client.clients import Bound, C, Client, conversation
+from trust.client.exchanges import Accepted
+from trust.client.problems import NotProven
+from trust.client.statements import Speaker, did_of_seed
+from trust.client.verify import Proven, check_confirmed, verify_confirmation
+from trust.client.wire import Exchange
+from trust.core.payloads import (
+    AgentRegister,
+    AgentRevoke,
+    AgentRotate,
+    Payload,
+    StakeWithdraw,
+    VerdictChallenge,
+    VerifierEnroll,
+    VerifierLeave,
+)
+
+
+class Agent(Bound[C]):
+    """A party with a key. `seed` is the 32-byte seed of its current key, `actor` its id where that is older.
+
+    Every method that says something returns `Accepted`: the entry, proven, and the receipt to keep.
+    """
+
+    def __init__(self, client: Client[C], seed: bytes, actor: str = "") -> None:
+        self.transport: C = client.transport
+        self.exchanges = client.exchanges
+        self.me = Speaker(client.network, seed, actor)
+        self._now_ms = client.now_ms
+
+    @property
+    def did(self) -> str:
+        """This party's id."""
+        return self.me.actor
+
+    def say(self, kind: type[Payload], *, cosigners: Iterable[bytes] = (), **fields: Any) -> bytes:
+        """A signed envelope, not sent yet; fields that are None are left out."""
+        return self.me.say(kind, self._now_ms(), cosigners=cosigners, **fields)
+
+    def tell(self, kind: type[Payload], **fields: Any) -> Exchange[Accepted]:
+        """Says it to the service."""
+        return (yield from self.exchanges.send(self.say(kind, **fields)))
+
+    @conversation
+    def register(
+        self, handle: str | None = None, capabilities: Iterable[str] = (), owner_seed: bytes | None = None
+    ) -> Exchange[Accepted]:
+        """Registers, with the proof of work that the policy asks; `owner_seed` is who stands behind several agents."""
+        policy = yield from self.exchanges.policy()
+        bits = registration_bits(policy)
+        nonce = yield from wire.compute(lambda: statements.find_nonce(self.me.network, self.did, bits))
+        said = self.say(
+            AgentRegister,
+            cosigners=[owner_seed] if owner_seed else [],
+            handle=handle,
+            owner=did_of_seed(owner_seed) if owner_seed else None,
+            capabilities=tuple(capabilities),
+            pow=nonce,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def rotate(self, new_seed: bytes) -> Exchange[Accepted]:
+        """Gives this party another key; from then on this object signs with it."""
+        said = self.say(AgentRotate, cosigners=[new_seed], new_key=did_of_seed(new_seed))
+        accepted = yield from self.exchanges.send(said)
+        self.me = Speaker(self.me.network, new_seed, self.did)
+        return accepted
+
+    @conversation
+    def revoke(self, reason: str) -> Exchange[Accepted]:
+        """Gives the registration up, for ever."""
+        return (yield from self.tell(AgentRevoke, reason=reason))
+
+    @conversation
+    def enroll(self, task_kinds: Iterable[str]) -> Exchange[Accepted]:
+        """Offers to check work of these kinds."""
+        return (yield from self.tell(VerifierEnroll, task_kinds=tuple(task_kinds)))
+
+    @conversation
+    def leave(self, task_kinds: Iterable[str]) -> Exchange[Accepted]:
+        """Stops to check work of these kinds."""
+        return (yield from self.tell(VerifierLeave, task_kinds=tuple(task_kinds)))
+
+    @conversation
+    def withdraw(self, amount_units: int, account: str | None = None) -> Exchange[Accepted]:
+        """Starts unbonding free money; `created["withdrawal"]` names it. The operator may name `operator/bond`."""
+        return (yield from self.tell(StakeWithdraw, amount_units=amount_units, account=account))
+
+    @conversation
+    def take_back(self, withdrawal: str) -> Exchange[Accepted]:
+        """Takes a matured withdrawal back that was not paid out in time."""
+        return (yield from self.tell(StakeWithdraw, cancel=withdrawal))
+
+    @conversation
+    def challenge(self, claim: str, reason: str, report: bytes | None = None) -> Exchange[Accepted]:
+        """Attacks a verdict, or an output that was not checked; a report is stored as a blob first."""
+        digest = (yield from self.exchanges.put_blob(report)) if report is not None else None
+        return (yield from self.tell(VerdictChallenge, claim=claim, reason=reason, report_sha256=digest))
+
+    @conversation
+    def confirmed(
+        self, confirmation: bytes, coordinators: Collection[str], threshold: int
+    ) -> Exchange[Proven]:
+        """The entry behind a relay's `relay.confirm`: its threshold signed it, and the log names the same winner.
+
+        Raises `NotProven` otherwise; a false confirmation convicts the relay, so keep it.
+        """
+        told = verify_confirmation(confirmation, self.me.network, coordinators, threshold)
+        _, proven = yield from self.exchanges.receipt(told.said.index)
+        check_confirmed(told, proven)
+        return proven
+
+
+def registration_bits(policy: wire.Facts) -> int:
+    """The proof of work that a policy, as `GET /v1/policy` shows it, asks of a registration."""
+    terms = policy.get("terms", policy)
+    bits = terms.get("registration", {}).get("pow_bits") if isinstance(terms, dict) else None
+    if not isinstance(bits, int) or not 0 <= bits <= 40:
+        raise NotProven("the policy does not say what proof of work it asks")
+    return bits

@@ -1,0 +1,151 @@
+"""`TrustClient` and `AsyncTrustClient`: one conversation each a method, run by a transport of either kind.
+
+A method is declared once, as a conversation. Bound to a client that blocks it returns the result; bound to one on an
+event loop it returns an awaitable of it. The roles of an agent (`Requester`, `Worker`, ...) work the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from trust import clock
+from trust.client.exchanges import Exchanges, Retry
+from trust.client.transports import AsyncTransport, Transport
+from trust.client.verify import parse_key
+from trust.client.wire import Exchange
+from trust.log.note import Verifier
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound=Transport | AsyncTransport)
+
+
+class Bound(Generic[C]):
+    """Something whose conversations a transport runs."""
+
+    transport: C
+
+
+class conversation(Generic[P, T]):  # noqa: N801  a decorator
+    """Makes a conversation a method: `T` where the transport blocks, an awaitable of it where it does not.
+
+    `talk` is the conversation itself, for use inside of others.
+    """
+
+    def __init__(self, talk: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
+        self.talk = talk
+        self.__doc__ = talk.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Bound[Transport], owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(
+        self, instance: Bound[AsyncTransport], owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        return lambda *args, **named: instance.transport.run(
+            self.talk(self._speaker(instance), *args, **named)
+        )
+
+    def _speaker(self, instance: Any) -> Any:
+        return instance
+
+
+class forwarded(conversation[P, T]):  # noqa: N801  used like one
+    """A conversation of the client's `Exchanges`."""
+
+    def _speaker(self, instance: Any) -> Any:
+        return instance.exchanges
+
+
+class Client(Bound[C]):
+    """What both kinds of client offer. Raises `TrustError`s: the service's, `Unreachable`, `NotProven`."""
+
+    def __init__(
+        self, transport: C, vkey: str | Verifier, retry: Retry | None, now_ms: Callable[[], int]
+    ) -> None:
+        self.transport = transport
+        self.exchanges = Exchanges(parse_key(vkey), retry)
+        self.now_ms = now_ms
+
+    @property
+    def network(self) -> str:
+        """The network that every statement names: the name of the log's key."""
+        return self.exchanges.network
+
+    send = forwarded(Exchanges.send)
+    send_many = forwarded(Exchanges.send_many)
+    try_claim = forwarded(Exchanges.try_claim)
+    put_blob = forwarded(Exchanges.put_blob)
+    get_blob = forwarded(Exchanges.get_blob)
+    get = forwarded(Exchanges.get)
+    agent = forwarded(Exchanges.agent)
+    reputation = forwarded(Exchanges.reputation)
+    ledger = forwarded(Exchanges.ledger)
+    seats = forwarded(Exchanges.seats)
+    task = forwarded(Exchanges.task)
+    claim = forwarded(Exchanges.claim)
+    timeline = forwarded(Exchanges.timeline)
+    policy = forwarded(Exchanges.policy)
+    stats = forwarded(Exchanges.stats)
+    priorities = forwarded(Exchanges.priorities)
+    receipt = forwarded(Exchanges.receipt)
+    checkpoint = forwarded(Exchanges.checkpoint)
+
+
+class TrustClient(Client[Transport]):
+    """A client that blocks; threads may share it. `vkey` is the log's key, from somewhere you trust.
+
+    `retry` bounds how long it tries, `options` go to `httpx.Client` (a proxy, certificates, a timeout in seconds).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        vkey: str | Verifier,
+        *,
+        retry: Retry | None = None,
+        now_ms: Callable[[], int] = clock.now_ms,
+        **options: Any,
+    ) -> None:
+        super().__init__(Transport(url, **options), vkey, retry, now_ms)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.transport.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncTrustClient(Client[AsyncTransport]):
+    """The same for an event loop; `options` go to `httpx.AsyncClient`."""
+
+    def __init__(
+        self,
+        url: str,
+        vkey: str | Verifier,
+        *,
+        retry: Retry | None = None,
+        now_ms: Callable[[], int] = clock.now_ms,
+        **options: Any,
+    ) -> None:
+        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.transport.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

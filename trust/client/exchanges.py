@@ -1,0 +1,261 @@
+"""The conversations with the service, once for all transports: build, send, retry, verify (protocol.md 4, 5).
+
+- Nothing is handed out that did not verify: a write returns its proven entry, a refusal by a rule its proven note.
+- Whatever was not answered, or answered with 429 or a 5xx, is sent again with the same bytes: a statement counts
+  once, and its repetition gets the first receipt. Retry-After is honoured, the total time is bounded.
+- Reads ask for at least the log size of the client's last write, so that any replica shows what it did.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from trust.client import wire
+from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.statements import opened
+from trust.client.verify import Proven, Receipt, verify_receipt, verify_refusal, verify_written
+from trust.client.wire import Exchange, Facts, Request, Response
+from trust.core.payloads import kind_of
+from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.note import NoteError, Verifier
+
+RETRIED = frozenset({429, 500, 502, 503, 504})
+_CLAIM_ID = re.compile(r"clm_[a-z2-7]{26}")
+_CREATED = {
+    "claim.opened": "claim",
+    "relay.registered": "relay",
+    "withdrawal.opened": "withdrawal",
+    "task.posted": "task",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How long a client keeps trying: waits double from `first_ms` to `longest_ms`, `total_ms` in all."""
+
+    first_ms: int = 100
+    longest_ms: int = 5_000
+    total_ms: int = 30_000
+
+    def wait_ms(self, attempt: int, asked_s: int | None, waited_ms: int) -> int | None:
+        """The wait after attempt number `attempt` (from 0), None to give up. `asked_s` is the answer's Retry-After.
+
+        The wait is spread, so that clients that were turned away together do not come back together.
+        """
+        backoff = min(self.longest_ms, self.first_ms << min(attempt, 20))
+        wait = max(backoff // 2 + random.randrange(backoff // 2 + 1), (asked_s or 0) * 1_000)
+        return wait if waited_ms + wait <= self.total_ms else None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A statement that is on the log: its id, its proven entry and the receipt to keep."""
+
+    statement: str
+    repeated: bool
+    receipt: Receipt
+    entry: Proven
+
+    @property
+    def index(self) -> int:
+        """The entry's index."""
+        return self.entry.index
+
+    @property
+    def created(self) -> dict[str, str]:
+        """The ids of what the entry created, by kind (claim, relay, withdrawal, task), as the log has them."""
+        named = ((event.get("kind", ""), event) for event in self.entry.events)
+        return {_CREATED[kind]: str(event[_CREATED[kind]]) for kind, event in named if kind in _CREATED}
+
+
+class Exchanges:
+    """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
+
+    def __init__(self, key: Verifier, retry: Retry | None = None) -> None:
+        self.key = key
+        self.network = key.name
+        self.retry = retry or Retry()
+        self.seen_size = 0
+
+    def attempt(self, request: Request) -> Exchange[Response]:
+        """The answer to a request, asked for again while nothing was decided."""
+        waited_ms = 0
+        for attempt in range(64):
+            try:
+                response = yield from wire.ask(request)
+            except Unreachable as error:
+                failure: ClientError | None = error
+                wait_ms = self.retry.wait_ms(attempt, None, waited_ms)
+            else:
+                if response.status not in RETRIED:
+                    return response
+                failure = None
+                wait_ms = self.retry.wait_ms(attempt, wire.retry_after_s(response), waited_ms)
+            if wait_ms is None:
+                if failure:
+                    raise failure
+                return response
+            waited_ms += wait_ms
+            yield from wire.pause(wait_ms)
+        raise AssertionError("the waits of 64 attempts exceed any budget")
+
+    # -- writing
+
+    def send(self, envelope: bytes) -> Exchange[Accepted]:
+        """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified."""
+        said = opened(envelope)
+        response = yield from self.attempt(wire.write(kind_of(said.payload), envelope))
+        try:
+            written = wire.shaped(wire.facts(response), wire.Written)
+        except ServiceError as error:
+            raise self._refused(error, said.id) from None
+        receipt = Receipt(written.receipt.index, written.receipt.entry, written.receipt.proof)
+        return self._accepted(envelope, said.id, receipt, repeated=written.repeated)
+
+    def send_many(self, envelopes: Sequence[bytes]) -> Exchange[list[Accepted | ServiceError]]:
+        """Posts statements in order, in as few requests as may be; one result each, in the same order."""
+        results: list[Accepted | ServiceError] = []
+        for batch in wire.batches(envelopes):
+            response = yield from self.attempt(wire.batch(batch))
+            answer = wire.shaped(wire.facts(response), wire.BatchAnswer)
+            if len(answer.results) != len(batch):
+                raise NotProven(f"{len(answer.results)} results for {len(batch)} statements")
+            pairs = zip(batch, answer.results, strict=True)
+            results += yield from wire.compute(lambda pairs=pairs: [self._result(*pair) for pair in pairs])  # type: ignore[misc]
+        return results
+
+    def _result(self, envelope: bytes, result: Facts) -> Accepted | ServiceError:
+        said = opened(envelope)
+        status = result.get("status")
+        if not isinstance(status, int):
+            raise NotProven("a result without a status")
+        if status >= 400:
+            return self._refused(ServiceError.of(status, result), said.id)
+        written = wire.shaped(result, wire.WrittenReceipt)
+        receipt = Receipt(written.index, written.entry, written.proof)
+        return self._accepted(envelope, said.id, receipt, repeated=status == 200)
+
+    def _accepted(self, envelope: bytes, id: str, receipt: Receipt, *, repeated: bool) -> Accepted:
+        proven = verify_written(receipt, envelope, self.key, repeated=repeated)
+        self.seen_size = max(self.seen_size, proven.checkpoint.size)
+        return Accepted(id, repeated, receipt, proven)
+
+    def _refused(self, error: ServiceError, id: str) -> ServiceError:
+        """The error, its note verified where it carries one."""
+        signed = error.extra.get("refusal")
+        if not isinstance(signed, str):
+            return error
+        refusal = verify_refusal(signed.encode(), self.key)
+        if (refusal.statement, refusal.code) != (id, error.code):
+            raise NotProven(f"the refusal of {id} carries a note about {refusal.statement}: {refusal.code}")
+        return error
+
+    def try_claim(self, envelope: bytes) -> Exchange[Facts]:
+        """What `POST /v1/claims` would answer to this claim.request now, without doing it."""
+        request = Request("POST", "/v1/claims/check", envelope, wire.JSON_TYPE)
+        return wire.facts((yield from self.attempt(request)))
+
+    # -- blobs
+
+    def put_blob(self, data: bytes) -> Exchange[str]:
+        """Stores bytes; returns their SHA-256 in hex."""
+        digest = sha256(data).hexdigest()
+        request = Request("PUT", wire.path("/v1/blobs/{}", digest), data, wire.BYTES_TYPE)
+        wire.content((yield from self.attempt(request)))
+        return digest
+
+    def get_blob(self, digest: str) -> Exchange[bytes]:
+        """The bytes with this SHA-256, checked."""
+        data = wire.content((yield from self.attempt(Request("GET", wire.path("/v1/blobs/{}", digest)))))
+        if sha256(data).hexdigest() != digest:
+            raise NotProven(f"the service answered other bytes than those of {digest}")
+        return data
+
+    # -- reading
+
+    def get(self, path: str) -> Exchange[Facts]:
+        """The JSON at a path, as of this client's last write or later."""
+        if self.seen_size:
+            path += f"{'&' if '?' in path else '?'}min_size={self.seen_size}"
+        return wire.facts((yield from self.attempt(Request("GET", path))))
+
+    def agent(self, id: str) -> Exchange[Facts]:
+        """A party by its DID or @handle."""
+        return (yield from self.get(wire.path("/v1/agents/{}", id)))
+
+    def reputation(self, id: str, task_kind: str | None = None) -> Exchange[Facts]:
+        """An agent's named scores, in one task kind or all."""
+        return (yield from self.get(wire.path("/v1/agents/{}/reputation", id, task_kind=task_kind)))
+
+    def ledger(self, id: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
+        """An agent's balances and postings."""
+        return (yield from self.get(wire.path("/v1/agents/{}/ledger", id, after=after, limit=limit)))
+
+    def seats(self, id: str, state: str | None = "open", after: str | None = None) -> Exchange[Facts]:
+        """A verifier's seats, those that wait for it unless told otherwise."""
+        return (yield from self.get(wire.path("/v1/agents/{}/seats", id, state=state, after=after)))
+
+    def task(self, id: str) -> Exchange[Facts]:
+        """A task."""
+        return (yield from self.get(wire.path("/v1/tasks/{}", id)))
+
+    def claim(self, id: str) -> Exchange[Facts]:
+        """A claim."""
+        return (yield from self.get(wire.path("/v1/claims/{}", id)))
+
+    def timeline(self, case: str) -> Exchange[list[Facts]]:
+        """What happened to a claim or a task, every entry in order."""
+        template = "/v1/claims/{}/timeline" if _CLAIM_ID.fullmatch(case) else "/v1/tasks/{}/timeline"
+        entries: list[Facts] = []
+        after = None
+        while True:
+            page = yield from self.get(wire.path(template, case, after=after))
+            entries += page["entries"]
+            after = page.get("after")
+            if after is None:
+                return entries
+
+    def policy(self, number: int | None = None) -> Exchange[Facts]:
+        """The network, its keys and rules, and a policy: the one in force, or by its number."""
+        return (yield from self.get(wire.path("/v1/policy", number=number)))
+
+    def stats(self) -> Exchange[Facts]:
+        """Counts and sums of the whole network."""
+        return (yield from self.get("/v1/stats"))
+
+    def priorities(
+        self, task_kind: str, candidates: Sequence[str], task: str | None = None
+    ) -> Exchange[Facts]:
+        """Candidates in the order in which to offer them the work."""
+        asked: dict[str, Any] = {"task_kind": task_kind, "candidates": list(candidates)}
+        body = msgspec.json.encode(asked | ({"task": task} if task else {}))
+        request = Request("POST", "/v1/priorities", body, wire.JSON_TYPE)
+        return wire.facts((yield from self.attempt(request)))
+
+    # -- the log
+
+    def receipt(self, index: int) -> Exchange[tuple[Receipt, Proven]]:
+        """The newest receipt of an entry, and the entry that it proves."""
+        given = wire.shaped(
+            (yield from self.get(wire.path("/v1/receipts/{}", str(index)))), wire.WrittenReceipt
+        )
+        receipt = Receipt(given.index, given.entry, given.proof)
+        proven = verify_receipt(receipt, self.key)
+        if proven.index != index:
+            raise NotProven(f"asked for entry {index}, shown entry {proven.index}")
+        return receipt, proven
+
+    def checkpoint(self) -> Exchange[Checkpoint]:
+        """The log's newest checkpoint, its signature verified."""
+        signed = wire.content((yield from self.attempt(Request("GET", "/log/checkpoint"))))
+        try:
+            return open_checkpoint(signed, self.network, self.key)
+        except (NoteError, CheckpointError) as error:
+            raise NotProven(f"the checkpoint: {error}") from error

@@ -1,0 +1,63 @@
+"""Who runs the network: books money, registers relays, adopts policies. A treasurer does the first of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trust.client.agents import Agent
+from trust.client.clients import C, conversation
+from trust.client.exchanges import Accepted
+from trust.client.statements import did_of_seed
+from trust.client.wire import Exchange
+from trust.core.payloads import PolicyAdopt, RelayRegister, RoleGrant, RoleRevoke, StakeDeposit, StakePayout
+
+
+class Treasurer(Agent[C]):
+    """Books money that came in and went out, each under a reference of its own, once."""
+
+    @conversation
+    def deposit(self, account: str, amount_units: int, reference: str) -> Exchange[Accepted]:
+        """Books a deposit to an agent (its id) or to `operator/bond`."""
+        return (
+            yield from self.tell(
+                StakeDeposit, account=account, amount_units=amount_units, reference=reference
+            )
+        )
+
+    @conversation
+    def pay_out(self, withdrawal: str, reference: str) -> Exchange[Accepted]:
+        """Books that a matured withdrawal was paid."""
+        return (yield from self.tell(StakePayout, withdrawal=withdrawal, reference=reference))
+
+
+class Operator(Treasurer[C]):
+    """The operator, who is the first treasurer too."""
+
+    @conversation
+    def register_relay(
+        self, name: str, coordinator_seeds: Sequence[bytes], threshold: int
+    ) -> Exchange[Accepted]:
+        """Registers a relay; every coordinator signs. `created["relay"]` is its id."""
+        said = self.say(
+            RelayRegister,
+            cosigners=coordinator_seeds,
+            name=name,
+            coordinators=tuple(map(did_of_seed, coordinator_seeds)),
+            threshold=threshold,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def adopt_policy(self, toml: str, effective_ms: int) -> Exchange[Accepted]:
+        """Announces a policy that takes effect at a Unix time, a notice from now at the earliest."""
+        return (yield from self.tell(PolicyAdopt, toml=toml, effective_ms=effective_ms))
+
+    @conversation
+    def grant_treasurer(self, party: str) -> Exchange[Accepted]:
+        """Makes a party treasurer."""
+        return (yield from self.tell(RoleGrant, party=party, role="treasurer"))
+
+    @conversation
+    def revoke_treasurer(self, party: str) -> Exchange[Accepted]:
+        """Ends a party's role as treasurer."""
+        return (yield from self.tell(RoleRevoke, party=party, role="treasurer"))

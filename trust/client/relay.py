@@ -1,0 +1,79 @@
+"""A relay, or one coordinator of it: asks the service before it confirms a claim, and says who won (rules.md 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trust.client.clients import Bound, C, Client, conversation
+from trust.client.exchanges import Accepted
+from trust.client.problems import NotProven
+from trust.client.statements import Speaker, cosign
+from trust.client.verify import Proven
+from trust.client.wire import Exchange, Facts
+from trust.core.payloads import ClaimRequest, RelayConfirm
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A claim that was won, and the signed `relay.confirm` for worker and requester."""
+
+    accepted: Accepted
+    confirmation: bytes
+
+    @property
+    def claim(self) -> str:
+        """The claim's id."""
+        return self.accepted.created["claim"]
+
+
+class Relay(Bound[C]):
+    """The coordinators of relay `relay` whose 32-byte seeds are here: all of the threshold, or one that co-signs."""
+
+    def __init__(self, client: Client[C], relay: str, seeds: Sequence[bytes]) -> None:
+        self.transport: C = client.transport
+        self.exchanges = client.exchanges
+        self.relay = relay
+        self._seeds = tuple(seeds)
+        self._speaker = Speaker(client.network, self._seeds[0])
+        self._now_ms = client.now_ms
+
+    def cosign(self, envelope: bytes) -> bytes:
+        """A claim.request or relay.confirm with these coordinators' signatures added."""
+        return cosign(envelope, *self._seeds)
+
+    def confirm(self, entry: Proven) -> bytes:
+        """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
+        said = entry.spoken.payload if entry.spoken else None
+        if not isinstance(said, ClaimRequest) or said.relay != self.relay:
+            raise NotProven(f"entry {entry.index} is no claim through {self.relay}")
+        return self._speaker.say(
+            RelayConfirm,
+            self._now_ms(),
+            cosigners=self._seeds[1:],
+            task=said.task,
+            claim=entry.event("claim.opened")["claim"],
+            worker=said.actor,
+            index=entry.index,
+        )
+
+    @conversation
+    def preview(self, request: bytes) -> Exchange[Facts]:
+        """What the service would answer to a worker's claim.request now (check rate and stake included)."""
+        return (yield from self.exchanges.try_claim(self.cosign(request)))
+
+    @conversation
+    def grant(self, request: bytes) -> Exchange[Granted]:
+        """Asks the service for a worker's claim; only when its entry is proven there is a confirmation.
+
+        Raises the service's error: `already-claimed` names the winner in `extra`.
+        """
+        accepted = yield from self.exchanges.send(self.cosign(request))
+        return Granted(accepted, self.confirm(accepted.entry))
+
+    @conversation
+    def priorities(
+        self, task_kind: str, candidates: Sequence[str], task: str | None = None
+    ) -> Exchange[Facts]:
+        """Candidates in the order in which to offer them the work."""
+        return (yield from self.exchanges.priorities(task_kind, candidates, task))

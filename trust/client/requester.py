@@ -1,0 +1,63 @@
+"""Who has work to be done: posts tasks, accepts outputs."""
+
+from __future__ import annotations
+
+from trust.client.agents import Agent
+from trust.client.clients import C, conversation
+from trust.client.exchanges import Accepted
+from trust.client.wire import Exchange
+from trust.core.payloads import Items, OutputAccept, TaskCancel, TaskPost
+
+
+class Requester(Agent[C]):
+    """Posts tasks and pays for them from its free money."""
+
+    @conversation
+    def upload(self, spec: bytes) -> Exchange[str]:
+        """Stores a specification; returns its SHA-256."""
+        return (yield from self.exchanges.put_blob(spec))
+
+    @conversation
+    def post(
+        self,
+        task: str,
+        task_kind: str,
+        spec: bytes,
+        *,
+        price_units: int,
+        deadline_ms: int,
+        stake_units: int | None = None,
+        lease_ms: int | None = None,
+        items: Items | None = None,
+        assignee: str | None = None,
+        relay: str | None = None,
+    ) -> Exchange[Accepted]:
+        """Posts a task; `spec` are the bytes that say what is to be done, stored before the task is posted.
+
+        `deadline_ms` is Unix time. `items` makes it a batch: how many there are, and the tolerated share of bad ones.
+        """
+        digest = yield from self.exchanges.put_blob(spec)
+        said = self.say(
+            TaskPost,
+            task=task,
+            task_kind=task_kind,
+            spec_sha256=digest,
+            price_units=price_units,
+            deadline_ms=deadline_ms,
+            stake_units=stake_units,
+            lease_ms=lease_ms,
+            items=items,
+            assignee=assignee,
+            relay=relay,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def accept(self, claim: str) -> Exchange[Accepted]:
+        """Is content with an output: gives up the right to challenge it."""
+        return (yield from self.tell(OutputAccept, claim=claim))
+
+    @conversation
+    def cancel(self, task: str) -> Exchange[Accepted]:
+        """Takes an open task back."""
+        return (yield from self.tell(TaskCancel, task=task))

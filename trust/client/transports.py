@@ -1,0 +1,113 @@
+"""Performing a conversation's effects with httpx, with and without asyncio: the only I/O of the client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from trust.client.problems import ClientError, Unreachable
+from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
+
+TIMEOUT_S = 30.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[T]):
+    value: T
+
+
+def _resume(exchange: Exchange[T], outcome: Any) -> Effect | _Done[T]:
+    """The conversation's next effect, or what it came to; an exception that an effect ended in goes back into it."""
+    try:
+        return exchange.throw(outcome) if isinstance(outcome, Exception) else exchange.send(outcome)
+    except StopIteration as end:
+        return _Done(end.value)
+
+
+def _arguments(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        raise ClientError("bad-parameter", f"{url!r} is no http:// or https:// address")
+    return {"base_url": url.rstrip("/"), "timeout": TIMEOUT_S, **options}
+
+
+def _sent(request: Request) -> dict[str, Any]:
+    headers = {"Content-Type": request.content_type} if request.content_type else {}
+    return {
+        "method": request.method,
+        "url": request.path,
+        "content": request.body or None,
+        "headers": headers,
+    }
+
+
+def _received(response: httpx.Response) -> Response:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status_code, response.content, headers)
+
+
+def _unreachable(error: Exception, url: str) -> Unreachable:
+    return Unreachable(f"no answer from {url}: {str(error) or type(error).__name__}")
+
+
+class Transport:
+    """Blocks the calling thread; threads may share it. `options` go to `httpx.Client`."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = url
+        self.http = httpx.Client(**_arguments(url, options))
+
+    def run(self, exchange: Exchange[T]) -> T:
+        """What a conversation comes to."""
+        step = _resume(exchange, None)
+        while not isinstance(step, _Done):
+            step = _resume(exchange, self._perform(step))
+        return step.value
+
+    def _perform(self, effect: Effect) -> Any:
+        try:
+            match effect:
+                case Request():
+                    return _received(self.http.request(**_sent(effect)))
+                case Pause():
+                    return time.sleep(effect.wait_ms / 1_000)
+                case Compute():
+                    return effect.function()
+        except httpx.RequestError as error:
+            return _unreachable(error, self.url)
+        except Exception as error:
+            return error
+
+
+class AsyncTransport:
+    """The same on an event loop; slow functions run on another thread. `options` go to `httpx.AsyncClient`."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = url
+        self.http = httpx.AsyncClient(**_arguments(url, options))
+
+    async def run(self, exchange: Exchange[T]) -> T:
+        """What a conversation comes to."""
+        step = _resume(exchange, None)
+        while not isinstance(step, _Done):
+            step = _resume(exchange, await self._perform(step))
+        return step.value
+
+    async def _perform(self, effect: Effect) -> Any:
+        try:
+            match effect:
+                case Request():
+                    return _received(await self.http.request(**_sent(effect)))
+                case Pause():
+                    return await asyncio.sleep(effect.wait_ms / 1_000)
+                case Compute():
+                    return await asyncio.to_thread(effect.function)
+        except httpx.RequestError as error:
+            return _unreachable(error, self.url)
+        except Exception as error:
+            return error

@@ -1,0 +1,291 @@
+"""Offline verification: receipts, refusal notes and relay confirmations, under a key that the caller brings.
+
+No step asks anybody. A receipt is good when, in this order:
+1. it is JSON of exactly its members, its entry canonical base64;
+2. the entry has format 1 and one command;
+3. the log's key signed the checkpoint, and its origin is the key's name (C2SP tlog-checkpoint);
+4. the inclusion path leads from the entry's hash at its index to the checkpoint's root (RFC 9162, 2.1.3.2);
+5. where the command is a statement: it is of this network and every signature in it holds.
+
+The events of an entry are read as plain JSON, so that a receipt of a newer release verifies with an older client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from trust.client.problems import NotProven
+from trust.core import commands, envelope, strict
+from trust.core.commands import Spoken
+from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
+from trust.core.payloads import RelayConfirm
+from trust.log import merkle, note, proof
+from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.merkle import ProofError
+from trust.log.note import NoteError, Verifier
+
+MAX_RECEIPT_BYTES = 512 * 1024
+MAX_BATCH_RECEIPT_BYTES = 256 * 1024 * 1024
+REFUSAL_HEADER = "trust/refusal/v1"
+_REFUSAL_LINES = 7
+T = TypeVar("T")
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof of one entry: its index, its bytes in base64, and a C2SP tlog-proof."""
+
+    index: int
+    entry: str
+    proof: str
+
+    def encode(self) -> bytes:
+        """The receipt as a file."""
+        return msgspec.json.encode(self) + b"\n"
+
+
+class BatchReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Receipts that share a checkpoint: each one's proof ends before the empty line that the checkpoint follows."""
+
+    checkpoint: str
+    receipts: tuple[Receipt, ...]
+
+    def encode(self) -> bytes:
+        """The receipts as one file."""
+        return msgspec.json.encode(self) + b"\n"
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: int
+    at_ms: int
+    command: Command
+    events: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An entry that is in the log, and the checkpoint that says so. `spoken` is its statement, if it is one."""
+
+    index: int
+    at_ms: int
+    data: bytes
+    command: Command
+    events: tuple[dict[str, Any], ...]
+    spoken: Spoken | None
+    checkpoint: Checkpoint
+
+    def event(self, kind: str) -> dict[str, Any]:
+        """The first event of a kind; `NotProven` where the entry has none."""
+        for event in self.events:
+            if event.get("kind") == kind:
+                return event
+        raise NotProven(f"entry {self.index} has no event {kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the service signed when a rule refused a statement: `code` at `size` entries with this root."""
+
+    network: str
+    statement: str
+    code: str
+    size: int
+    at_ms: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A relay's word on who won a claim, and the coordinators that signed it."""
+
+    said: RelayConfirm
+    signers: tuple[str, ...]
+
+
+def parse_key(vkey: str | Verifier) -> Verifier:
+    """The log's key from its vkey text; `NotProven` where it is none."""
+    if isinstance(vkey, Verifier):
+        return vkey
+    try:
+        return Verifier.parse(vkey.strip())
+    except NoteError as error:
+        raise NotProven(f"the verifier key: {error}") from error
+
+
+def verify_receipt(receipt: Receipt | bytes, key: Verifier) -> Proven:
+    """The entry that a receipt proves to be in the log of `key`. Raises `NotProven`."""
+    try:
+        receipt = (
+            receipt if isinstance(receipt, Receipt) else _parse(receipt, Receipt, MAX_RECEIPT_BYTES)
+        )  # 1
+        data = strict.b64(receipt.entry)
+        entry = _decode(data)  # 2
+        checkpoint = _included(data, receipt, key)  # 3, 4
+        spoken = _statement(entry.command, key.name)  # 5
+    except (strict.Malformed, ProofError, NoteError, CheckpointError, envelope.BadSignature) as error:
+        raise NotProven(f"the receipt: {error}") from error
+    return Proven(receipt.index, entry.at_ms, data, entry.command, entry.events, spoken, checkpoint)
+
+
+def verify_written(receipt: Receipt, sent: bytes, key: Verifier, *, repeated: bool) -> Proven:
+    """The same for an answer to a write: the entry holds exactly the envelope that was sent.
+
+    Where the service says that the statement is a repetition, its first sending may have had other signatures;
+    the payload, and with it the statement's id, is the same.
+    """
+    proven = verify_receipt(receipt, key)
+    mine = commands.parse(sent)
+    if proven.spoken is None or proven.spoken.signed.payload != mine.signed.payload:
+        raise NotProven(f"entry {proven.index} is not the statement that was sent, {mine.id}")
+    if not repeated and proven.spoken.signed.envelope != mine.signed.envelope:
+        raise NotProven(f"entry {proven.index} has other signatures than were sent")
+    return proven
+
+
+def pack(receipts: Collection[Receipt]) -> BatchReceipt:
+    """Receipts of one batch without their common checkpoint; ValueError where they have no common one."""
+    parts = [receipt.proof.partition("\n\n") for receipt in receipts]
+    checkpoints = {checkpoint for _, _, checkpoint in parts}
+    if len(checkpoints) != 1:
+        raise ValueError(f"{len(checkpoints)} checkpoints: receipts of one batch share one")
+    short = [
+        Receipt(receipt.index, receipt.entry, head + "\n")
+        for receipt, (head, _, _) in zip(receipts, parts, strict=True)
+    ]
+    return BatchReceipt(checkpoints.pop(), tuple(short))
+
+
+def unpack(packed: BatchReceipt | bytes) -> list[Receipt]:
+    """The receipts of a batch, each complete again."""
+    batch = (
+        packed if isinstance(packed, BatchReceipt) else _parse(packed, BatchReceipt, MAX_BATCH_RECEIPT_BYTES)
+    )
+    tail = "\n" + batch.checkpoint
+    return [Receipt(receipt.index, receipt.entry, receipt.proof + tail) for receipt in batch.receipts]
+
+
+def verify_batch(packed: BatchReceipt | bytes, key: Verifier) -> list[Proven]:
+    """Every entry that a batch receipt proves. Raises `NotProven` where one of them is bad, or there is none."""
+    receipts = unpack(packed)
+    if not receipts:
+        raise NotProven("a batch receipt without receipts")
+    return [verify_receipt(receipt, key) for receipt in receipts]
+
+
+def verify_refusal(signed: bytes, key: Verifier) -> Refusal:
+    """What a refusal note says that the log of `key` refused, and when. Raises `NotProven`."""
+    try:
+        text = note.open_note(signed, [key]).text
+        return _refusal(text, key.name)
+    except (NoteError, ValueError) as error:
+        raise NotProven(f"the refusal note: {error}") from error
+
+
+def verify_confirmation(
+    signed: bytes, network: str, coordinators: Collection[str], threshold: int
+) -> Confirmation:
+    """A relay's confirmation that at least `threshold` of its coordinators signed. Raises `NotProven`."""
+    try:
+        spoken = commands.parse(signed)
+        envelope.verify(spoken.signed)
+    except (strict.Malformed, envelope.BadSignature) as error:
+        raise NotProven(f"the relay's confirmation: {error}") from error
+    said = spoken.payload
+    if not isinstance(said, RelayConfirm) or said.network != network:
+        raise NotProven(f"not a relay.confirm in {network}")
+    signers = tuple(did for did in spoken.signed.signers if did in coordinators)
+    if len(signers) < threshold:
+        raise NotProven(f"{len(signers)} of the {threshold} coordinators that must sign a confirmation")
+    return Confirmation(said, signers)
+
+
+def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
+    """Returns where the entry at the confirmed index names the same winner; else `NotProven`: the relay lied."""
+    said = confirmation.said
+    opened = winner.event("claim.opened")
+    told = (said.index, said.task, said.claim, said.worker)
+    logged = (winner.index, opened.get("task"), opened.get("claim"), opened.get("worker"))
+    if told != logged:
+        raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
+
+
+def verify_file(data: bytes, key: Verifier) -> list[Proven] | Refusal:
+    """What a file proves: a receipt, a batch of them, or a refusal (a note, or the problem that carries one)."""
+    try:
+        members = json.loads(data)
+    except (ValueError, RecursionError):
+        return verify_refusal(data, key)
+    if isinstance(members, dict) and isinstance(members.get("refusal"), str):
+        return verify_refusal(members["refusal"].encode(), key)
+    if isinstance(members, dict) and isinstance(members.get("receipt"), dict):
+        return [verify_receipt(json.dumps(members["receipt"]).encode(), key)]
+    if isinstance(members, dict) and "receipts" in members:
+        return list(verify_batch(data, key))
+    return [verify_receipt(data, key)]
+
+
+def _parse(data: bytes, shape: type[T], max_bytes: int) -> T:
+    try:
+        return strict.parse(data, shape, max_bytes=max_bytes)
+    except strict.Malformed as error:
+        raise NotProven(f"not a receipt: {error}") from error
+
+
+def _decode(data: bytes) -> _Entry:
+    entry = strict.parse(data, _Entry, max_bytes=MAX_ENTRY_BYTES)
+    if entry.v != FORMAT:
+        raise strict.Malformed(f"an entry of format {entry.v}, this release reads {FORMAT}")
+    named = [name for name in Command.__struct_fields__ if getattr(entry.command, name) is not None]
+    if len(named) != 1:
+        raise strict.Malformed(f"an entry has one command, not {len(named)}")
+    return entry
+
+
+def _included(data: bytes, receipt: Receipt, key: Verifier) -> Checkpoint:
+    parsed = proof.TlogProof.parse(receipt.proof.encode("utf-8", "surrogatepass"))
+    if parsed.index != receipt.index:
+        raise ProofError(f"the proof is for entry {parsed.index}")
+    checkpoint = _opened(parsed.checkpoint, key)
+    merkle.verify_inclusion(
+        merkle.leaf_hash(data), parsed.index, checkpoint.size, parsed.path, checkpoint.root
+    )
+    return checkpoint
+
+
+@lru_cache(maxsize=64)
+def _opened(signed: bytes, key: Verifier) -> Checkpoint:
+    """The receipts of a batch share a checkpoint: its signature is verified once."""
+    return open_checkpoint(signed, key.name, key)
+
+
+def _statement(command: Command, network: str) -> Spoken | None:
+    if command.statement is None:
+        return None
+    spoken = commands.spoken(envelope.from_envelope(command.statement))
+    if spoken.payload.network != network:
+        raise strict.Malformed(f"a statement of network {spoken.payload.network} in the log of {network}")
+    envelope.verify(spoken.signed)
+    return spoken
+
+
+def _refusal(text: str, network: str) -> Refusal:
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) != _REFUSAL_LINES or lines[0] != REFUSAL_HEADER:
+        raise NotProven(f"a refusal has {_REFUSAL_LINES} lines and starts with {REFUSAL_HEADER}")
+    _, origin, statement, code, size, at_ms, root = lines
+    if origin != network:
+        raise NotProven(f"a refusal of {origin}, not of {network}")
+    if len(note.decode_base64(root)) != merkle.HASH_BYTES:
+        raise NotProven("the root of a refusal is 32 bytes")
+    return Refusal(origin, statement, code, _decimal(size), _decimal(at_ms), note.decode_base64(root))
+
+
+def _decimal(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or text != str(int(text)):
+        raise NotProven(f"not a number in a refusal: {text[:40]!r}")
+    return int(text)

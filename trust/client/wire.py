@@ -1,0 +1,201 @@
+"""Requests and answers without any I/O: what a conversation with the service asks the outside world to do.
+
+A conversation is a generator (`Exchange`). It yields effects - send this request, wait, run this slow function - and
+is handed what came of them; a transport performs them, with or without asyncio. So every rule on retrying, parsing
+and verifying stands once, and tests drive it with made-up answers. Shapes: protocol.md section 5.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from trust.client.problems import NotProven, ServiceError
+from trust.core.strict import Malformed, b64
+
+JSON_TYPE = "application/json"
+BYTES_TYPE = "application/octet-stream"
+MAX_BATCH_STATEMENTS = 1_000
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+BATCH_PATH = "/v1/statements"
+
+Facts = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; `path` starts with a slash and carries the query."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer, header names in lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait before going on."""
+
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Run a function that may take long; its result comes back."""
+
+    function: Callable[[], Any]
+
+
+Effect = Request | Pause | Compute
+Exchange = Generator[Effect, Any, T]
+
+
+def ask(request: Request) -> Exchange[Response]:
+    """Sends a request once."""
+    return cast(Response, (yield request))
+
+
+def pause(wait_ms: int) -> Exchange[None]:
+    """Waits."""
+    yield Pause(wait_ms)
+
+
+def compute(function: Callable[[], T]) -> Exchange[T]:
+    """Runs a slow function where it blocks nobody."""
+    return cast(T, (yield Compute(function)))
+
+
+_AUDIENCES = {
+    "agent": "/v1/agents", "verifier": "/v1/agents", "task": "/v1/tasks", "claim": "/v1/claims",
+    "output": "/v1/outputs", "items": "/v1/outputs", "vote": "/v1/votes", "verdict": "/v1/challenges",
+    "evidence": "/v1/evidence", "stake": "/v1/stakes", "relay": "/v1/admin", "role": "/v1/admin",
+    "policy": "/v1/admin", "rules": "/v1/admin", "key": "/v1/admin", "canary": "/v1/admin",
+}  # fmt: skip
+
+
+def write_path(kind: str) -> str:
+    """Where a statement of this kind is posted."""
+    return _AUDIENCES[kind.partition(".")[0]]
+
+
+def path(template: str, *parts: str, **query: object) -> str:
+    """A path from a template with `{}` for each part; parts and query are quoted, a query that is None left out."""
+    filled = template.format(*(quote(part, safe="@:") for part in parts))
+    given = {name: str(value) for name, value in query.items() if value is not None}
+    return f"{filled}?{urlencode(given)}" if given else filled
+
+
+def write(kind: str, envelope: bytes) -> Request:
+    """The request that posts one statement."""
+    return Request("POST", write_path(kind), envelope, JSON_TYPE)
+
+
+def batches(envelopes: Sequence[bytes]) -> list[list[bytes]]:
+    """The envelopes in order, in as few batches as the limits allow."""
+    cut: list[list[bytes]] = [[]]
+    room = MAX_BATCH_BYTES - 2
+    for envelope in envelopes:
+        if len(cut[-1]) == MAX_BATCH_STATEMENTS or (cut[-1] and len(envelope) + 1 > room):
+            cut.append([])
+            room = MAX_BATCH_BYTES - 2
+        cut[-1].append(envelope)
+        room -= len(envelope) + 1
+    return cut if cut[0] else []
+
+
+def batch(envelopes: Sequence[bytes]) -> Request:
+    """The request that posts several statements, in order."""
+    return Request("POST", BATCH_PATH, b"[" + b",".join(envelopes) + b"]", JSON_TYPE)
+
+
+def facts(response: Response) -> Facts:
+    """The JSON object of an answer; `NotProven` where it is none, the service's error where it is a problem."""
+    value = _json(response)
+    if response.status >= 400:
+        raise ServiceError.of(response.status, value or {}, retry_after_s(response))
+    if value is None:
+        raise NotProven(f"an answer of status {response.status} that is no JSON object")
+    return value
+
+
+def content(response: Response) -> bytes:
+    """The bytes of an answer, or the service's error."""
+    if response.status >= 400:
+        raise ServiceError.of(response.status, _json(response) or {}, retry_after_s(response))
+    return response.body
+
+
+def _json(response: Response) -> Facts | None:
+    try:
+        value = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def retry_after_s(response: Response) -> int | None:
+    """The seconds of Retry-After; None without one, or where it is a date."""
+    text = response.headers.get("retry-after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def log_size(response: Response) -> int:
+    """The log size that an answer is as of; 0 where it does not say."""
+    text = response.headers.get("trust-size", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """The answer to `POST /v1/statements`."""
+
+    checkpoint: str
+    size: int
+    results: tuple[dict[str, Any], ...]
+
+
+class WrittenReceipt(msgspec.Struct, frozen=True):
+    """A receipt as it stands in JSON."""
+
+    index: int
+    entry: str
+    proof: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The answer to one write."""
+
+    statement: str
+    receipt: WrittenReceipt
+    repeated: bool = False
+
+
+def shaped(value: object, shape: type[T]) -> T:
+    """An answer's JSON as a type, members it does not name left out; `NotProven` where it does not fit."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise NotProven(f"an answer that is not what it should be: {error}") from error
+
+
+def entry_bytes(text: str) -> bytes:
+    """The bytes of an entry in a receipt."""
+    try:
+        return b64(text)
+    except Malformed as error:
+        raise NotProven(f"the entry of a receipt: {error}") from error

@@ -1,0 +1,102 @@
+"""Who does the work: asks for claims through a relay, delivers outputs, opens what a panel is to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from trust.client.agents import Agent
+from trust.client.clients import C, conversation
+from trust.client.exchanges import Accepted
+from trust.client.items import ItemTree
+from trust.client.problems import NotProven
+from trust.client.wire import Exchange, Facts
+from trust.core.payloads import (
+    Artifact,
+    ClaimAbandon,
+    ClaimRenew,
+    ClaimRequest,
+    ItemsOpen,
+    OutputOpen,
+    OutputSubmit,
+)
+
+
+class Worker(Agent[C]):
+    """Stakes on claims and delivers."""
+
+    @conversation
+    def request(self, task: str, relay: str, stake_units: int) -> Exchange[bytes]:
+        """A signed `claim.request`, for the relay to co-sign and post; exactly this stake locks."""
+        found = yield from self.exchanges.task(task)
+        index = found.get("index")
+        if not isinstance(index, int):
+            raise NotProven(f"the service does not say where {task} was posted")
+        return self.say(ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stake_units)
+
+    @conversation
+    def renew(self, claim: str) -> Exchange[Accepted]:
+        """Asks for another lease."""
+        return (yield from self.tell(ClaimRenew, claim=claim))
+
+    @conversation
+    def abandon(self, claim: str) -> Exchange[Accepted]:
+        """Gives a claim up."""
+        return (yield from self.tell(ClaimAbandon, claim=claim))
+
+    @conversation
+    def submit(
+        self, claim: str, artifacts: Mapping[str, bytes], items: Sequence[bytes] = ()
+    ) -> Exchange[Accepted]:
+        """Delivers: stores each artifact (name to bytes), then submits. A batch delivers its items too.
+
+        The items themselves stay with the worker until some of them are drawn: `attend` opens those.
+        """
+        for data in artifacts.values():
+            yield from self.exchanges.put_blob(data)
+        delivered = tuple(
+            Artifact(name=name, sha256=sha256(data).hexdigest(), size_bytes=len(data))
+            for name, data in artifacts.items()
+        )
+        tree = ItemTree(items) if items else None
+        said = self.say(
+            OutputSubmit,
+            claim=claim,
+            artifacts=delivered,
+            items_root=tree.root() if tree else None,
+            items_count=len(tree) if tree else None,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def attend(self, claim: str, items: Sequence[bytes] = ()) -> Exchange[list[Accepted]]:
+        """Opens what waits to be opened of a claim, if anything does: the output, or the drawn items of a batch.
+
+        Call it again until the claim has ended: what is not opened in time counts as withheld.
+        """
+        found = yield from self.exchanges.claim(claim)
+        panel = (found.get("rounds") or [{}])[-1]
+        if panel.get("phase") != "opening":
+            return []
+        seats = [seat for seat in panel["seats"] if seat["current"]]
+        if any(seat["items"] for seat in seats):
+            return (yield from self._open_items(seats, ItemTree(items)))
+        return [(yield from self.tell(OutputOpen, claim=claim))]
+
+    def _open_items(self, seats: Sequence[Facts], tree: ItemTree) -> Exchange[list[Accepted]]:
+        """Stores the drawn items as blobs, then opens them for each seat; seats may share items."""
+        wanted = {
+            seat["seat"]: [item["index"] for item in seat["items"] if not item["leaf"]] for seat in seats
+        }
+        for index in sorted({index for indices in wanted.values() for index in indices}):
+            yield from self.exchanges.put_blob(tree.blob(index))
+        said = [
+            self.say(ItemsOpen, seat=seat, items=opened)
+            for seat, indices in wanted.items()
+            for opened in tree.openings(indices)
+        ]
+        results = yield from self.exchanges.send_many(said)
+        refused = [result for result in results if not isinstance(result, Accepted)]
+        if refused:
+            raise refused[0]
+        return [result for result in results if isinstance(result, Accepted)]
