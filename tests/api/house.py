@@ -1,0 +1,208 @@
+"""A whole service in this process, on a database of either kind, and a small town that uses it over HTTP."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from litestar.testing import TestClient
+
+from tests.services.statements import ORIGIN, Party, Town
+from trust import app
+from trust.core import envelope, payloads, strict
+from trust.core.checks import votes
+from trust.core.commands import Spoken
+from trust.settings import Settings, shipped
+from trust.storage.engine import Database
+
+KIND = "code-review"
+WORK = b'["findings"]'
+
+
+TERMS = {
+    "lease_ms": 10_000,
+    "draw_ms": 10_000,
+    "open_ms": 5_000,
+    "commit_ms": 3_000,
+    "reveal_ms": 3_000,
+    "challenge_ms": 1_000,
+    "evidence_ms": 2_000,
+    "unbonding_ms": 200_000,
+    "epoch_ms": 200,
+}
+"""The tests' windows; the sandbox policy's own may change."""
+
+
+def policy_text(**values: object) -> str:
+    """The sandbox policy's TOML with the tests' numbers, some of them replaced."""
+    text = (shipped("policies") / "sandbox.toml").read_text(encoding="utf-8")
+    for key, value in {**TERMS, **values}.items():
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+        assert count == 1, key
+    return text
+
+
+def settings_for(directory: Path, database_url: str, **changes: Any) -> Settings:
+    """Settings with the town's keys, so that a log is the same wherever it is made."""
+    return replace(
+        Settings(data_dir=directory, database_url=database_url),
+        log_key=Party("log").seed,
+        draw_key=Party("draw").seed,
+        **changes,
+    )
+
+
+def found(settings: Settings, **policy: object) -> str:
+    """Makes the log under the sandbox policy, with some of its values replaced; returns its verifier key."""
+    return app.initialise(settings, ORIGIN, policy_text(**policy), Party("operator").seed)
+
+
+class House(Town):
+    """The town's people as they talk to the service; times are the machine's."""
+
+    def __init__(self, client: Any, vkey: str, database: Database) -> None:
+        super().__init__(workers=2, policy="sandbox", start_ms=_now_ms())
+        self.client = client
+        self.vkey = vkey
+        self.database = database
+        self.verifiers: list[Party] = []
+
+    def say(self, *args: Any, **fields: Any) -> Spoken:
+        self.now_ms = _now_ms()
+        return super().say(*args, **fields)
+
+    def post_to(self, path: str, spoken: Spoken) -> httpx.Response:
+        answer: httpx.Response = self.client.post(path, content=body_of(spoken), headers=JSON)
+        return answer
+
+    def done(self, path: str, spoken: Spoken) -> dict[str, Any]:
+        """The answer to a statement that must be taken."""
+        answer = self.post_to(path, spoken)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        answer = self.client.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    # -- what the town does
+
+    def settle_in(self, verifiers: int = 0) -> None:
+        """Registers everybody, pays in, and enrols verifiers in a pool that is sealed."""
+        for spoken in self.founding():
+            path = {"agent": "/v1/agents", "stake": "/v1/stakes", "relay": "/v1/admin"}
+            kind = payloads.kind_of(spoken.payload).partition(".")[0]
+            result = self.done(path[kind], spoken)["result"]
+            self.relay = result.get("relay", self.relay)
+        for number in range(verifiers):
+            verifier = Party(f"verifier {number}")
+            self.verifiers.append(verifier)
+            self.done("/v1/agents", self.register(verifier))
+            self.done("/v1/stakes", self.deposit(verifier.did, 10_000))
+            self.done("/v1/agents", self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,)))
+        if verifiers:
+            self.wait(lambda: self._sealed() == verifiers)
+
+    def _sealed(self) -> int:
+        """How many slots the last seal of the pool counted, from the stream of events."""
+        entries = self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
+        assert entries is not None
+        size = int(self.client.get("/health/live").headers["trust-size"])
+        count = 0
+        for index in range(size):
+            entry = strict.b64(self.get(f"/v1/receipts/{index}")["entry"])
+            for event in msgspec.json.decode(entry)["events"]:
+                count = event["count"] if event["kind"] == "pool.sealed" else count
+        return count
+
+    def task_post(self, task: str, **fields: Any) -> Spoken:
+        said = {
+            "task": task,
+            "task_kind": KIND,
+            "spec_sha256": sha256(task.encode()).hexdigest(),
+            "price_units": 100,
+            "deadline_ms": _now_ms() + 600_000,
+        }
+        return self.say(payloads.TaskPost, self.requester, **{**said, **fields})
+
+    def claimed(self, task: str) -> str:
+        """Posts a task, and lets the first worker claim it."""
+        index = self.done("/v1/tasks", self.task_post(task))["receipt"]["index"]
+        return str(self.done("/v1/claims", self.claim(task, index, self.workers[0]))["result"]["claim"])
+
+    def delivered(self, task: str, data: bytes = WORK) -> str:
+        """The same, and delivers its output with its blob."""
+        claim = self.claimed(task)
+        digest = sha256(data).hexdigest()
+        stored = self.client.put(f"/v1/blobs/{digest}", content=data)
+        assert stored.status_code in (200, 201)
+        artifact = payloads.Artifact(name="findings.json", sha256=digest, size_bytes=len(data))
+        said = self.say(payloads.OutputSubmit, self.workers[0], claim=claim, artifacts=(artifact,))
+        self.done("/v1/outputs", said)
+        return claim
+
+    def seated(self, claim: str, phase: str) -> list[tuple[Party, dict[str, Any]]]:
+        """The verifiers with an open seat on a claim that is in this phase."""
+        return [
+            (party, seat)
+            for party in self.verifiers
+            for seat in self.get(f"/v1/agents/{party.did}/seats", state="open")["seats"]
+            if seat["claim"] == claim and seat["phase"] == phase
+        ]
+
+    def vote(self, claim: str, verdict: str) -> None:
+        """Every seat commits to a verdict and reveals it."""
+        revealed = []
+        for party, seat in self.wait(lambda: self.seated(claim, "commit")):
+            salt = strict.base64_of(sha256(seat["seat"].encode()).digest())
+            reveal = {"seat": seat["seat"], "verdict": verdict, "salt": salt}
+            spoken = self.say(payloads.VoteReveal, party, **reveal)
+            assert isinstance(spoken.payload, payloads.VoteReveal)
+            commitment = votes.commitment(ORIGIN, seat["seat"], party.did, spoken.payload)
+            said = self.say(payloads.VoteCommit, party, seat=seat["seat"], commitment=commitment)
+            self.done("/v1/votes", said)
+            revealed.append(spoken)
+        for spoken in revealed:
+            self.done("/v1/votes", spoken)
+
+    def wait(self, found: Any, timeout_s: float = 8.0) -> Any:
+        """What `found` returns as soon as it is true."""
+        end = time.monotonic() + timeout_s
+        while not (value := found()):
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        return value
+
+
+JSON = {"content-type": "application/json"}
+
+
+def body_of(spoken: Spoken) -> bytes:
+    """The bytes of an envelope."""
+    return envelope.encode(spoken.signed.envelope)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def house(
+    directory: Path, database_url: str, changes: dict[str, Any] | None = None, **policy: object
+) -> Iterator[House]:
+    """A service that runs, on an empty database."""
+    settings = settings_for(directory, database_url, **(changes or {}))
+    vkey = found(settings, **policy)
+    parts = app.build(settings)
+    application: Any = parts.asgi()
+    with TestClient(application) as client:
+        yield House(client, vkey, parts.database)

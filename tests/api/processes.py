@@ -1,0 +1,77 @@
+"""The service as a process of its own, as an operator runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.api.house import House, settings_for
+from trust.storage.engine import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+_SERVE = """
+import sys
+from pathlib import Path
+from tests.api.house import settings_for
+from trust import app
+app.serve(settings_for(Path(sys.argv[1]), sys.argv[2], port=int(sys.argv[3])))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Running:
+    """A service that was started; `stop` as an operator does it, `kill` as a power cut does."""
+
+    def __init__(self, directory: Path, url: str, port: int) -> None:
+        self.base_url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-c", _SERVE, str(directory), url, str(port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+
+    def wait(self, timeout_s: float = 30) -> None:
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                if httpx.get(f"{self.base_url}/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, "the service ended"
+            assert time.monotonic() < end, "the service did not start"
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=15)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(directory: Path, url: str, vkey: str, port: int | None = None) -> Iterator[tuple[Running, House]]:
+    """A service that is ready, and its town; it is killed in the end, if it still runs."""
+    settings = settings_for(directory, url)
+    running = Running(directory, url, port or free_port())
+    try:
+        running.wait()
+        with httpx.Client(base_url=running.base_url, timeout=30) as client:
+            yield running, House(client, vkey, Database(settings.database_url))
+    finally:
+        if running.process.poll() is None:
+            running.kill()

@@ -1,0 +1,67 @@
+"""The whole API as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+
+from trust import __version__
+from trust.api.agent import AgentController
+from trust.api.auditor import AuditorController, LogController
+from trust.api.blobs import BlobController
+from trust.api.documents import Document, Page
+from trust.api.edge import Edge
+from trust.api.operator import HealthController, OperatorController
+from trust.api.problems import on_http_error, on_trust_error, on_unexpected
+from trust.api.relay import RelayController
+from trust.api.service import Service
+from trust.errors import TrustError
+
+CONTROLLERS = (
+    RelayController,
+    AgentController,
+    BlobController,
+    LogController,
+    AuditorController,
+    OperatorController,
+    HealthController,
+)
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+ABOUT = (
+    "Writes take a signed statement (DSSE) as their body and answer with a receipt that proves it is on the log. "
+    "Reads need no key. Every error is a problem (RFC 9457) with a stable code and a hint."
+)
+
+
+def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
+    """The API over these parts; `lifespan` starts and stops what runs beside it."""
+
+    def provide_service() -> Service:
+        return service
+
+    app = Litestar(
+        route_handlers=CONTROLLERS,
+        dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
+        exception_handlers={
+            TrustError: on_trust_error,
+            HTTPException: on_http_error,
+            Exception: on_unexpected,
+        },
+        lifespan=lifespan,
+        openapi_config=OpenAPIConfig(
+            title="trust",
+            version=__version__,
+            description=ABOUT,
+            path="/schema",
+            render_plugins=[Page(path="/"), Document(path="/openapi.json")],
+        ),
+        request_max_body_size=None,  # `bodies` counts, with a limit for each path
+        logging_config=None,  # no framework logs bodies
+        debug=False,
+    )
+    return Edge(app, service.notifier, service.telemetry, service.settings.requests_per_s)

@@ -1,0 +1,132 @@
+"""What an auditor reads: the log by C2SP's paths and as JSON, receipts, the stream of entries, policy and sums."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from litestar import Controller, Response, get
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from trust.api.bodies import HttpRequest
+from trust.api.parameters import MAX_INDEX, Index, Size
+from trust.api.service import Service, Serving, answer
+from trust.api.views import log, network
+from trust.errors import TrustError
+
+EVENTS_AT_ONCE = 100
+LOOK_S = 1.0
+KEEP_ALIVE_LOOKS = 15
+NO_CACHE = "no-cache"
+FOR_EVER = "public, max-age=31536000, immutable"
+_INDEX = re.compile(r"-1|0|[1-9][0-9]{0,15}")
+
+AfterSeen = Annotated[
+    int | None,
+    QueryParameter(ge=-1, le=MAX_INDEX, description="The last index seen; what is new unless given"),
+]
+PolicyNumber = Annotated[int | None, QueryParameter(ge=0, le=2**31, description="In force now unless given")]
+
+
+class LogController(Controller):
+    """The log itself."""
+
+    path = "/log"
+    tags = ("auditor",)
+
+    @get("/checkpoint", media_type="text/plain", summary="The signed checkpoint (C2SP tlog-checkpoint)")
+    async def checkpoint(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        body = await service.run(request, log.checkpoint)
+        return answer(body, media_type="text/plain", cache_control=NO_CACHE)
+
+    @get("/tile/{path:path}", media_type="application/octet-stream", summary="A tile (C2SP tlog-tiles)")
+    async def tile(self, request: HttpRequest, service: Serving, path: FromPath[str]) -> Response[bytes]:
+        body, is_full = await service.run(request, log.tile, f"tile/{str(path).removeprefix('/')}")
+        cached = FOR_EVER if is_full else NO_CACHE
+        return answer(body, media_type="application/octet-stream", cache_control=cached)
+
+    @get("/proof/inclusion", summary="An inclusion path (RFC 9162)")
+    async def inclusion(
+        self, request: HttpRequest, service: Serving, index: Index, size: Size = None
+    ) -> Response[bytes]:
+        return await service.show(request, log.inclusion, index, size)
+
+    @get("/proof/consistency", summary="A consistency proof (RFC 9162)")
+    async def consistency(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        old: Annotated[int, QueryParameter(name="from", ge=0, le=2**53 - 1)],
+        new: Annotated[int | None, QueryParameter(name="to", ge=0, le=2**53 - 1)] = None,
+    ) -> Response[bytes]:
+        return await service.show(request, log.consistency, old, new)
+
+    @get("/leaf/{digest:str}", summary="Where the entry with this leaf hash stands")
+    async def leaf(self, request: HttpRequest, service: Serving, digest: FromPath[str]) -> Response[bytes]:
+        return await service.show(request, log.leaf, digest)
+
+
+class AuditorController(Controller):
+    """What the log comes to."""
+
+    path = "/v1"
+    tags = ("auditor",)
+
+    @get("/receipts/{index:str}", summary="The newest receipt of an entry")
+    async def receipt(self, request: HttpRequest, service: Serving, index: FromPath[str]) -> Response[bytes]:
+        return await service.show(request, log.receipt, index)
+
+    @get("/policy", summary="The network, its keys, its rules and the policy in force")
+    async def policy(
+        self, request: HttpRequest, service: Serving, number: PolicyNumber = None
+    ) -> Response[bytes]:
+        return await service.show(request, network.policy, service.vkey, number)
+
+    @get("/stats", summary="Counts and sums of the whole network")
+    async def stats(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await service.show(request, network.stats)
+
+    @get(
+        "/events",
+        media_type="text/event-stream",
+        summary="Entries as they come (SSE); Last-Event-ID or after is the last index seen",
+    )
+    async def events(self, request: HttpRequest, service: Serving, after: AfterSeen = None) -> Stream:
+        start = _resume(request, after)
+        if start is None:
+            start = await service.run(request, lambda reader: reader.head().size - 1)
+        return Stream(
+            _stream(request, service, start),
+            media_type="text/event-stream",
+            headers={"cache-control": NO_CACHE, "x-accel-buffering": "no"},
+        )
+
+
+def _resume(request: HttpRequest, after: int | None) -> int | None:
+    """The index after which the stream goes on; None for what is new from now on."""
+    last = request.headers.get("last-event-id")
+    if last is None:
+        return after
+    if not _INDEX.fullmatch(last):
+        raise TrustError("bad-parameter", "Last-Event-ID: a log index")
+    return int(last)
+
+
+async def _stream(request: HttpRequest, service: Service, after: int) -> AsyncIterator[bytes]:
+    """Entries behind `after`, for ever; a comment now and then shows that the line is alive."""
+    yield b": entries of the log\n\n"
+    quiet = 0
+    while not service.notifier.closed:
+        found = await service.run(request, log.entries_after, after, EVENTS_AT_ONCE)
+        for index, kind, body in found:
+            yield b"id: %d\nevent: %b\ndata: %b\n\n" % (index, kind.encode(), body)
+            after = index
+        if found:
+            quiet = 0
+            continue
+        await service.notifier.more_than(after + 1, LOOK_S)
+        quiet += 1
+        if quiet % KEEP_ALIVE_LOOKS == 0:
+            yield b": nothing new\n\n"

@@ -1,0 +1,186 @@
+"""The API described: OpenAPI with the bodies that no handler's signature shows, and a page of it that needs no network.
+
+Bodies are read as bytes by our own parser, so the framework cannot see their types: `envelope_body` and its like say
+what they are. Every answer of 4xx and 5xx is the one problem type.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
+
+from trust.core import payloads
+from trust.core.envelope import MAX_SIGNATURES, PAYLOAD_TYPE
+
+REF = "#/components/schemas/{name}"
+_TEXT = Schema(type=OpenAPIType.STRING)
+_SIGNATURE = Schema(
+    type=OpenAPIType.OBJECT, properties={"keyid": _TEXT, "sig": _TEXT}, required=["keyid", "sig"]
+)
+_ENVELOPE = Schema(
+    type=OpenAPIType.OBJECT,
+    title="DSSE envelope",
+    properties={
+        "payloadType": Schema(type=OpenAPIType.STRING, const=PAYLOAD_TYPE),
+        "payload": Schema(type=OpenAPIType.STRING, description="Canonical base64 of the payload's JSON"),
+        "signatures": Schema(type=OpenAPIType.ARRAY, items=_SIGNATURE, min_items=1, max_items=MAX_SIGNATURES),
+    },
+    required=["payloadType", "payload", "signatures"],
+)
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem (RFC 9457)",
+    "required": ["type", "title", "status", "detail", "code", "reasons", "hint"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable: branch on this"},
+        "reasons": {"type": "array", "items": {"type": "string"}},
+        "hint": {"type": "string"},
+        "as_of": {"type": "integer", "description": "The log size that a rule's refusal is as of"},
+        "refusal": {"type": "string", "description": "The refusal as a note that the log's key signed"},
+    },
+}
+_DEFAULT: dict[str, Any] = {
+    "description": "A problem; each code and its hint stand in trust/errors.py",
+    "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}},
+}
+
+
+def _with_body(body: RequestBody) -> type[Operation]:
+    @dataclass
+    class WithBody(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = body
+
+    return WithBody
+
+
+def _content(schema: Schema | Reference, *media_types: str) -> dict[str, OpenAPIMediaType]:
+    return {media_type: OpenAPIMediaType(schema=schema) for media_type in media_types}
+
+
+def envelope_body(*kinds: str) -> type[Operation]:
+    """An operation whose body is one envelope of these kinds."""
+    content = _content(_ENVELOPE, "application/json")
+    return _with_body(RequestBody(content, f"A signed statement: {', '.join(kinds)}", required=True))
+
+
+def batch_body() -> type[Operation]:
+    """An operation whose body is a batch."""
+    batch = Schema(type=OpenAPIType.ARRAY, items=_ENVELOPE, min_items=1, max_items=1_000)
+    content = _content(batch, "application/json") | _content(_ENVELOPE, "application/x-ndjson")
+    return _with_body(RequestBody(content, "An array, or one envelope a line; at most 4 MiB", required=True))
+
+
+def json_body(shape: type[msgspec.Struct]) -> type[Operation]:
+    """An operation whose body is JSON of a type of our own; its schema is added by `describe`."""
+    content = _content(Reference(ref=REF.format(name=shape.__name__)), "application/json")
+    BODIES[shape.__name__] = shape
+    return _with_body(RequestBody(content, required=True))
+
+
+def bytes_body() -> type[Operation]:
+    """An operation whose body is just bytes."""
+    schema = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+    return _with_body(RequestBody(_content(schema, "application/octet-stream"), required=True))
+
+
+BODIES: dict[str, type[msgspec.Struct]] = {}
+
+
+class Document(OpenAPIRenderPlugin):
+    """The OpenAPI document as JSON."""
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(path=path, media_type=MediaType.JSON)
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        return msgspec.json.encode(describe(openapi_schema))
+
+
+class Page(OpenAPIRenderPlugin):
+    """The same for people."""
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(path=path, media_type=MediaType.HTML)
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        return page(describe(openapi_schema)).encode()
+
+
+def describe(framework: dict[str, Any]) -> dict[str, Any]:
+    """The whole OpenAPI document: what Litestar knows, the payload types, and the problems."""
+    document: dict[str, Any] = deepcopy(framework)
+    kinds = [kind for kind in vars(payloads).values() if _is_payload(kind)]
+    _, shapes = msgspec.json.schema_components([*kinds, *BODIES.values()], ref_template=REF)
+    document.setdefault("components", {})["schemas"] = {"Problem": _PROBLEM, **shapes}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                good = {status: each for status, each in operation["responses"].items() if status < "400"}
+                operation["responses"] = {**good, "default": _DEFAULT}
+    return document
+
+
+def _is_payload(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, payloads.Payload) and kind is not payloads.Payload
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>
+body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222;background:#fff}}
+table{{border-collapse:collapse;width:100%}} td,th{{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd;
+vertical-align:top}} code{{font-size:.9em}} @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}
+td,th{{border-color:#444}}}}</style></head><body><h1>{title}</h1>
+<p>{intro} The same as <a href="/schema/openapi.json">OpenAPI</a>.</p>{sections}</body></html>"""
+
+
+def page(document: dict[str, Any]) -> str:
+    """The document as one HTML page; it loads nothing."""
+    by_tag: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if isinstance(operation, dict):
+                by_tag.setdefault(operation.get("tags", ["other"])[0], []).append(
+                    _row(path, method, operation)
+                )
+    sections = "".join(_section(tag, rows) for tag, rows in sorted(by_tag.items()))
+    info = document["info"]
+    return _PAGE.format(
+        title=escape(f"{info['title']} {info['version']}"),
+        intro=escape(info.get("description", "")),
+        sections=sections,
+    )
+
+
+def _section(tag: str, rows: list[str]) -> str:
+    return f"<h2>{escape(tag)}</h2><table>{''.join(rows)}</table>"
+
+
+def _row(path: str, method: str, operation: dict[str, Any]) -> str:
+    parameters = ", ".join(each["name"] for each in operation.get("parameters", []) if each["in"] == "query")
+    about = operation.get("summary", "")
+    body = operation.get("requestBody", {}).get("description", "")
+    details = " ".join(escape(part) for part in (about, body and f"Body: {body}.") if part)
+    asked = f"?{escape(parameters)}" if parameters else ""
+    cells = f"<code>{method.upper()}</code>", f"<code>{escape(path)}{asked}</code>", details
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -1,0 +1,71 @@
+"""What the operator does and watches: roles, relays, policies and keys; health, version, metrics."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Controller, Response, get, post
+
+from trust import __version__, clock
+from trust.api.bodies import HttpRequest
+from trust.api.documents import envelope_body
+from trust.api.service import Serving, answer
+from trust.core.changes import KNOWN
+from trust.core.entry import FORMAT
+from trust.errors import TrustError
+from trust.storage.standing import clock_skew_ms
+from trust.storage.unit import Head
+
+ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
+MAX_SKEW_MS = 2_000
+METRICS_TYPE = "text/plain; version=0.0.4"
+
+
+class OperatorController(Controller):
+    """Administration by signed statements, like everything else."""
+
+    path = "/v1"
+    tags = ("operator",)
+
+    @post(
+        "/admin",
+        operation_class=envelope_body(*(f"{kind}*" for kind in ADMIN)),
+        summary="Relays, roles, policy",
+    )
+    async def post_admin(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await service.write(request, ADMIN)
+
+
+class HealthController(Controller):
+    """Whether this process lives, whether it may be sent requests, and what it is."""
+
+    tags = ("operator",)
+
+    @get("/health/live", summary="The process answers")
+    async def live(self) -> Response[bytes]:
+        return answer(b'{"status":"live"}')
+
+    @get("/health/ready", summary="The database answers and the log is not frozen")
+    async def ready(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        if service.sequencer.frozen:
+            raise TrustError("log-frozen", service.sequencer.frozen)
+        if service.notifier.closed:
+            raise TrustError("shutting-down")
+        skew_ms = await service.run(request, lambda reader: clock_skew_ms(reader.connection, clock.now_ms()))
+        if abs(skew_ms) > MAX_SKEW_MS:
+            raise TrustError("overloaded", f"this machine's clock is {skew_ms} ms ahead of the database's")
+        return answer(b'{"status":"ready"}')
+
+    @get("/version", summary="Release, log format and the newest rules it knows")
+    async def version(self, service: Serving) -> Response[bytes]:
+        about = {"version": __version__, "format": FORMAT, "rules": max(KNOWN), "vkey": service.vkey}
+        return answer(msgspec.json.encode(about))
+
+    @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
+    async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        head: Head = await service.run(request, lambda reader: reader.head())
+        text = service.telemetry.text(
+            log_entries=head.size,
+            log_age_ms=max(0, clock.now_ms() - head.at_ms),
+            inbox_statements=service.sequencer.waiting,
+        )
+        return answer(text, media_type=METRICS_TYPE)

@@ -1,0 +1,20 @@
+"""Query parameters that several reads take; out of range is `bad-parameter`, not a silent correction."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar.params import QueryParameter
+
+MAX_INDEX = 2**53 - 1
+
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many, at most 100")]
+After = Annotated[
+    str, QueryParameter(max_length=80, pattern=r"^[a-zA-Z0-9._:-]*$", description="Go on after this id")
+]
+AfterIndex = Annotated[int, QueryParameter(ge=-1, le=MAX_INDEX, description="Go on after this log index")]
+Index = Annotated[int, QueryParameter(ge=0, le=MAX_INDEX)]
+Size = Annotated[int | None, QueryParameter(ge=0, le=MAX_INDEX, description="A log size; now unless given")]
+TaskKind = Annotated[
+    str, QueryParameter(max_length=64, pattern=r"^[a-z0-9._-]*$", description="A task kind; all unless given")
+]

@@ -1,0 +1,104 @@
+"""Every error as an RFC 9457 problem, from the one tree of `trust.errors`.
+
+Whatever the framework refuses by itself (no such path, wrong method, a parameter out of range) gets a code of the
+same tree. What nobody expected is logged with the request's id and answered as a 500 that says nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from trust.errors import TrustError
+from trust.services.receipts import Refusal
+
+PROBLEM_TYPE = "application/problem+json"
+_encode = msgspec.json.Encoder().encode
+_log = structlog.get_logger("trust.api")
+
+_RESERVED = frozenset({"type", "title", "status", "detail", "code", "reasons", "hint", "as_of", "refusal"})
+_BY_STATUS = {
+    400: "bad-parameter",
+    404: "unknown-path",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    413: "too-large",
+    415: "unsupported-type",
+    429: "rate-limited",
+}
+_UNEXPECTED: dict[str, object] = {
+    "type": "urn:ants:trust:internal",
+    "title": "Internal",
+    "status": 500,
+    "detail": "the service failed on this request; nothing is known about why",
+    "code": "internal",
+    "reasons": [],
+    "hint": "report the Request-Id to the operator; sending the same statement again is safe",
+}
+
+
+def problem(error: TrustError) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of the answer to an error."""
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return error.status, _encode(error.problem()), headers
+
+
+def unexpected(scope: Mapping[str, Any], error: BaseException) -> tuple[int, bytes, dict[str, str]]:
+    """The same for what should not happen; the log line has the request and the traceback, never a body."""
+    _log.error("request failed", method=scope.get("method"), path=scope.get("path"), exc_info=error)
+    return 500, _encode(_UNEXPECTED), {}
+
+
+def from_framework(error: HTTPException) -> TrustError:
+    """What Litestar refused, as an error of our tree."""
+    if error.status_code not in _BY_STATUS:
+        raise error
+    if error.status_code in (404, 405):
+        return TrustError(_BY_STATUS[error.status_code])
+    # The framework's own detail names its classes; which parameter it was stands beside it.
+    reasons = [_reason(each) for each in error.extra or ()] if isinstance(error.extra, list) else []
+    return TrustError(_BY_STATUS[error.status_code], "; ".join(reasons) or error.detail, reasons=reasons)
+
+
+def _reason(found: Any) -> str:
+    if isinstance(found, dict):
+        return f"{found.get('key', 'request')}: {found.get('message', 'wrong')}"
+    return str(found)
+
+
+def _respond(status: int, body: bytes, headers: dict[str, str]) -> Response[bytes]:
+    return Response(body, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
+
+
+def on_trust_error(_: Request[Any, Any, Any], error: TrustError) -> Response[bytes]:
+    """What we refused."""
+    return _respond(*problem(error))
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar refused."""
+    if error.status_code not in _BY_STATUS:
+        return on_unexpected(request, error)
+    status, body, headers = problem(from_framework(error))
+    return _respond(status, body, {**(error.headers or {}), **headers})
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What nobody foresaw."""
+    return _respond(*unexpected(request.scope, error))
+
+
+def refusal_problem(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """Status and members of a rule's refusal: the facts, the size it is as of, and the signed note."""
+    facts = {name: value for name, value in refusal.facts.items() if name not in _RESERVED}
+    reasons = [f"{name}: {value}" for name, value in facts.items()]
+    extra: dict[str, object] = {**facts, "as_of": refusal.as_of}
+    if refusal.note:
+        extra["refusal"] = refusal.note.decode()
+    error = TrustError(refusal.code, refusal.detail, reasons=reasons, extra=extra)
+    return error.status, error.problem()

@@ -1,0 +1,112 @@
+"""What a relay asks: may this claim be confirmed, who should go first, how does the task stand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from msgspec import Meta
+
+from trust import clock
+from trust.api.bodies import HttpRequest, read
+from trust.api.documents import batch_body, envelope_body, json_body
+from trust.api.parameters import AfterIndex, Limit
+from trust.api.service import Serving
+from trust.api.views import cases, foresight
+from trust.core import strict
+from trust.core.envelope import MAX_ENVELOPE_BYTES
+from trust.core.payloads import Did, Name
+from trust.errors import TrustError
+from trust.services import scoring
+
+MAX_CANDIDATES = 1_000
+MAX_ASKED_BYTES = 128 * 1024
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/priorities`."""
+
+    task_kind: Name
+    candidates: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=MAX_CANDIDATES)]
+    task: Name | None = None
+
+
+class RelayController(Controller):
+    """Tasks, claims and priorities."""
+
+    path = "/v1"
+    tags = ("relay",)
+
+    @post("/tasks", operation_class=envelope_body("task.*"), summary="Post or cancel a task")
+    async def post_task(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await service.write(request, ("task.",))
+
+    @post("/claims", operation_class=envelope_body("claim.*"), summary="Claim a task: exactly one wins")
+    async def post_claim(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await service.write(request, ("claim.",))
+
+    @post(
+        "/claims/check",
+        operation_class=envelope_body("claim.*"),
+        status_code=200,
+        summary="What POST /v1/claims would answer, without doing it",
+    )
+    async def check_claim(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        spoken = await service.admission.screen(await read(request, MAX_ENVELOPE_BYTES), ("claim.",))
+        return await service.show(request, foresight.foresee, spoken, clock.now_ms())
+
+    @post(
+        "/statements", operation_class=batch_body(), status_code=200, summary="1 to 1,000 statements at once"
+    )
+    async def post_statements(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await service.write_all(request)
+
+    @post(
+        "/priorities",
+        operation_class=json_body(Asked),
+        status_code=200,
+        summary="In which order to offer work",
+    )
+    async def priorities(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        asked = _asked(await read(request, MAX_ASKED_BYTES))
+        candidates = list(dict.fromkeys(asked.candidates))
+        return await service.show(request, scoring.priorities, asked.task_kind, candidates, asked.task or "")
+
+    @get("/tasks/{task:str}", summary="A task and the claims on it")
+    async def task(self, request: HttpRequest, service: Serving, task: FromPath[str]) -> Response[bytes]:
+        return await service.show(request, cases.task, task)
+
+    @get("/tasks/{task:str}/timeline", summary="What happened to a task, entry by entry")
+    async def task_timeline(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        task: FromPath[str],
+        after: AfterIndex = -1,
+        limit: Limit = 100,
+    ) -> Response[bytes]:
+        return await service.show(request, cases.task_timeline, task, after, limit)
+
+    @get("/claims/{claim:str}", summary="A claim with its task, output, rounds and seats")
+    async def claim(self, request: HttpRequest, service: Serving, claim: FromPath[str]) -> Response[bytes]:
+        return await service.show(request, cases.claim, claim)
+
+    @get("/claims/{claim:str}/timeline", summary="What happened to a claim, entry by entry")
+    async def claim_timeline(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        claim: FromPath[str],
+        after: AfterIndex = -1,
+        limit: Limit = 100,
+    ) -> Response[bytes]:
+        return await service.show(request, cases.claim_timeline, claim, after, limit)
+
+
+def _asked(body: bytes) -> Asked:
+    try:
+        return strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
+    except strict.Malformed as error:
+        raise TrustError("malformed", str(error)) from None

@@ -1,0 +1,123 @@
+"""What the controllers use: reads on other threads, writes through admission, and answers as bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+
+from trust.api.bodies import HttpRequest, read, read_batch
+from trust.api.edge import SIZE_KEY
+from trust.api.problems import PROBLEM_TYPE, refusal_problem
+from trust.api.receipts import batch_answer, shared_checkpoint, written
+from trust.api.telemetry import Telemetry
+from trust.core.envelope import MAX_ENVELOPE_BYTES
+from trust.services.admission import Admission
+from trust.services.blobs import Blobs
+from trust.services.notifying import Notifier
+from trust.services.receipts import Refusal
+from trust.services.sequencing import Sequencer
+from trust.settings import Settings
+from trust.storage.engine import Database
+from trust.storage.reading import Reader, reading
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts that the API talks to; `vkey` is the log's verifier key as text."""
+
+    settings: Settings
+    database: Database
+    sequencer: Sequencer
+    admission: Admission
+    blobs: Blobs
+    notifier: Notifier
+    telemetry: Telemetry
+    readers: Executor
+    vkey: str
+
+    # -- reads
+
+    async def on_reader(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Makes a call that blocks on one of the readers' threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.readers, partial(call, *args, **kwargs))
+
+    async def run(
+        self,
+        request: HttpRequest,
+        view: Callable[Concatenate[Reader, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What a view makes of one snapshot of the database, on a reader's thread."""
+
+        def work() -> tuple[int, T]:
+            with reading(self.database) as reader:
+                return reader.head().size, view(reader, *args, **kwargs)
+
+        size, value = await self.on_reader(work)
+        request.scope[SIZE_KEY] = size  # type: ignore[literal-required]
+        return value
+
+    async def show(
+        self,
+        request: HttpRequest,
+        view: Callable[Concatenate[Reader, P], Any],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[bytes]:
+        """The same as a JSON answer."""
+
+        def encoded(reader: Reader) -> bytes:
+            return _encode(view(reader, *args, **kwargs))
+
+        return answer(await self.run(request, encoded))
+
+    # -- writes
+
+    async def write(self, request: HttpRequest, prefixes: Collection[str]) -> Response[bytes]:
+        """Puts the envelope in the body to the sequencer: 201, 200 where it was on the log before, or a problem."""
+        data = await read(request, MAX_ENVELOPE_BYTES)
+        spoken, outcome = await self.admission.say(data, prefixes)
+        self._count([outcome])
+        if isinstance(outcome, Refusal):
+            status, problem = refusal_problem(outcome)
+            return answer(_encode(problem), status, PROBLEM_TYPE)
+        return answer(_encode(written(spoken, outcome)), 200 if outcome.repeated else 201)
+
+    async def write_all(self, request: HttpRequest) -> Response[bytes]:
+        """Puts a batch to the sequencer: 200, and one result for each statement, in order."""
+        items = await read_batch(request, self.settings.body_max_bytes)
+        results = await self.admission.say_all(items)
+        self._count([outcome for _, outcome in results])
+        checkpoint = shared_checkpoint(results) or await self.run(
+            request, lambda reader: reader.head().checkpoint
+        )
+        return answer(_encode(batch_answer(checkpoint, results)))
+
+    def _count(self, outcomes: Sequence[object]) -> None:
+        for result, count in Counter(getattr(outcome, "code", "accepted") for outcome in outcomes).items():
+            self.telemetry.decided(result, count)
+
+
+Serving = NamedDependency[Service]
+"""The service, as a handler is given it."""
+
+
+def answer(body: bytes, status: int = 200, media_type: str = JSON, **headers: str) -> Response[bytes]:
+    """Bytes as an answer; header names with underscores for dashes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(body, status_code=status, media_type=media_type, headers=named)

@@ -1,0 +1,54 @@
+"""What is counted about requests and about the log, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Telemetry:
+    """One process's numbers; paths are templates, so that nobody can fill the memory with labels."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._answers = Counter(
+            "trust_http_requests_total", "Answers", ["method", "path", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "trust_http_request_seconds",
+            "Time to answer",
+            ["path"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._statements = Counter(
+            "trust_statements_total", "Statements by result", ["result"], registry=self._registry
+        )
+        self._gauges = {
+            name: Gauge(f"trust_{name}", meaning, registry=self._registry)
+            for name, meaning in (
+                ("log_entries", "Entries on the log"),
+                ("log_age_ms", "Time since the last entry"),
+                ("inbox_statements", "Statements that wait for the sequencer"),
+            )
+        }
+
+    def answered(self, scope: dict[str, Any], status: int, took_ms: int) -> None:
+        """Counts a request."""
+        path = scope.get("path_template") or "other"
+        method = scope["method"] if scope["method"] in ("GET", "POST", "PUT") else "other"
+        self._answers.labels(method, path, status).inc()
+        self._seconds.labels(path).observe(took_ms / 1000)
+
+    def decided(self, result: str, count: int = 1) -> None:
+        """Counts statements: `accepted`, `repeated`, or the code of a refusal."""
+        self._statements.labels(result).inc(count)
+
+    def text(self, **now: int) -> bytes:
+        """The exposition format, with the gauges as they are now."""
+        for name, value in now.items():
+            self._gauges[name].set(value)
+        return generate_latest(self._registry)

@@ -1,0 +1,102 @@
+"""Agents, their money and the seats that wait for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trust.api.views import cases
+from trust.api.views.log import told_entry
+from trust.api.views.shapes import find_party, page, shown
+from trust.core import ledger
+from trust.core.records import Account, Party, Role
+from trust.services import scoring
+from trust.storage.reading import Posting, Reader
+from trust.storage.standing import locked_units, withdrawals_of
+
+ACCOUNTS = (ledger.free, ledger.unbonding)
+
+
+def agent(reader: Reader, name: str) -> dict[str, Any]:
+    """A party as it stands: key, owner, capabilities, enrolments, balances."""
+    party = find_party(reader, name)
+    return {
+        **shown(party, "agent", "vacated", "liveness_ms", "failures_ms"),
+        "enrolled": [{"task_kind": kind, "slot": slot} for kind, slot in party.enrolled],
+        "roles": _roles(reader, party),
+        "balances": _balances(reader, party),
+    }
+
+
+def _roles(reader: Reader, party: Party) -> list[str]:
+    held = reader.record(Role, f"treasurer/{party.id}")
+    return ["agent"] if held is None else ["agent", held.role]
+
+
+def _balances(reader: Reader, party: Party) -> dict[str, int]:
+    accounts = {record.id: record.balance_units for record in _accounts(reader, party)}
+    free, unbonding = (accounts.get(name(party.id), 0) for name in ACCOUNTS)
+    locked = locked_units(reader.connection, [party.id]).get(party.id, 0)
+    return {"free_units": free, "staked_units": locked, "unbonding_units": unbonding}
+
+
+def _accounts(reader: Reader, party: Party) -> list[Account]:
+    return reader.records(Account, [name(party.id) for name in ACCOUNTS])
+
+
+def money(reader: Reader, name: str, before: int | None, limit: int) -> dict[str, Any]:
+    """An agent's ledger: balances, withdrawals, and the postings on its accounts, the newest first.
+
+    `after` is the index to go on with; the postings of one entry are never torn apart.
+    """
+    party = find_party(reader, name)
+    postings = reader.ledger([name(party.id) for name in ACCOUNTS], before, limit + 1)
+    kept, after = _whole_entries(postings, limit)
+    return {
+        "agent": party.id,
+        "balances": _balances(reader, party),
+        "withdrawals": [
+            shown(each, "withdrawal", "party") for each in withdrawals_of(reader.connection, party.id)
+        ],
+        "postings": msgspec.to_builtins(kept),
+        "after": after,
+    }
+
+
+def _whole_entries(postings: list[Posting], limit: int) -> tuple[list[Posting], int | None]:
+    if len(postings) <= limit:
+        return postings, None
+    torn = postings[-1].index
+    whole = [posting for posting in postings if posting.index != torn]
+    kept = whole or postings
+    return kept, kept[-1].index
+
+
+def reputation(reader: Reader, name: str, task_kind: str) -> dict[str, Any]:
+    """An agent's named scores."""
+    return scoring.record_of(reader, find_party(reader, name), task_kind)
+
+
+def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict[str, Any]:
+    """A verifier's seats, each with all that it needs to do the work."""
+    party = find_party(reader, name)
+    found = reader.seats_of(party.id, state, after, limit)
+    return {"agent": party.id, **page("seats", cases.duties(reader, found), limit, "seat")}
+
+
+def tasks(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
+    """The tasks that an agent posted, by id."""
+    return cases.tasks_of(reader, find_party(reader, name).id, after, limit)
+
+
+def claims(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
+    """The claims that an agent won, by id."""
+    return cases.claims_of(reader, find_party(reader, name).id, after, limit)
+
+
+def timeline(reader: Reader, name: str, after: int, limit: int) -> dict[str, Any]:
+    """The entries that name an agent, in log order."""
+    party = find_party(reader, name)
+    found = [told_entry(each) for each in reader.timeline([party.id], after, limit)]
+    return {"agent": party.id, **page("entries", found, limit, "index")}

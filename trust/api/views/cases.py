@@ -1,0 +1,229 @@
+"""Tasks, claims and seats: the state of a case and everything that a party needs to take the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from trust.api.views.log import told_entry
+from trust.api.views.shapes import ID, NAME, find, page, shown
+from trust.core import ledger, strict
+from trust.core.commands import Spoken
+from trust.core.entry import decode_entry
+from trust.core.events import round_id
+from trust.core.payloads import OutputSubmit
+from trust.core.records import Account, AdoptedPolicy, Claim, Opening, Record, Round, Seat, Task, Timer
+from trust.core.rulebook import incoming_of
+from trust.storage.reading import Reader
+
+R = TypeVar("R", bound=Record)
+
+
+def task(reader: Reader, id: str) -> dict[str, Any]:
+    """A task with every claim that it had."""
+    found = find(reader, Task, id, NAME)
+    return {
+        **shown_task(found),
+        "escrow_units": _balance(reader, ledger.escrow(id)),
+        "exact": _is_exact(reader, found),
+        "claims": [_brief(each) for each in reader.claims_on(id)],
+    }
+
+
+def shown_task(found: Task) -> dict[str, Any]:
+    """A task's own fields."""
+    return shown(found, "task")
+
+
+def _brief(found: Claim) -> dict[str, Any]:
+    return {
+        "claim": found.id,
+        "worker": found.worker,
+        "state": found.state,
+        "verdict": found.verdict or None,
+        "index": found.index,
+    }
+
+
+def _is_exact(reader: Reader, found: Task) -> bool:
+    adopted = reader.record(AdoptedPolicy, str(found.policy))
+    return adopted is not None and adopted.terms.is_exact(found.task_kind)
+
+
+def _balance(reader: Reader, account: str) -> int:
+    record = reader.record(Account, account)
+    return 0 if record is None else record.balance_units
+
+
+def tasks_of(reader: Reader, requester: str, after: str, limit: int) -> dict[str, Any]:
+    """A requester's tasks by id."""
+    found = reader.tasks_of(requester, after, limit)
+    return page("tasks", [shown_task(each) for each in found], limit, "task")
+
+
+def claims_of(reader: Reader, worker: str, after: str, limit: int) -> dict[str, Any]:
+    """A worker's claims by id."""
+    found = reader.claims_of(worker, after, limit)
+    return page("claims", [shown(each, "claim") for each in found], limit, "claim")
+
+
+def claim(reader: Reader, id: str) -> dict[str, Any]:
+    """A claim with its task, its output, its rounds and their seats, and what is due next."""
+    found = find(reader, Claim, id, ID)
+    by_round: dict[int, list[Seat]] = {}
+    for seat in reader.seats_on(id):
+        by_round.setdefault(seat.round, []).append(seat)
+    timer = reader.record(Timer, id)
+    return {
+        **shown(found, "claim"),
+        "staked_units": _balance(reader, ledger.stake(id)),
+        "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
+        "task": shown_task(cast(Task, reader.record(Task, found.task))),
+        "output": _outputs(reader, [found]).get(id),
+        "rounds": [_round(reader, each, by_round.get(each.number, [])) for each in reader.rounds_of(id)],
+    }
+
+
+def _round(reader: Reader, found: Round, seats: Iterable[Seat]) -> dict[str, Any]:
+    fields = shown(found, "round", "seats", "claim", "past_seats", "items", "to_open", "replaced")
+    current = set(found.seats)
+    opened = _opened(reader, [found])
+    return {
+        **fields,
+        "round": found.number,
+        "seats": [
+            {
+                **shown(seat, "seat", "claim", "round"),
+                "current": seat.id in current,
+                "items": _items(found, seat.place, opened),
+                "to_open": found.to_open[seat.place] if found.to_open else 0,
+            }
+            for seat in seats
+        ],
+    }
+
+
+def _items(found: Round, place: int, opened: dict[str, str]) -> list[dict[str, Any]]:
+    """The items of a place; `leaf` (hex) is null until the worker opened the item, and names its blob."""
+    if not found.items:
+        return []
+    return [
+        {"index": index, "leaf": opened.get(f"{found.id}/{place}/{index}")} for index in found.items[place]
+    ]
+
+
+def _opened(reader: Reader, rounds: Iterable[Round]) -> dict[str, str]:
+    ids = [
+        f"{found.id}/{place}/{index}"
+        for found in rounds
+        for place, indices in enumerate(found.items)
+        for index in indices
+    ]
+    return {record.id: record.leaf for record in reader.records(Opening, ids)} if ids else {}
+
+
+def duties(reader: Reader, seats: Sequence[Seat]) -> list[dict[str, Any]]:
+    """Seats with their claims, tasks, outputs, items and deadlines, loaded together."""
+    claims = _by_id(reader, Claim, (seat.claim for seat in seats))
+    tasks = _by_id(reader, Task, (each.task for each in claims.values()))
+    rounds = _by_id(reader, Round, (round_id(seat.claim, seat.round) for seat in seats))
+    opened = _opened(reader, rounds.values())
+    outputs = _outputs(reader, claims.values())
+    return [
+        _duty(
+            seat,
+            claims[seat.claim],
+            tasks[claims[seat.claim].task],
+            rounds[round_id(seat.claim, seat.round)],
+            opened,
+            outputs,
+        )
+        for seat in seats
+    ]
+
+
+def _duty(
+    seat: Seat,
+    held: Claim,
+    work: Task,
+    found: Round,
+    opened: dict[str, str],
+    outputs: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    until_ms = seat.until_ms if found.phase == "commit" else found.until_ms
+    return {
+        **shown(seat, "seat"),
+        "phase": found.phase,
+        "until_ms": until_ms,
+        "fee_units": found.fee_units,
+        "quorum": found.quorum,
+        "accept_count": found.accept_count,
+        "worker": held.worker,
+        "claim_state": held.state,
+        "task": shown_task(work),
+        "output": outputs.get(held.id),
+        "items": _items(found, seat.place, opened),
+        "to_open": found.to_open[seat.place] if found.to_open else 0,
+    }
+
+
+def _by_id(reader: Reader, kind: type[R], ids: Iterable[str]) -> dict[str, R]:
+    return {record.id: record for record in reader.records(kind, list(dict.fromkeys(ids)))}
+
+
+def _outputs(reader: Reader, claims: Iterable[Claim]) -> dict[str, dict[str, Any]]:
+    """What was delivered, by claim: the statement's id, where it stands, its artifacts, and whether it is open."""
+    return {
+        each.id: {
+            "statement": each.output,
+            "index": each.output_index,
+            "opened": each.opened,
+            **_delivered(reader, each.output_index),
+        }
+        for each in claims
+        if each.output
+    }
+
+
+def _delivered(reader: Reader, index: int) -> dict[str, Any]:
+    said = submitted(reader, index)
+    return {
+        "artifacts": msgspec.to_builtins(said.artifacts),
+        "items_root": said.items_root,
+        "items_count": said.items_count,
+    }
+
+
+def submitted(reader: Reader, index: int) -> OutputSubmit:
+    """The `output.submit` that entry `index` holds."""
+    entry = reader.entry(index)
+    said = None if entry is None else incoming_of(decode_entry(entry.data).command)
+    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
+        raise strict.Malformed(f"entry {index} is no output")
+    return said.payload
+
+
+def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
+    """What happened to a claim, entry by entry; the posting of its task comes first."""
+    held = find(reader, Claim, id, ID)
+    posted = cast(Task, reader.record(Task, held.task)).index
+    return {"claim": id, **_entries(reader, _subjects(reader, held), posted, after, limit)}
+
+
+def task_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
+    """What happened to a task and to every claim on it."""
+    posted = find(reader, Task, id, NAME).index
+    subjects = [subject for held in reader.claims_on(id) for subject in _subjects(reader, held)]
+    return {"task": id, **_entries(reader, [id, *subjects], posted, after, limit)}
+
+
+def _subjects(reader: Reader, held: Claim) -> list[str]:
+    return [held.id, *(seat.id for seat in reader.seats_on(held.id))]
+
+
+def _entries(reader: Reader, subjects: Sequence[str], posted: int, after: int, limit: int) -> dict[str, Any]:
+    first = reader.entries(posted, posted + 1) if after < posted else []
+    found = first + [each for each in reader.timeline(subjects, after, limit) if each.index != posted]
+    return page("entries", [told_entry(each) for each in found[:limit]], limit, "index")

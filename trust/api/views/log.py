@@ -1,0 +1,110 @@
+"""The log as auditors read it: checkpoint, tiles, proofs, receipts, and entries as they come (protocol.md 4)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from trust.api.receipts import ReceiptJson, receipt_json
+from trust.api.views.shapes import HEX32
+from trust.api.words import told
+from trust.core.entry import decode_entry
+from trust.errors import TrustError
+from trust.log import merkle, tiles
+from trust.log.note import encode_base64
+from trust.services.receipts import stored_receipt
+from trust.storage.reading import Reader
+from trust.storage.unit import StoredEntry
+
+INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+def checkpoint(reader: Reader) -> bytes:
+    """The signed note over the log as it is now."""
+    return reader.head().checkpoint
+
+
+def tile(reader: Reader, path: str) -> tuple[bytes, bool]:
+    """The bytes at a tile path, and whether they are full, so that they never change."""
+    try:
+        wanted = tiles.TilePath.parse(path)
+    except tiles.TileError as error:
+        raise TrustError("unknown-path", str(error)) from None
+    size = reader.head().size
+    span = tiles.TILE_WIDTH ** (wanted.level or 0)
+    if (wanted.n * tiles.TILE_WIDTH + wanted.width) * span > size:
+        raise TrustError("unknown-entry", f"{path} is not covered by the {size} entries there are")
+    return _tile(reader, wanted, size), wanted.width == tiles.TILE_WIDTH
+
+
+def _tile(reader: Reader, wanted: tiles.TilePath, size: int) -> bytes:
+    if wanted.level is None:
+        first = wanted.n * tiles.TILE_WIDTH
+        return tiles.encode_bundle([entry.data for entry in reader.entries(first, first + wanted.width)])
+    if wanted.width == tiles.TILE_WIDTH:
+        return reader.tile(wanted.level, wanted.n)
+    return tiles.partial_tile(wanted.level, wanted.n, wanted.width, reader.nodes(size))
+
+
+def inclusion(reader: Reader, index: int, size: int | None) -> dict[str, Any]:
+    """The path from entry `index` to the root of the log at `size`, now unless named."""
+    size = _reached(reader, size)
+    if index >= size:
+        raise TrustError("unknown-entry", f"entry {index} is not among the first {size}")
+    path = merkle.inclusion_proof(index, size, reader.nodes(size))
+    leaf = reader.leaf_hashes(index, index + 1)[0]
+    return {"index": index, "size": size, "leaf": leaf.hex(), "path": list(map(encode_base64, path))}
+
+
+def consistency(reader: Reader, old: int, new: int | None) -> dict[str, Any]:
+    """The proof that the log at `new` entries begins with the log at `old`."""
+    new = _reached(reader, new)
+    if old > new:
+        raise TrustError("bad-parameter", f"from: {old} entries are more than {new}")
+    path = merkle.consistency_proof(old, new, reader.nodes(new)) if old else []
+    return {"from": old, "to": new, "path": list(map(encode_base64, path))}
+
+
+def leaf(reader: Reader, digest: str) -> dict[str, Any]:
+    """Where the entry with this leaf hash stands, and its path."""
+    index = reader.index_of_leaf(bytes.fromhex(digest)) if HEX32.fullmatch(digest) else None
+    if index is None:
+        raise TrustError("unknown-entry", f"no entry has the leaf hash {digest[:80]!r}")
+    return inclusion(reader, index, None)
+
+
+def _reached(reader: Reader, size: int | None) -> int:
+    now = reader.head().size
+    if size is None:
+        return now
+    if size > now:
+        raise TrustError("unknown-entry", f"the log has {now} entries, not {size}")
+    return size
+
+
+def receipt(reader: Reader, index: str) -> ReceiptJson:
+    """The newest receipt of an entry."""
+    found = stored_receipt(reader, int(index), reader.head()) if INDEX.fullmatch(index) else None
+    if found is None:
+        raise TrustError("unknown-entry", f"the log has no entry {index[:40]!r}")
+    return receipt_json(found)
+
+
+def told_entry(stored: StoredEntry) -> dict[str, Any]:
+    """An entry with its events, in words too."""
+    entry = decode_entry(stored.data)
+    return {
+        "index": stored.index,
+        "at_ms": stored.at_ms,
+        "kind": stored.kind,
+        "words": told(stored.kind, entry),
+        "events": msgspec.to_builtins(entry.events),
+    }
+
+
+def entries_after(reader: Reader, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+    """Entries behind index `after` as (index, kind, JSON), for the stream of events."""
+    found = reader.entries(after + 1, after + 1 + limit)
+    return [(each.index, each.kind, msgspec.json.encode(told_entry(each))) for each in found]

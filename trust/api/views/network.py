@@ -1,0 +1,63 @@
+"""The network as a whole: who it is, by which rules it decides, and what it all comes to."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from trust.api.views.shapes import shown
+from trust.core.events import NETWORK
+from trust.core.records import AdoptedPolicy, AdoptedRules, Network
+from trust.errors import TrustError
+from trust.services.scoring import policy_of
+from trust.storage.reading import Reader
+from trust.storage.standing import unpaid
+
+
+def policy(reader: Reader, vkey: str, number: int | None) -> dict[str, Any]:
+    """The network, its keys and rules, and one policy: in force now, or by its number."""
+    network = cast(Network, reader.record(Network, NETWORK))
+    asked = network.policy if number is None else number
+    adopted = policy_of(reader, asked)
+    if adopted is None:
+        raise TrustError("bad-parameter", f"number: there are policies 0 to {network.policies - 1}")
+    ahead = reader.records(AdoptedPolicy, [str(n) for n in range(network.policy + 1, network.policies)])
+    return {
+        **shown(network, "id", "id"),
+        "network": network.origin,
+        "vkey": vkey,
+        "policy": asked,
+        "in_force": network.policy,
+        "effective_ms": adopted.effective_ms,
+        "index": adopted.index,
+        "terms": msgspec.to_builtins(adopted.terms),
+        "announced": [{"policy": int(each.id), "effective_ms": each.effective_ms} for each in ahead],
+        "announced_rules": _announced_rules(reader, network.rules),
+    }
+
+
+def _announced_rules(reader: Reader, rules: int) -> list[dict[str, Any]]:
+    found = reader.record(AdoptedRules, str(rules + 1))
+    return [] if found is None else [shown(found, "rules")]
+
+
+def stats(reader: Reader) -> dict[str, Any]:
+    """Counts of everything, the sums on each kind of account, and withdrawals that the operator owes."""
+    head = reader.head()
+    network = cast(Network, reader.record(Network, NETWORK))
+    terms = cast(AdoptedPolicy, policy_of(reader, network.policy)).terms
+    count, units = unpaid(reader.connection, head.at_ms - terms.windows.payout_ms)
+    return {
+        "size": head.size,
+        "at_ms": head.at_ms,
+        **reader.stats(),
+        "overdue_payouts": count,
+        "overdue_payouts_units": units,
+    }
+
+
+def blob_limit(reader: Reader) -> int:
+    """How many bytes a blob may have by the policy in force."""
+    network = cast(Network, reader.record(Network, NETWORK))
+    return cast(AdoptedPolicy, policy_of(reader, network.policy)).terms.blobs.max_bytes

@@ -1,0 +1,291 @@
+"""The composition root: settings become a database, a sequencer, jobs and the API; nothing else puts parts together.
+
+At the start it refuses what would do harm later: a database without a log, keys that are not the log's, a database
+that is behind the head that was signed last (a restored backup would fork the log).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+from trust import clock
+from trust.api.application import application
+from trust.api.edge import Edge
+from trust.api.service import Service
+from trust.api.telemetry import Telemetry
+from trust.core import policy
+from trust.core.changes import KNOWN
+from trust.core.entry import FORMAT, Genesis
+from trust.core.events import NETWORK
+from trust.core.identity import did_of
+from trust.core.records import Network
+from trust.core.reputation import Decay
+from trust.core.tasks import MAX_TASK_MS
+from trust.errors import TrustError
+from trust.jobs.schedule import Job, Schedule
+from trust.log import ed25519
+from trust.log.note import Signer
+from trust.services.admission import Admission
+from trust.services.blobs import Blobs, missing
+from trust.services.drawing import Drawing, seal_pools
+from trust.services.interpreter import tune
+from trust.services.notifying import Notifier
+from trust.services.sequencing import Limits, Sequencer
+from trust.services.verifying import Verifying
+from trust.settings import Settings, load
+from trust.storage.engine import Database
+from trust.storage.migrations import upgrade
+from trust.storage.reading import reading
+
+HEAD_FILE = "head"
+INTERVAL_MS = 1_000
+FOLLOW_MS = 250
+PRUNE_MS = 3_600_000
+BACKGROUND_READERS = 4  # the writer, the jobs
+BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
+KEEP_BLOBS_MS = 2 * MAX_TASK_MS
+"""A blob may be needed for as long as a task can run, and through the disputes after it."""
+MAX_INBOX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class App:
+    """One process's parts. `start` and `stop` run what is beside the API; the API's lifespan calls them."""
+
+    settings: Settings
+    database: Database
+    sequencer: Sequencer
+    verifying: Verifying
+    service: Service
+    schedule: Schedule
+    readers: ThreadPoolExecutor
+
+    def start(self) -> None:
+        """Starts the writer and the jobs; TrustError where the log may not be written."""
+        self.sequencer.start()
+        with reading(self.database) as reader:
+            self.service.notifier.committed(reader.head().size)
+        self.schedule.start()
+
+    def stop(self) -> None:
+        """Answers what was asked, then ends."""
+        self.service.notifier.close()
+        self.schedule.stop()
+        self.sequencer.stop()
+        self.verifying.close()
+        self.readers.shutdown()
+        self.database.close()
+
+    def asgi(self) -> Edge:
+        """The API; its lifespan starts and stops the parts."""
+
+        @asynccontextmanager
+        async def lifespan(_: Litestar) -> AsyncIterator[None]:
+            await asyncio.to_thread(self.start)
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(self.stop)
+
+        return application(self.service, [lifespan])
+
+
+def build(settings: Settings) -> App:
+    """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
+    log_seed, draw_seed = _keys(settings)
+    upgrade(settings.database_url)
+    database = Database(settings.database_url, settings.reader_threads + BACKGROUND_READERS)
+    network = _network(database)
+    _check_key("log", network.log_key, log_seed)
+    _check_key("draw", network.draw_key, draw_seed)
+    signer = Signer(network.origin, log_seed)
+    notifier = Notifier()
+    sequencer = Sequencer(
+        database,
+        [signer],
+        settings.data_dir / HEAD_FILE,
+        limits=_limits(settings),
+        on_append=lambda head: notifier.committed(head.size),
+    )
+    readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
+    verifying = Verifying()
+    admission = Admission(sequencer, verifying, database, readers, missing)
+    drawing = Drawing(database, sequencer, [draw_seed], lambda: admission.in_hand >= BUSY_STATEMENTS)
+    blobs = Blobs(database, settings.blob_max_bytes)
+    service = Service(
+        settings=settings,
+        database=database,
+        sequencer=sequencer,
+        admission=admission,
+        blobs=blobs,
+        notifier=notifier,
+        telemetry=Telemetry(),
+        readers=readers,
+        vkey=str(signer.verifier),
+    )
+    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing), notifier)
+    return App(settings, database, sequencer, verifying, service, schedule, readers)
+
+
+def _jobs(
+    database: Database, sequencer: Sequencer, notifier: Notifier, blobs: Blobs, drawing: Drawing
+) -> list[Job]:
+    def follow() -> None:
+        with reading(database) as reader:
+            notifier.committed(reader.head().size)
+
+    return [
+        Job("seals", INTERVAL_MS, lambda: seal_pools(database, sequencer), prompt=True),
+        Job("draws", INTERVAL_MS, drawing.run, prompt=True),
+        Job("due", INTERVAL_MS, sequencer.tick),
+        Job("checkpoint", FOLLOW_MS, follow),
+        Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
+    ]
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        inbox_statements=settings.inbox_max_statements,
+        inbox_bytes=MAX_INBOX_BYTES,
+        batch_statements=settings.batch_max_statements,
+    )
+
+
+def _keys(settings: Settings) -> tuple[bytes, bytes]:
+    found = []
+    for name, seed in (("log", settings.log_key), ("draw", settings.draw_key)):
+        if seed is None:
+            raise TrustError(
+                "log-frozen",
+                f"there is no {name} key in {settings.data_dir}",
+                hint=f"trust init makes one; else set TRUST_{name.upper()}_KEY or {name}_key_file",
+            )
+        found.append(seed)
+    return found[0], found[1]
+
+
+def _network(database: Database) -> Network:
+    with reading(database) as reader:
+        network = reader.record(Network, NETWORK)
+    if network is None:
+        raise TrustError(
+            "log-frozen", "the database holds no log yet", hint="make one first: trust init --data DIR"
+        )
+    return network
+
+
+def _check_key(use: str, expected: str, seed: bytes) -> None:
+    held = did_of(ed25519.public_key(seed))
+    if held != expected:
+        raise TrustError(
+            "log-frozen",
+            f"the log names {expected} as its {use} key, and the key here is {held}",
+            hint="this is another network's key or database: bring the two that belong together",
+        )
+
+
+def initialise(
+    settings: Settings, network: str, policy_toml: str, operator_seed: bytes, now_ms: int | None = None
+) -> str:
+    """Makes the log of a new network: tables, genesis as entry 0, head file. Returns its verifier key.
+
+    Refuses (`already-done`) where the database has a log, and InvalidPolicy where the policy may not be adopted.
+    """
+    log_seed, draw_seed = _keys(settings)
+    terms = policy.parse(policy_toml)
+    if reasons := policy.dangers(terms):
+        raise policy.InvalidPolicy(reasons)
+    signer = Signer(network, log_seed)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    database = Database(settings.database_url, 1)
+    t0_ms = clock.now_ms() if now_ms is None else now_ms
+    genesis = Genesis(
+        format=FORMAT,
+        network=network,
+        rules=max(KNOWN),
+        log_key=did_of(ed25519.public_key(log_seed)),
+        draw_key=did_of(ed25519.public_key(draw_seed)),
+        operator=did_of(ed25519.public_key(operator_seed)),
+        policy=terms,
+        slow_half_life_ms=Decay(t0_ms).slow_half_life_ms,
+        fast_half_life_ms=Decay(t0_ms).fast_half_life_ms,
+        t0_ms=t0_ms,
+    )
+    try:
+        sequencer = Sequencer(database, [signer], settings.data_dir / HEAD_FILE)
+        sequencer.open()
+        sequencer.create(genesis)
+    finally:
+        database.close()
+    return str(signer.verifier)
+
+
+def create() -> Edge:
+    """The API of this process's settings: the factory for an ASGI server (`granian --factory trust.app:create`)."""
+    configure_logging()
+    tune()
+    return build(load()).asgi()
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what was asked and ends.
+
+    The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
+    restart never makes a second writer.
+    """
+    configure_logging()
+    app = build(settings)
+    tune()
+    asyncio.run(_serve(app))
+
+
+async def _serve(app: App) -> None:
+    settings = app.settings
+    server = Server(
+        app.asgi(),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1_024,
+        log_enabled=False,
+    )
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        app.service.notifier.close()  # ends the streams of events, which would keep the server up
+        server.stop()  # type: ignore[no-untyped-call]
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    structlog.get_logger("trust").info(
+        "serving", url=f"http://{settings.host}:{settings.port}", vkey=app.service.vkey
+    )
+    await server.serve()
+
+
+def configure_logging() -> None:
+    """Log lines on stderr: for people on a terminal, JSON elsewhere. Never a body, never a key."""
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *([] if people else [structlog.processors.format_exc_info]),
+            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
