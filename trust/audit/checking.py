@@ -1,0 +1,119 @@
+"""Whether a service's own log is whole: `trust log check` (design.md 4; rules are for `trust audit`).
+
+From the entries' bytes everything is computed anew: leaf hashes, full tiles of every level, the head's root. What is
+stored must be that, without a gap before the head and without a row after it, and the log's key must have signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from trust.audit.inspecting import decode_header
+from trust.audit.report import CannotCheck, Finding
+from trust.core.identity import InvalidKey, key_of
+from trust.log.checkpoint import CheckpointError, open_checkpoint
+from trust.log.merkle import leaf_hash
+from trust.log.note import NoteError, Verifier
+from trust.log.tiles import TreeEdge
+from trust.storage.engine import Database
+from trust.storage.reading import Reader, reading
+from trust.storage.unit import Head, StoredEntry
+
+CHUNK_ENTRIES = 1_024
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a check came to; `findings` has the first thing that is false, if anything is."""
+
+    ok: bool
+    size: int
+    root: str
+    findings: tuple[Finding, ...]
+
+
+def check_log(
+    database: Database, vkey: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> Checked:
+    """Checks the stored log under a key, or else under the one that its own genesis names.
+
+    Raises CannotCheck where the database cannot be read, NoteError where `vkey` is no key.
+    """
+    verifier = Verifier.parse(vkey) if vkey else None
+    try:
+        with reading(database) as reader:
+            head = reader.head()
+            finding = next(_findings(reader, head, verifier, progress or _silent), None)
+    except SQLAlchemyError as error:
+        raise CannotCheck(f"the database cannot be read: {error}") from error
+    return Checked(finding is None, head.size, head.root.hex(), () if finding is None else (finding,))
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+def _findings(
+    reader: Reader, head: Head, verifier: Verifier | None, progress: Callable[[int, int], None]
+) -> Iterator[Finding]:
+    """Everything that is false, in the order of the log."""
+    edge = TreeEdge()
+    for start in range(0, head.size, CHUNK_ENTRIES):
+        stored = reader.entries(start, min(start + CHUNK_ENTRIES, head.size))
+        yield from _false_entries(stored, start, min(start + CHUNK_ENTRIES, head.size))
+        for tile in edge.append_many([leaf_hash(entry.data) for entry in stored]):
+            if reader.tile(tile.level, tile.n) != tile.data:
+                first = tile.n << 8 * (tile.level + 1)
+                yield Finding(first, f"tile {tile.n} of level {tile.level} is not that of the entries")
+        progress(edge.size, head.size)
+    if edge.root() != head.root:
+        yield Finding(
+            None, f"the entries lead to the root {edge.root().hex()}, the head says {head.root.hex()}"
+        )
+    if reader.entries(head.size, head.size + 1):
+        yield Finding(head.size, "this entry stands after the head: it belongs to no checkpoint")
+    if head.size:
+        yield from _false_checkpoint(head, verifier or _key_of_genesis(reader))
+
+
+def _false_entries(stored: Sequence[StoredEntry], start: int, end: int) -> Iterator[Finding]:
+    for index, entry in enumerate(stored, start):
+        if entry.index != index:
+            yield Finding(index, "this entry is missing")
+        if leaf_hash(entry.data) != entry.leaf_hash:
+            yield Finding(index, "its bytes do not have the leaf hash that is stored with them")
+        if _at_ms(entry.data) != entry.at_ms:
+            yield Finding(index, f"it is stored with the time {entry.at_ms}, which is not its own")
+    if len(stored) < end - start:
+        yield Finding(start + len(stored), "this entry is missing")
+
+
+def _at_ms(data: bytes) -> int | None:
+    try:
+        return decode_header(data).at_ms
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _key_of_genesis(reader: Reader) -> Verifier | None:
+    first = reader.entry(0)
+    genesis = decode_header(first.data).command.genesis if first else None
+    try:
+        return Verifier(genesis.network, key_of(genesis.log_key)) if genesis else None
+    except (InvalidKey, NoteError):
+        return None
+
+
+def _false_checkpoint(head: Head, verifier: Verifier | None) -> Iterator[Finding]:
+    if verifier is None:
+        yield Finding(0, "this entry is no genesis that names the log's key")
+        return
+    try:
+        checkpoint = open_checkpoint(head.checkpoint, verifier.name, verifier)
+    except (NoteError, CheckpointError) as error:
+        yield Finding(None, f"the checkpoint: {error}")
+        return
+    if (checkpoint.size, checkpoint.root) != (head.size, head.root):
+        yield Finding(None, f"the checkpoint is of {checkpoint.size} entries, the head of {head.size}")

@@ -1,0 +1,213 @@
+"""Where a log comes from: a service over HTTP, a directory of the same files, or a service's own database.
+
+All three give the same bytes (C2SP tlog-tiles): checkpoint, entry bundles, hash tiles. Nothing here is believed.
+What is not there is None and for the audit to judge; what cannot be reached at all is `CannotCheck`. A partial tile
+may have given way to the full one since the checkpoint was signed: the full one is then cut.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from trust.audit.report import CannotCheck
+from trust.log.merkle import HASH_BYTES
+from trust.log.note import MAX_NOTE_BYTES
+from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
+from trust.storage.engine import Database
+from trust.storage.reading import Reader, reading
+from trust.storage.unit import StoredEntry
+
+MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
+TIMEOUT_S = 30.0
+TRIES = 4
+PAUSE_S = 0.5
+DATABASE_NAME = "trust.db"
+
+
+class Source(Protocol):
+    """A log's bytes. Threads may share it; all methods may raise CannotCheck."""
+
+    fetchers: int
+    """How many threads it can serve at once."""
+
+    def checkpoint(self) -> bytes:
+        """The signed note over the log as it is."""
+        ...
+
+    def bundle(self, n: int, width: int) -> bytes | None:
+        """At least the first `width` entries of bundle `n`, each behind its length; None where it is not there."""
+        ...
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        """The first `width` hashes of a tile, or None where it is not served."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        ...
+
+
+class _Files:
+    """A source that has the paths of C2SP tlog-tiles."""
+
+    fetchers = 1
+
+    def checkpoint(self) -> bytes:
+        data = self.get("checkpoint", MAX_NOTE_BYTES)
+        if data is None:
+            raise CannotCheck(f"there is no log at {self}: no checkpoint")
+        return data
+
+    def bundle(self, n: int, width: int) -> bytes | None:
+        return self._whole_or_partial(TilePath(None, n, width), MAX_BUNDLE_BYTES)
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        data = self._whole_or_partial(TilePath(level, n, width), TILE_BYTES)
+        return None if data is None else data[: width * HASH_BYTES]
+
+    def _whole_or_partial(self, path: TilePath, max_bytes: int) -> bytes | None:
+        data = self.get(str(path), max_bytes)
+        if data is None and path.width < TILE_WIDTH:
+            data = self.get(str(TilePath(path.level, path.n)), max_bytes)
+        return data
+
+    def get(self, path: str, max_bytes: int) -> bytes | None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        return None
+
+
+class DirectorySource(_Files):
+    """A log as files: a mirror, an export, a copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    def get(self, path: str, max_bytes: int) -> bytes | None:
+        try:
+            with (self._folder / path).open("rb") as file:
+                return file.read(max_bytes + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CannotCheck(f"{path} cannot be read: {error.strerror}") from error
+
+
+class HttpSource(_Files):
+    """A log over HTTP: a service's address, or the prefix of any log of C2SP tlog-tiles."""
+
+    fetchers = 4
+
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, pause_s: float = PAUSE_S
+    ) -> None:
+        self._client = httpx.Client(timeout=TIMEOUT_S, transport=transport, follow_redirects=True)
+        self._pause_s = pause_s
+        self._prefix = url.rstrip("/") + "/log/"
+        if self.get("checkpoint", MAX_NOTE_BYTES) is None:
+            self._prefix = url.rstrip("/") + "/"
+
+    def __str__(self) -> str:
+        return self._prefix
+
+    def get(self, path: str, max_bytes: int) -> bytes | None:
+        """The body, None for 404 and 410; tries again where the server is busy or does not answer."""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(self._pause_s * 2 ** (attempt - 1))
+            try:
+                status, body = self._attempt(path, max_bytes)
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                problem = str(error) or type(error).__name__
+                continue
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise CannotCheck(f"{self._prefix}{path}: {error}") from error
+            if status == httpx.codes.OK:
+                return body
+            if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+                return None
+            problem = f"status {status}"
+            if status != httpx.codes.TOO_MANY_REQUESTS and status < httpx.codes.INTERNAL_SERVER_ERROR:
+                break
+        raise CannotCheck(f"{self._prefix}{path} cannot be fetched: {problem}")
+
+    def _attempt(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+        body = bytearray()
+        with self._client.stream("GET", self._prefix + path) as response:
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > max_bytes:
+                    break
+            return response.status_code, bytes(body)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class DatabaseSource:
+    """The database of a service, read only; whether it runs or not."""
+
+    fetchers = 1
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+
+    def checkpoint(self) -> bytes:
+        with self._reading() as reader:
+            return reader.head().checkpoint
+
+    def bundle(self, n: int, width: int) -> bytes | None:
+        first = n * TILE_WIDTH
+        with self._reading() as reader:
+            stored = reader.entries(first, first + width)
+        good = takewhile(lambda pair: _is_in_place(*pair), enumerate(stored, first))
+        entries = [entry.data for _, entry in good]
+        return b"".join(len(entry).to_bytes(2) + entry for entry in entries) or None
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        with self._reading() as reader:
+            if level == 0 and width < TILE_WIDTH:
+                return b"".join(reader.leaf_hashes(n * TILE_WIDTH, n * TILE_WIDTH + width))
+            return reader.tile(level, n) or None if width == TILE_WIDTH else None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        try:
+            with reading(self.database) as reader:
+                yield reader
+        except SQLAlchemyError as error:
+            raise CannotCheck(f"the database cannot be read: {error}") from error
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def _is_in_place(index: int, entry: StoredEntry) -> bool:
+    return entry.index == index and len(entry.data) <= MAX_ENTRY_BYTES
+
+
+def open_source(place: str) -> Source:
+    """The source at an http(s) address, in a directory of tiles, in a service's data directory or database."""
+    if place.startswith(("http://", "https://")):
+        return HttpSource(place)
+    if "://" in place:
+        return DatabaseSource(place)
+    path = Path(place)
+    for file in (path, path / DATABASE_NAME):
+        if file.is_file():
+            return DatabaseSource(f"sqlite:///{file}")
+    if not path.is_dir():
+        raise CannotCheck(f"there is nothing to audit at {place}")
+    return DirectorySource(path)

@@ -1,0 +1,125 @@
+"""What can be checked of entries without the state: their framing, their hashes, every signature.
+
+This is where most of the time goes, so it runs in a process of its own, ahead of the replay; it needs nothing
+but the log and the rulebook's parsers. The replay compares bytes, so what is not looked at here (the events) is
+looked at there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from trust.core import rulebook, strict
+from trust.core.commands import Spoken
+from trust.core.entry import Command
+from trust.log.merkle import HASH_BYTES, leaf_hash
+from trust.log.tiles import TILE_WIDTH
+
+
+class Header(msgspec.Struct, frozen=True):
+    """An entry without its events."""
+
+    v: int
+    at_ms: int
+    command: Command
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The entries [start, end) as they were fetched: whole bundles, each with the hash tile above it."""
+
+    start: int
+    end: int
+    bundles: tuple[bytes | None, ...]
+    tiles: tuple[bytes | None, ...]
+
+    @property
+    def byte_count(self) -> int:
+        """What it takes of memory."""
+        return sum(len(bundle or b"") for bundle in self.bundles)
+
+
+class Inspected(msgspec.Struct, frozen=True):
+    """The leaf hashes of a piece, joined, and the first entry that is false by itself: its index, and why.
+
+    Where there is one, `hashes` may end before it.
+    """
+
+    hashes: bytes
+    signatures: int
+    index: int | None = None
+    reason: str = ""
+
+
+decode_header = msgspec.json.Decoder(Header).decode
+
+
+def entries_of(piece: Piece) -> list[bytes]:
+    """The piece's entries, as far as its bundles hold them."""
+    first = piece.start // TILE_WIDTH * TILE_WIDTH
+    entries: list[bytes] = []
+    for n, bundle in enumerate(piece.bundles):
+        wanted = min(TILE_WIDTH, piece.end - first - n * TILE_WIDTH)
+        found = _split(bundle or b"", wanted)
+        entries += found
+        if len(found) < wanted:
+            break
+    return entries[piece.start - first :]
+
+
+def _split(bundle: bytes, width: int) -> list[bytes]:
+    """The first `width` entries of a bundle; the last of them may be cut short."""
+    entries: list[bytes] = []
+    at = 0
+    while at < len(bundle) and len(entries) < width:
+        end = at + 2 + int.from_bytes(bundle[at : at + 2])
+        entries.append(bundle[at + 2 : end])
+        at = end
+    return entries
+
+
+def inspect(piece: Piece) -> Inspected:
+    """Checks a piece up to the first entry that does not hold."""
+    entries = entries_of(piece)
+    hashes = [leaf_hash(data) for data in entries]
+    signatures = 0
+    index, reason = _first_difference(piece, hashes)
+    for at, data in enumerate(entries):
+        if index is not None and piece.start + at >= index:
+            break
+        try:
+            signatures += _verify(data)
+        except (ValueError, RecursionError) as error:
+            index, reason = piece.start + at, str(error)
+    return Inspected(b"".join(hashes), signatures, index, reason)
+
+
+def _verify(data: bytes) -> int:
+    """How many signatures hold; ValueError where one does not, or where there is no entry to look at."""
+    try:
+        header = decode_header(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise strict.Malformed(f"it is not an entry: {error}") from error
+    if header.command.statement is None:
+        return 0
+    said = rulebook.incoming_of(header.command)
+    rulebook.verify(said)
+    if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
+        raise strict.Malformed("its signatures are not in the order of their keys")
+    return len(said.signed.signatures)
+
+
+def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> tuple[int | None, str]:
+    """The first entry that is missing or is not the one whose hash the log serves."""
+    for at, mine in enumerate(hashes):
+        index = piece.start + at
+        tile = piece.tiles[index // TILE_WIDTH - piece.start // TILE_WIDTH]
+        if tile is None:
+            continue
+        offset = index % TILE_WIDTH * HASH_BYTES
+        if tile[offset : offset + HASH_BYTES] != mine:
+            return index, f"its hash is {mine.hex()}, not the one in the log's hash tile"
+    if len(hashes) < piece.end - piece.start:
+        return piece.start + len(hashes), "it is not there, although the checkpoint covers it"
+    return None, ""

@@ -1,0 +1,261 @@
+"""Every entry decided again, from the state that the entries before it led to (design.md 2.5).
+
+What the rules make of an entry's command must be the entry, byte for byte; so its events are read only to say where
+it differs. Two things are not for the rulebook to decide and are looked at here: that genesis speaks of the log whose
+checkpoint was opened, and that a seal's root is that of the slots as they stood when its epoch began (rules.md 6.2).
+A command of rules that this release does not know is `CannotCheck`, never a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from binascii import a2b_base64
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from trust.audit.agenda import Agenda, Batch
+from trust.audit.inspecting import decode_header
+from trust.audit.report import CannotCheck, Finding
+from trust.audit.scratch import Scratch
+from trust.core import changes, rulebook
+from trust.core.commands import Incoming, Spoken
+from trust.core.entry import FORMAT, Command, Draw, Genesis, Seal, decode_entry
+from trust.core.envelope import Envelope, Signed
+from trust.core.payloads import ClaimRequest, RulesAdopt, Statement, kind_of
+from trust.core.records import Bar, Party, Pool
+from trust.core.refusal import Refused
+from trust.core.rulebook import Lie
+from trust.core.state import Draft, Key
+from trust.storage.sealing import Sealing
+
+HOPS = 3
+_FALSE = (
+    Refused,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+_CLAIM = "clm_"
+_decode_payload = msgspec.json.Decoder(Statement).decode
+
+
+class Identity(NamedTuple):
+    """What genesis must say: the checkpoint's origin, and the DID of the key that signed it."""
+
+    origin: str
+    log_key: str
+
+
+class Logged(NamedTuple):
+    """An entry: its time, its command as it is put to the rulebook (None for a clock's), and its bytes."""
+
+    at_ms: int
+    command: Command
+    incoming: Incoming | None
+    data: bytes
+
+
+class Replay:
+    """Replays a log, in order, into a scratch state."""
+
+    def __init__(self, scratch: Scratch, identity: Identity) -> None:
+        self._scratch = scratch
+        self._view = scratch.view
+        self._identity = identity
+        self._sealing = Sealing()
+        self._agenda = Agenda()
+
+    def take(self, entries: Sequence[bytes]) -> Finding | None:
+        """Decides the next entries and writes what they change, uncommitted; stops at the first that is false."""
+        logged = list(map(_read, entries))
+        self._prefetch(logged)
+        first, done = self._view.size, 0
+        while done < len(logged):
+            finding = self._batch(logged[done:] if done else logged)
+            if finding is not None:
+                return finding
+            done = self._view.size - first
+        self._count(logged)
+        return None
+
+    def _batch(self, logged: Sequence[Logged]) -> Finding | None:
+        """Decides entries up to one that begins a pool's epoch: its seal reads the slots as they are written then."""
+        batch = Batch(self._view, self._agenda)
+        for at, entry in enumerate(logged):
+            try:
+                holds = self._holds(batch, entry)
+            except _FALSE:
+                holds = False
+            if not holds:
+                return Finding(self._view.size + at, self._reason(logged[:at], entry))
+            if entry.command.clock and any((Pool, id) in batch.writes for id in entry.command.clock):
+                break
+        self._scratch.write(batch)
+        return None
+
+    def _holds(self, batch: Batch, logged: Logged) -> bool:
+        """Whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
+        if logged.at_ms < batch.at_ms:
+            return False
+        due = batch.due(logged.at_ms, 1)
+        if logged.incoming is None:
+            return bool(due) and next(rulebook.settle(batch, logged.at_ms)).data == logged.data
+        self._check(batch, logged.command)
+        return not due and rulebook.decide(batch, logged.incoming, logged.at_ms).data == logged.data
+
+    def _reason(self, before: Sequence[Logged], false: Logged) -> str:
+        """What is wrong with an entry, which is decided once more, now with its events."""
+        draft = Draft(self._view)
+        for logged in before:
+            rulebook.replay(draft, decode_entry(logged.data), logged.data)
+        try:
+            entry = decode_entry(false.data)
+            _check_rules(entry.command, self._view.size + len(before))
+            self._check(draft, entry.command)
+            rulebook.replay(draft, entry, false.data)
+        except Lie as lie:
+            return str(lie)
+        except _FALSE as error:
+            return f"the rules cannot decide it: {error}"
+        raise AssertionError("an entry that is false once is false again")
+
+    # -- what the rulebook takes somebody's word for
+
+    def _check(self, draft: Draft, command: Command) -> None:
+        if command.genesis is not None:
+            self._check_genesis(command.genesis)
+        elif command.seal is not None:
+            self._check_seal(draft, command.seal)
+
+    def _check_genesis(self, genesis: Genesis) -> None:
+        if (genesis.network, genesis.log_key) != self._identity:
+            raise Lie(
+                f"this genesis is of {genesis.network} and its key {genesis.log_key}, "
+                f"the checkpoint of {self._identity.origin} and {self._identity.log_key}"
+            )
+
+    def _check_seal(self, draft: Draft, said: Seal) -> None:
+        pool = draft.get(Pool, said.of)
+        if (
+            pool is None
+            or (said.epoch, said.as_of) != (pool.epoch, pool.as_of)
+            or pool.epoch <= pool.sealed_epoch
+        ):
+            return  # the rulebook refuses it, and says why
+        seal, nodes = self._sealing.seal(self._scratch.reader, pool)
+        if seal != said:
+            raise Lie(
+                f"the slots of {said.of} at size {said.as_of} lead to {_sealed(seal)}, it says {_sealed(said)}"
+            )
+        self._scratch.put_nodes(nodes)
+
+    # -- speed
+
+    def _prefetch(self, logged: Sequence[Logged]) -> None:
+        """Loads in bulk what the entries will read."""
+        hints = [hint for each in logged for hint in _hints(each)]
+        for _ in range(HOPS):  # a record that was found may name the next ones
+            if not self._view.load(rulebook.needs(hints, self._view)):
+                break
+        self._view.load(self._bars(hints))
+
+    def _bars(self, hints: Sequence[Incoming]) -> Iterator[Key]:
+        """What claims read beside that where their task is not in the state yet, but among these entries."""
+        for hint in hints:
+            if isinstance(hint, Spoken) and isinstance(said := hint.payload, ClaimRequest):
+                worker = self._view.peek(Party, said.actor)
+                yield Bar, f"{said.task}/{worker.owner if worker else said.actor}"
+
+    def _count(self, logged: Sequence[Logged]) -> None:
+        progress = self._scratch.progress
+        spoken = [each.incoming for each in logged if isinstance(each.incoming, Spoken)]
+        statements = Counter(kind_of(said.payload) for said in spoken)
+        commands = Counter(kind_of_command(each.command) for each in logged)
+        progress.commands = dict(commands + Counter(progress.commands))
+        progress.statements = dict(statements + Counter(progress.statements))
+
+
+def _read(data: bytes) -> Logged:
+    header = decode_header(data)
+    command = header.command
+    if command.statement is not None:
+        return Logged(header.at_ms, command, _spoken(command.statement), data)
+    return Logged(header.at_ms, command, command.draw or command.seal or command.genesis, data)
+
+
+def _spoken(statement: Envelope) -> Spoken:
+    """A statement whose form and signatures were inspected before."""
+    payload = a2b_base64(statement.payload)
+    id = "sha256:" + hashlib.sha256(payload).hexdigest()
+    signers = tuple([signature.keyid for signature in statement.signatures])
+    return Spoken(Signed(payload, statement, id, signers, ()), _decode_payload(payload))
+
+
+def _hints(logged: Logged) -> Iterator[Incoming]:
+    """What tells the rulebook which records an entry will read, as far as that can be seen from its command."""
+    if logged.incoming is not None:
+        yield logged.incoming
+    for id in logged.command.clock or ():
+        if id.startswith(_CLAIM):
+            yield Draw(of=id, beacons=())
+
+
+def kind_of_command(command: Command) -> str:
+    """What caused an entry: genesis, statement, clock, draw or seal."""
+    return next((name for name in Command.__struct_fields__ if getattr(command, name) is not None), "nothing")
+
+
+def _sealed(seal: Seal) -> str:
+    return f"root {seal.root} over {seal.count} slots of weight {seal.total}, heavy owners {list(seal.heavy)}"
+
+
+def check_release(data: bytes) -> None:
+    """CannotCheck where the first entry is a genesis that needs another release, even one with fields unknown here."""
+    try:
+        peeked = _decode_first(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return
+    genesis = peeked.command.genesis
+    if genesis is not None:
+        _check_version(genesis.format, genesis.rules)
+
+
+class _Versions(msgspec.Struct):
+    format: int
+    rules: int
+
+
+class _FirstCommand(msgspec.Struct):
+    genesis: _Versions | None = None
+
+
+class _First(msgspec.Struct):
+    command: _FirstCommand
+
+
+_decode_first = msgspec.json.Decoder(_First).decode
+
+
+def _check_version(version: int, rules: int) -> None:
+    if version != FORMAT or rules not in changes.KNOWN:
+        raise CannotCheck(f"this log has format {version} and rules {rules}: it needs a newer trust")
+
+
+def _check_rules(command: Command, index: int) -> None:
+    """CannotCheck where a genesis or an adoption names rules that this release does not have."""
+    if command.genesis is not None:
+        _check_version(command.genesis.format, command.genesis.rules)
+    elif command.statement is not None:
+        adopted = _spoken(command.statement).payload
+        if isinstance(adopted, RulesAdopt) and adopted.rules not in changes.KNOWN:
+            raise CannotCheck(
+                f"entry {index} adopts rules {adopted.rules}, which this release lacks: "
+                f"needs trust >= {adopted.release}"
+            )

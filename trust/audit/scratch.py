@@ -1,0 +1,206 @@
+"""The auditor's own state: the service's tables in a SQLite file of its own, refolded entry by entry.
+
+One transaction a piece, so an audit that was interrupted goes on where it was. The file is worth nothing to anybody
+else, hence synchronous=OFF; it keeps the log's tree and the last checkpoint whose signature held, so that the next
+audit knows a log that was rolled back or forked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy
+from sqlalchemy import Connection, Integer, LargeBinary, MetaData, Table, event, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import Column, CreateIndex, CreateTable
+from sqlmodel import col
+
+from trust.audit.report import CannotCheck, Sums
+from trust.core import ledger
+from trust.core.records import RECORDS, Node, Slot
+from trust.core.state import Draft
+from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
+from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
+from trust.storage import bulk, tables
+from trust.storage.bulk import Existing
+from trust.storage.projections import Projections
+from trust.storage.reading import Reader
+from trust.storage.rows import CODECS, table_of
+from trust.storage.state import SqlView
+from trust.storage.unit import Unit
+
+FILE_NAME = "audit.db"
+FORMAT = 1
+CACHE_KIB = 32_768
+SHOWN = 10
+_PRAGMAS = (
+    "journal_mode=TRUNCATE",
+    "synchronous=OFF",
+    "locking_mode=EXCLUSIVE",
+    f"cache_size=-{CACHE_KIB}",
+    "temp_store=MEMORY",
+)
+_TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(tables.Weights)
+_STATE = [CODECS[kind].table for kind in RECORDS]
+_NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
+_PROGRESS = Table(
+    "progress",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+_EVERY = [*_STATE, _TILES, _HEAD, _WEIGHTS, _PROGRESS]
+_EMPTY_HEAD = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint": b""}
+
+
+class Progress(msgspec.Struct):
+    """What an audit knows beside the state: whose log it is, its last signed checkpoint, what was counted.
+
+    `tail` are the leaf hashes after the last full tile.
+    """
+
+    key: str = ""
+    checkpoint: bytes = b""
+    tail: bytes = b""
+    commands: dict[str, int] = {}
+    statements: dict[str, int] = {}
+    signatures: int = 0
+    format: int = FORMAT
+
+    def hashes(self, start: int, end: int) -> list[bytes]:
+        """The leaf hashes [start, end), which lie in the tail."""
+        first = start - start % TILE_WIDTH
+        places = range((start - first) * HASH_BYTES, (end - first) * HASH_BYTES, HASH_BYTES)
+        return [self.tail[at : at + HASH_BYTES] for at in places]
+
+
+class Scratch:
+    """The state, the tree and the counts as of `view.size` entries. What is not committed is lost."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Final = connection
+        self.reader: Final = Reader(connection)
+        self.progress = _load(connection)
+        head = self.reader.head()
+        self.view = SqlView(connection, head)
+        self.edge = TreeEdge.load(head.size, self.progress.hashes, self.reader.tile)
+        if self.edge.root() != head.root:
+            raise CannotCheck("the state of the earlier audit is damaged: remove it and start anew")
+
+    def leaf_tile(self, n: int) -> bytes:
+        """The leaf hashes in tile `n`, 32 bytes each, as far as there are any."""
+        return self.reader.tile(0, n) or self.progress.tail
+
+    def put_nodes(self, nodes: Iterable[Node]) -> None:
+        """Stores the nodes of a pool that is about to be sealed."""
+        codec = CODECS[Node]
+        bulk.insert(self.connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
+
+    def write(self, draft: Draft) -> None:
+        """Writes what entries have changed, and what each slot weighs as of the last of them."""
+        Unit(self.connection).write_state(draft.writes, Projections())
+        slots = [record for record in draft.writes.values() if type(record) is Slot]
+        rows = [(slot.pool, slot.number, slot.index, slot.agent, slot.owner, slot.weight) for slot in slots]
+        bulk.insert(self.connection, _WEIGHTS, rows, Existing.REPLACE)
+        self.view.absorb(draft)
+
+    def commit(self, edge: TreeEdge, tiles: list[FullTile]) -> None:
+        """Keeps what was written since the last time, with the tree and the progress that belong to it."""
+        self.edge = edge
+        self.progress.tail = edge.partial(0)
+        bulk.insert(self.connection, _TILES, tiles)
+        head = {"size": self.view.size, "at_ms": self.view.at_ms, "root": edge.root()}
+        self.connection.execute(update(_HEAD).values(head))
+        self.save()
+
+    def save(self) -> None:
+        """Keeps the progress."""
+        data = msgspec.json.encode(self.progress)
+        self.connection.execute(update(_PROGRESS).values(data=data))
+        self.connection.commit()
+        self.view.turn()
+
+    def start_anew(self) -> None:
+        """Forgets everything but the checkpoint that was signed: what was folded turned out to be another log."""
+        self.connection.rollback()
+        for table in (*_STATE, _TILES, _WEIGHTS):
+            self.connection.execute(table.delete())
+        self.connection.execute(update(_HEAD).values(_EMPTY_HEAD))
+        self.progress = Progress(key=self.progress.key, checkpoint=self.progress.checkpoint)
+        self.save()
+
+    def sums(self) -> Sums:
+        """The money as it stands."""
+        account, units = col(tables.Accounts.id), col(tables.Accounts.balance_units)
+        count, total = self.connection.execute(select(func.count(account), _total(units))).one()
+        named = select(_total(units)).where(account.in_([ledger.EXTERNAL]))
+        burnt = select(_total(units)).where(account.in_([ledger.BURN]))
+        below = select(account).where(units < 0, account != ledger.EXTERNAL).order_by(account).limit(SHOWN)
+        return Sums(
+            accounts=count,
+            total=total,
+            external=self.connection.execute(named).scalar_one(),
+            burnt=self.connection.execute(burnt).scalar_one(),
+            overdrawn=tuple(self.connection.execute(below).scalars()),
+        )
+
+
+def _total(units: Any) -> Any:
+    return func.coalesce(func.sum(units), 0)
+
+
+@contextmanager
+def scratch(folder: Path | None) -> Iterator[Scratch]:
+    """The state in a directory that stays, or in one that goes with the audit. CannotCheck where it cannot be used."""
+    with TemporaryDirectory(prefix="trust-audit-") as temporary:
+        file = (folder or Path(temporary)) / FILE_NAME
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            engine = _engine(file)
+            with engine.connect() as connection:
+                yield Scratch(connection)
+            engine.dispose()
+        except (SQLAlchemyError, OSError) as error:
+            raise CannotCheck(f"the audit's own state in {file.parent} cannot be used: {error}") from error
+
+
+def _engine(file: Path) -> sqlalchemy.Engine:
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # no BEGIN of the driver's own
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _load(connection: Connection) -> Progress:
+    """The progress of an earlier audit, or that of a new one in new tables."""
+    if not sqlalchemy.inspect(connection).has_table(_PROGRESS.name):
+        for table in _EVERY:
+            connection.execute(CreateTable(table))
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                if index.name in _NEEDED_INDEXES:
+                    connection.execute(CreateIndex(index))
+        connection.execute(_HEAD.insert().values(_EMPTY_HEAD))
+        connection.execute(_PROGRESS.insert().values(id=0, data=msgspec.json.encode(Progress())))
+        connection.commit()
+    data = connection.execute(select(_PROGRESS.c.data)).scalar_one()
+    try:
+        progress = msgspec.json.decode(data, type=Progress)
+    except msgspec.MsgspecError as error:
+        raise CannotCheck(f"the state of the earlier audit is damaged: {error}") from error
+    if progress.format != FORMAT:
+        raise CannotCheck("the state is of another release of trust: remove it and start anew")
+    return progress
