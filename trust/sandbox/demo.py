@@ -1,0 +1,192 @@
+"""`trust demo`: a whole network on this machine, from nothing to the audit by a stranger.
+
+1. Keys, and `trust init` under the sandbox's policy.
+2. Processes: the service, the agents, the relay.
+3. The story, as the agents play it.
+4. A stranger audits the log over HTTP, with its address and its key and nothing else.
+5. Every claim that the demo makes is looked at again; the exit code is 0 only when all of them held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trust import clock
+from trust.sandbox import facts as facts_of
+from trust.sandbox.founding import write_keys
+from trust.sandbox.narration import Narrator
+from trust.sandbox.processes import CLI, Processes, ProcessFailed, free_ports
+
+HOST = "127.0.0.1"
+NETWORK = "demo.localhost/main"
+DEFAULT_NAME = "trust-demo"
+
+Facts = dict[str, Any]
+
+
+class NotEmpty(ValueError):
+    """The directory that was asked for holds something already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where the demo leaves its data, in which database, and at which step (if any) the service is killed with -9."""
+
+    data: Path
+    database: str = ""
+    kill_service_at: str = ""
+
+
+def directory(asked: Path | None) -> Path:
+    """The directory for a demo: the one asked for, else the first of trust-demo, trust-demo-2, ... that is free."""
+    if asked is not None:
+        if asked.exists() and any(asked.iterdir()):
+            raise NotEmpty(f"{asked} is not empty: name a new directory")
+        return asked
+    path, number = Path(DEFAULT_NAME), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{DEFAULT_NAME}-{number}")
+    return path
+
+
+def run(options: Options, *, as_json: bool = False) -> int:
+    """Plays the demo; prints what happened, or the facts as JSON. 0 where everything held, else 1."""
+    narrator = Narrator(as_json)
+    try:
+        facts = asyncio.run(_Demo(options, narrator).play())
+    except ProcessFailed as error:
+        narrator.failed(str(error), options.data)
+        return 1
+    except asyncio.CancelledError:
+        narrator.failed("it was told to stop", options.data)
+        return 1
+    (options.data / "facts.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        narrator.conclude(facts)
+    return 0 if all(facts["held"].values()) else 1
+
+
+class _Demo:
+    def __init__(self, options: Options, narrator: Narrator) -> None:
+        self._data = options.data.resolve()
+        self._options = options
+        self._narrator = narrator
+        self._logs = self._data / "logs"
+        self._keys = self._data / "keys"
+        self._processes = Processes(self._data, self._logs)
+        self._killed = False
+        self._began_ms = clock.monotonic_ms()
+
+    async def play(self) -> Facts:
+        """The whole demo; whatever happens, nothing of it is left running."""
+        playing = asyncio.current_task()
+        assert playing is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._logs.mkdir()
+        write_keys(self._keys)
+        try:
+            vkey = await self._init()
+            service_port, relay_port = free_ports(2)
+            url = f"http://{HOST}:{service_port}"
+            self._narrator.begin(self._data, url, vkey)
+            await self._processes.serve(*self._where(), "--host", HOST, "--port", str(service_port))
+            facts = await self._host(url, vkey, relay_port)
+            facts["audit"] = await self._audit(url, vkey)
+        finally:
+            await self._processes.stop()
+        return self._complete(facts, url, vkey)
+
+    def _where(self) -> tuple[str, ...]:
+        database = ("--database", self._options.database) if self._options.database else ()
+        return ("--data", str(self._data), *database)
+
+    async def _init(self) -> str:
+        """Makes the network; returns the log's verifier key."""
+        code, output = await self._processes.finish(
+            "init", *CLI, "init", "--network", NETWORK, "--policy", "sandbox", *self._where(), "--json"
+        )
+        if code:
+            raise ProcessFailed(f"trust init ended with {code}: {self._processes.last_words('init')}")
+        return str(json.loads(output)["vkey"])
+
+    async def _host(self, url: str, vkey: str, relay_port: int) -> Facts:
+        """Starts the agents, tells what they say, and returns what came of it."""
+        config = self._data / "agents.json"
+        config.write_text(json.dumps(self._host_config(url, vkey, relay_port), indent=2), encoding="utf-8")
+        host = await self._processes.start("agents", "-m", "trust.sandbox.host", str(config))
+        assert host.stdout is not None
+        async for line in host.stdout:
+            said = json.loads(line)
+            if "facts" in said:
+                facts: Facts = said["facts"]
+                return facts
+            await self._hear(said)
+        raise ProcessFailed(
+            f"the agents ended with {await host.wait()}: {self._processes.last_words('agents')}"
+        )
+
+    async def _hear(self, said: Facts) -> None:
+        if "relay" in said:
+            await self._processes.start("relay", "-m", "trust.sandbox.relay", said["relay"])
+            return
+        self._narrator.step(clock.monotonic_ms() - self._began_ms, said["step"], said["say"])
+        if said["step"] == self._options.kill_service_at and not self._killed:
+            self._killed = True
+            self._narrator.step(
+                clock.monotonic_ms() - self._began_ms, "kill", "kill -9: the service is gone; it starts again"
+            )
+            self._processes.kill_service()
+
+    def _host_config(self, url: str, vkey: str, relay_port: int) -> Facts:
+        return {
+            "service": url,
+            "vkey": vkey,
+            "keys": str(self._keys),
+            "operator": str(self._data / "operator.key"),
+            "votes": str(self._data / "votes"),
+            "relay_config": str(self._data / "relay.json"),
+            "relay_host": HOST,
+            "relay_port": relay_port,
+        }
+
+    async def _audit(self, url: str, vkey: str) -> Facts:
+        """The stranger: another process, that is given an address and a key."""
+        began_ms = clock.monotonic_ms()
+        code, output = await self._processes.finish("audit", *CLI, "audit", url, "--key", vkey, "--json")
+        try:
+            report = json.loads(output)
+        except ValueError:
+            report = {}
+        findings = report.get("findings") or []
+        entries = report.get("size", 0)
+        self._narrator.step(
+            clock.monotonic_ms() - self._began_ms,
+            "audit",
+            f"a stranger fetched {entries} entries, checked {report.get('signatures', 0)} signatures and decided every"
+            f" entry again: {len(findings)} differences",
+        )
+        return {
+            "exit": code,
+            "entries": entries,
+            "signatures": report.get("signatures", 0),
+            "differences": len(findings),
+            "findings": findings,
+            "elapsed_ms": clock.monotonic_ms() - began_ms,
+        }
+
+    def _complete(self, facts: Facts, url: str, vkey: str) -> Facts:
+        whole = {"url": url, "vkey": vkey, "data": str(self._data), **facts}
+        whole["service_restarts"] = self._processes.restarts
+        whole["final"] = facts_of.final_states(whole)
+        whole["held"] = facts_of.held(whole)
+        whole["elapsed_ms"] = clock.monotonic_ms() - self._began_ms
+        return whole
