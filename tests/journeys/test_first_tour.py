@@ -1,0 +1,77 @@
+"""The README's first tour, run as it is written: what a newcomer types is what works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checks import ROOT, readme_script
+
+STEPS = (
+    "trust init", "trust serve", "trust agent register", "trust relay register", "trust stake deposit operator/bond",
+    "trust task post", "trust claim request", "trust output submit", "trust receipt verify", "trust audit",
+)  # fmt: skip
+
+
+def _tour() -> str:
+    """The README's blocks from `trust init` on; without what would install the project again."""
+    script = readme_script((ROOT / "README.md").read_text(encoding="utf-8"))
+    start = script.find("trust init")
+    if start < 0:
+        pytest.skip("the README has no tour yet")
+    tour = script[script.rfind("\n\n", 0, start) + 1 :].replace("uv run ", "")
+    return tour.replace("8400", str(_free_port()))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _run(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a script in a process group of its own, and leaves nothing of it running."""
+    scripts = str(Path(sys.executable).parent)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRUST_")}
+    process = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=directory,
+        env=environment | {"PATH": f"{scripts}:{environment['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=180)
+    finally:
+        _end(process.pid)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _end(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+@pytest.mark.journey
+def test_the_readmes_first_tour_runs_as_written(tmp_path: Path) -> None:
+    tour = _tour()
+    assert [step for step in STEPS if step not in tour] == []
+    policies = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    done = _run(tour, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "already-claimed" in done.stderr
+    assert "verified:  receipt" in done.stdout
+    assert re.search(r"good: \d+ entries decided again", done.stdout)

@@ -1,0 +1,65 @@
+"""`trust ...`: one file a group, each imported only when it is called, so that `trust --help` is quick (protocol.md 6).
+
+Exit codes: 0 good, 1 what was checked is false or was refused, 2 wrong usage, 3 could not check. Errors go to
+stderr as code, detail and hint; a person never sees a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from trust import __version__
+
+GROUPS = {
+    "demo": "A whole network on this machine, from nothing: a liar is caught, and a stranger audits the log.",
+    "init": "Make keys, a log with its first entry, and a database.",
+    "serve": "Run the service.",
+    "backup": "Copy a data directory while the service runs.",
+    "keys": "Make and show keys.",
+    "agent": "Register agents; what their records say.",
+    "task": "Post tasks and look at them.",
+    "claim": "Claim tasks and look at claims.",
+    "output": "Deliver and open outputs.",
+    "check": "Check the work of others.",
+    "stake": "Deposit and withdraw money.",
+    "relay": "Register relays.",
+    "policy": "Check, adopt and show policies.",
+    "explain": "Why a claim or a task is as it is, entry by entry.",
+    "receipt": "Verify receipts offline.",
+    "audit": "Fetch a log, verify all of it, and decide every entry again.",
+    "log": "Check a data directory; rebuild its tables from the log.",
+}
+
+
+def build() -> App:
+    """The whole command line; no group is imported."""
+    app = App(
+        name="trust",
+        help="Trust, staking and verification for networks of AI agents.",
+        version=__version__,
+        help_format="plaintext",
+        result_action="return_value",
+    )
+    for place, (name, text) in enumerate(GROUPS.items()):
+        app.command(f"trust.cli.{name}:app", name=name, help=text, sort_key=place)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; returns its exit code."""
+    try:
+        code = build()(list(arguments), exit_on_error=False, print_error=True)
+        sys.stdout.flush()
+    except BaseException as error:  # whatever it was, it ends as an exit code and a sentence
+        from trust.cli.failures import report
+
+        return report(error)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The entry point of the `trust` command."""
+    sys.exit(run(sys.argv[1:]))

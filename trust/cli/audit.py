@@ -1,0 +1,64 @@
+"""`trust audit`: trusts nobody but the key that it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.failures import FALSE, GOOD
+from trust.cli.terminal import progress
+
+if TYPE_CHECKING:
+    from trust.audit.report import Report
+
+app = App(name="audit")
+
+
+@app.default
+def audit(
+    source: str,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    state: Annotated[Path | None, Parameter(name="--from")] = None,
+    output: Output = OUTPUT,
+) -> int:
+    """Fetch a log, verify every hash and signature, and decide every entry again. Exit 1 at the first lie.
+
+    Parameters
+    ----------
+    source
+        The address of a service, a directory of the log's files, or a data directory.
+    key
+        The log's verifier key, or a file with it: from somewhere you trust.
+    state
+        A directory that keeps what this audit saw, so that the next one goes on from there.
+    """
+    vkey = str(read_vkey(key))
+
+    from trust.audit.auditing import audit as examine
+
+    with progress("auditing entries") as report:
+        found = examine(source, vkey, state, report)
+    if output.json:
+        output.show(found)
+    else:
+        print("\n".join(_told(found)))
+    return GOOD if found.ok else FALSE
+
+
+def _told(report: Report) -> list[str]:
+    lines = [f"log {report.origin}: {report.size} entries, root {report.root}"]
+    lines += [f"FALSE: {finding}" for finding in report.findings]
+    if report.ok:
+        said = sum(report.statements.values())
+        lines.append(
+            f"good: {report.replayed} entries decided again, {said} statements, {report.signatures} signatures"
+        )
+        sums = report.sums
+        lines.append(f"money: {sums.accounts} accounts sum to {sums.total}; burnt {sums.burnt} units")
+    lines.append(f"took {report.elapsed_ms} ms")
+    return lines

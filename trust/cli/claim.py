@@ -1,0 +1,97 @@
+"""`trust claim`: a worker's hold on a task. On one machine the coordinators' keys may be here too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
+from trust.cli.failures import Usage
+
+if TYPE_CHECKING:
+    from trust.client import TrustClient
+
+app = App(name="claim")
+
+
+@app.command
+def request(
+    task: str,
+    /,
+    *,
+    me: Me,
+    relay: str,
+    coordinator: Coordinators,
+    stake: int | None = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    receipt: Path | None = None,
+    confirm: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Claim a task as worker and relay at once: the first claim in the log wins.
+
+    Parameters
+    ----------
+    task
+        The task's id.
+    relay
+        The relay's id (rly_...).
+    coordinator
+        A coordinator's key file; as many as the relay's threshold.
+    stake
+        What locks, in units; default: the least that the task and its policy ask.
+    dry_run
+        Only say what the answer would be.
+    receipt
+        Where to keep the receipt.
+    confirm
+        Where to keep the relay's signed confirmation.
+    """
+    from trust.client import Relay, Worker
+
+    if not coordinator:
+        raise Usage("a claim needs the relay's signatures: give --coordinator")
+    with service.client() as client:
+        stake_units = _least_stake(client, task) if stake is None else stake
+        asked = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
+        through = Relay(client, relay, read_seeds(coordinator))
+        if dry_run:
+            service.show(through.preview(asked))
+            return
+        granted = through.grant(asked)
+        if confirm is not None:
+            confirm.write_bytes(granted.confirmation)
+        service.accepted(granted.accepted, receipt)
+
+
+def _least_stake(client: TrustClient, task: str) -> int:
+    found = client.task(task)
+    pinned = client.policy(found["policy"])
+    return max(int(found["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
+
+
+@app.command
+def renew(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
+    """Ask for another lease."""
+    from trust.client import Worker
+
+    with service.client() as client:
+        service.accepted(Worker(client, me.seed(), me.actor).renew(claim))
+
+
+@app.command
+def abandon(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
+    """Give a claim up; after a tenth of the lease this costs."""
+    from trust.client import Worker
+
+    with service.client() as client:
+        service.accepted(Worker(client, me.seed(), me.actor).abandon(claim))
+
+
+@app.command
+def show(claim: str, /, *, service: Service = SERVICE) -> None:
+    """Show a claim: its task, output, rounds and seats, and what is due next."""
+    with service.client() as client:
+        service.show(client.claim(claim))

@@ -1,0 +1,149 @@
+"""Which service a command talks to, under which key, and who speaks.
+
+The address: `--url`, `TRUST_URL`, else host and port of `DIR/trust.toml`. The log's key: `--vkey`, `TRUST_VKEY`,
+else the file `log.vkey` that `trust init` left in the data directory - never the service itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from trust import settings
+from trust.cli.failures import Usage
+from trust.cli.terminal import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trust.client import Accepted, TrustClient
+    from trust.log.note import Verifier
+
+VKEY_FILE = "log.vkey"
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of a text such as `90s`, `15m`, `2h`, `3d`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise Usage(f"{text!r} is no duration: write a number and ms, s, m, h or d, such as 90s or 2h")
+    return int(match[1]) * _UNITS_MS[match[2]]
+
+
+Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Me:
+    """Who speaks."""
+
+    key: Annotated[Path, Parameter(env_var="TRUST_KEY")]
+    "The key file of whoever speaks."
+
+    actor: Annotated[str, Parameter(env_var="TRUST_ACTOR")] = ""
+    "Its id, where this key is not its first."
+
+    def seed(self) -> bytes:
+        """The key's seed."""
+        return settings.read_seed(self.key)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Output:
+    """How a command answers."""
+
+    json: Annotated[bool, Parameter(negative=())] = False
+    "Print JSON."
+
+    field: str = ""
+    "Print only this field, for scripts."
+
+    def show(self, facts: Any) -> None:
+        """Prints facts, or the one that was asked for."""
+        if not self.field:
+            show(facts, self.json)
+        elif isinstance(facts, dict) and self.field in facts:
+            show(facts[self.field], self.json)
+        else:
+            raise Usage(f"there is no {self.field!r} in the answer, there are {', '.join(facts)}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Service(Output):
+    """The service that a command talks to."""
+
+    url: Annotated[str | None, Parameter(env_var="TRUST_URL")] = None
+    "Address of the service; default: host and port of DIR/trust.toml."
+
+    vkey: Annotated[str | None, Parameter(env_var="TRUST_VKEY")] = None
+    "The log's verifier key, or a file with it; default: DIR/log.vkey."
+
+    data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None
+    "The data directory, where it is on this machine; default: trust-data."
+
+    def settings(self) -> settings.Settings:
+        """The settings of the data directory."""
+        return settings.load({"data": self.data})
+
+    def address(self) -> str:
+        """The service's URL."""
+        if self.url:
+            return self.url
+        chosen = self.settings()
+        return f"http://{chosen.host}:{chosen.port}"
+
+    def key(self) -> Verifier:
+        """The log's key; `Usage` where nobody gave it."""
+        if self.vkey:
+            return read_vkey(self.vkey)
+        path = (self.data or settings.Settings.data_dir) / VKEY_FILE
+        if not path.exists():
+            raise Usage(f"no key to verify with: give --vkey or TRUST_VKEY ({path} is not there either)")
+        return read_vkey(str(path))
+
+    @contextmanager
+    def client(self) -> Iterator[TrustClient]:
+        """A client of the service."""
+        from trust.client import TrustClient
+
+        with TrustClient(self.address(), self.key()) as client:
+            yield client
+
+    def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
+        """Prints what a statement came to, and keeps its receipt."""
+        if receipt is not None:
+            receipt.write_bytes(done.receipt.encode())
+        facts = {"statement": done.statement, "entry": done.index, "repeated": done.repeated, **done.created}
+        kept = {"receipt": str(receipt)} if receipt is not None else {}
+        self.show(facts | kept)
+
+
+def read_vkey(text: str) -> Verifier:
+    """A verifier key from its text, or from the file of this name."""
+    from trust.log.note import NoteError, Verifier
+
+    is_file = "+" not in text or Path(text).exists()
+    try:
+        return Verifier.parse((Path(text).read_text(encoding="utf-8") if is_file else text).strip())
+    except NoteError as error:
+        raise Usage(f"not a verifier key: {error}") from error
+
+
+def read_seeds(files: Iterable[Path]) -> list[bytes]:
+    """The seeds in key files."""
+    return [settings.read_seed(path) for path in files]
+
+
+SERVICE, OUTPUT = Service(), Output()
+"""What a command gets that was told nothing."""

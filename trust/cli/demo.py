@@ -1,0 +1,39 @@
+"""`trust demo`: the main job in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from trust.cli.connection import OUTPUT, Output
+from trust.cli.failures import Usage
+
+app = App(name="demo")
+
+
+@app.default
+def demo(
+    *,
+    data: Path | None = None,
+    database: Annotated[str, Parameter(env_var="TRUST_DATABASE")] = "",
+    kill_service_at: Annotated[str, Parameter(show=False)] = "",
+    output: Output = OUTPUT,
+) -> int:
+    """Play a whole network on this machine. Exit 0 only if everything held that it claims.
+
+    Parameters
+    ----------
+    data
+        An empty directory for everything that the demo leaves behind; default: trust-demo.
+    database
+        A PostgreSQL URL; default: SQLite in the directory.
+    """
+    from trust.sandbox import demo as sandbox
+
+    try:
+        directory = sandbox.directory(data)
+    except sandbox.NotEmpty as error:
+        raise Usage(str(error)) from error
+    return sandbox.run(sandbox.Options(directory, database, kill_service_at), as_json=output.json)

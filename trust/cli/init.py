@@ -1,0 +1,81 @@
+"""`trust init`: keys, tables, and the log's first entry, which fixes what no later entry can change."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from trust import settings
+from trust.cli.connection import OUTPUT, VKEY_FILE, Output
+from trust.cli.failures import Usage
+from trust.cli.policy import read_policy
+
+app = App(name="init")
+OPERATOR_KEY, LOG_KEY, DRAW_KEY = "operator.key", "log.key", "draw.key"
+_ORIGIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-zA-Z0-9._-]+)*")
+MAX_ORIGIN = 120
+
+
+@app.default
+def init(
+    *,
+    network: str,
+    data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None,
+    database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
+    policy: str = "standard",
+    output: Output = OUTPUT,
+) -> None:
+    """Make a network: keys (log.key, draw.key, operator.key), database, and entry 0. Prints the log's verifier key.
+
+    Parameters
+    ----------
+    network
+        The log's name for ever, a URL without https://, such as trust.example.org/main.
+    data
+        The directory for keys and database; default: trust-data.
+    database
+        A PostgreSQL URL; default: SQLite in the directory.
+    policy
+        A TOML file, or a policy that comes with this release: sandbox, fast or standard.
+    """
+    if not _ORIGIN.fullmatch(network) or len(network) > MAX_ORIGIN:
+        raise Usage(f"{network!r} is no name of a log: a host and a path, such as trust.example.org/main")
+    toml = _adoptable(policy)
+    chosen = settings.load({"data": data, "database": database})
+    chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_seed = chosen.log_key or _key(chosen.log_key_file or chosen.data_dir / LOG_KEY)
+    draw_seed = chosen.draw_key or _key(chosen.draw_key_file or chosen.data_dir / DRAW_KEY)
+    operator = _key(chosen.data_dir / OPERATOR_KEY)
+
+    from trust.app import initialise
+
+    vkey = initialise(replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator)
+    kept = chosen.data_dir / VKEY_FILE
+    kept.write_text(vkey + "\n", encoding="utf-8")
+    facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(kept)}
+    output.show(facts | {"operator_key": str(chosen.data_dir / OPERATOR_KEY)})
+
+
+def _key(path: Path) -> bytes:
+    """The seed in a key file, which is made where there is none."""
+    if not path.exists():
+        settings.write_seed(path, secrets.token_bytes(settings.SEED_BYTES))
+    return settings.read_seed(path)
+
+
+def _adoptable(policy: str) -> str:
+    from trust.core.policy import InvalidPolicy, dangers, parse
+
+    toml = read_policy(policy)
+    try:
+        reasons = dangers(parse(toml))
+    except InvalidPolicy as error:
+        reasons = error.reasons
+    if reasons:
+        raise Usage(f"the policy {policy} may not be adopted: {'; '.join(reasons)}")
+    return toml

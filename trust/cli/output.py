@@ -1,0 +1,82 @@
+"""`trust output`: deliver, open what a panel is to check, accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.failures import Usage
+
+app = App(name="output")
+
+
+def read_items(file: Path | None) -> list[bytes]:
+    """A batch's items: the lines of a file."""
+    if file is None:
+        return []
+    items = file.read_bytes().splitlines()
+    if not items:
+        raise Usage(f"{file} has no lines: a batch has one line for each item")
+    return items
+
+
+@app.command
+def submit(
+    claim: str,
+    /,
+    *files: Path,
+    me: Me,
+    items: Path | None = None,
+    receipt: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Deliver the output of a claim; every file is stored in the service first.
+
+    Parameters
+    ----------
+    claim
+        The claim's id (clm_...).
+    files
+        What is delivered; each goes by the file's name.
+    items
+        A batch's items, one a line; keep the file until the claim has ended.
+    receipt
+        Where to keep the receipt.
+    """
+    from trust.client import Worker
+
+    artifacts = {file.name: file.read_bytes() for file in files}
+    if len(artifacts) < max(len(files), 1):
+        raise Usage("give at least one file, and each name once")
+    with service.client() as client:
+        worker = Worker(client, me.seed(), me.actor)
+        service.accepted(worker.submit(claim, artifacts, read_items(items)), receipt)
+
+
+@app.command(name="open")
+def open_drawn(claim: str, /, *, me: Me, items: Path | None = None, service: Service = SERVICE) -> None:
+    """Open what waits to be opened: the output, or the drawn items of a batch.
+
+    Parameters
+    ----------
+    claim
+        The claim's id.
+    items
+        The file that was delivered with --items.
+    """
+    from trust.client import Worker
+
+    with service.client() as client:
+        opened = Worker(client, me.seed(), me.actor).attend(claim, read_items(items))
+        service.show({"claim": claim, "entries": [accepted.index for accepted in opened]})
+
+
+@app.command
+def accept(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
+    """Be content with an output: gives up the requester's own right to challenge it."""
+    from trust.client import Requester
+
+    with service.client() as client:
+        service.accepted(Requester(client, me.seed(), me.actor).accept(claim))

@@ -1,0 +1,80 @@
+"""`trust policy`: the economic rules; a file is checked offline before anybody adopts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+from trust import clock, settings
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service, duration_ms
+from trust.cli.failures import FALSE, GOOD, Usage
+
+app = App(name="policy")
+
+
+def read_policy(policy: str) -> str:
+    """The TOML of a policy file, or of a policy that comes with this release."""
+    path = Path(policy)
+    shipped = settings.shipped("policies") / f"{policy}.toml"
+    if path.suffix == ".toml" or path.exists():
+        return path.read_text(encoding="utf-8")
+    if shipped.exists():
+        return shipped.read_text(encoding="utf-8")
+    names = sorted(found.stem for found in settings.shipped("policies").glob("*.toml"))
+    raise Usage(f"there is no policy {policy!r}: name a .toml file, or one of {', '.join(names)}")
+
+
+@app.command
+def check(policy: str, /, *, output: Output = OUTPUT) -> int:
+    """Say whether a policy may be adopted, and what is unwise about it. Exit 1 where it may not.
+
+    Parameters
+    ----------
+    policy
+        A TOML file, or the name of a policy that comes with this release.
+    """
+    from trust.core.policy import InvalidPolicy, dangers, parse, warnings
+
+    try:
+        terms = parse(read_policy(policy))
+    except InvalidPolicy as error:
+        reasons, unwise = error.reasons, []
+    else:
+        reasons, unwise = dangers(terms), warnings(terms)
+    facts = {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise}
+    output.show(facts)
+    return FALSE if reasons else GOOD
+
+
+@app.command
+def adopt(policy: str, /, *, me: Me, notice: str | None = None, service: Service = SERVICE) -> None:
+    """Announce a policy; tasks that are posted after the notice go by it.
+
+    Parameters
+    ----------
+    policy
+        A TOML file, or the name of a policy that comes with this release.
+    notice
+        How long from now, such as 7d; default: what the policy in force asks, and a minute.
+    """
+    from trust.client import Operator
+
+    toml = read_policy(policy)
+    with service.client() as client:
+        asked_ms = int(client.policy()["terms"]["windows"]["notice_ms"]) + 60_000
+        effective_ms = clock.now_ms() + (duration_ms(notice) if notice else asked_ms)
+        service.accepted(Operator(client, me.seed(), me.actor).adopt_policy(toml, effective_ms))
+
+
+@app.command
+def show(number: int | None = None, /, *, service: Service = SERVICE) -> None:
+    """Show the network's keys, rules and policy.
+
+    Parameters
+    ----------
+    number
+        Which policy; default: the one in force.
+    """
+    with service.client() as client:
+        service.show(client.policy(number))

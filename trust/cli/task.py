@@ -1,0 +1,98 @@
+"""`trust task`: what is to be done, for how much, until when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+from trust import clock
+from trust.cli.connection import SERVICE, Me, Service, duration_ms
+from trust.cli.failures import Usage
+
+app = App(name="task")
+
+
+@app.command
+def post(
+    task: str,
+    /,
+    *,
+    me: Me,
+    kind: str,
+    spec: Path,
+    price: int,
+    deadline: str = "1h",
+    stake: int | None = None,
+    lease: str | None = None,
+    items: int | None = None,
+    tolerated_bad_ppm: int = 0,
+    assignee: str | None = None,
+    relay: str | None = None,
+    receipt: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Post a task; its price and the fees of a check are set aside from the requester's money.
+
+    Parameters
+    ----------
+    task
+        The task's id: lower-case letters, digits, dots, dashes; unique in the network.
+    kind
+        The kind of task, such as extract.
+    spec
+        A file that says what is to be done.
+    price
+        What the work is paid with, in units.
+    deadline
+        From now, such as 90s or 2h.
+    stake
+        The least stake that a claim must lock, in units.
+    lease
+        How long a worker has, such as 5m.
+    items
+        Makes it a batch of so many items.
+    tolerated_bad_ppm
+        The share of bad items that is tolerated in a batch.
+    assignee
+        The only agent that may claim it.
+    relay
+        The only relay that may hand it out.
+    receipt
+        Where to keep the receipt.
+    """
+    from trust.client import Requester
+    from trust.core.payloads import Items
+
+    if items is None and tolerated_bad_ppm:
+        raise Usage("--tolerated-bad-ppm is for batches: give --items too")
+    with service.client() as client:
+        done = Requester(client, me.seed(), me.actor).post(
+            task,
+            kind,
+            spec.read_bytes(),
+            price_units=price,
+            deadline_ms=clock.now_ms() + duration_ms(deadline),
+            stake_units=stake,
+            lease_ms=duration_ms(lease) if lease else None,
+            items=Items(count=items, tolerated_bad_ppm=tolerated_bad_ppm) if items else None,
+            assignee=assignee,
+            relay=relay,
+        )
+        service.accepted(done, receipt)
+
+
+@app.command
+def cancel(task: str, /, *, me: Me, service: Service = SERVICE) -> None:
+    """Take an open task back."""
+    from trust.client import Requester
+
+    with service.client() as client:
+        service.accepted(Requester(client, me.seed(), me.actor).cancel(task))
+
+
+@app.command
+def show(task: str, /, *, service: Service = SERVICE) -> None:
+    """Show a task and every claim on it."""
+    with service.client() as client:
+        service.show(client.task(task))

@@ -1,0 +1,102 @@
+"""What commands print: facts as an outline for people or as JSON, and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+_EARLIEST_MS = 946_684_800_000
+PLAIN_STEPS = 20
+
+
+def show(facts: Any, as_json: bool) -> None:
+    """Prints facts on stdout."""
+    plain = msgspec.to_builtins(facts)
+    if as_json:
+        print(json.dumps(plain, indent=2))
+    else:
+        print("\n".join(outline(plain)))
+
+
+def outline(value: Any, indent: str = "") -> list[str]:
+    """Facts as indented lines; times and shares in words beside the numbers."""
+    if isinstance(value, Mapping):
+        width = max((len(str(name)) for name, inner in value.items() if not _nests(inner)), default=0)
+        return [line for name, inner in value.items() for line in _member(str(name), inner, indent, width)]
+    if isinstance(value, list):
+        return [line for inner in value for line in _element(inner, indent)]
+    return [f"{indent}{_plain('', value)}"]
+
+
+def _member(name: str, value: Any, indent: str, width: int) -> list[str]:
+    if _nests(value):
+        return [f"{indent}{name}:", *outline(value, indent + "  ")]
+    return [f"{indent}{name + ':':<{width + 1}} {_plain(name, value)}"]
+
+
+def _element(value: Any, indent: str) -> list[str]:
+    lines = outline(value, indent + "  ")
+    return [f"{indent}- {lines[0].strip()}", *lines[1:]] if lines else [f"{indent}-"]
+
+
+def _nests(value: Any) -> bool:
+    return isinstance(value, Mapping | list) and bool(value) and not _is_short(value)
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(inner, int) for inner in value)
+
+
+def _plain(name: str, value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int() if name.endswith("_ms") and value >= _EARLIEST_MS:
+            return f"{value} ({datetime.fromtimestamp(value / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC)"
+        case int() if name.endswith("_ppm"):
+            return f"{value} ({value / 10_000:g} %)"
+        case list() | Mapping():
+            return ", ".join(map(str, value)) or "none"
+        case _:
+            return str(value)
+
+
+class Report(Protocol):
+    """Takes the progress of long work: how much is done of how much."""
+
+    def __call__(self, done: int, total: int) -> None: ...
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Report]:
+    """A bar on stderr, or a plain line now and then where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield _Lines(what)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Lines:
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        step = PLAIN_STEPS * done // total if total else PLAIN_STEPS
+        if step != self._told:
+            self._told = step
+            sys.stderr.write(f"{self._what}: {done} of {total}\n")
