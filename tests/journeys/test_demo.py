@@ -1,0 +1,156 @@
+"""`trust demo` as a newcomer runs it: on both databases, and with the service killed in the middle of it.
+
+One undisturbed demo stands for all that is asked of a good one; the others must end in the same final states.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import Postgres
+
+pytestmark = pytest.mark.journey
+
+PATIENCE_S = 180
+PROMISED_MS = 30_000
+SHARED_MACHINE = 3
+"""The promise is for two free cores; here the tests' own neighbours may run on them."""
+COMMAND = [sys.executable, "-c", "from trust.cli import main; main()"]
+Facts = dict[str, Any]
+
+
+def _trust(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+
+def _demo(data: Path, *arguments: str) -> Facts:
+    done = _trust("demo", "--data", str(data), "--json", *arguments)
+    assert done.returncode == 0, done.stderr[-3_000:] + done.stdout[-3_000:]
+    facts: Facts = json.loads(done.stdout)
+    return facts
+
+
+def _running() -> str:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """The facts of a demo that nobody interfered with."""
+    return _demo(tmp_path_factory.mktemp("demo") / "data")
+
+
+@pytest.fixture
+def fresh_postgres(postgres: Postgres) -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
+
+
+def test_everything_that_the_demo_claims_held(undisturbed: Facts) -> None:
+    assert undisturbed["held"]
+    assert all(undisturbed["held"].values())
+
+
+def test_of_two_who_claimed_at_once_one_won_and_one_got_409(undisturbed: Facts) -> None:
+    race = undisturbed["race"]
+    assert [winner["status"] for winner in race["winners"]] == [201]
+    assert [(refusal["status"], refusal["code"]) for refusal in race["refusals"]] == [
+        (409, "already-claimed")
+    ]
+
+
+def test_the_liar_lost_its_stake_and_ranks_below_every_honest_worker(undisturbed: Facts) -> None:
+    assert undisturbed["liar"]["state"] == "rejected"
+    assert undisturbed["liar"]["lost_units"] > 0
+    ranked = [candidate["handle"] for candidate in undisturbed["priorities"]]
+    assert ranked[-1] == "lars"
+    assert len(ranked) > 3
+
+
+def test_every_slash_is_a_posting_that_sums_to_zero(undisturbed: Facts) -> None:
+    assert {slash["why"] for slash in undisturbed["slashes"]} == {"slash.failed-check", "bond.slash"}
+    for slash in undisturbed["slashes"]:
+        assert sum(units for _, units in slash["postings"]) == slash["sum"] == 0
+
+
+def test_two_hundred_real_files_were_one_batch_and_a_sample_was_checked(undisturbed: Facts) -> None:
+    batch = undisturbed["batch"]
+    assert (batch["items_count"], batch["verdict"]) == (200, "pass")
+    assert 57 <= batch["sample_items"] < 200
+    assert batch["detection_ppm"] > 900_000
+
+
+def test_the_stranger_found_no_difference_over_http_and_finds_none_in_what_is_left(
+    undisturbed: Facts,
+) -> None:
+    assert (undisturbed["audit"]["exit"], undisturbed["audit"]["differences"]) == (0, 0)
+    offline = _trust("audit", undisturbed["data"], "--key", undisturbed["vkey"], "--json")
+    assert offline.returncode == 0, offline.stderr
+    report = json.loads(offline.stdout)
+    assert report["ok"]
+    assert report["replayed"] >= undisturbed["audit"]["entries"]
+
+
+def test_it_is_over_in_the_time_that_it_promises_and_leaves_nothing_running(undisturbed: Facts) -> None:
+    assert undisturbed["elapsed_ms"] < PROMISED_MS * SHARED_MACHINE
+    assert not (Path(undisturbed["data"]) / "service.pid").exists()
+    assert undisturbed["data"] not in _running()
+
+
+def test_a_directory_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    done = _trust("demo", "--data", str(tmp_path), "--json")
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_service_killed_with_9_in_the_middle_ends_in_the_same_final_states(
+    undisturbed: Facts, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    command = [*COMMAND, "demo", "--data", str(data), "--json"]
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    for line in demo.stderr:  # the steps, as they happen
+        if " draw " in line:
+            os.killpg(int((data / "service.pid").read_text("ascii")), signal.SIGKILL)
+            break
+    output, _ = demo.communicate(timeout=PATIENCE_S)
+    facts = json.loads(output)
+    assert demo.returncode == 0, {claim for claim, held in facts["held"].items() if not held}
+    assert facts["service_restarts"] >= 1
+    assert facts["final"] == undisturbed["final"]
+
+
+def test_a_demo_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command = [*COMMAND, "demo", "--data", str(data), "--json"]
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    next(line for line in demo.stderr if " claim " in line)
+    demo.terminate()
+    output, _ = demo.communicate(timeout=PATIENCE_S)
+    assert (demo.returncode, output) == (1, "")
+    assert str(data) not in _running()
+
+
+@pytest.mark.postgres
+def test_on_postgresql_it_ends_in_the_same_final_states(
+    undisturbed: Facts, tmp_path: Path, fresh_postgres: str
+) -> None:
+    facts = _demo(tmp_path / "data", "--database", fresh_postgres)
+    assert facts["final"] == undisturbed["final"]
+    assert not (tmp_path / "data" / "trust.db").exists()
