@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.services.logs import check_log, check_receipt
+from tests.services.logs import check_log, check_receipts
 from tests.services.statements import Town, created
 from trust.core import commands, envelope
 from trust.core.commands import Spoken
@@ -178,8 +178,7 @@ def check_promises(url: str, directory: Path, *, whole_log: bool) -> int:
     database = Database(url)
     key = town_at(0).log.verifier
     acks = acknowledged(directory)
-    for ack in acks if whole_log else acks[-30:]:
-        check_receipt(database, key, ack.receipt())
+    check_receipts(database, key, (ack.receipt() for ack in (acks if whole_log else acks[-30:])))
     first: dict[str, int] = {}
     for ack in acks:
         assert first.setdefault(ack.statement, ack.index) == ack.index
