@@ -179,7 +179,7 @@ class Scene:
         """The fields of a `vote.reveal`; on a batch the verdict follows from the items called bad."""
         mine = self.items_of(seat)
         fields: dict[str, Any] = {"seat": seat.id, "verdict": verdict, "salt": salt_of(seat)}
-        if mine:
+        if self.net.get(Round, f"{seat.claim}/{seat.round}").items:
             assert self.batch is not None
             fields["items"] = tuple(
                 p.JudgedItem(index=index, leaf=self.batch.leaf(index), good=index not in bad)

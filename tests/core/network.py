@@ -101,14 +101,6 @@ def policy_text(**values: object) -> str:
     return text
 
 
-def changed(policy: Policy, **sections: dict[str, Any]) -> Policy:
-    """The policy with some values of some sections replaced."""
-    parts = {
-        name: msgspec.structs.replace(getattr(policy, name), **values) for name, values in sections.items()
-    }
-    return msgspec.structs.replace(policy, **parts)
-
-
 class Store(Protocol):
     """Where state lies between batches."""
 

@@ -18,7 +18,7 @@ from tests.core.network import DAY_MS, DIGEST, EXACT, JUDGED, Net, Store, Who, n
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.policy import Policy
-from trust.core.records import Claim, Opening, Pool, Round, Seat, Task, Timer, Withdrawal
+from trust.core.records import Claim, Opening, Round, Seat, Task, Withdrawal
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 
@@ -349,6 +349,3 @@ def run(steps: Steps, rng: Random, count: int) -> None:
         getattr(steps, rng.choice(ACTIONS))(rng)
         steps.check()
     steps.finish()
-
-
-__all__ = ["ACTIONS", "POLICY", "Pool", "Steps", "Timer", "run"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
@@ -71,7 +73,7 @@ def test_exactly_the_stake_that_was_signed_locks(town: Scene) -> None:
         ({"relay": "rly_" + "a" * 26}, "unknown-relay"),
     ],
 )
-def test_a_claim_that_asks_wrongly_is_refused(town: Scene, fields: dict[str, int], code: str) -> None:
+def test_a_claim_that_asks_wrongly_is_refused(town: Scene, fields: dict[str, Any], code: str) -> None:
     town.post()
     town.net.refused(code, town.request(**fields))
 

@@ -201,7 +201,7 @@ def test_who_sat_on_this_workers_last_checks_sits_only_where_the_pool_is_short(t
 def test_nobody_checks_before_it_is_old_enough() -> None:
     town = Scene(Net(policy_of(min_age_ms=60_000)), verifiers=4)
     young = town.submitted("young")
-    assert kinds(town.net.draw(young).events)[2:4] == ["claim.ended", "money.moved"]
+    assert "claim.ended" in kinds(town.net.draw(young).events)
     town.net.tick(60_000)
     assert town.round(town.drawn("old")).phase == "opening"
 
@@ -216,8 +216,7 @@ def unseated(town: Scene) -> Scene:
     assert (town.state(claim), town.task_state()) == ("voided", "open")
     assert town.net.free(town.worker) == before["worker"]
     assert town.net.balance("task/t1/escrow") == PRICE + FEES
-    total = money(town)["requester"] + money(town)["pool"]
-    assert total == before["requester"] + before["pool"] - PRICE - FEES
+    assert money(town) == {**before, "requester": before["requester"] - PRICE - FEES}
     town.net.do(town.request())  # nobody is barred
     return town
 

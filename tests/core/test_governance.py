@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import DAY_MS, DIGEST, EXACT, ORIGIN, START_MS, Net, Who, created, kinds, policy_text
+from tests.core.network import DAY_MS, DIGEST, ORIGIN, START_MS, Net, Who, created, kinds, policy_text
 from trust.core import payloads as p
 from trust.core.entry import Genesis
 from trust.core.records import AdoptedPolicy, Claim, Network, Relay, Role, Task
@@ -289,7 +289,3 @@ def test_a_service_key_is_not_adopted_twice_nor_by_others(net: Net) -> None:
     net.refuses("not-operator", p.KeyAdopt, ann, use="draw", key=Who("new").did)
     net.refuses("key-used", p.KeyAdopt, net.operator, use="draw", key=net.draw_key.did)
     net.refuses("not-yet", p.KeyAdopt, net.operator, use="log", key=Who("new").did)
-
-
-def test_the_task_kind_of_a_scene_is_exact(town: Scene) -> None:
-    assert town.net.policy.is_exact(EXACT)

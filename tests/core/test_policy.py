@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.network import Net, policy_of, policy_text
-from trust.core import payloads
-from trust.core.policy import MAX_JUDGED_ITEMS, InvalidPolicy, dangers, parse, warnings
+from trust.core.payloads import MAX_JUDGED_ITEMS
+from trust.core.policy import InvalidPolicy, dangers, parse, warnings
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_bond_is_twenty_fees_or_the_least_there_is() -> None:
 
 
 def test_a_vote_holds_what_a_seat_may_have_to_judge() -> None:
-    assert MAX_JUDGED_ITEMS == payloads.MAX_JUDGED_ITEMS == 128
+    assert MAX_JUDGED_ITEMS == 128
     assert policy_of().most_items == 2 * 57 + 4 + 2
     assert policy_of(panels=[1], sample_items=128).most_items == 128
     assert policy_of(panels=[3], sample_items=128).most_items == 43 + 13

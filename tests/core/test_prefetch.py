@@ -192,8 +192,8 @@ def batch_reveal(town: Scene) -> Incoming:
 
 COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
-    first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening, commit,
-    last_commit, reveal, last_reveal, batch_reveal,
+    first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
+    commit, last_commit, reveal, last_reveal, batch_reveal,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -41,6 +42,8 @@ def town() -> Scene:
     town.net.tick(10_000)
     town.post("t4", deadline_ms=town.net.now_ms + 200_001)
     town.net.tick(200_000)
+    town.post("t5", deadline_ms=town.net.now_ms + 5_000)
+    town.net.tick_to(town.net.draft.timers(1)[0].due_ms)
     return town
 
 
@@ -173,8 +176,13 @@ def test_settling_what_is_not_due_is_found(town: Scene) -> None:
 
 def _exactly_due(town: Scene) -> int:
     """A clock entry before whose time nothing was due."""
-    clocks = [each for each in town.net.entries if "clock" in json.loads(each.data)["command"]]
-    return next(each.index for each in clocks if replayed(town, each.index).timers(1)[0].due_ms == each.at_ms)
+    return next(
+        after.index
+        for before, after in pairwise(town.net.entries)
+        if "clock" in json.loads(after.data)["command"]
+        and before.at_ms < after.at_ms
+        and replayed(town, after.index).timers(1)[0].due_ms == after.at_ms
+    )
 
 
 @pytest.mark.parametrize("items", [[], ["task/t1"], ["clm_" + "a" * 26]])

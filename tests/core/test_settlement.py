@@ -268,7 +268,7 @@ def test_an_ending_is_one_entry(town: Scene) -> None:
     claim = town.judged()
     [ended, *_] = town.net.tick(1_000)
     said = kinds(ended.events)
-    assert said[:2] == ["claim.ended", "money.moved"] or "claim.ended" in said
+    assert said.count("claim.ended") == 1
     assert said.count("seat.settled") == 3
     assert town.net.get(Claim, claim).ended_ms == town.net.now_ms
     town.net.refuses("claim-state", p.ClaimAbandon, town.worker, claim=claim)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.core.flows import STAKE, Scene, raw, scene
@@ -55,7 +57,7 @@ def test_a_price_without_the_money_is_refused(town: Scene) -> None:
         ({"relay": "rly_" + "a" * 26}, "unknown-relay"),
     ],
 )
-def test_terms_that_set_a_trap_are_refused(town: Scene, terms: dict[str, object], code: str) -> None:
+def test_terms_that_set_a_trap_are_refused(town: Scene, terms: dict[str, Any], code: str) -> None:
     town.net.refuses(code, p.TaskPost, town.requester, **town.terms(**terms))
 
 

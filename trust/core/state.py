@@ -8,7 +8,7 @@ dropped. A view loads what it is asked for; what a batch will ask for is loaded 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from trust.core.records import Record, Timer
 
@@ -16,6 +16,7 @@ R = TypeVar("R", bound=Record)
 Key = tuple[type[Record], str]
 Writes = dict[Key, Record | None]
 NEVER = 2**62
+_UNWRITTEN = object()
 
 
 class View(Protocol):
@@ -50,10 +51,8 @@ class Draft:
         self._nothing_before = -1
 
     def get(self, kind: type[R], id: str) -> R | None:
-        try:
-            return cast("R | None", self.writes[kind, id])
-        except KeyError:
-            return self.parent.get(kind, id)
+        found: Any = self.writes.get((kind, id), _UNWRITTEN)
+        return self.parent.get(kind, id) if found is _UNWRITTEN else found
 
     def put(self, record: Record) -> None:
         """Makes this the record of its key."""

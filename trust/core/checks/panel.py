@@ -67,8 +67,7 @@ def draw(d: Decision, said: Draw) -> None:
     policy = d.task_policy(task)
     stream = Stream(beta, b"panel")
     if claim.draw_round == 1:
-        fees = ledger.share_up(task.fees_units, claim.rate_ppm)
-        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, fees))
+        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
         if not coin(stream, claim.rate_ppm):
             until_ms = d.at_ms + policy.windows.challenge_ms
             d.emit(CoinTossed(claim=claim.id, checked=False, until_ms=until_ms))
@@ -185,6 +184,8 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
     bench = _Bench(d, claim, task, policy, stream)
     seated = _take(bench.next, size)
     if len(seated) < size:
+        if number == 1:
+            d.pay("check.refund", (ledger.VERIFICATION, ledger.escrow(task.id), _check_fees(claim, task)))
         settlement.conclude(d, d.need(Claim, claim.id))
         return
     alternates = _take(bench.next, size)
@@ -209,6 +210,11 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
         )
     )
     lock_bonds(d, seats, policy.bond_units)
+
+
+def _check_fees(claim: Claim, task: Task) -> int:
+    """What a check costs by its rate, whatever the coin says; a panel that cannot be seated costs nothing."""
+    return ledger.share_up(task.fees_units, claim.rate_ppm)
 
 
 def lock_bonds(d: Decision, seats: tuple[DrawnSeat, ...], bond_units: int) -> None:
