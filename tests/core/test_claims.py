@@ -34,6 +34,14 @@ def expire(town: Scene, task: str) -> int:
     return slashed(town.net.tick(LEASE_MS))
 
 
+def test_the_lease_of_a_worker_whom_the_operator_revoked_runs_out_without_a_penalty(town: Scene) -> None:
+    claim = town.claimed()
+    town.net.say(p.AgentRevoke, town.net.operator, reason="abuse", party=town.worker.did)
+    assert slashed(town.net.tick(LEASE_MS)) == 0
+    assert town.state(claim) == "expired"
+    assert town.party(town.worker).liveness_ms == ()
+
+
 # -- who wins
 
 

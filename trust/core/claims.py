@@ -153,7 +153,9 @@ def expire(d: Decision, id: str) -> None:
 
 
 def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
+    """Ends a claim without an output. Who has left can deliver no more, and is at fault for nothing (rules.md 7)."""
     policy = d.task_policy(task)
+    at_fault = at_fault and not d.need(Party, claim.worker).left
     penalty = _liveness_fault(d, claim, policy) if at_fault else 0
     d.emit(ClaimEnded(claim=claim.id, state=how))
     lock = ledger.stake(claim.id)

@@ -15,7 +15,8 @@ from trust.core.refusal import Refused
 def _book(d: Decision, spoken: Spoken, reference: str) -> None:
     if not is_treasurer(d, spoken.payload.actor):
         raise Refused("not-treasurer", f"{spoken.payload.actor} is no treasurer")
-    d.active(spoken.payload.actor)
+    if spoken.payload.actor != d.network.operator:
+        d.active(spoken.payload.actor)
     d.signed_by(spoken, [spoken.payload.actor])
     if (booked := d.get(Booking, reference)) is not None:
         raise Refused("reference-booked", f"{reference} was booked at entry {booked.index}")
