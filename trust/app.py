@@ -7,6 +7,7 @@ that is behind the head that was signed last (a restored backup would fork the l
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -279,6 +280,7 @@ async def _serve(app: App) -> None:
 
 def configure_logging() -> None:
     """Log lines on stderr: for people on a terminal, JSON elsewhere. Never a body, never a key."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a turn that is skipped is nobody's trouble
     people = sys.stderr.isatty()
     structlog.configure(
         processors=[

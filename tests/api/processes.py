@@ -15,16 +15,11 @@ from pathlib import Path
 import httpx
 
 from tests.api.house import House, settings_for
+from tests.services.statements import Party
 from trust.storage.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-_SERVE = """
-import sys
-from pathlib import Path
-from tests.api.house import settings_for
-from trust import app
-app.serve(settings_for(Path(sys.argv[1]), sys.argv[2], port=int(sys.argv[3])))
-"""
+_SERVE = "from trust import app, settings; app.serve(settings.load())"
 
 
 def free_port() -> int:
@@ -39,8 +34,15 @@ class Running:
 
     def __init__(self, directory: Path, url: str, port: int) -> None:
         self.base_url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-c", _SERVE, str(directory), url, str(port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+        chosen = {"DATA": str(directory), "DATABASE": url, "PORT": str(port)}
+        keys = {"LOG_KEY": Party("log").seed.hex(), "DRAW_KEY": Party("draw").seed.hex()}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE],
+            cwd=ROOT,
+            env=os.environ | {f"TRUST_{name}": value for name, value in (chosen | keys).items()},
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+        )
 
     def wait(self, timeout_s: float = 30) -> None:
         end = time.monotonic() + timeout_s

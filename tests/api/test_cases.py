@@ -12,11 +12,11 @@ import pytest
 
 from tests.api.house import WORK, House, house
 from tests.services.statements import ORIGIN
-from trust.api.words import TOLD_KINDS
 from trust.client.items import ItemTree
 from trust.core import payloads, strict
 from trust.core.checks import votes
 from trust.core.events import Event
+from trust.core.words import TOLD_KINDS
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from tests.audit.networks import World
 from trust.audit.explaining import explain
-from trust.audit.ratewords import percent, why_this_rate
 from trust.core.checks.rate import Rate, RateInputs, check_rate
+from trust.core.ratewords import percent, why_this_rate
 
 
 def claims(world: World) -> dict[str, str]:
@@ -29,7 +29,7 @@ def test_the_story_of_a_failed_check_has_every_step_in_order(world: World, by_cl
     story = told(world, case)
     steps = [
         "posts task-mallory (code-review): price 100, fees 60",
-        "wins it (clm_",
+        "wins task-mallory (clm_",
         "checked with probability 100.00 %, because its streak is 0",
         "The output sha256:",
         "Money (check.fees)",
@@ -44,7 +44,7 @@ def test_the_story_of_a_failed_check_has_every_step_in_order(world: World, by_cl
         "Money (slash.failed-check)",
         "burn +100",
         "24.000 failure (fraud)",
-        "The task is open again.",
+        "task-mallory is open again.",
     ]
     places = [story.index(step) for step in steps]
     assert places == sorted(places)

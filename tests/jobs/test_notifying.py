@@ -92,7 +92,8 @@ def test_who_gave_up_waiting_disturbs_nobody() -> None:
         giving_up = asyncio.create_task(crossing.result(lost))
         await asyncio.sleep(0)
         giving_up.cancel()
-        threading.Timer(0.02, lambda: (lost.set_result(1), kept.set_result(2))).start()
+        threading.Timer(0.02, lost.set_result, [1]).start()
+        threading.Timer(0.04, kept.set_result, [2]).start()
         return await crossing.result(kept)
 
     assert asyncio.run(cross()) == 2

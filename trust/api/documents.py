@@ -64,6 +64,9 @@ _DEFAULT: dict[str, Any] = {
 }
 
 
+_SAID = {"200": "The answer", "201": "Done"}
+
+
 def _with_body(body: RequestBody) -> type[Operation]:
     @dataclass
     class WithBody(Operation):
@@ -135,9 +138,20 @@ def describe(framework: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             if isinstance(operation, dict) and "responses" in operation:
-                good = {status: each for status, each in operation["responses"].items() if status < "400"}
-                operation["responses"] = {**good, "default": _DEFAULT}
+                operation["responses"] = {**_good(operation["responses"]), "default": _DEFAULT}
     return document
+
+
+def _good(responses: dict[str, Any]) -> dict[str, Any]:
+    """The answers that are no problems. Handlers give bytes, whose schema says nothing; what was there gets 200."""
+    good: dict[str, Any] = {}
+    for status, response in responses.items():
+        if status < "400":
+            types: dict[str, Any] = {media_type: {} for media_type in response.get("content", {})}
+            good[status] = {"description": _SAID[status], "content": types}
+    if "201" in good:
+        good["200"] = {**good["201"], "description": "It was there already"}
+    return dict(sorted(good.items()))
 
 
 def _is_payload(kind: object) -> bool:

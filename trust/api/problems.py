@@ -13,6 +13,8 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from trust.errors import TrustError
 from trust.services.receipts import Refusal
@@ -86,6 +88,14 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return on_unexpected(request, error)
     status, body, headers = problem(from_framework(error))
     return _respond(status, body, {**(error.headers or {}), **headers})
+
+
+def on_database_error(request: Request[Any, Any, Any], error: SQLAlchemyError) -> Response[bytes]:
+    """A database that does not answer, or has no connection left: nothing was done, and it may be asked again."""
+    if not isinstance(error, OperationalError | PoolTimeout):
+        return on_unexpected(request, error)
+    _log.warning("database did not answer", path=request.scope["path"], reason=type(error).__name__)
+    return _respond(*problem(TrustError("overloaded", "the database did not answer")))
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

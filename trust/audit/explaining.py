@@ -8,24 +8,18 @@ that does and names nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
-from trust.audit.ratewords import percent, why_this_rate
 from trust.core import events as e
 from trust.core.checks.draw import Stream
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
+from trust.core.words import sentence, short
 
 _PPM = 1_000_000
-_LONG = re.compile(
-    r"(?:agent/)?did:key:z[1-9A-HJ-NP-Za-km-z]{20,}|(?<=\b[a-z]{3}_)[a-z2-7]{26}\b|(?<=seat_)[a-z2-7]{26}\b"
-)
-_SHOWN = 6
+_ASIDE = (e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed, e.WorkCounted)
+"""What follows for others than the case."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +62,9 @@ class _Story:
         several = entry.command.clock is not None and len(entry.command.clock) > 1
         events = self._of_case(entry.events) if several else self._all_or_none(entry.events)
         for event in events:
-            words = self._tossed(entry, event) if isinstance(event, e.CoinTossed) else _words(event)
-            if words:
-                yield Line(index, entry.at_ms, _short(words))
+            if type(event) not in _ASIDE:
+                words = self._tossed(entry, event) if isinstance(event, e.CoinTossed) else sentence(event)
+                yield Line(index, entry.at_ms, short(words))
 
     def _all_or_none(self, events: Sequence[Event]) -> Sequence[Event]:
         return events if any(map(self._is_mine, events)) else ()
@@ -115,166 +109,3 @@ def _named(event: Event, what: tuple[str, ...]) -> set[str]:
         accounts = [account.split("/") for account, _ in event.postings]
         return {parts[1] for parts in accounts if parts[0] in what}
     return {str(getattr(event, name)) for name in what if hasattr(event, name)}
-
-
-def _short(text: str) -> str:
-    """DIDs and ids by the end that tells them apart."""
-    return _LONG.sub(lambda found: f"..{found[0][-_SHOWN:]}", text)
-
-
-# -- sentences
-
-
-def _words(event: Event) -> str:
-    teller = _TOLD.get(type(event))
-    if teller is not None:
-        return str(teller(event))
-    template = _TEMPLATES.get(type(event))
-    if template is not None:
-        return template.format_map(msgspec.structs.asdict(event))
-    return f"{type(event).__struct_config__.tag}." if type(event) not in _ASIDE else ""
-
-
-_ASIDE = {e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed}
-"""What follows for the pools, and is no part of a case."""
-
-_TEMPLATES: dict[type[Event], str] = {
-    e.TaskReopened: "The task is open again.",
-    e.TaskClosed: "The task is closed: {why}.",
-    e.TaskBarred: "{owner} may not claim this task again.",
-    e.ClaimRenewed: "The lease is renewed until {lease_until_ms}.",
-    e.OutputSubmitted: "The output {output} is delivered. Its draw must be made by {draw_by_ms}.",
-    e.OutputAccepted: "The requester accepts the output, and gives up its own right to challenge.",
-    e.HoldReleased: "The evidence window is over.",
-    e.RoundDue: "Round {round} is needed; its draw must be made by {draw_by_ms}.",
-    e.OutputOpened: "The worker opens the output: every byte can be read.",
-    e.PhaseBegan: "Round {round}: {phase} is open until {until_ms}.",
-    e.VoteCommitted: "Seat {seat} commits to a verdict.",
-    e.SeatSilent: "Seat {seat} committed and did not reveal.",
-    e.PartyJailed: "{party} is in jail until {until_ms}.",
-    e.PartyLeft: "{party} is {how}.",
-    e.FeeShort: "The verification pool holds {paid_units} of the {due_units} units of fees due: the seats share them.",
-    e.WorkCounted: "",
-}  # fmt: skip
-
-
-def _posted(event: e.TaskPosted) -> str:
-    batch = f" It is a batch of {event.items_count} items." if event.items_count else ""
-    return (
-        f"{event.requester} posts {event.task} ({event.task_kind}): price {event.price_units}, "
-        f"fees {event.fees_units}, a stake of at least {event.stake_units}, under policy {event.policy}, "
-        f"until {event.deadline_ms}.{batch}"
-    )
-
-
-def _claimed(event: e.ClaimOpened) -> str:
-    return (
-        f"{event.worker} wins it ({event.claim}), locks a stake of {event.stake_units} and has the lease until "
-        f"{event.lease_until_ms}. {why_this_rate(event.rate, event.inputs)}"
-    )
-
-
-def _seated(event: e.RoundOpened) -> str:
-    seats = ", ".join(f"{drawn.agent} ({drawn.seat})" for drawn in event.seats)
-    batch, sampled = event.batch, ""
-    if batch is not None:
-        sampled = (
-            f" They look at {batch.sample_items} of {batch.items_count} items and accept {batch.accept_count} bad ones "
-            f"({percent(batch.tolerated_bad_ppm)} are tolerated): with {batch.bad_items} bad items in it, the batch is "
-            f"caught with probability {percent(batch.detection_ppm)}."
-        )
-    return (
-        f"Round {event.round} draws {seats}, and {len(event.alternates)} alternates. {event.quorum} must agree; "
-        f"each locks {event.bond_units} and earns {event.fee_units}.{sampled} "
-        f"{event.phase.capitalize()} is open until {event.until_ms}."
-    )
-
-
-def _opened(event: e.ItemsOpened) -> str:
-    return f"The worker opens {len(event.items)} items for place {event.place} of round {event.round}."
-
-
-def _passed(event: e.SeatPassed) -> str:
-    why = "has left" if event.excused else "did not commit in time"
-    taken = f"{event.next.agent} takes its place" if event.next else "nobody takes its place"
-    return f"Seat {event.seat} {why}; {taken}."
-
-
-def _revealed(event: e.VoteRevealed) -> str:
-    bad = f", items {_listed(event.bad)} bad" if event.bad else ""
-    return f"Seat {event.seat} reveals: {event.verdict}{bad}."
-
-
-def _tallied(event: e.RoundTallied) -> str:
-    bad = f" Counted bad: {_listed(event.bad)}." if event.bad else ""
-    disputed = f" No agreement on {_listed(event.disputed)}." if event.disputed else ""
-    return f"Round {event.round} comes to {event.verdict or 'no verdict'}.{bad}{disputed}"
-
-
-def _reached(event: e.VerdictReached) -> str:
-    until = f"open to challenge until {event.until_ms}" if event.until_ms else "final"
-    return f"The verdict is {event.verdict}, {until}."
-
-
-def _ended(event: e.ClaimEnded) -> str:
-    held = f"; {event.hold_units} of the stake stay locked for evidence until {event.hold_until_ms}"
-    return f"The claim {event.claim} is {event.state}{held if event.hold_units else ''}."
-
-
-def _settled(event: e.SeatSettled) -> str:
-    return f"Seat {event.seat} was {event.outcome}."
-
-
-def _moved(event: e.MoneyMoved) -> str:
-    postings = ", ".join(f"{account} {units:+d}" for account, units in event.postings)
-    return f"Money ({event.why}): {postings}."
-
-
-def _faulted(event: e.PartyFaulted) -> str:
-    return (
-        f"{event.party} has {len(event.liveness_ms)} liveness faults and {len(event.failures_ms)} failed exact checks "
-        "that still count."
-    )
-
-
-def _observed(event: e.Observed) -> str:
-    weights = (("good", event.good_milli), ("bad", event.bad_milli), ("failure", event.failure_milli))
-    counted = ", ".join(f"{milli / 1000:.3f} {name}" for name, milli in weights if milli) or "nothing"
-    return f"The record of {event.agent} as {event.role} in {event.task_kind}: {counted} ({event.why})."
-
-
-def _rated(event: e.RaterChanged) -> str:
-    return (
-        f"{event.requester}'s acceptances agreed with panels by {event.agree_milli} milli-units and disagreed by "
-        f"{event.against_milli}."
-    )
-
-
-def _tracked(event: e.TrackChanged) -> str:
-    return (
-        f"{event.worker} has a streak of {event.streak} in {event.task_kind}, {event.completed} claims done at a mean "
-        f"price of {event.mean_price_units}."
-    )
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-_TOLD: dict[type[Event], Callable[[Any], str]] = {
-    e.TaskPosted: _posted,
-    e.ClaimOpened: _claimed,
-    e.RoundOpened: _seated,
-    e.ItemsOpened: _opened,
-    e.SeatPassed: _passed,
-    e.VoteRevealed: _revealed,
-    e.RoundTallied: _tallied,
-    e.VerdictReached: _reached,
-    e.ClaimEnded: _ended,
-    e.SeatSettled: _settled,
-    e.MoneyMoved: _moved,
-    e.PartyFaulted: _faulted,
-    e.Observed: _observed,
-    e.RaterChanged: _rated,
-    e.TrackChanged: _tracked,
-}

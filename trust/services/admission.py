@@ -76,9 +76,10 @@ class Admission:
         try:
             screened = await self._screen_all(items)
             good = [each for each in screened if isinstance(each, Spoken)]
-            outcomes = iter(await self._crossing.result(self._sequencer.submit(good)) if good else ())
+            decided = await self._crossing.result(self._sequencer.submit(good)) if good else []
         finally:
             self.in_hand -= len(items)
+        outcomes = iter(decided)
         return [(each, next(outcomes)) if isinstance(each, Spoken) else (None, each) for each in screened]
 
     async def _screen_all(self, items: Sequence[bytes]) -> list[Spoken | TrustError]:
@@ -90,7 +91,8 @@ class Admission:
             await asyncio.sleep(0)  # others get their turn on the event loop
         screened: list[Spoken | TrustError] = []
         for tried, verifying in chunks:
-            verdicts = iter(await self._crossing.result(verifying))
+            found = await self._crossing.result(verifying)
+            verdicts = iter(found)
             for each in tried:
                 bad = next(verdicts) if isinstance(each, Spoken) else None
                 screened.append(each if bad is None else TrustError("bad-signature", str(bad)))

@@ -55,15 +55,16 @@ class Drawing:
         self._quiet_ms = clock.monotonic_ms()
 
     def run(self) -> int:
-        """Makes the draws that are awaited, unless it gives way; returns how many there were."""
-        made = 0
-        while not self._gives_way() and (draws := self._due()):
-            outcomes = self._sequencer.submit(draws).result()
-            for draw, outcome in zip(draws, outcomes, strict=True):
-                if isinstance(outcome, Refusal):
-                    self._give_up(draw.of, outcome)
-            made += len(draws)
-        return made
+        """Makes the next few draws that are awaited, unless it gives way; returns how many.
+
+        Their commit is what calls for the next few, so a stop never waits for a backlog.
+        """
+        draws = [] if self._gives_way() else self._due()
+        outcomes = self._sequencer.submit(draws).result() if draws else []
+        for draw, outcome in zip(draws, outcomes, strict=True):
+            if isinstance(outcome, Refusal):
+                self._give_up(draw.of, outcome)
+        return len(draws)
 
     def _gives_way(self) -> bool:
         now_ms = clock.monotonic_ms()

@@ -9,8 +9,8 @@ import msgspec
 
 from trust.api.receipts import ReceiptJson, receipt_json
 from trust.api.views.shapes import HEX32
-from trust.api.words import told
 from trust.core.entry import decode_entry
+from trust.core.words import told
 from trust.errors import TrustError
 from trust.log import merkle, tiles
 from trust.log.note import encode_base64
