@@ -25,13 +25,9 @@ from trust.api.application import application
 from trust.api.edge import Edge
 from trust.api.service import Service
 from trust.api.telemetry import Telemetry
-from trust.core import policy
-from trust.core.changes import KNOWN
-from trust.core.entry import FORMAT, Genesis
 from trust.core.events import NETWORK
 from trust.core.identity import did_of
 from trust.core.records import Network
-from trust.core.reputation import Decay
 from trust.core.tasks import MAX_TASK_MS
 from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
@@ -40,6 +36,7 @@ from trust.log.note import Signer
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, missing
 from trust.services.drawing import Drawing, seal_pools
+from trust.services.founding import HEAD_FILE, seeds
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
 from trust.services.sequencing import Limits, Sequencer
@@ -49,7 +46,6 @@ from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
 
-HEAD_FILE = "head"
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
 PRUNE_MS = 3_600_000
@@ -104,7 +100,7 @@ class App:
 
 def build(settings: Settings) -> App:
     """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
-    log_seed, draw_seed = _keys(settings)
+    log_seed, draw_seed = seeds(settings)
     upgrade(settings.database_url)
     database = Database(settings.database_url, settings.reader_threads + BACKGROUND_READERS)
     network = _network(database)
@@ -163,19 +159,6 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _keys(settings: Settings) -> tuple[bytes, bytes]:
-    found = []
-    for name, seed in (("log", settings.log_key), ("draw", settings.draw_key)):
-        if seed is None:
-            raise TrustError(
-                "log-frozen",
-                f"there is no {name} key in {settings.data_dir}",
-                hint=f"trust init makes one; else set TRUST_{name.upper()}_KEY or {name}_key_file",
-            )
-        found.append(seed)
-    return found[0], found[1]
-
-
 def _network(database: Database) -> Network:
     with reading(database) as reader:
         network = reader.record(Network, NETWORK)
@@ -194,43 +177,6 @@ def _check_key(use: str, expected: str, seed: bytes) -> None:
             f"the log names {expected} as its {use} key, and the key here is {held}",
             hint="this is another network's key or database: bring the two that belong together",
         )
-
-
-def initialise(
-    settings: Settings, network: str, policy_toml: str, operator_seed: bytes, now_ms: int | None = None
-) -> str:
-    """Makes the log of a new network: tables, genesis as entry 0, head file. Returns its verifier key.
-
-    Refuses (`already-done`) where the database has a log, and InvalidPolicy where the policy may not be adopted.
-    """
-    log_seed, draw_seed = _keys(settings)
-    terms = policy.parse(policy_toml)
-    if reasons := policy.dangers(terms):
-        raise policy.InvalidPolicy(reasons)
-    signer = Signer(network, log_seed)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
-    database = Database(settings.database_url, 1)
-    t0_ms = clock.now_ms() if now_ms is None else now_ms
-    genesis = Genesis(
-        format=FORMAT,
-        network=network,
-        rules=max(KNOWN),
-        log_key=did_of(ed25519.public_key(log_seed)),
-        draw_key=did_of(ed25519.public_key(draw_seed)),
-        operator=did_of(ed25519.public_key(operator_seed)),
-        policy=terms,
-        slow_half_life_ms=Decay(t0_ms).slow_half_life_ms,
-        fast_half_life_ms=Decay(t0_ms).fast_half_life_ms,
-        t0_ms=t0_ms,
-    )
-    try:
-        sequencer = Sequencer(database, [signer], settings.data_dir / HEAD_FILE)
-        sequencer.open()
-        sequencer.create(genesis)
-    finally:
-        database.close()
-    return str(signer.verifier)
 
 
 def create() -> Edge:

@@ -20,6 +20,7 @@ from trust import app
 from trust.core import envelope, payloads, strict
 from trust.core.checks import votes
 from trust.core.commands import Spoken
+from trust.services import founding
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
 
@@ -62,7 +63,7 @@ def settings_for(directory: Path, database_url: str, **changes: Any) -> Settings
 
 def found(settings: Settings, **policy: object) -> str:
     """Makes the log under the sandbox policy, with some of its values replaced; returns its verifier key."""
-    return app.initialise(settings, ORIGIN, policy_text(**policy), Party("operator").seed)
+    return founding.found(settings, ORIGIN, policy_text(**policy), Party("operator").seed)
 
 
 class House(Town):

@@ -21,6 +21,7 @@ from trust.api.views import network
 from trust.core.policy import InvalidPolicy
 from trust.errors import TrustError
 from trust.log.note import Verifier
+from trust.services import founding
 from trust.settings import Settings
 from trust.storage.reading import Reader
 
@@ -40,7 +41,7 @@ def test_a_dangerous_or_broken_policy_makes_no_log(tmp_path: Path, sqlite_url: s
     with pytest.raises(InvalidPolicy, match="unbonding"):
         found(settings, unbonding_ms=10_000)
     with pytest.raises(InvalidPolicy):
-        app.initialise(settings, ORIGIN, policy_text() + "more = 1\n", Party("operator").seed)
+        founding.found(settings, ORIGIN, policy_text() + "more = 1\n", Party("operator").seed)
     found(settings)
 
 

@@ -52,9 +52,9 @@ def init(
     draw_seed = chosen.draw_key or _key(chosen.draw_key_file or chosen.data_dir / DRAW_KEY)
     operator = _key(chosen.data_dir / OPERATOR_KEY)
 
-    from trust.app import initialise
+    from trust.services.founding import found
 
-    vkey = initialise(replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator)
+    vkey = found(replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator)
     kept = chosen.data_dir / VKEY_FILE
     kept.write_text(vkey + "\n", encoding="utf-8")
     facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(kept)}

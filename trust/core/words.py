@@ -99,7 +99,7 @@ def _seated(event: e.RoundOpened) -> str:
     batch, sampled = event.batch, ""
     if batch is not None:
         sampled = (
-            f" They look at {batch.sample_items} of {batch.items_count} items and accept {batch.accept_count} bad ones "
+            f" They look at {batch.sample_items} of {batch.items_count} items and accept {batch.accept_count} bad "
             f"({percent(batch.tolerated_bad_ppm)} are tolerated): with {batch.bad_items} bad items in it, the batch is "
             f"caught with probability {percent(batch.detection_ppm)}."
         )

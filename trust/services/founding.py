@@ -1,0 +1,70 @@
+"""How a network begins: its tables, and its genesis as entry 0 (protocol.md 1)."""
+
+from __future__ import annotations
+
+from trust import clock
+from trust.core import policy
+from trust.core.changes import KNOWN
+from trust.core.entry import FORMAT, Genesis
+from trust.core.identity import did_of
+from trust.core.reputation import Decay
+from trust.errors import TrustError
+from trust.log import ed25519
+from trust.log.note import Signer
+from trust.services.sequencing import Sequencer
+from trust.settings import Settings
+from trust.storage.engine import Database
+from trust.storage.migrations import upgrade
+
+HEAD_FILE = "head"
+
+
+def seeds(settings: Settings) -> tuple[bytes, bytes]:
+    """The seeds of the log key and of the draw key; TrustError where one is missing."""
+    found = []
+    for name, seed in (("log", settings.log_key), ("draw", settings.draw_key)):
+        if seed is None:
+            raise TrustError(
+                "log-frozen",
+                f"there is no {name} key in {settings.data_dir}",
+                hint=f"trust init makes one; else set TRUST_{name.upper()}_KEY or {name}_key_file",
+            )
+        found.append(seed)
+    return found[0], found[1]
+
+
+def found(
+    settings: Settings, network: str, policy_toml: str, operator_seed: bytes, now_ms: int | None = None
+) -> str:
+    """Makes the log of a new network: tables, genesis as entry 0, head file. Returns its verifier key.
+
+    Refuses (`already-done`) where the database has a log, and InvalidPolicy where the policy may not be adopted.
+    """
+    log_seed, draw_seed = seeds(settings)
+    terms = policy.parse(policy_toml)
+    if reasons := policy.dangers(terms):
+        raise policy.InvalidPolicy(reasons)
+    signer = Signer(network, log_seed)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    database = Database(settings.database_url, 1)
+    t0_ms = clock.now_ms() if now_ms is None else now_ms
+    genesis = Genesis(
+        format=FORMAT,
+        network=network,
+        rules=max(KNOWN),
+        log_key=did_of(ed25519.public_key(log_seed)),
+        draw_key=did_of(ed25519.public_key(draw_seed)),
+        operator=did_of(ed25519.public_key(operator_seed)),
+        policy=terms,
+        slow_half_life_ms=Decay(t0_ms).slow_half_life_ms,
+        fast_half_life_ms=Decay(t0_ms).fast_half_life_ms,
+        t0_ms=t0_ms,
+    )
+    try:
+        sequencer = Sequencer(database, [signer], settings.data_dir / HEAD_FILE)
+        sequencer.open()
+        sequencer.create(genesis)
+    finally:
+        database.close()
+    return str(signer.verifier)
