@@ -30,7 +30,7 @@ def test_a_new_log_begins_with_its_genesis_and_is_made_once(tmp_path: Path, data
     settings = settings_for(tmp_path, database_url)
     key = Verifier.parse(found(settings))
     assert key.name == ORIGIN
-    assert app.HEAD_FILE in {path.name for path in tmp_path.iterdir()}
+    assert founding.HEAD_FILE in {path.name for path in tmp_path.iterdir()}
     with pytest.raises(TrustError, match="genesis") as refused:
         found(settings)
     assert refused.value.code == "already-done"

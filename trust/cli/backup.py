@@ -45,7 +45,7 @@ def backup(
     keys
         Copy the private keys too.
     """
-    from trust.app import HEAD_FILE
+    from trust.services.founding import HEAD_FILE
     from trust.storage.engine import file_of
 
     chosen = settings.load({"data": data})

@@ -89,8 +89,8 @@ def _posted(event: e.TaskPosted) -> str:
 
 def _claimed(event: e.ClaimOpened) -> str:
     return (
-        f"{event.worker} wins {event.task} ({event.claim}), locks a stake of {event.stake_units} and has the lease until "
-        f"{event.lease_until_ms}. {why_this_rate(event.rate, event.inputs)}"
+        f"{event.worker} wins {event.task} ({event.claim}), locks a stake of {event.stake_units} and has the lease "
+        f"until {event.lease_until_ms}. {why_this_rate(event.rate, event.inputs)}"
     )
 
 
