@@ -30,7 +30,8 @@ GROUPS = {
     "explain": "Why a claim or a task is as it is, entry by entry.",
     "receipt": "Verify receipts offline.",
     "audit": "Fetch a log, verify all of it, and decide every entry again.",
-    "log": "Check a data directory; rebuild its tables from the log.",
+    "log": "Check a data directory; rebuild its tables; export the log as files; watch a log for forks.",
+    "witness": "Run a witness, which cosigns only what extends the log that it saw before.",
 }
 
 

@@ -1,19 +1,22 @@
-"""`trust log`: what an operator does with the log in a database, beside the service."""
+"""`trust log`: what an operator does with the log in a database, beside the service, and anybody with a log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+import msgspec
+from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Service
-from trust.cli.failures import FALSE, GOOD
+from trust.cli.connection import OUTPUT, SERVICE, Output, Service, duration_ms, read_vkey
+from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import Report, progress
 
 if TYPE_CHECKING:
+    from trust.audit.watching import Looked
     from trust.log.note import Verifier
     from trust.storage.engine import Database
     from trust.storage.reading import Reader
@@ -47,21 +50,144 @@ def rebuild(*, service: Service = SERVICE) -> None:
     service.show({"entries": size})
 
 
+@app.command
+def export(folder: Path, /, *, service: Service = SERVICE) -> None:
+    """Write the log as static files for any web server (C2SP tlog-tiles); go on where an earlier export ended.
+
+    The log comes from --url where it is given, else from the data directory.
+
+    Parameters
+    ----------
+    folder
+        The directory of the files; served as they are, it is a log that trust audit reads.
+    """
+    from trust.audit.exporting import export as copy
+    from trust.audit.fetching import open_source
+
+    key = service.key()
+    source = open_source(service.url or _existing(service.settings().database_url))
+    try:
+        with progress("exporting entries") as report:
+            service.show(msgspec.to_builtins(copy(source, key, folder, report)))
+    finally:
+        source.close()
+
+
+@app.command
+def watch(
+    url: str,
+    /,
+    *,
+    state: Path,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    interval: str = "30s",
+    stale: str = "",
+    patience: str = "10m",
+    key_of: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    webhook: str = "",
+    once: bool = False,
+    output: Output = OUTPUT,
+) -> int:
+    """Look at a log again and again. Exit 1 on a fork, a rollback, or what else is alarming, 3 without an answer.
+
+    Parameters
+    ----------
+    url
+        The address of a service or of its exported files.
+    state
+        A file that keeps the last good checkpoint. Evidence is written beside it.
+    key
+        The log's verifier key, or a file with it: from somewhere you trust.
+    interval
+        How long to wait between two looks.
+    stale
+        How long the log may stay as it is; for ever unless given.
+    patience
+        How long the log may give no answer that can be checked.
+    key_of
+        A DID that should not sign anything any more; may be repeated.
+    webhook
+        An address that an alarm is posted to, as JSON.
+    once
+        Look once.
+    """
+    from trust.audit import watching
+    from trust.audit.fetching import open_source
+    from trust.audit.report import CannotCheck
+
+    _check_watched(key_of, webhook)
+    verifier = read_vkey(key)
+    pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
+    stale_ms = duration_ms(stale) if stale else 0
+    watcher = watching.Watcher(lambda: open_source(url), verifier, state, frozenset(key_of), stale_ms)
+    try:
+        alarm = watching.watch(watcher, pace, _teller(output))
+    except CannotCheck as error:
+        _call(webhook, {"kind": "no-answer", "origin": verifier.name, "reason": str(error)})
+        raise
+    if alarm is None:
+        return GOOD
+    sys.stderr.write(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}\n")
+    _call(webhook, msgspec.to_builtins(alarm))
+    print(msgspec.json.encode(alarm).decode()) if output.json else output.show(msgspec.to_builtins(alarm))
+    return FALSE
+
+
+def _check_watched(keys: tuple[str, ...], webhook: str) -> None:
+    from trust.core.identity import InvalidKey, key_of
+
+    for did in keys:
+        try:
+            key_of(did)
+        except InvalidKey as error:
+            raise Usage(f"--key-of {did}: {error}") from error
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise Usage(f"--webhook {webhook}: not an http:// or https:// address")
+
+
+def _teller(output: Output) -> Callable[[Looked], None]:
+    """Prints a line whenever the log grew or a look said nothing."""
+    told = ""
+
+    def tell(looked: Looked) -> None:
+        nonlocal told
+        now = looked.problem or f"good: {looked.size} entries, root {looked.root}"
+        if now != told:
+            told = now
+            print(msgspec.json.encode(looked).decode() if output.json else now, flush=True)
+
+    return tell
+
+
+def _call(webhook: str, said: dict[str, Any]) -> None:
+    from trust.audit.watching import post
+
+    if webhook and (problem := post(webhook, said)):
+        sys.stderr.write(f"trust: the webhook did not take it: {problem}\n")
+
+
 @contextmanager
 def _database(service: Service) -> Iterator[Database]:
-    from trust.storage.engine import Database, file_of
+    from trust.storage.engine import Database
     from trust.storage.migrations import upgrade
 
-    url = service.settings().database_url
-    path = file_of(url)
-    if path is not None and not path.exists():
-        raise FileNotFoundError(2, "there is no database", str(path))
+    url = _existing(service.settings().database_url)
     upgrade(url)
     database = Database(url, 1)
     try:
         yield database
     finally:
         database.close()
+
+
+def _existing(url: str) -> str:
+    """The URL of a database that is there; SQLite would make an empty one."""
+    from trust.storage.engine import file_of
+
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise FileNotFoundError(2, "there is no database", str(path))
+    return url
 
 
 def _first_lie(reader: Reader, key: Verifier, report: Report) -> str:
@@ -92,9 +218,9 @@ def _first_lie(reader: Reader, key: Verifier, report: Report) -> str:
 
 def _head_lie(reader: Reader, data: Path) -> str:
     """What the head file knows better; empty where it agrees, or there is none."""
-    from trust.app import HEAD_FILE
     from trust.errors import TrustError
     from trust.services import headfile
+    from trust.services.founding import HEAD_FILE
 
     try:
         headfile.check(data / HEAD_FILE, reader)

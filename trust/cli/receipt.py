@@ -19,7 +19,7 @@ app = App(name="receipt")
 def verify(
     file: Path, /, *, key: Annotated[str, Parameter(env_var="TRUST_VKEY")], output: Output = OUTPUT
 ) -> None:
-    """Verify a receipt, a batch of receipts or a refusal, offline. Exit 1 where it does not hold.
+    """Verify a receipt, a batch of receipts, a refusal or evidence of a fork, offline. Exit 1 where it does not hold.
 
     Parameters
     ----------
@@ -28,6 +28,7 @@ def verify(
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
     """
+    from trust.client.forks import Convicted
     from trust.client.verify import Refusal, verify_file
 
     proven = verify_file(file.read_bytes(), read_vkey(key))
@@ -39,6 +40,10 @@ def verify(
             "at_ms": proven.at_ms,
         }
         output.show({"verified": "refusal", "network": proven.network, **facts})
+    elif isinstance(proven, Convicted):
+        roots = {"root": proven.held.hex(), "other_root": proven.other.hex()}
+        facts = {"size": proven.size, **roots, "signed_size": proven.signed_size}
+        output.show({"verified": "fork", "network": proven.origin, **facts})
     elif len(proven) == 1:
         output.show({"verified": "receipt", **_facts(proven[0])})
     else:

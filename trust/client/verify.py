@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trust.client.forks import Convicted, verify_fork
 from trust.client.problems import NotProven
 from trust.core import commands, envelope, strict
 from trust.core.commands import Spoken
@@ -214,12 +215,14 @@ def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
         raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
 
 
-def verify_file(data: bytes, key: Verifier) -> list[Proven] | Refusal:
-    """What a file proves: a receipt, a batch of them, or a refusal (a note, or the problem that carries one)."""
+def verify_file(data: bytes, key: Verifier) -> list[Proven] | Refusal | Convicted:
+    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a fork."""
     try:
         members = json.loads(data)
     except (ValueError, RecursionError):
         return verify_refusal(data, key)
+    if isinstance(members, dict) and "evidence" in members:
+        return verify_fork(data, key)
     if isinstance(members, dict) and isinstance(members.get("refusal"), str):
         return verify_refusal(members["refusal"].encode(), key)
     if isinstance(members, dict) and isinstance(members.get("receipt"), dict):

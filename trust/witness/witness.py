@@ -1,0 +1,133 @@
+"""What a witness answers to `add-checkpoint`: the checks of C2SP tlog-witness, in its order.
+
+1. The body is well formed (400).                      2. The log is known (404).
+3. One of the log's keys signed the checkpoint, and no signature of a known key is false (403).
+4. The old size is not beyond the new one (400).       5. It is the size that was cosigned last (409 with that size).
+6. Of one size there is one root (409).                7. The consistency proof holds (422).
+8. The checkpoint is kept, on disk, before it is cosigned (200).
+
+What is kept are the text and the signatures that were verified, nothing else of what came. Two roots of one size
+under the log's own key are evidence: both notes go into a file that convicts by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from trust import clock
+from trust.log import merkle
+from trust.log.checkpoint import Checkpoint, CheckpointError
+from trust.log.merkle import ProofError
+from trust.log.note import COSIGNATURE_V1, Note, NoteError, Signer, open_note, parse_note
+from trust.witness.store import Advance, Store, StoreError
+from trust.witness.submission import Malformed, Submission
+
+TEXT = "text/plain; charset=utf-8"
+SIZE = "text/x.tlog.size"
+MAX_SHOWN_CHARS = 120
+_log = structlog.get_logger("trust.witness")
+
+
+class Answer(NamedTuple):
+    """An HTTP status, a body and its type."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+
+
+class Refused(Exception):
+    """A submission that is not cosigned."""
+
+    def __init__(self, status: int, reason: str, size: int | None = None) -> None:
+        super().__init__(reason)
+        self.answer = (
+            Answer(status, f"{reason}\n".encode()) if size is None else Answer(status, b"%d\n" % size, SIZE)
+        )
+
+
+class Witness:
+    """Cosigns with `signer` (type 0x04) what extends the checkpoints in `store`; threads may share it."""
+
+    def __init__(self, store: Store, signer: Signer, evidence: Path) -> None:
+        if signer.key_type != COSIGNATURE_V1:
+            raise StoreError("a witness signs with a key of type 0x04 (cosignature/v1)")
+        self._store = store
+        self._signer = signer
+        self._evidence = evidence
+
+    def add_checkpoint(self, body: bytes) -> Answer:
+        """The answer to one submission. sqlite3.Error where it could not be stored: nothing is cosigned then."""
+        checkpoint = None
+        try:
+            submission, checkpoint = _parsed(body)  # 1
+            opened = self._opened(submission.note, checkpoint.origin)  # 2, 3
+            if submission.old > checkpoint.size:  # 4
+                raise Refused(400, f"the old size {submission.old} is beyond the new one, {checkpoint.size}")
+            answer = self._advance(submission, checkpoint, opened)
+        except Refused as refused:
+            answer = refused.answer
+        _tell(answer, checkpoint)
+        return answer
+
+    def _opened(self, note: bytes, origin: str) -> Note:
+        keys = self._store.keys(origin)
+        if not keys:
+            raise Refused(404, "this witness does not know the log")
+        try:
+            return open_note(note, keys)
+        except NoteError as error:
+            raise Refused(403, str(error)) from error
+
+    def _advance(self, submission: Submission, checkpoint: Checkpoint, opened: Note) -> Answer:
+        verified = f"{opened.text}\n{''.join(map(str, opened.verified))}".encode()
+        with self._store.advancing(checkpoint.origin) as log:
+            self._check_follows(submission, checkpoint, log, verified)
+            log.keep(verified)
+        # 8. From here on the checkpoint is on disk: a crash loses the cosignature, never the memory of it.
+        cosignature = self._signer.sign(opened.text, clock.now_ms() // 1_000)
+        return Answer(200, str(cosignature).encode())
+
+    def _check_follows(self, submission: Submission, new: Checkpoint, log: Advance, verified: bytes) -> None:
+        last = log.checkpoint
+        size, root = (last.size, last.root) if last else (0, merkle.EMPTY_ROOT)
+        forked = size == new.size and root != new.root
+        if forked and log.held is not None:
+            self._keep_evidence(new.origin, log.held, verified)
+        if forked or submission.old != size:  # 5, 6
+            raise Refused(409, "another size or root was cosigned last", size)
+        try:
+            merkle.verify_consistency(size, root, new.size, new.root, submission.proof)  # 7
+        except ProofError as error:
+            raise Refused(422, str(error)) from error
+
+    def _keep_evidence(self, origin: str, held: bytes, shown: bytes) -> None:
+        """One file a log, the first that convicts it; see trust receipt verify."""
+        path = self._evidence / f"fork-{sha256(origin.encode()).hexdigest()[:16]}.json"
+        fork = {"evidence": "fork", "notes": [held.decode(), shown.decode()], "root": "", "proof": []}
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(fork, ensure_ascii=False) + "\n")
+        except OSError as error:
+            if not isinstance(error, FileExistsError):
+                _log.error("evidence is lost", origin=origin[:MAX_SHOWN_CHARS], reason=str(error))
+            return
+        _log.error("the log was forked", origin=origin[:MAX_SHOWN_CHARS], evidence=str(path))
+
+
+def _parsed(body: bytes) -> tuple[Submission, Checkpoint]:
+    try:
+        submission = Submission.parse(body)
+        return submission, Checkpoint.parse(parse_note(submission.note)[0])
+    except (Malformed, NoteError, CheckpointError) as error:
+        raise Refused(400, str(error)) from error
+
+
+def _tell(answer: Answer, checkpoint: Checkpoint | None) -> None:
+    about = {"origin": checkpoint.origin[:MAX_SHOWN_CHARS], "size": checkpoint.size} if checkpoint else {}
+    _log.info("add-checkpoint", status=answer.status, **about)
