@@ -315,3 +315,20 @@ def test_adopting_rules_unknown_here_is_no_finding_and_names_the_release(tmp_pat
     publish(tmp_path, [*world.entries, encode_entry(world.now_ms, bytes_of(said), [event])], signer())
     with pytest.raises(CannotCheck, match=r"needs trust >= 2\.5\.0"):
         audit(str(tmp_path), VKEY)
+
+
+@pytest.mark.parametrize("field", ["t0_ms", "slow_half_life_ms", "fast_half_life_ms"])
+@pytest.mark.parametrize("value", [0, -1, 2**53, 2**80])
+def test_a_genesis_with_numbers_out_of_range(world: World, tmp_path: Path, field: str, value: int) -> None:
+    """Where the rules can live with it, it is at least not what they made."""
+
+    def inflate(entry: Json) -> None:
+        entry["command"]["genesis"][field] = value
+
+    assert caught(tmp_path, altered(world, 0, inflate)).index == 0
+
+
+@pytest.mark.parametrize("at_ms", [-1, 2**53, 2**70])
+def test_a_time_out_of_range(world: World, tmp_path: Path, at_ms: int) -> None:
+    found = caught(tmp_path, altered(world, 299, lambda entry: entry.update(at_ms=at_ms)))
+    assert found.index == 299

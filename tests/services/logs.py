@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from trust.core import rulebook
 from trust.core.entry import decode_entry
 from trust.core.state import Draft, MemoryState
@@ -42,10 +44,21 @@ def check_log(database: Database, key: Verifier) -> Checkpoint | None:
 
 def check_receipt(database: Database, key: Verifier, receipt: Receipt) -> None:
     """The receipt verifies alone, and its checkpoint is one of this log's own past."""
-    checkpoint = verify_proof(merkle.leaf_hash(receipt.entry), receipt.proof, key, index=receipt.index)
+    check_receipts(database, key, [receipt])
+
+
+def check_receipts(database: Database, key: Verifier, receipts: Iterable[Receipt]) -> None:
+    """The same for many."""
     with reading(database) as reader:
-        stored = reader.entry(receipt.index)
-        assert stored is not None
-        assert stored.data == receipt.entry
-        size = reader.head().size
-        assert merkle.root(checkpoint.size, reader.nodes(size)) == checkpoint.root
+        nodes = reader.nodes(reader.head().size)
+        roots: dict[int, bytes] = {}
+        for receipt in receipts:
+            checkpoint = verify_proof(
+                merkle.leaf_hash(receipt.entry), receipt.proof, key, index=receipt.index
+            )
+            stored = reader.entry(receipt.index)
+            assert stored is not None
+            assert stored.data == receipt.entry
+            if checkpoint.size not in roots:
+                roots[checkpoint.size] = merkle.root(checkpoint.size, nodes)
+            assert roots[checkpoint.size] == checkpoint.root

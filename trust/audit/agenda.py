@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from trust.core.records import Record, Timer
-from trust.core.state import Draft, View, Writes, timer_order
+from trust.core.state import Draft, Key, View, timer_order
 
 WINDOW = 4_096
 
-_UNKNOWN = Record("")
+_UNKNOWN: Any = object()
 R = TypeVar("R", bound=Record)
 Order = tuple[int, str, str]
 
@@ -68,14 +68,14 @@ class Batch(Draft):
     def __init__(self, parent: View, agenda: Agenda) -> None:
         super().__init__(parent)
         self._agenda = agenda
-        self._known: Writes = {}
+        self._known: dict[Key, Any] = {}
 
     def get(self, kind: type[R], id: str) -> R | None:
         key = (kind, id)
-        record = self._known.get(key, _UNKNOWN)
+        record: R | None = self._known.get(key, _UNKNOWN)
         if record is _UNKNOWN:
             record = self._known[key] = self.parent.get(kind, id)
-        return cast("R | None", record)
+        return record
 
     def timers(self, limit: int) -> list[Timer]:
         if len(self._agenda) < limit and not self._agenda.is_whole:
@@ -85,6 +85,5 @@ class Batch(Draft):
     def absorb(self, child: Draft) -> None:
         super().absorb(child)
         self._known.update(child.writes)
-        for (kind, id), record in child.writes.items():
-            if kind is Timer:
-                self._agenda.change(id, record if isinstance(record, Timer) else None)
+        for id, timer in child._timers.items():
+            self._agenda.change(id, timer)

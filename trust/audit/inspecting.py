@@ -13,7 +13,8 @@ import msgspec
 
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken
-from trust.core.entry import Command
+from trust.core.entry import MAX_ENTRY_BYTES, Command
+from trust.core.payloads import Ms
 from trust.log.merkle import HASH_BYTES, leaf_hash
 from trust.log.tiles import TILE_WIDTH
 
@@ -22,7 +23,7 @@ class Header(msgspec.Struct, frozen=True):
     """An entry without its events."""
 
     v: int
-    at_ms: int
+    at_ms: Ms
     command: Command
 
 
@@ -102,6 +103,9 @@ def _verify(data: bytes) -> int:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise strict.Malformed(f"it is not an entry: {error}") from error
     if header.command.statement is None:
+        strict.parse(
+            data, Header, max_bytes=MAX_ENTRY_BYTES
+        )  # integers in range, as statements have them by type
         return 0
     said = rulebook.incoming_of(header.command)
     rulebook.verify(said)

@@ -95,9 +95,16 @@ def _inspector(entries: int) -> Iterator[Callable[[Piece], Future[Inspected]]]:
         return
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     try:
-        yield lambda piece: pool.submit(inspect, piece)
+        yield lambda piece: _elsewhere(pool, piece)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+
+
+def _elsewhere(pool: ProcessPoolExecutor, piece: Piece) -> Future[Inspected]:
+    try:
+        return pool.submit(inspect, piece)
+    except BrokenProcessPool:
+        return _at_once(piece)
 
 
 def _at_once(piece: Piece) -> Future[Inspected]:

@@ -11,27 +11,27 @@ from __future__ import annotations
 import hashlib
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from trust.audit.agenda import Agenda, Batch
 from trust.audit.inspecting import decode_header
+from trust.audit.prefetching import prefetch
 from trust.audit.report import CannotCheck, Finding
 from trust.audit.scratch import Scratch
 from trust.core import changes, rulebook
 from trust.core.commands import Incoming, Spoken
-from trust.core.entry import FORMAT, Command, Draw, Genesis, Seal, decode_entry
+from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry
 from trust.core.envelope import Envelope, Signed
-from trust.core.payloads import ClaimRequest, RulesAdopt, Statement, kind_of
-from trust.core.records import Bar, Party, Pool
+from trust.core.payloads import RulesAdopt, Statement, kind_of
+from trust.core.records import Pool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Lie
-from trust.core.state import Draft, Key
+from trust.core.state import Draft
 from trust.storage.sealing import Sealing
 
-HOPS = 3
 _FALSE = (
     Refused,
     ValueError,
@@ -42,7 +42,6 @@ _FALSE = (
     AttributeError,
     RecursionError,
 )
-_CLAIM = "clm_"
 _decode_payload = msgspec.json.Decoder(Statement).decode
 
 
@@ -75,7 +74,8 @@ class Replay:
     def take(self, entries: Sequence[bytes]) -> Finding | None:
         """Decides the next entries and writes what they change, uncommitted; stops at the first that is false."""
         logged = list(map(_read, entries))
-        self._prefetch(logged)
+        due = [id for each in logged for id in each.command.clock or ()]
+        prefetch(self._view, [each.incoming for each in logged if each.incoming is not None], due)
         first, done = self._view.size, 0
         while done < len(logged):
             finding = self._batch(logged[done:] if done else logged)
@@ -156,23 +156,6 @@ class Replay:
             )
         self._scratch.put_nodes(nodes)
 
-    # -- speed
-
-    def _prefetch(self, logged: Sequence[Logged]) -> None:
-        """Loads in bulk what the entries will read."""
-        hints = [hint for each in logged for hint in _hints(each)]
-        for _ in range(HOPS):  # a record that was found may name the next ones
-            if not self._view.load(rulebook.needs(hints, self._view)):
-                break
-        self._view.load(self._bars(hints))
-
-    def _bars(self, hints: Sequence[Incoming]) -> Iterator[Key]:
-        """What claims read beside that where their task is not in the state yet, but among these entries."""
-        for hint in hints:
-            if isinstance(hint, Spoken) and isinstance(said := hint.payload, ClaimRequest):
-                worker = self._view.peek(Party, said.actor)
-                yield Bar, f"{said.task}/{worker.owner if worker else said.actor}"
-
     def _count(self, logged: Sequence[Logged]) -> None:
         progress = self._scratch.progress
         spoken = [each.incoming for each in logged if isinstance(each.incoming, Spoken)]
@@ -196,15 +179,6 @@ def _spoken(statement: Envelope) -> Spoken:
     id = "sha256:" + hashlib.sha256(payload).hexdigest()
     signers = tuple([signature.keyid for signature in statement.signatures])
     return Spoken(Signed(payload, statement, id, signers, ()), _decode_payload(payload))
-
-
-def _hints(logged: Logged) -> Iterator[Incoming]:
-    """What tells the rulebook which records an entry will read, as far as that can be seen from its command."""
-    if logged.incoming is not None:
-        yield logged.incoming
-    for id in logged.command.clock or ():
-        if id.startswith(_CLAIM):
-            yield Draw(of=id, beacons=())
 
 
 def kind_of_command(command: Command) -> str:

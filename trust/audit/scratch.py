@@ -38,6 +38,8 @@ FILE_NAME = "audit.db"
 FORMAT = 1
 CACHE_KIB = 32_768
 SHOWN = 10
+REMEMBERED = 60_000
+"""Records in memory, about a kilobyte each: what an auditor may take is less than what a service may."""
 _PRAGMAS = (
     "journal_mode=TRUNCATE",
     "synchronous=OFF",
@@ -88,6 +90,7 @@ class Scratch:
         self.progress = _load(connection)
         head = self.reader.head()
         self.view = SqlView(connection, head)
+        self._remembered = 0
         self.edge = TreeEdge.load(head.size, self.progress.hashes, self.reader.tile)
         if self.edge.root() != head.root:
             raise CannotCheck("the state of the earlier audit is damaged: remove it and start anew")
@@ -108,6 +111,7 @@ class Scratch:
         rows = [(slot.pool, slot.number, slot.index, slot.agent, slot.owner, slot.weight) for slot in slots]
         bulk.insert(self.connection, _WEIGHTS, rows, Existing.REPLACE)
         self.view.absorb(draft)
+        self._remembered += len(draft.writes)
 
     def commit(self, edge: TreeEdge, tiles: list[FullTile]) -> None:
         """Keeps what was written since the last time, with the tree and the progress that belong to it."""
@@ -123,7 +127,9 @@ class Scratch:
         data = msgspec.json.encode(self.progress)
         self.connection.execute(update(_PROGRESS).values(data=data))
         self.connection.commit()
-        self.view.turn()
+        if self._remembered > REMEMBERED:
+            self._remembered = 0
+            self.view.forget()
 
     def start_anew(self) -> None:
         """Forgets everything but the checkpoint that was signed: what was folded turned out to be another log."""
