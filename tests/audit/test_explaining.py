@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_a_coin_that_does_not_follow_from_the_draw_is_called_out(world: World) -
     entries = [data.replace(b'"checked":true', b'"checked":false') for data in world.entries]
     words = [line.words for line in explain("task-bob", enumerate(entries))]
     assert any(line.startswith("The coin:") and "THIS DOES NOT FOLLOW" in line for line in words)
+
+
+def test_a_draw_without_a_proof_that_holds_is_called_out(world: World) -> None:
+    entries = [re.sub(rb'"pi":"[0-9a-f]{8}', b'"pi":"00000000', data) for data in world.entries]
+    words = [line.words for line in explain("task-bob", enumerate(entries))]
+    assert any(line.startswith("The coin:") and "no proof of the draw holds" in line for line in words)
 
 
 def inputs(**others: int | bool | None) -> RateInputs:

@@ -1,7 +1,8 @@
 """One case in words: what happened to a claim or a task, entry by entry, and why (`trust explain`).
 
 Read from the entries' own bytes, so that whoever proved those need believe nobody. Numbers that follow from others
-are computed again here: the check rate from its inputs, the coin from the draw's beta. Entries also tell of other
+are computed again here: the check rate from its inputs, the draw from the output by its VRF proof (RFC 9381), the
+coin from the draw. Which verifiers the draw then picks needs the sealed pool: `trust audit`. Entries also tell of other
 cases (a clock entry settles up to 32); an event belongs to this one when it names something of it, or follows an event
 that does and names nothing.
 """
@@ -12,9 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trust.core import events as e
+from trust.core.checks import vrf
 from trust.core.checks.draw import Stream
+from trust.core.checks.panel import seed_input
+from trust.core.commands import Spoken
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
+from trust.core.identity import key_of
+from trust.core.rulebook import incoming_of
 from trust.core.words import sentence, short
 
 _PPM = 1_000_000
@@ -34,23 +40,27 @@ class Line:
 def explain(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Line]:
     """The story of a claim or a task (`case` is its id) from entries that name it: index and bytes, in log order."""
     decoded = [(index, decode_entry(data)) for index, data in entries]
-    story = _Story(case, [event for _, entry in decoded for event in entry.events])
+    story = _Story(case, [entry for _, entry in decoded])
     return [line for index, entry in decoded for line in story.tell(index, entry)]
 
 
 class _Story:
     """What belongs to the case: its claims and their seats, and its task; all that is said of it was decided there."""
 
-    def __init__(self, case: str, events: Sequence[Event]) -> None:
-        claims = [
-            event
+    def __init__(self, case: str, entries: Sequence[Entry]) -> None:
+        events = [event for entry in entries for event in entry.events]
+        self._network = _network(entries)
+        self._outputs = {
+            event.claim: event.output for event in events if isinstance(event, e.OutputSubmitted)
+        }
+        self._claims = {
+            event.claim: event
             for event in events
             if isinstance(event, e.ClaimOpened) and case in (event.claim, event.task)
-        ]
-        self._rates = {event.claim: event.rate.p_ppm for event in claims}
-        self._task = claims[0].task if claims else case
+        }
+        self._task = next((event.task for event in self._claims.values()), case)
         self._whole = self._task == case
-        self._mine = {case, *self._rates}
+        self._mine = {case, *self._claims}
         for event in events:
             if isinstance(event, e.RoundOpened) and event.claim in self._mine:
                 self._mine |= {drawn.seat for drawn in event.seats}
@@ -88,19 +98,40 @@ class _Story:
         return None
 
     def _tossed(self, entry: Entry, event: e.CoinTossed) -> str:
-        """The coin, tossed again from the draw's beta."""
-        rate = self._rates.get(event.claim)
+        """The coin, tossed again from the draw's proof."""
         outcome = (
             "the output is checked"
             if event.checked
             else f"no check; it is open to challenge until {event.until_ms}"
         )
-        if rate is None or entry.command.draw is None:
-            return f"The coin: {outcome}."
-        number = Stream(bytes.fromhex(entry.command.draw.beacons[0].beta), b"panel").below(_PPM)
+        beta = self._proven(entry, event.claim)
+        if beta is None:
+            return f"The coin: {outcome}. THIS DOES NOT FOLLOW: no proof of the draw holds."
+        rate = self._claims[event.claim].rate.p_ppm
+        number = Stream(beta, b"panel").below(_PPM)
         agrees = "" if (number < rate) == event.checked else " THIS DOES NOT FOLLOW."
         relation = "below" if number < rate else "not below"
         return f"The coin: the draw gives {number} of {_PPM}, {relation} {rate}: {outcome}.{agrees}"
+
+    def _proven(self, entry: Entry, claim: str) -> bytes | None:
+        """What the draw key's proof over this claim's output gives; None where there is none that holds."""
+        opened, output, draw = self._claims.get(claim), self._outputs.get(claim), entry.command.draw
+        if opened is None or output is None or draw is None or draw.beacons[0].key != opened.draw_key:
+            return None
+        try:
+            pi = bytes.fromhex(draw.beacons[0].pi)
+            return vrf.verify(key_of(opened.draw_key), seed_input(self._network, claim, 1, output), pi)
+        except ValueError:
+            return None
+
+
+def _network(entries: Iterable[Entry]) -> str:
+    for entry in entries:
+        if entry.command.statement is not None:
+            said = incoming_of(entry.command)
+            if isinstance(said, Spoken):
+                return said.payload.network
+    return ""
 
 
 def _named(event: Event, what: tuple[str, ...]) -> set[str]:
