@@ -13,16 +13,14 @@ from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, SERVICE, Output, Service, duration_ms, read_vkey
 from trust.cli.failures import FALSE, GOOD, Usage
-from trust.cli.terminal import Report, progress
+from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
     from trust.audit.watching import Looked
-    from trust.log.note import Verifier
     from trust.storage.engine import Database
     from trust.storage.reading import Reader
 
 app = App(name="log")
-CHUNK = 4_096
 
 
 @app.command
@@ -31,12 +29,15 @@ def check(*, service: Service = SERVICE) -> int:
 
     Whether the decisions are right is for trust audit to say.
     """
+    from trust.audit.checking import check_log
     from trust.storage.reading import reading
 
-    with _database(service) as database, progress("checking entries") as report, reading(database) as reader:
-        size = reader.head().size
-        wrong = _first_lie(reader, service.key(), report) or _head_lie(reader, service.settings().data_dir)
-    service.show({"size": size, "good": not wrong} | ({"wrong": wrong} if wrong else {}))
+    with _database(service) as database, progress("checking entries") as report:
+        checked = check_log(database, str(service.key()), report)
+        with reading(database) as reader:
+            wrong = [str(finding) for finding in checked.findings]
+            wrong = wrong or _head_lies(reader, service.settings().data_dir)
+    service.show({"size": checked.size, "good": not wrong} | ({"wrong": wrong} if wrong else {}))
     return FALSE if wrong else GOOD
 
 
@@ -190,34 +191,8 @@ def _existing(url: str) -> str:
     return url
 
 
-def _first_lie(reader: Reader, key: Verifier, report: Report) -> str:
-    """What is wrong with the log in a database; empty where nothing is."""
-    from trust.log.checkpoint import CheckpointError, open_checkpoint
-    from trust.log.merkle import leaf_hash
-    from trust.log.note import NoteError
-    from trust.log.tiles import TreeEdge
-
-    head, edge = reader.head(), TreeEdge()
-    for start in range(0, head.size, CHUNK):
-        entries = reader.entries(start, min(start + CHUNK, head.size))
-        for index, entry in enumerate(entries, start):
-            if entry.index != index or leaf_hash(entry.data) != entry.leaf_hash:
-                return f"entry {index} is not the one whose hash stands in the tree"
-        for tile in edge.append_many([entry.leaf_hash for entry in entries]):
-            if reader.tile(tile.level, tile.n) != tile.data:
-                return f"tile {tile.level}/{tile.n} is not made of its entries"
-        report(edge.size, head.size)
-    if (edge.size, edge.root()) != (head.size, head.root):
-        return f"{edge.size} entries do not lead to the head of size {head.size}"
-    try:
-        signed = open_checkpoint(head.checkpoint, key.name, key)
-    except (NoteError, CheckpointError) as error:
-        return f"the checkpoint: {error}"
-    return "" if (signed.size, signed.root) == (head.size, head.root) else "the checkpoint is of another head"
-
-
-def _head_lie(reader: Reader, data: Path) -> str:
-    """What the head file knows better; empty where it agrees, or there is none."""
+def _head_lies(reader: Reader, data: Path) -> list[str]:
+    """What the head file knows better; nothing where it agrees, or there is none."""
     from trust.errors import TrustError
     from trust.services import headfile
     from trust.services.founding import HEAD_FILE
@@ -225,5 +200,5 @@ def _head_lie(reader: Reader, data: Path) -> str:
     try:
         headfile.check(data / HEAD_FILE, reader)
     except TrustError as error:
-        return error.detail
-    return ""
+        return [error.detail]
+    return []
