@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trust.core import reputation
-from trust.core.reputation import Decay, Kind, Reading, Score, Sums
+from trust.core import decay, reputation
+from trust.core.decay import Decay
+from trust.core.reputation import Kind, Reading, Score, Sums
 
 DAY_MS = 86_400_000
 CENTURY_MS = 36_525 * DAY_MS
@@ -48,11 +49,11 @@ def readings(draw: st.DrawFn) -> Reading:
 
 
 def test_every_entry_of_the_table_is_exact() -> None:
-    assert len(reputation.TABLE) == 4096
+    assert len(decay.TABLE) == 4096
     for j in range(0, 4096, 61):
-        value = reputation.TABLE[j]
+        value = decay.TABLE[j]
         assert value**4096 <= 1 << (16 * 4096 + j) < (value + 1) ** 4096
-    assert list(reputation.TABLE) == sorted(set(reputation.TABLE))
+    assert list(decay.TABLE) == sorted(set(decay.TABLE))
 
 
 def test_the_table_equals_twelve_nested_integer_roots() -> None:
@@ -60,24 +61,24 @@ def test_the_table_equals_twelve_nested_integer_roots() -> None:
         value = 1 << (16 * 4096 + j)
         for _ in range(12):
             value = isqrt(value)
-        assert reputation.TABLE[j] == value
+        assert decay.TABLE[j] == value
 
 
 def test_growth_doubles_every_half_life() -> None:
-    assert reputation.growth(T0, T0, DAY_MS) == 1 << 16
+    assert decay.growth(T0, T0, DAY_MS) == 1 << 16
     for days in (1, 2, 60, 36_525):
-        assert reputation.growth(T0 + days * DAY_MS, T0, DAY_MS) == 1 << (16 + days)
-    assert reputation.growth(T0 + DAY_MS // 2, T0, DAY_MS) == 92_681
+        assert decay.growth(T0 + days * DAY_MS, T0, DAY_MS) == 1 << (16 + days)
+    assert decay.growth(T0 + DAY_MS // 2, T0, DAY_MS) == 92_681
 
 
 @given(st.integers(T0, T0 + CENTURY_MS), st.integers(0, CENTURY_MS))
 def test_growth_never_falls(t_ms: int, later_ms: int) -> None:
-    assert reputation.growth(t_ms, T0, 14 * DAY_MS) <= reputation.growth(t_ms + later_ms, T0, 14 * DAY_MS)
+    assert decay.growth(t_ms, T0, 14 * DAY_MS) <= decay.growth(t_ms + later_ms, T0, 14 * DAY_MS)
 
 
 def test_a_time_before_the_zero_of_time_is_refused() -> None:
     with pytest.raises(ValueError, match="zero of time"):
-        reputation.growth(T0 - 1, T0, DAY_MS)
+        decay.growth(T0 - 1, T0, DAY_MS)
 
 
 def test_an_observation_halves_with_each_half_life() -> None:
@@ -302,7 +303,7 @@ def test_a_record_of_packed_sums_accumulates_like_sums() -> None:
 def test_a_single_packed_sum_is_scaled_alike() -> None:
     once = reputation.scaled(b"", 1_000, T0, T0, DAY_MS)
     twice = reputation.scaled(once, 1_000, T0 + DAY_MS, T0, DAY_MS)
-    assert reputation.decayed(reputation.unpack(twice), T0 + DAY_MS, T0, DAY_MS) == 1_500
+    assert decay.decayed(reputation.unpack(twice), T0 + DAY_MS, T0, DAY_MS) == 1_500
 
 
 # -- lists of events

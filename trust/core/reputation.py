@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import isqrt
 from typing import Literal, Protocol, TypeVar
@@ -17,7 +18,9 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-STEPS = 4_096
+from trust.core.decay import HalfLives, decayed, growth
+from trust.core.forecast import Forecast, Model
+
 KAPPA = 3
 FAILURE_HALF_LIVES = 4
 FEW_OWNERS = 10
@@ -32,31 +35,11 @@ RATER_FLOOR_PPM = 20_000
 
 _PPM = 1_000_000
 _UNIT = 1_000
-_TABLE_BITS = 16
-_PRECISION = 128
 
 Kind = Literal["good", "bad", "failure"]
 Route = Literal["allocated", "first-come", "assigned", "own"]
+Rating = tuple[str, str, bool, int, int]
 R = TypeVar("R", bound=msgspec.Struct)
-
-
-class HalfLives(Protocol):
-    """The constants of decay, which genesis fixes for ever."""
-
-    @property
-    def t0_ms(self) -> int: ...
-    @property
-    def slow_half_life_ms(self) -> int: ...
-    @property
-    def fast_half_life_ms(self) -> int: ...
-
-
-class Decay(msgspec.Struct, frozen=True):
-    """The standard half-lives, 60 and 14 days, from a given zero of time; events before it are refused."""
-
-    t0_ms: int
-    slow_half_life_ms: int = 60 * 86_400_000
-    fast_half_life_ms: int = 14 * 86_400_000
 
 
 class Observation(Protocol):
@@ -98,33 +81,7 @@ class Score(msgspec.Struct, frozen=True):
     events: int
 
 
-# -- decay
-
-
-def _table() -> tuple[int, ...]:
-    """floor(2^16 * 2^(j/4096)) for j = 0..4095, as products of square roots of two taken by integers."""
-    root = 2 << _PRECISION
-    values = [1 << _PRECISION]
-    while len(values) < STEPS:
-        root = isqrt(root << _PRECISION)
-        values = [value for low in values for value in (low, low * root >> _PRECISION)]
-    return tuple(value >> (_PRECISION - _TABLE_BITS) for value in values)
-
-
-TABLE = _table()
-
-
-def growth(t_ms: int, t0_ms: int, half_life_ms: int) -> int:
-    """G(t): 2^16 at t0, doubling every half-life, in 4,096 steps each."""
-    if t_ms < t0_ms:
-        raise ValueError(f"{t_ms} lies before {t0_ms}, the zero of time")
-    doublings, step = divmod((t_ms - t0_ms) * STEPS // half_life_ms, STEPS)
-    return TABLE[step] << doublings
-
-
-def decayed(total: int, t_ms: int, t0_ms: int, half_life_ms: int) -> int:
-    """What a raw sum is worth at t, in milli-units, rounded down."""
-    return total // growth(t_ms, t0_ms, half_life_ms)
+# -- sums
 
 
 def add(sums: Sums, decay: HalfLives, kind: Kind, weight_milli: int, t_ms: int) -> Sums:
@@ -332,26 +289,56 @@ def bad_milli(base_milli: int, *, small: bool = False) -> int:
 
 # -- scores of a list of events
 
+RATINGS = Model(
+    prior_good_milli=PRIOR_GOOD_MILLI,
+    prior_bad_milli=PRIOR_BAD_MILLI,
+    slow_share_ppm=SLOW_SHARE_PPM,
+    kappa=KAPPA,
+    climate_ppm=750_000,
+    rater_power=2,
+)
+
 
 def score_events(
-    events: Iterable[tuple[str, str, bool, int, int]], decay: HalfLives, as_of_ms: int | None = None
+    events: Iterable[Rating],
+    decay: HalfLives,
+    as_of_ms: int | None = None,
+    *,
+    weights: Literal["final", "raters"] = "final",
 ) -> dict[str, Score]:
     """The scores of every target in `events`, each (rater, target, good, weight in milli-units, time in ms).
 
-    Weights are final, as they stand in the log; praise of oneself is left out. The scores are as of
-    `as_of_ms`, or of the last event. The order of the events does not matter.
+    Weights are final, kappa included, as in the log; or, with "raters", they are what each rating would weigh (1,000
+    where nothing else is known) before kappa and its rater's standing, which then follow from the events
+    themselves (forecast.py; its `Forecast.add` also gives the score before each event). Praise of oneself is
+    left out. The scores are as of `as_of_ms`, or of the last event. The order of the events does not matter.
     """
+    counted = [event for event in events if not (event[2] and event[0] == event[1])]
+    now_ms = as_of_ms if as_of_ms is not None else max((event[4] for event in counted), default=decay.t0_ms)
+    counts = Counter(event[1] for event in counted)
+    if weights == "final":
+        return _of_final_weights(counted, decay, now_ms, counts)
+    forecast = Forecast(decay, RATINGS)
+    for event in sorted(counted, key=lambda event: (event[4], event)):
+        forecast.add(*event)
+    return {
+        target: Score(
+            forecast.expected_ppm(target, now_ms),
+            priority_ppm(Reading(*forecast.observed(target, now_ms))),
+            count,
+        )
+        for target, count in counts.items()
+    }
+
+
+def _of_final_weights(
+    events: list[Rating], decay: HalfLives, now_ms: int, counts: dict[str, int]
+) -> dict[str, Score]:
     records: dict[str, Sums] = {}
-    counts: dict[str, int] = {}
-    last_ms = decay.t0_ms
-    for rater, target, good, weight_milli, t_ms in events:
-        if good and rater == target:
-            continue
-        sums = records.get(target) or Sums()
-        records[target] = add(sums, decay, "good" if good else "bad", weight_milli, t_ms)
-        counts[target] = counts.get(target, 0) + 1
-        last_ms = max(last_ms, t_ms)
-    now_ms = last_ms if as_of_ms is None else as_of_ms
+    for _, target, good, weight_milli, t_ms in events:
+        records[target] = add(
+            records.get(target) or Sums(), decay, "good" if good else "bad", weight_milli, t_ms
+        )
     readings = {target: read(sums, decay, now_ms) for target, sums in records.items()}
     return {
         target: Score(expected_ppm(reading), priority_ppm(reading), counts[target])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trust.core import ledger, reputation
+from trust.core.decay import decayed
 from trust.core.events import NETWORK
 from trust.core.policy import Policy
 from trust.core.records import AdoptedPolicy, Liveness, Network, Pairing, Party, Rater, Score
@@ -65,7 +66,7 @@ def weight(view: View, party: Party, task_kind: str) -> int:
 def decayed_milli(view: View, packed: bytes, at_ms: int) -> int:
     """A packed slow sum at `at_ms`, in milli-units."""
     network = _network(view)
-    return reputation.decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
+    return decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
 
 
 def praised_milli(view: View, agent: str, task_kind: str, owner: str, at_ms: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from trust import clock
 from trust.core import policy
 from trust.core.changes import KNOWN
+from trust.core.decay import Decay
 from trust.core.entry import FORMAT, Genesis
 from trust.core.identity import did_of
-from trust.core.reputation import Decay
 from trust.errors import TrustError
 from trust.log import ed25519
 from trust.log.note import Signer
