@@ -12,7 +12,9 @@ import pytest
 
 from tests.api.house import WORK, House, house
 from tests.services.statements import ORIGIN
+from trust.client.bundles import verify_bundle
 from trust.client.items import ItemTree
+from trust.client.verify import parse_key
 from trust.core import payloads, strict
 from trust.core.checks import votes
 from trust.core.events import Event
@@ -87,6 +89,8 @@ def test_a_batch_is_judged_item_by_item(checked: House) -> None:
     for party, seat in reveals:
         checked.done("/v1/votes", _ballot(checked, party, seat))
     assert checked.get(f"/v1/claims/{claim}")["state"] == "passing"
+    case = verify_bundle(checked.client.get(f"/v1/claims/{claim}/bundle").content, parse_key(checked.vkey))
+    assert (case.verdict, case.panels[0].passed is None) == ("pass", False)
 
 
 def _open(checked: House, tree: ItemTree, seat: str, indices: list[int]) -> None:

@@ -13,7 +13,7 @@ from trust import clock
 from trust.api.bodies import HttpRequest, read
 from trust.api.documents import batch_body, envelope_body, json_body
 from trust.api.parameters import AfterIndex, Limit
-from trust.api.service import Serving
+from trust.api.service import Serving, answer
 from trust.api.views import cases, foresight
 from trust.core import strict
 from trust.core.envelope import MAX_ENVELOPE_BYTES
@@ -103,6 +103,12 @@ class RelayController(Controller):
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, cases.claim_timeline, claim, after, limit)
+
+    @get("/claims/{claim:str}/bundle", summary="One file that proves a claim's case offline")
+    async def claim_bundle(
+        self, request: HttpRequest, service: Serving, claim: FromPath[str]
+    ) -> Response[bytes]:
+        return answer(await service.run(request, cases.claim_bundle, claim))
 
 
 def _asked(body: bytes) -> Asked:

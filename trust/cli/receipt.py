@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.failures import FALSE, GOOD
+from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
-    from trust.client.verify import Proven
+    from trust.client.cases import Case
+    from trust.client.verify import Proven, Refusal
 
 app = App(name="receipt")
 
@@ -19,7 +22,7 @@ app = App(name="receipt")
 def verify(
     file: Path, /, *, key: Annotated[str, Parameter(env_var="TRUST_VKEY")], output: Output = OUTPUT
 ) -> None:
-    """Verify a receipt, a batch of receipts, a refusal or evidence of a fork, offline. Exit 1 where it does not hold.
+    """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
 
     Parameters
     ----------
@@ -28,26 +31,81 @@ def verify(
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
     """
+    from trust.client.cases import Case
     from trust.client.forks import Convicted
-    from trust.client.verify import Refusal, verify_file
+    from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
 
     proven = verify_file(file.read_bytes(), read_vkey(key))
-    if isinstance(proven, Refusal):
-        facts = {
-            "statement": proven.statement,
-            "code": proven.code,
-            "size": proven.size,
-            "at_ms": proven.at_ms,
-        }
-        output.show({"verified": "refusal", "network": proven.network, **facts})
+    if isinstance(proven, Case):
+        output.show({"verified": "bundle", **_case(proven, whole=output.json)})
+    elif isinstance(proven, Refusal):
+        output.show({"verified": "refusal", **_refusal(proven)})
+    elif isinstance(proven, Denial):
+        output.show({"verified": "refusal", **_refusal(proven.refusal), "actor": proven.spoken.payload.actor})
     elif isinstance(proven, Convicted):
         roots = {"root": proven.held.hex(), "other_root": proven.other.hex()}
         facts = {"size": proven.size, **roots, "signed_size": proven.signed_size}
         output.show({"verified": "fork", "network": proven.origin, **facts})
+    elif isinstance(proven, FalseConfirmation):
+        facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
+        output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
     elif len(proven) == 1:
         output.show({"verified": "receipt", **_facts(proven[0])})
     else:
         output.show({"verified": "batch", "receipts": [_facts(each) for each in proven]})
+
+
+@app.command
+def judge(
+    file: Path,
+    log: str,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    output: Output = OUTPUT,
+) -> int:
+    """Hold a receipt, or a refusal with its statement, against the log. Exit 1 where the log does not bear it out.
+
+    A refusal is decided again, on the log as it was then. Where the log is another than a receipt's, the two notes
+    that show it are written beside the file.
+
+    Parameters
+    ----------
+    file
+        The receipt, or the evidence of the refusal.
+    log
+        The address of a service, a directory of the log's files, or a data directory.
+    key
+        The log's verifier key, or a file with it: from somewhere you trust.
+    """
+    import msgspec
+
+    from trust.audit.fetching import open_source
+    from trust.audit.judging import judge as held_against
+
+    with progress("deciding entries again") as report:
+        judged = held_against(file, lambda: open_source(log), read_vkey(key), report)
+    output.show(msgspec.to_builtins(judged))
+    return GOOD if judged.ok else FALSE
+
+
+def _case(case: Case, *, whole: bool) -> dict[str, Any]:
+    """The facts; for people the long lists as sentences or numbers."""
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(case)
+    if whole:
+        return facts
+    for panel in facts["panels"]:
+        votes = ", ".join(seat["verdict"] or seat["state"] for seat in panel["seats"])
+        traced = "not traced to the draw" if panel["passed"] is None else "as the draw has it"
+        facts[f"round {panel['round']}"] = f"{votes}: {panel['verdict'] or 'no verdict'}; seats {traced}"
+    return {name: value for name, value in facts.items() if name not in ("panels", "postings")}
+
+
+def _refusal(said: Refusal) -> dict[str, Any]:
+    facts = {"statement": said.statement, "code": said.code, "size": said.size, "at_ms": said.at_ms}
+    return {"network": said.network, **facts}
 
 
 def _facts(proven: Proven) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class Client(Bound[C]):
     seats = forwarded(Exchanges.seats)
     task = forwarded(Exchanges.task)
     claim = forwarded(Exchanges.claim)
+    bundle = forwarded(Exchanges.bundle)
     timeline = forwarded(Exchanges.timeline)
     policy = forwarded(Exchanges.policy)
     stats = forwarded(Exchanges.stats)

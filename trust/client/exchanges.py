@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from trust.client import wire
+from trust.client.bundles import verify_bundle
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.verify import Proven, Receipt, verify_receipt, verify_refusal, verify_written
@@ -209,6 +210,15 @@ class Exchanges:
     def claim(self, id: str) -> Exchange[Facts]:
         """A claim."""
         return (yield from self.get(wire.path("/v1/claims/{}", id)))
+
+    def bundle(self, claim: str) -> Exchange[bytes]:
+        """A claim's bundle, verified: the file that proves its case offline."""
+        request = Request("GET", wire.path("/v1/claims/{}/bundle", claim, min_size=self.seen_size or None))
+        data = wire.content((yield from self.attempt(request)))
+        case = yield from wire.compute(lambda: verify_bundle(data, self.key))
+        if case.claim != claim:
+            raise NotProven(f"asked for the bundle of {claim}, shown that of {case.claim}")
+        return data
 
     def timeline(self, case: str) -> Exchange[list[Facts]]:
         """What happened to a claim or a task, every entry in order."""

@@ -1,4 +1,4 @@
-"""Offline verification: receipts, refusal notes and relay confirmations, under a key that the caller brings.
+"""Offline verification: receipts, refusal notes, relay confirmations and evidence, under a key that the caller brings.
 
 No step asks anybody. A receipt is good when, in this order:
 1. it is JSON of exactly its members, its entry canonical base64;
@@ -13,18 +13,22 @@ The events of an entry are read as plain JSON, so that a receipt of a newer rele
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from trust.client.bundles import verify_bundle
+from trust.client.cases import Case
 from trust.client.forks import Convicted, verify_fork
 from trust.client.problems import NotProven
 from trust.core import commands, envelope, strict
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
+from trust.core.envelope import Envelope
+from trust.core.events import RelayRegistered
 from trust.core.payloads import RelayConfirm
 from trust.log import merkle, note, proof
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
@@ -70,7 +74,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """An entry that is in the log, and the checkpoint that says so. `spoken` is its statement, if it is one."""
+    """An entry that is in the log, and the checkpoint with the note that says so. `spoken` is its statement, if any."""
 
     index: int
     at_ms: int
@@ -79,6 +83,7 @@ class Proven:
     events: tuple[dict[str, Any], ...]
     spoken: Spoken | None
     checkpoint: Checkpoint
+    note: bytes
 
     def event(self, kind: str) -> dict[str, Any]:
         """The first event of a kind; `NotProven` where the entry has none."""
@@ -101,11 +106,46 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Denial:
+    """A refusal together with the statement that was refused: replay says whether it was right."""
+
+    refusal: Refusal
+    spoken: Spoken
+
+
+class DenialEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a denial: the signed note, and the envelope that was sent."""
+
+    evidence: Literal["refusal"]
+    note: str
+    statement: Envelope
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """A relay's word on who won a claim, and the coordinators that signed it."""
 
     said: RelayConfirm
     signers: tuple[str, ...]
+
+
+class ConfirmEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a false `relay.confirm`: its envelope, and receipts of the entry it names and of the relay's own."""
+
+    evidence: Literal["relay-confirm"]
+    statement: Envelope
+    claim: Receipt
+    relay: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class FalseConfirmation:
+    """What such a file proves: these coordinators of `relay` confirmed what entry `index` does not say."""
+
+    relay: str
+    index: int
+    signers: tuple[str, ...]
+    reason: str
 
 
 def parse_key(vkey: str | Verifier) -> Verifier:
@@ -126,11 +166,11 @@ def verify_receipt(receipt: Receipt | bytes, key: Verifier) -> Proven:
         )  # 1
         data = strict.b64(receipt.entry)
         entry = _decode(data)  # 2
-        checkpoint = _included(data, receipt, key)  # 3, 4
+        checkpoint, signed = _included(data, receipt, key)  # 3, 4
         spoken = _statement(entry.command, key.name)  # 5
     except (strict.Malformed, ProofError, NoteError, CheckpointError, envelope.BadSignature) as error:
         raise NotProven(f"the receipt: {error}") from error
-    return Proven(receipt.index, entry.at_ms, data, entry.command, entry.events, spoken, checkpoint)
+    return Proven(receipt.index, entry.at_ms, data, entry.command, entry.events, spoken, checkpoint, signed)
 
 
 def verify_written(receipt: Receipt, sent: bytes, key: Verifier, *, repeated: bool) -> Proven:
@@ -215,19 +255,65 @@ def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
         raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
 
 
-def verify_file(data: bytes, key: Verifier) -> list[Proven] | Refusal | Convicted:
-    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a fork."""
+def verify_denial(data: bytes, key: Verifier) -> Denial:
+    """The refusal in a file of evidence, which is of the statement beside it. Raises `NotProven`."""
+    file = _parse(data, DenialEvidence, MAX_RECEIPT_BYTES)
+    refusal = verify_refusal(file.note.encode("utf-8", "surrogatepass"), key)
+    try:
+        spoken = commands.spoken(envelope.from_envelope(file.statement))
+        envelope.verify(spoken.signed)
+    except (strict.Malformed, envelope.BadSignature) as error:
+        raise NotProven(f"the refused statement: {error}") from error
+    if spoken.id != refusal.statement:
+        raise NotProven(f"the note refuses {refusal.statement}, the statement is {spoken.id}")
+    return Denial(refusal, spoken)
+
+
+def verify_false_confirmation(data: bytes, key: Verifier) -> FalseConfirmation:
+    """What a file proves against a relay. Raises `NotProven` where it proves nothing, or the relay told the truth."""
+    file = _parse(data, ConfirmEvidence, MAX_RECEIPT_BYTES)
+    claim, registered = verify_receipt(file.claim, key), verify_receipt(file.relay, key)
+    try:
+        relay = msgspec.convert(registered.event("relay.registered"), RelayRegistered)
+    except msgspec.ValidationError as error:
+        raise NotProven(f"entry {registered.index} registers no relay: {error}") from error
+    signed = msgspec.json.encode(file.statement)
+    told = verify_confirmation(signed, key.name, relay.coordinators, max(1, relay.threshold))
+    if claim.index != told.said.index:
+        raise NotProven(f"the relay named entry {told.said.index}, the receipt is of entry {claim.index}")
+    try:
+        check_confirmed(told, claim)
+    except NotProven as lie:
+        return FalseConfirmation(relay.relay, claim.index, told.signers, str(lie))
+    raise NotProven(f"the relay told the truth: entry {claim.index} says the same")
+
+
+Verified = list[Proven] | Refusal | Convicted | Denial | FalseConfirmation | Case
+_EVIDENCE: dict[object, Callable[[bytes, Verifier], Verified]] = {
+    "refusal": verify_denial,
+    "relay-confirm": verify_false_confirmation,
+}
+
+
+def verify_file(data: bytes, key: Verifier) -> Verified:
+    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
+    evidence."""
     try:
         members = json.loads(data)
     except (ValueError, RecursionError):
         return verify_refusal(data, key)
-    if isinstance(members, dict) and "evidence" in members:
-        return verify_fork(data, key)
-    if isinstance(members, dict) and isinstance(members.get("refusal"), str):
+    if not isinstance(members, dict):
+        return [verify_receipt(data, key)]
+    if "format" in members:
+        return verify_bundle(data, key)
+    if "evidence" in members:
+        kind = members["evidence"]
+        return _EVIDENCE.get(kind if isinstance(kind, str) else "", verify_fork)(data, key)
+    if isinstance(members.get("refusal"), str):
         return verify_refusal(members["refusal"].encode(), key)
-    if isinstance(members, dict) and isinstance(members.get("receipt"), dict):
+    if isinstance(members.get("receipt"), dict):
         return [verify_receipt(json.dumps(members["receipt"]).encode(), key)]
-    if isinstance(members, dict) and "receipts" in members:
+    if "receipts" in members:
         return list(verify_batch(data, key))
     return [verify_receipt(data, key)]
 
@@ -249,7 +335,7 @@ def _decode(data: bytes) -> _Entry:
     return entry
 
 
-def _included(data: bytes, receipt: Receipt, key: Verifier) -> Checkpoint:
+def _included(data: bytes, receipt: Receipt, key: Verifier) -> tuple[Checkpoint, bytes]:
     parsed = proof.TlogProof.parse(receipt.proof.encode("utf-8", "surrogatepass"))
     if parsed.index != receipt.index:
         raise ProofError(f"the proof is for entry {parsed.index}")
@@ -257,7 +343,7 @@ def _included(data: bytes, receipt: Receipt, key: Verifier) -> Checkpoint:
     merkle.verify_inclusion(
         merkle.leaf_hash(data), parsed.index, checkpoint.size, parsed.path, checkpoint.root
     )
-    return checkpoint
+    return checkpoint, parsed.checkpoint
 
 
 @lru_cache(maxsize=64)

@@ -80,6 +80,18 @@ class Reader:
             StoredEntry(*row) for row in self.connection.execute(query.order_by(col(tables.Entries.index)))
         ]
 
+    def of_kind(
+        self, kind: str, start: int, end: int, subject: str = "", *, last: bool = False, limit: int = 100
+    ) -> list[StoredEntry]:
+        """The first entries of a kind among [start, end), those that name `subject` where given, or only the last."""
+        index = col(tables.Entries.index)
+        query = select(*_ENTRY).where(index >= start, index < end, col(tables.Entries.kind) == kind)
+        if subject:
+            named = select(col(tables.Mentions.index)).where(col(tables.Mentions.subject) == subject)
+            query = query.where(index.in_(named))
+        query = query.order_by(index.desc() if last else index).limit(1 if last else limit)
+        return [StoredEntry(*row) for row in self.connection.execute(query)]
+
     def index_of_leaf(self, leaf_hash: bytes) -> int | None:
         """Where the (first) entry with this leaf hash stands."""
         query = select(func.min(col(tables.Entries.index))).where(col(tables.Entries.leaf_hash) == leaf_hash)

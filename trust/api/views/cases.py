@@ -16,6 +16,7 @@ from trust.core.events import round_id
 from trust.core.payloads import OutputSubmit
 from trust.core.records import Account, AdoptedPolicy, Claim, Opening, Record, Round, Seat, Task, Timer
 from trust.core.rulebook import incoming_of
+from trust.services.bundles import bundle_of
 from trust.storage.reading import Reader
 
 R = TypeVar("R", bound=Record)
@@ -203,6 +204,11 @@ def submitted(reader: Reader, index: int) -> OutputSubmit:
     if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
         raise strict.Malformed(f"entry {index} is no output")
     return said.payload
+
+
+def claim_bundle(reader: Reader, id: str) -> bytes:
+    """The bundle of a claim as a file."""
+    return bundle_of(reader, find(reader, Claim, id, ID)).encode()
 
 
 def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:

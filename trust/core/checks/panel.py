@@ -49,10 +49,15 @@ from trust.core.state import View
 
 
 def alpha(view: View, claim: Claim, number: int) -> bytes:
-    """The VRF's input for a claim's round: each part after its length as eight bytes (rules.md 6.1)."""
+    """The VRF's input for a claim's round."""
     network = view.get(Network, NETWORK)
     assert network is not None
-    parts = ("trust/seed/v1", network.origin, claim.id, str(number), claim.output, "")
+    return seed_input(network.origin, claim.id, number, claim.output)
+
+
+def seed_input(network: str, claim: str, number: int, output: str) -> bytes:
+    """The same from its parts, each after its length as eight bytes (rules.md 6.1)."""
+    parts = ("trust/seed/v1", network, claim, str(number), output, "")
     return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
 
 
@@ -189,7 +194,9 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
         settlement.conclude(d, d.need(Claim, claim.id))
         return
     alternates = _take(bench.next, size)
-    places, batch = _items(d, claim, task, policy, stream, size)
+    before = d.need(Round, round_id(claim.id, number - 1)) if number > 1 and task.items_count else None
+    disputed = None if before is None else before.disputed
+    places, batch = drawn_items(task, policy, stream, size, disputed)
     seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
     opening = bool(batch) or not claim.opened
     window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
@@ -230,17 +237,19 @@ def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:
     return taken
 
 
-def _items(
-    d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream, seats: int
+def drawn_items(
+    task: Task, policy: Policy, stream: Stream, seats: int, disputed: tuple[int, ...] | None
 ) -> tuple[tuple[tuple[int, ...], ...], BatchTerms | None]:
-    """What each place judges of a batch: its share of a fresh draw, and every item the round before disputed."""
+    """What each place judges of a batch: its share of a fresh draw, and every item that the round before disputed.
+
+    `disputed` is None in the first round.
+    """
     if not task.items_count:
         return (), None
     count, batch = task.items_count, policy.batch
     sample = items.sample_size(count, batch.sample_items)
     shares = items.share(items.draw_items(stream, count, sample), seats, batch.overlap_ppm)
-    if claim.draw_round > 1:
-        disputed = d.need(Round, round_id(claim.id, claim.draw_round - 1)).disputed
+    if disputed is not None:
         shares = tuple(tuple(sorted({*place, *disputed})) for place in shares)
         sample = len({index for place in shares for index in place})
     accept = items.accept_count(count, sample, task.tolerated_bad_ppm, batch.significance_ppm)

@@ -247,10 +247,7 @@ def tally(d: Decision, found: Round) -> None:
     policy = _policy(d, found)
     last = panel.is_last(policy, found.number)
     votes = [seat for name in found.seats if (seat := d.need(Seat, name)).state == "revealed"]
-    if found.items:
-        verdict, bad, disputed = _tally_items(found, votes, policy, last)
-    else:
-        verdict, bad, disputed = _tally_votes(found, votes), (), ()
+    verdict, bad, disputed = outcome(found, votes, policy)
     d.emit(RoundTallied(claim=found.claim, round=found.number, verdict=verdict, bad=bad, disputed=disputed))
     if verdict:
         until_ms = 0 if last else d.at_ms + policy.windows.challenge_ms
@@ -259,6 +256,13 @@ def tally(d: Decision, found: Round) -> None:
         return
     if last:
         settlement.conclude(d, d.need(Claim, found.claim))
+
+
+def outcome(found: Round, votes: list[Seat], policy: Policy) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """What the revealed votes of a panel come to: a verdict or "", the items counted bad, those still disputed."""
+    if found.items:
+        return _tally_items(found, votes, policy, panel.is_last(policy, found.number))
+    return _tally_votes(found, votes), (), ()
 
 
 def _tally_votes(found: Round, votes: list[Seat]) -> str:

@@ -1,0 +1,148 @@
+"""Whether a log bears out what its service signed off the log: a receipt, or a refusal (rules.md 8).
+
+A receipt that holds by itself is one of a log that begins with the tree that the receipt's checkpoint signs; where it
+does not, the two notes are a fork. A refusal is true when
+
+1. the log has as many entries as it names, each of them good, and they lead to the root that it names;
+2. its time is not before theirs, and nothing is due then that they have not settled;
+3. the rules, put to the very statement at that time, refuse it with that code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from trust import clock
+from trust.audit.auditing import Progress
+from trust.audit.fetching import Source
+from trust.audit.inspecting import Inspected, Piece, entries_of
+from trust.audit.pipeline import inspected, spans
+from trust.audit.replaying import Identity, Replay
+from trust.audit.report import CannotCheck, Finding
+from trust.audit.scratch import Scratch, scratch
+from trust.audit.watching import Watcher
+from trust.client.problems import NotProven
+from trust.client.verify import Denial, Proven, verify_file
+from trust.core import rulebook
+from trust.core.identity import did_of
+from trust.core.refusal import Refused
+from trust.core.state import Draft
+from trust.log.checkpoint import CheckpointError, open_checkpoint
+from trust.log.merkle import HASH_BYTES
+from trust.log.note import NoteError, Verifier
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What holding a file against a log came to; `index` is the entry that it is about.
+
+    `reason` says why it is not borne out, `evidence` is the file with the two notes that show it, where there are two.
+    """
+
+    ok: bool
+    what: str
+    index: int
+    reason: str = ""
+    evidence: str = ""
+
+
+def judge(
+    file: Path, open_log: Callable[[], Source], key: Verifier, progress: Progress | None = None
+) -> Judged:
+    """Holds a receipt, a batch of them or a refusal with its statement against the log; evidence is put beside it.
+
+    Raises NotProven where the file proves nothing by itself, CannotCheck where the log cannot be read.
+    """
+    said = verify_file(file.read_bytes(), key)
+    if isinstance(said, Denial):
+        source = open_log()
+        try:
+            finding = _false_refusal(said, source, key, progress or _silent)
+        finally:
+            source.close()
+        return Judged(finding is None, "refusal", said.refusal.size, "" if finding is None else str(finding))
+    if isinstance(said, list):
+        return _judge_receipts(said, file, open_log, key)
+    raise NotProven("a log is asked about receipts, and about refusals together with their statements")
+
+
+# -- a receipt
+
+
+def _judge_receipts(
+    proven: list[Proven], file: Path, open_log: Callable[[], Source], key: Verifier
+) -> Judged:
+    with TemporaryDirectory(prefix="trust-judge-") as temporary:
+        watcher = Watcher(open_log, key, Path(temporary) / file.name)
+        watcher.memory.checkpoint = proven[0].note.decode()
+        alarm = watcher.poll(clock.now_ms())
+        if alarm is None:
+            return Judged(True, "receipt", proven[0].index)
+        evidence = ""
+        if alarm.evidence:
+            found = Path(alarm.evidence)
+            evidence = str(file.with_name(found.name))
+            Path(evidence).write_bytes(found.read_bytes())
+    return Judged(False, "receipt", proven[0].index, f"{alarm.kind}: {alarm.reason}", evidence)
+
+
+# -- a refusal
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progress) -> Finding | None:
+    """Why the refusal is not what the rules say, None where it is."""
+    refusal = said.refusal
+    try:
+        checkpoint = open_checkpoint(source.checkpoint(), key.name, key)
+    except (NoteError, CheckpointError) as error:
+        raise CannotCheck(f"the checkpoint: {error}") from error
+    if checkpoint.size < refusal.size:
+        return Finding(None, f"it names {refusal.size} entries, the log has {checkpoint.size}")
+    with scratch(None) as own:
+        replay = Replay(own, Identity(key.name, did_of(key.public_key)))
+        cut = spans(0, refusal.size)
+        for piece, found in inspected(source, cut, checkpoint.size):  # 1
+            if (finding := _replayed(own, replay, piece, found)) is not None:
+                return finding
+            progress(piece.end, refusal.size)
+        root = own.edge.root()
+        if root != refusal.root:
+            reason = f"{refusal.size} entries lead to the root {root.hex()}, the refusal names {refusal.root.hex()}"
+            return Finding(None, reason)
+        reason = _decided(Draft(own.view), said)
+    return Finding(refusal.size, reason) if reason else None
+
+
+def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> Finding | None:
+    """Decides a piece again and keeps it; the first of its entries that is false."""
+    if found.index is not None:
+        return Finding(found.index, found.reason)
+    if (finding := replay.take(entries_of(piece))) is not None:
+        return finding
+    edge, hashes = own.edge.copy(), found.hashes
+    tiles = edge.append_many([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
+    own.commit(edge, tiles)
+    return None
+
+
+def _decided(draft: Draft, said: Denial) -> str:
+    """What the rules do with the statement where that is not the refusal; empty where it is."""
+    refusal = said.refusal
+    if refusal.at_ms < draft.at_ms:  # 2
+        return f"time goes back from {draft.at_ms} to {refusal.at_ms}"
+    if due := draft.due(refusal.at_ms, 1):
+        return f"{due[0].kind} of {due[0].id} was due at {due[0].due_ms} and is not settled"
+    try:
+        decided = rulebook.decide(draft, said.spoken, refusal.at_ms)  # 3
+    except Refused as refused:
+        right = refused.code == refusal.code
+        return "" if right else f"the rules refuse it with {refused.code}, the note says {refusal.code}"
+    kinds = ", ".join(str(type(event).__struct_config__.tag) for event in decided.events)
+    return f"the rules let it through ({kinds}), the note says {refusal.code}"

@@ -1,0 +1,25 @@
+"""`trust bundle`: one file that proves a claim's case to anybody who has the log's key."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from trust.cli.connection import SERVICE, Service
+
+app = App(name="bundle")
+
+
+@app.default
+def bundle(claim: str, /, *, service: Service = SERVICE) -> None:
+    """Write a claim's bundle, verified, to stdout; `trust receipt verify` verifies it again, offline.
+
+    Parameters
+    ----------
+    claim
+        The claim's id (clm_...).
+    """
+    with service.client() as client:
+        data = client.bundle(claim)
+    sys.stdout.buffer.write(data)

@@ -1,0 +1,62 @@
+"""What a bundle proves of a claim, as facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTaken:
+    """A verifier's place: `state` as in `records.Seat`, `verdict` "" where it revealed none."""
+
+    seat: str
+    agent: str
+    state: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A round: the draw's entry and beta (hex), its seats, its verdict ("" for none).
+
+    `passed` are the agents that the draw came upon and the panel passed over, None where the seats are not traced to
+    the draw; `late` those of them that took a place all the same, when the whole pool was passed over or seated.
+    """
+
+    round: int
+    index: int
+    beta: str
+    seats: tuple[SeatTaken, ...]
+    verdict: str
+    passed: tuple[str, ...] | None
+    late: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a bundle proved: of whom, in which entries, and how the claim stands after the last of them.
+
+    `checked` is the coin, None before it; `relay_signers` are the coordinators that signed the claim, None where the
+    relay's group is not in the bundle; `postings` (index, why, changes in units) name an account of the case.
+    """
+
+    network: str
+    size: int
+    root: str
+    entries: tuple[int, ...]
+    claim: str
+    task: str
+    requester: str
+    worker: str
+    relay: str
+    relay_signers: tuple[str, ...] | None
+    price_units: int
+    stake_units: int
+    rate_ppm: int
+    output: str
+    checked: bool | None
+    panels: tuple[Panel, ...]
+    verdict: str
+    state: str
+    slashed_units: int
+    postings: tuple[tuple[int, str, tuple[tuple[str, int], ...]], ...]

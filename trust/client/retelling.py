@@ -1,0 +1,155 @@
+"""A case told again from its entries: each step of a claim must follow from the entries before it.
+
+The events fold as they do in the service (`core/events`), and before each is folded it is held against what caused it
+(`client/steps.py`). Here are the signer of each statement, the VRF's output and the coin, recomputed for this claim,
+round and output, and at last the locks: nothing is left on a claim that ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from trust.client.cases import Case, Panel, SeatTaken
+from trust.client.problems import NotProven
+from trust.client.steps import CHECKS, NOT_FOLDED
+from trust.client.told import DoesNotFollow, Drawn, Told, same
+from trust.core import events as e
+from trust.core import ledger
+from trust.core.checks import panel, vrf
+from trust.core.checks.draw import Stream, coin
+from trust.core.commands import Spoken
+from trust.core.entry import Entry
+from trust.core.events import Event
+from trust.core.identity import key_of
+from trust.core.records import Claim, Seat
+from trust.log.checkpoint import Checkpoint
+
+PANEL = b"panel"
+
+
+class Retelling:
+    """The story of one claim, entry by entry. Raises ValueError or LookupError where a step does not follow."""
+
+    def __init__(self, network: str, claim: str, pool: dict[bytes, bytes]) -> None:
+        self.told = Told(network, claim, pool)
+
+    def begin(self, entries: Iterable[tuple[int, Entry]]) -> None:
+        """Looks ahead for the task that the claim is on."""
+        opened = [
+            event
+            for _, entry in entries
+            for event in entry.events
+            if isinstance(event, e.ClaimOpened) and event.claim == self.told.claim_id
+        ]
+        self.told.task_id = opened[0].task if opened else ""
+
+    def tell(self, index: int, entry: Entry, spoken: Spoken | None) -> None:
+        """The next entry, and its statement where it has one."""
+        if entry.at_ms < self.told.state.at_ms:
+            raise DoesNotFollow("time goes back")
+        if (index == 0) != (entry.command.genesis is not None):
+            raise DoesNotFollow("the genesis is entry 0 and no other")
+        self.told.state.size, self.told.state.at_ms = index, entry.at_ms
+        self.told.entry, self.told.spoken = entry, spoken
+        self.told.stream = None
+        self.told.indices.append(index)
+        if spoken is not None:
+            self._check_signer(spoken)
+        tossed = self._begin_draw(index, entry)
+        for event in entry.events:
+            self._take(event)
+        if tossed is not None and tossed != self.told.checked:
+            raise DoesNotFollow(
+                f"the draw's coin says {'check' if tossed else 'no check'}, the entry does not"
+            )
+
+    def end(self, checkpoint: Checkpoint) -> Case:
+        """What all that came to."""
+        if self.told.find(Claim, self.told.claim_id) is None:
+            raise NotProven(f"the bundle: no entry opens {self.told.claim_id}")
+        if self.told.visited != self.told.pool.keys():
+            raise NotProven("the bundle: the pool has nodes that no draw visited")
+        claim, task = self.told.claim, self.told.task
+        self._check_locks(claim)
+        return Case(
+            network=self.told.network,
+            size=checkpoint.size,
+            root=checkpoint.root.hex(),
+            entries=tuple(self.told.indices),
+            claim=claim.id,
+            task=task.id,
+            requester=task.requester,
+            worker=claim.worker,
+            relay=claim.relay,
+            relay_signers=self.told.signers,
+            price_units=task.price_units,
+            stake_units=claim.stake_units,
+            rate_ppm=claim.rate_ppm,
+            output=claim.output,
+            checked=self.told.checked,
+            panels=tuple(self._panel(number) for number in range(1, claim.round + 1)),
+            verdict=claim.verdict,
+            state=claim.state,
+            slashed_units=self.told.slashed_units,
+            postings=tuple(self.told.postings),
+        )
+
+    def _panel(self, number: int) -> Panel:
+        found, drawn = self.told.round(number), self.told.drawn[number]
+        seats = tuple(
+            SeatTaken(seat.id, seat.agent, seat.state, seat.verdict)
+            for seat in (self.told.need(Seat, name) for name in (*found.past_seats, *found.seats))
+        )
+        passed, late = (drawn.traced.passed, drawn.traced.late) if drawn.traced else (None, ())
+        return Panel(number, drawn.index, drawn.beta, seats, found.verdict, passed, late)
+
+    def _check_locks(self, claim: Claim) -> None:
+        expected = claim.hold_units if claim.ended_ms else claim.stake_units
+        held = self.told.held.get(ledger.stake(claim.id), 0)
+        if held != expected:
+            raise NotProven(
+                f"the bundle: {held} units of the stake of {claim.id} are locked, {expected} should be"
+            )
+        bonds = {name for name in self.told.held if name.startswith("seat/") and self.told.held[name]}
+        if claim.ended_ms and bonds:
+            raise NotProven(f"the bundle: the claim ended and {min(bonds)} is not settled")
+
+    def _check_signer(self, spoken: Spoken) -> None:
+        actor = spoken.payload.actor
+        if self.told.keys.get(actor, actor) not in spoken.signed.signers:
+            raise DoesNotFollow(f"no key of {actor} that the bundle knows signed this statement")
+
+    def _take(self, event: Event) -> None:
+        check = CHECKS.get(type(event))
+        if check is not None and self._is_mine(event):
+            check(self.told, event)
+            if not isinstance(event, NOT_FOLDED):
+                event.fold(self.told.state)
+
+    def _is_mine(self, event: Any) -> bool:
+        if isinstance(event, e.TaskPosted):
+            return event.task == self.told.task_id
+        if hasattr(event, "claim"):
+            return bool(event.claim == self.told.claim_id)
+        if hasattr(event, "seat"):
+            seat = self.told.find(Seat, event.seat)
+            return seat is not None and seat.claim == self.told.claim_id
+        return True
+
+    def _begin_draw(self, index: int, entry: Entry) -> bool | None:
+        """Proves the randomness of the claim's draw; what its coin says, None where there is none to toss."""
+        said = entry.command.draw
+        if said is None or said.of.partition("/")[0] != self.told.claim_id:
+            return None
+        claim = self.told.claim
+        same("the round that is drawn", f"{claim.id}/{claim.draw_round}", said.of)
+        if len(said.beacons) != 1 or said.beacons[0].key != claim.draw_key:
+            raise DoesNotFollow(f"{claim.id} is drawn by {claim.draw_key} alone")
+        beacon, number = said.beacons[0], claim.draw_round
+        alpha = panel.seed_input(self.told.network, claim.id, number, claim.output)
+        beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
+        same("beta", beta.hex(), beacon.beta)
+        self.told.drawn[number] = Drawn(number, index, beacon.beta, None)
+        self.told.stream = Stream(beta, PANEL)
+        return coin(self.told.stream, claim.rate_ppm) if number == 1 else None

@@ -1,0 +1,118 @@
+"""What the entries of a case told so far: the records that they fold to, and the entry that is looked at now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trust.core import events as e
+from trust.core import payloads as p
+from trust.core.checks.draw import Stream
+from trust.core.checks.retracing import Traced
+from trust.core.commands import Spoken
+from trust.core.entry import Entry
+from trust.core.events import round_id
+from trust.core.policy import Policy
+from trust.core.records import AdoptedPolicy, Claim, Record, Round, Task
+from trust.core.state import Draft, MemoryState
+
+R = TypeVar("R", bound=Record)
+S = TypeVar("S", bound=p.Payload)
+
+
+class DoesNotFollow(ValueError):
+    """A step of the case that its entries do not bear out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A round's draw: its entry, its beta (hex), whom its panel passed over (None: not traced)."""
+
+    round: int
+    index: int
+    beta: str
+    traced: Traced | None
+
+
+class Told:
+    """One claim of one network; `pool` are nodes of sum trees by digest."""
+
+    def __init__(self, network: str, claim: str, pool: dict[bytes, bytes]) -> None:
+        self.claim_id = claim
+        self.network = network
+        self.pool = pool
+        self.visited: set[bytes] = set()
+        self.state = Draft(MemoryState())
+        self.task_id = ""
+        self.keys: dict[str, str] = {}
+        self.sealed: dict[str, e.PoolSealed] = {}
+        self.drawn: dict[int, Drawn] = {}
+        self.held: dict[str, int] = {}
+        self.slashed_units = 0
+        self.checked: bool | None = None
+        self.signers: tuple[str, ...] | None = None
+        self.indices: list[int] = []
+        self.postings: list[tuple[int, str, tuple[tuple[str, int], ...]]] = []
+        self.stream: Stream | None = None
+        self.entry: Entry | None = None
+        self.spoken: Spoken | None = None
+
+    def find(self, kind: type[R], id: str) -> R | None:
+        """A record that the entries so far made."""
+        return self.state.get(kind, id)
+
+    def need(self, kind: type[R], id: str) -> R:
+        """The same; DoesNotFollow where there is none."""
+        found = self.find(kind, id)
+        if found is None:
+            raise DoesNotFollow(f"the bundle has no entry before it that makes {kind.__name__.lower()} {id}")
+        return found
+
+    @property
+    def claim(self) -> Claim:
+        return self.need(Claim, self.claim_id)
+
+    @property
+    def task(self) -> Task:
+        return self.need(Task, self.task_id)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the task pinned."""
+        return self.need(AdoptedPolicy, str(self.task.policy)).terms
+
+    def round(self, number: int) -> Round:
+        return self.need(Round, round_id(self.claim_id, number))
+
+    def said(self, kind: type[S], actor: str, **fields: object) -> S:
+        """The entry's statement, which must be of this kind and actor and say this."""
+        said = self.statement_of(kind)
+        same("who says it", actor, said.actor)
+        for name, value in fields.items():
+            same(name, value, getattr(said, name))
+        return said
+
+    def statement_of(self, kind: type[S]) -> S:
+        """The payload of the entry's statement, which must be of this kind."""
+        said = None if self.spoken is None else self.spoken.payload
+        if not isinstance(said, kind):
+            raise DoesNotFollow(f"this needs a statement {kind.__struct_config__.tag}")
+        return said
+
+    def node(self, digest: bytes) -> bytes:
+        """A node of the sealed pool; notes that a draw came by."""
+        if digest not in self.pool:
+            raise DoesNotFollow(f"the bundle's pool lacks node {digest.hex()}")
+        self.visited.add(digest)
+        return self.pool[digest]
+
+
+def same(what: str, expected: object, told: object) -> None:
+    """Raises DoesNotFollow unless the entry tells what follows."""
+    if expected != told:
+        raise DoesNotFollow(f"{what}: {_short(expected)} follows, the entry has {_short(told)}")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,174 @@
+"""The bundle of a claim: every entry that names it, and what a stranger needs to verify them (`core/bundle.py`).
+
+Beside the entries of the claim, its seats and the posting of its task go in: the genesis; the policy that the task
+pinned; the draw key's adoption; the relay's group; the seal of the pool; the rotation of any key that signed one of
+these; and the nodes of the sealed pool that the draws visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from trust.core import bundle
+from trust.core.bundle import Bundle
+from trust.core.checks.draw import Stream, coin
+from trust.core.checks.panel import drawn_items
+from trust.core.checks.retracing import retrace
+from trust.core.checks.sumtree import Root
+from trust.core.entry import decode_entry
+from trust.core.envelope import from_envelope
+from trust.core.events import RoundOpened, round_id
+from trust.core.records import AdoptedPolicy, Claim, Key, Node, Relay, Round, SealedPool, Task
+from trust.errors import TrustError
+from trust.log import merkle
+from trust.storage.reading import Reader
+from trust.storage.unit import StoredEntry
+
+PAGE = 100
+Found = dict[int, StoredEntry]
+
+
+def bundle_of(reader: Reader, claim: Claim) -> Bundle:
+    """The bundle of a claim under the newest checkpoint; TrustError `too-large` where it exceeds its limits."""
+    found = _entries(reader, claim)
+    if _exceeds(found.values()):
+        limits = f"{bundle.MAX_ENTRIES} entries or {bundle.MAX_ENTRIES_BYTES} bytes of them"
+        hint = "page through its timeline, and take the receipts of its entries"
+        raise TrustError("too-large", f"{claim.id} has more than the {limits} that fit a bundle", hint=hint)
+    head = reader.head()
+    nodes = reader.nodes(head.size)
+    proven = (
+        (index, stored.data, merkle.inclusion_proof(index, head.size, nodes))
+        for index, stored in sorted(found.items())
+    )
+    return bundle.pack(claim.id, head.checkpoint, proven, _pool_nodes(reader, claim, found))
+
+
+def _exceeds(entries: Collection[StoredEntry]) -> bool:
+    size_bytes = sum(len(stored.data) for stored in entries)
+    return len(entries) > bundle.MAX_ENTRIES or size_bytes > bundle.MAX_ENTRIES_BYTES
+
+
+def _entries(reader: Reader, claim: Claim) -> Found:
+    found: Found = {}
+    for stored in (*_of_case(reader, claim), *_of_network(reader, claim), *_of_seal(reader, claim)):
+        found[stored.index] = stored
+    waiting = list(found.values())
+    while waiting:
+        keys = _signing_keys(waiting)
+        since = {key.since_index for key in reader.records(Key, sorted(keys)) if key.id != key.party}
+        waiting = [one for index in sorted(since - found.keys()) for one in reader.entries(index, index + 1)]
+        found.update({stored.index: stored for stored in waiting})
+    return found
+
+
+def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
+    """What names the claim or one of its seats, and the posting of its task."""
+    subjects = [claim.id, *(seat.id for seat in reader.seats_on(claim.id))]
+    task = reader.record(Task, claim.task)
+    if task is not None:
+        yield from reader.entries(task.index, task.index + 1)
+    found: list[StoredEntry] = []
+    after = -1
+    while not _exceeds(found) and (page := reader.timeline(subjects, after, PAGE)):
+        found += page
+        after = page[-1].index
+    yield from found
+
+
+def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
+    """The genesis, the pinned policy, the draw key as it was at the claim, and the relay's group."""
+    task = reader.record(Task, claim.task)
+    policy = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
+    if policy is not None:
+        yield from reader.entries(policy.index, policy.index + 1)
+    for genesis in reader.entries(0, 1):
+        yield genesis
+        founded = decode_entry(genesis.data).command.genesis
+        if founded is not None and founded.draw_key != claim.draw_key:
+            yield from reader.of_kind("key.adopt", 0, claim.index, last=True)
+    relay = reader.record(Relay, claim.relay)
+    if relay is not None and relay.index < claim.index:
+        yield from reader.entries(relay.index, relay.index + 1)
+    else:
+        for kind in ("relay.register", "relay.update"):
+            yield from reader.of_kind(kind, 0, claim.index, claim.relay, last=True)
+
+
+def _of_seal(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
+    sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
+    if sealed is None:
+        return
+    for stored in reader.of_kind("seal", sealed.as_of, claim.index):
+        said = decode_entry(stored.data).command.seal
+        if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
+            yield stored
+
+
+def _signing_keys(entries: Iterable[StoredEntry]) -> set[str]:
+    commands = (decode_entry(stored.data).command for stored in entries)
+    return {
+        signer
+        for command in commands
+        if command.statement is not None
+        for signer in from_envelope(command.statement).signers
+    }
+
+
+def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
+    """The nodes that the draws of the claim's panels visited; none where they are too many."""
+    sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
+    if sealed is None:
+        return []
+    visited: dict[bytes, bytes] = {}
+
+    def get(digest: bytes) -> bytes:
+        if digest not in visited:
+            node = reader.record(Node, digest.hex())
+            assert node is not None
+            visited[digest] = node.data
+            if sum(map(len, visited.values())) > bundle.MAX_POOL_BYTES:
+                raise _TooMany
+        return visited[digest]
+
+    root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
+    try:
+        for opened, beta in _panels(found, claim.id):
+            stream = Stream(beta, b"panel")
+            if opened.round == 1:
+                coin(stream, claim.rate_ppm)
+            seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
+            holds = _same_items(reader, claim, opened)
+            retrace(root, dict(sealed.heavy), get, stream, seated, alternates, holds)
+    except _TooMany:
+        return []
+    return list(visited.values())
+
+
+def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[Stream], bool]:
+    """Whether a stream leads to the items of a panel."""
+    task = reader.record(Task, claim.task)
+    adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
+    before = reader.record(Round, round_id(claim.id, opened.round - 1))
+    disputed = None if before is None else before.disputed
+
+    def holds(after: Stream) -> bool:
+        assert task is not None
+        assert adopted is not None
+        places, _ = drawn_items(task, adopted.terms, after, len(opened.seats), disputed)
+        return places == opened.items
+
+    return holds
+
+
+class _TooMany(Exception):
+    """More nodes than a bundle holds."""
+
+
+def _panels(found: Found, claim: str) -> Iterator[tuple[RoundOpened, bytes]]:
+    """Each panel of the claim, and the beta that it was drawn by."""
+    for stored in found.values():
+        entry = decode_entry(stored.data) if stored.kind == "draw" else None
+        if entry is not None and entry.command.draw is not None:
+            beta = bytes.fromhex(entry.command.draw.beacons[0].beta)
+            yield from ((e, beta) for e in entry.events if isinstance(e, RoundOpened) and e.claim == claim)
