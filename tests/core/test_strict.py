@@ -11,6 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trust.core import strict
+from trust.core.envelope import Envelope
+from trust.core.payloads import Statement
 from trust.core.strict import Malformed
 
 LIMIT = 1 << 20
@@ -236,3 +238,17 @@ def test_hex_is_64_lower_case_digits() -> None:
     for text in ("0F" * 32, "0f" * 31, "0f" * 33, "0f" * 31 + " 0f", "\u0660" * 64, "0f" * 32 + "\n"):
         with pytest.raises(Malformed):
             strict.hex32(text)
+
+
+class Nested(msgspec.Struct, forbid_unknown_fields=True):
+    inner: Nested | None = None
+
+
+@pytest.mark.parametrize("shape", [Any, int, float, list[float], dict[str, Any], Nested])
+def test_a_shape_that_leaves_something_open_is_looked_at_twice(shape: Any) -> None:
+    assert not strict._is_closed(shape)
+
+
+@pytest.mark.parametrize("shape", [Envelope, Statement, list[str]])
+def test_a_shape_that_leaves_nothing_open_is_looked_at_once(shape: Any) -> None:
+    assert strict._is_closed(shape)

@@ -17,13 +17,21 @@ from trust.core.payloads import (
     Statement,
     kind_of,
 )
+from trust.core.records import said_key
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A statement: the signed bytes as they came, and the payload that they parse to."""
+    """A statement: the signed bytes as they came, and the payload that they parse to.
+
+    `key` is that of the record that it was said; it follows from the rest.
+    """
 
     signed: Signed
     payload: Payload
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "key", said_key(self.payload.issued_ms, self.id))
 
     @property
     def id(self) -> str:

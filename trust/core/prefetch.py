@@ -75,7 +75,7 @@ def _common(view: Peek) -> Iterator[StateKey]:
 
 def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     said = command.payload
-    yield Said, command.id
+    yield Said, command.key
     if isinstance(said, p.OutputSubmit):
         yield Party, said.actor
         yield from _delivering(view, said.claim)

@@ -359,10 +359,16 @@ class Node(Record, frozen=True):
 
 
 class Said(Record, frozen=True):
-    """A statement that is on the log, by its id: it counts once."""
+    """A statement that is on the log: it counts once. The key begins with the time at which it was issued, so that
+    what is said in one hour lies together, and remembering it costs the same however long the log is."""
 
     table: ClassVar[str] = "said"
     index: int
+
+
+def said_key(issued_ms: int, statement_id: str) -> str:
+    """The key of a statement; equal ids are equal payloads, so equal times."""
+    return f"{issued_ms:014x}/{statement_id}"
 
 
 class Timer(Record, frozen=True):

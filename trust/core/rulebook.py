@@ -34,7 +34,7 @@ from trust.core.entry import (
 )
 from trust.core.events import NETWORK, Event
 from trust.core.identity import InvalidKey
-from trust.core.records import Network, Said, Timer
+from trust.core.records import Network, Said, Timer, said_key
 from trust.core.refusal import Refused
 from trust.core.state import Draft
 
@@ -124,9 +124,10 @@ def decide(batch: Draft, incoming: Incoming, at_ms: int) -> Decided:
     data = encode_entry(at_ms, command, d.events)
     if len(data) > MAX_ENTRY_BYTES:
         raise Refused("too-large", f"this entry would have {len(data)} bytes, at most {MAX_ENTRY_BYTES}")
-    statement = incoming.id if isinstance(incoming, Spoken) else ""
-    if statement:
-        d.put(Said(id=statement, index=batch.size))
+    statement = ""
+    if isinstance(incoming, Spoken):
+        statement = incoming.id
+        d.put(Said(id=incoming.key, index=batch.size))
     decided = Decided(batch.size, at_ms, data, tuple(d.events), statement)
     batch.absorb(d)
     return decided
@@ -154,7 +155,7 @@ def _check_common(d: Decision, said: Spoken) -> None:
     network = d.get(Network, NETWORK)
     if network is None:
         raise Refused("no-network", "this log has no genesis yet")
-    if (before := d.get(Said, said.id)) is not None:
+    if (before := d.get(Said, said.key)) is not None:
         raise Refused("repeated", f"this statement is entry {before.index}", index=before.index)
     payload = said.payload
     if payload.network != network.origin:
@@ -199,6 +200,13 @@ def _settled(batch: Draft, due: list[Timer], at_ms: int, must_fit: bool) -> Deci
     return decided
 
 
+class _Issued(msgspec.Struct):
+    issued_ms: int
+
+
+_issued_decoder = msgspec.json.Decoder(_Issued)
+
+
 def fold(batch: Draft, entry: Entry) -> None:
     """Applies a logged entry to the state, without asking any rule."""
     draft = Draft(batch)
@@ -206,7 +214,9 @@ def fold(batch: Draft, entry: Entry) -> None:
     for event in entry.events:
         event.fold(draft)
     if entry.command.statement is not None:
-        draft.put(Said(id=envelope.from_envelope(entry.command.statement).statement_id, index=batch.size))
+        signed = envelope.from_envelope(entry.command.statement)
+        issued_ms = _issued_decoder.decode(signed.payload).issued_ms
+        draft.put(Said(id=said_key(issued_ms, signed.statement_id), index=batch.size))
     draft.size += 1
     batch.absorb(draft)
 

@@ -90,6 +90,11 @@ class Draft:
             self._nothing_before = (first[0].due_ms if first else NEVER) - 1
         return due
 
+    @property
+    def next_due_ms(self) -> int:
+        """Before this nothing is due, as far as `due` has looked."""
+        return self._nothing_before + 1
+
     def absorb(self, child: Draft) -> None:
         """Takes over what a draft that lies over this one has written."""
         self.writes.update(child.writes)

@@ -6,8 +6,9 @@ What JSON leaves open (RFC 8259 sections 4, 6, 8.1) is refused here, because two
 - fractions, exponents, NaN and infinities anywhere, integers outside +-(2^53-1);
 - containers nested deeper than 16, and more bytes than the caller allows.
 
-msgspec does the decoding. A text that re-encodes to itself has no duplicate keys; any other text is read a
-second time for them, so the common compact form costs one decode, one encode and one comparison.
+msgspec does the decoding. A text that re-encodes to itself has no duplicate keys, and what else its shape keeps out
+it does not have either. Any other text is read a second time, so the common compact form costs one decode, one encode
+and one comparison.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_INTEGER = re.compile(rb"[.]|[0-9][eE]")
 _LONG_INTEGER = re.compile(rb"[0-9]{16,}")
+_BOUND = re.compile(r"\b[gl]e=(-?\w+)")
 _HEX32 = re.compile(r"[0-9a-f]{64}")
 _encode = msgspec.json.Encoder().encode
 
@@ -54,8 +56,11 @@ def parse(data: bytes, shape: Any, *, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise Malformed(f"{len(data)} bytes, at most {max_bytes} are allowed", "too-large")
     value = _decode(data, shape)
+    compact = _encode(value) == data
+    if compact and _is_closed(shape):
+        return value
     _check_structure(_outside_strings(data))
-    if _encode(value) != data:
+    if not compact:
         _check_duplicates(data)
     return value
 
@@ -90,6 +95,15 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     if "RawType" in repr(msgspec.inspect.type_info(shape)):
         raise TypeError("msgspec.Raw would be kept without being checked")
     return msgspec.json.Decoder(shape)
+
+
+@lru_cache(maxsize=256)
+def _is_closed(shape: Any) -> bool:
+    """Whether its types alone keep fractions, depth and long integers out: each of its own, each integer bounded."""
+    described = repr(msgspec.inspect.type_info(shape))
+    bounds = _BOUND.findall(described)
+    bounded = all(bound != "None" and abs(int(bound)) <= MAX_INTEGER for bound in bounds)
+    return bounded and not any(word in described for word in ("AnyType", "FloatType", "DecimalType", "..."))
 
 
 def _decode(data: bytes, shape: Any) -> Any:

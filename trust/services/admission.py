@@ -27,7 +27,7 @@ from trust.services.verifying import Verifying
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 
-CHUNK = 50
+CHUNK = 100
 OPENINGS = (OutputOpen, ItemsOpen)
 Missing = Callable[[Reader, Iterable[str]], list[str]]
 Result = Outcome | TrustError

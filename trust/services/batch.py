@@ -11,7 +11,6 @@ from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Draw, Genesis
 from trust.core.payloads import kind_of
-from trust.core.records import Said
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, View
@@ -67,11 +66,11 @@ class Batch:
         statement_id = incoming.id if isinstance(incoming, Spoken) else ""
         for decided in rulebook.settle(self.draft, self.at_ms):
             self._take_up(decided, "clock", "")
-        if statement_id and (said := self.draft.get(Said, statement_id)) is not None:
-            return Logged(said.index, repeated=True)
         try:
             decided = rulebook.decide(self.draft, incoming, self.at_ms)
         except Refused as refused:
+            if refused.code == "repeated":
+                return Logged(int(refused.facts["index"]), repeated=True)
             return Denied(refused, self.draft.size, statement_id)
         actor = incoming.payload.actor if isinstance(incoming, Spoken) else ""
         self._take_up(decided, entry_kind(incoming), actor)

@@ -311,6 +311,7 @@ class Sequencer:
     def _take_over(self, batch: Batch, edge: TreeEdge) -> None:
         """What is committed is what this process knows from now on."""
         self._edge = edge
+        self._next_due_ms = batch.draft.next_due_ms
         self._view.absorb(batch.draft)
         self._view.turn()
         self.figures.batches += 1

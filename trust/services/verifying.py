@@ -67,11 +67,13 @@ class Verifying:
     def _verify(self, taken: Sequence[_Asked]) -> None:
         signed = [each.signed for commands, _ in taken for each in commands if isinstance(each, Spoken)]
         questions = [question for each in signed for question in envelope.checks(each)]
-        holds = iter(self._process.ask(questions) if len(questions) >= MANY else answer(questions))
+        answers = self._process.ask(questions) if len(questions) >= MANY else answer(questions)
+        holds = iter(answers)
         for commands, future in taken:
-            future.set_result(
-                [_verdict(command, [next(holds) for _ in _signers(command)]) for command in commands]
-            )
+            verdicts: Verdicts = [None] * len(commands)
+            if 0 in answers:
+                verdicts = [_verdict(each, [next(holds) for _ in _signers(each)]) for each in commands]
+            future.set_result(verdicts)
 
 
 def _signers(command: Incoming) -> Sequence[str]:

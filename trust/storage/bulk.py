@@ -1,25 +1,26 @@
 """Many rows of one table in one statement, in the form that is fastest on each database.
 
-SQLite takes up to ROWS rows a statement, because the driver gives the interpreter's lock up for each statement and
-must get it back from threads that verify. PostgreSQL gets each column as one binary array, so a batch costs one
-round trip a table. The texts are built from the tables once, and nothing else writes SQL for whole rows; a row is
-a tuple in the order of the table's columns.
+SQLite takes as many rows a statement as it can and gives all rows of a query as one JSON text: the driver gives the
+interpreter's lock up for each step, and must get it back from threads that parse. PostgreSQL gets each column as one
+binary array, so a batch costs one round trip a table. The texts are built from the tables once, and nothing else
+writes SQL for whole rows; a row has its values in the order of the table's columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
-Rows = Sequence[tuple[Any, ...]]
-ROWS = 100
+Rows = Sequence[Sequence[Any]]
+MAX_VALUES = 32_766
+SIZES = (1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 
 
 class Existing(Enum):
@@ -38,12 +39,19 @@ def insert(connection: Connection, table: Table, rows: Rows, existing: Existing 
         columns = [list(column) for column in zip(*rows, strict=True)]
         connection.exec_driver_sql(_insert_arrays(table, existing), tuple(columns))
     else:
-        whole = len(rows) - len(rows) % ROWS
-        for start in range(0, whole, ROWS):
-            values = tuple(chain.from_iterable(rows[start : start + ROWS]))
-            connection.exec_driver_sql(_insert_values(table, existing, ROWS), values)
-        if whole < len(rows):
-            connection.exec_driver_sql(_insert_values(table, existing, 1), list(rows[whole:]))
+        start = 0
+        for count in _pieces(len(rows), MAX_VALUES // len(table.columns)):
+            values = tuple(chain.from_iterable(rows[start : start + count]))
+            connection.exec_driver_sql(_insert_values(table, existing, count), values)
+            start += count
+
+
+def _pieces(rows: int, most: int) -> Iterator[int]:
+    """Cuts a number of rows into a few of the sizes for which there is a statement."""
+    for size in SIZES:
+        while size <= most and rows >= size:
+            yield size
+            rows -= size
 
 
 def delete(connection: Connection, table: Table, ids: Sequence[str]) -> None:
@@ -54,10 +62,19 @@ def delete(connection: Connection, table: Table, ids: Sequence[str]) -> None:
         )
 
 
-def select(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[Row[Any]]:
+def select(connection: Connection, table: Table, ids: Sequence[str]) -> Rows:
     """The rows with these ids, in any order."""
-    text = f"SELECT {_names(table)} FROM {table.name} WHERE {_id_in(connection)}"
-    return connection.exec_driver_sql(text, _ids(connection, ids)).fetchall()
+    if _is_postgres(connection):
+        text = f"SELECT {_names(table)} FROM {table.name} WHERE {_id_in(connection)}"
+        return connection.exec_driver_sql(text, _ids(connection, ids)).fetchall()
+    text, blobs = _select_json(table)
+    rows: list[list[Any]] = msgspec.json.decode(
+        connection.exec_driver_sql(text, _ids(connection, ids)).scalar_one()
+    )
+    for row in rows:
+        for at in blobs:
+            row[at] = bytes.fromhex(row[at])
+    return rows
 
 
 def _is_postgres(connection: Connection) -> bool:
@@ -71,6 +88,18 @@ def _id_in(connection: Connection) -> str:
 
 def _ids(connection: Connection, ids: Sequence[str]) -> tuple[Any]:
     return (list(ids) if _is_postgres(connection) else msgspec.json.encode(ids).decode(),)
+
+
+@lru_cache(maxsize=256)
+def _select_json(table: Table) -> tuple[str, list[int]]:
+    """A query for rows as one JSON text, and the columns that stand in it in hexadecimal."""
+    blobs = [at for at, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
+    values = [f'"{column.name}"' for column in table.columns]
+    for at in blobs:
+        values[at] = f"hex({values[at]})"
+    row = f"json_array({','.join(values)})"
+    where = "id IN (SELECT value FROM json_each(?))"
+    return f"SELECT json_group_array({row}) FROM {table.name} WHERE {where}", blobs
 
 
 @lru_cache(maxsize=256)

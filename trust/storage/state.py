@@ -8,7 +8,7 @@ in two generations, and what was not asked for since the last turn goes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, select
 from sqlmodel import col
@@ -22,6 +22,7 @@ from trust.storage.unit import Head
 R = TypeVar("R", bound=Record)
 REMEMBERED = 200_000
 CHUNK = 5_000
+_UNKNOWN = object()
 _TIMER = tables.Timers
 _TIMERS = select(col(_TIMER.id), col(_TIMER.due_ms), col(_TIMER.kind)).order_by(
     col(_TIMER.due_ms), col(_TIMER.kind), col(_TIMER.id)
@@ -54,13 +55,13 @@ class SqlView:
 
     def get(self, kind: type[R], id: str) -> R | None:
         key: Key = (kind, id)
-        try:
-            return cast("R | None", self._recent[key])
-        except KeyError:
-            if not self._recall(key):
-                self.misses += 1
-                self.load([key])
-            return cast("R | None", self._recent[key])
+        found: Any = self._recent.get(key, _UNKNOWN)
+        if found is not _UNKNOWN:
+            return cast("R | None", found)
+        if not self._recall(key):
+            self.misses += 1
+            self.load([key])
+        return cast("R | None", self._recent[key])
 
     def peek(self, kind: type[R], id: str) -> R | None:
         """The record as far as it is in memory; never loads."""

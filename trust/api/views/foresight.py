@@ -34,7 +34,7 @@ def foresee(reader: Reader, spoken: Spoken, now_ms: int) -> dict[str, Any]:
     at_ms = max(view.at_ms, now_ms)
     if len(list(islice(rulebook.settle(draft, at_ms), MAX_CLOCK_ENTRIES))) == MAX_CLOCK_ENTRIES:
         raise TrustError("overloaded", "much is due at this moment and is settled first")
-    if (said := draft.get(Said, spoken.id)) is not None:
+    if (said := draft.get(Said, spoken.key)) is not None:
         return {"status": 200, "statement": spoken.id, "repeated": True, "index": said.index}
     try:
         decided = rulebook.decide(draft, spoken, at_ms)
