@@ -317,4 +317,6 @@ def test_no_statement_whatever_gives_a_500(
 def test_the_log_still_verifies_after_all_that(town: House) -> None:
     assert check_log(town.database, parse_key(town.vkey)) is not None
     assert town.client.get("/health/ready").status_code == 200
-    town.done("/v1/agents", town.register(Party("who comes after")))  # the others may have been revoked by now
+    town.done(
+        "/v1/agents", town.register(Party("who comes after"))
+    )  # the others may have been revoked by now
