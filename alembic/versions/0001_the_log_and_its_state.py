@@ -66,7 +66,7 @@ def create_log() -> None:
         data("leaf_hash"),
         key=("index",),
     )
-    op.create_index("ix_entries_leaf_hash", "entries", ["leaf_hash"])
+    op.create_index("ix_entries_leaf_hash", "entries", [sa.text('("index" >> 14)'), "leaf_hash"])
     table("tiles", whole("level"), whole("number"), data("data"), key=("level", "number"))
     table("head", whole("id"), whole("size"), whole("at_ms"), data("root"), data("checkpoint"))
     op.execute(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from nacl import bindings
 
 from tests.benchmarks.filling import FilledLog
 from tests.benchmarks.served import Served
-from tests.benchmarks.table import Row, at_least
+from tests.benchmarks.table import Row, at_least, figure
 from trust.core import envelope
 from trust.core.commands import Spoken
 from trust.core.identity import key_of
@@ -31,6 +31,7 @@ from trust.log.proof import verify_proof
 BATCH = 1_000
 CONNECTIONS = 3
 WARM_BATCHES = 2
+QUIET_S = 3
 JSON = {"Content-Type": "application/json"}
 _encode = msgspec.json.Encoder().encode
 
@@ -69,6 +70,7 @@ def _measured(name: str, url: str, directory: Path, goal: float, batches: int) -
         answers = _post_all(service, bodies[WARM_BATCHES:])
         rate = len(signed) / (perf_counter() - begun)
         bare = max(before, bare_rate(signed))
+        draws_per_s = _draws_per_s(service)
     _check(answers, filled.town.log.verifier)
     return [
         at_least(
@@ -77,7 +79,13 @@ def _measured(name: str, url: str, directory: Path, goal: float, batches: int) -
             f"PyNaCl alone {bare:,.0f}/s",
             rate / bare,
             goal,
-        )
+        ),
+        figure(
+            "draws of these outputs, which give way to callers",
+            f"{draws_per_s:,.0f}/s",
+            f"outputs {rate:,.0f}/s",
+            draws_per_s / rate,
+        ),
     ]
 
 
@@ -112,6 +120,25 @@ def _post_all(service: Served, bodies: Sequence[bytes]) -> list[bytes]:
         for done in [pool.submit(post) for _ in range(CONNECTIONS)]:
             done.result()
     return answers
+
+
+def _draws_per_s(service: Served) -> float:
+    """Entries a second from now on, until the log grows no more."""
+    begun, first = perf_counter(), _size(service)
+    ended, size = begun, first
+    while perf_counter() - ended < QUIET_S:
+        sleep(0.2)
+        if (now := _size(service)) > size:
+            ended, size = perf_counter(), now
+    return (size - first) / (ended - begun) if size > first else 0.0
+
+
+def _size(service: Served) -> int:
+    connection = service.connect()
+    connection.request("GET", "/log/checkpoint")
+    size = int(connection.getresponse().read().split(b"\n")[1])
+    connection.close()
+    return size
 
 
 def _check(answers: Sequence[bytes], key: Verifier) -> None:

@@ -13,12 +13,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from time import perf_counter
 
-from nacl import bindings
-
+from tests.benchmarks.outputs import bare_rate
 from tests.services.statements import Town, created
 from trust.core import envelope
 from trust.core.commands import Spoken, parse
-from trust.core.identity import key_of
 from trust.services.receipts import Outcome, Receipt
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verdicts, Verifying
@@ -108,21 +106,6 @@ def _submit(
 ) -> Future[list[Outcome]]:
     assert not any(verdicts.result())
     return sequencer.submit(commands)
-
-
-def bare_rate(statements: Sequence[Spoken]) -> float:
-    """Signatures a second of PyNaCl on one core, messages and keys prepared."""
-    prepared = [
-        (
-            statement.signed.signatures[0] + envelope.pae(envelope.PAYLOAD_TYPE, statement.signed.payload),
-            key_of(statement.signed.signers[0]),
-        )
-        for statement in statements
-    ]
-    before = perf_counter()
-    for message, key in prepared:
-        bindings.crypto_sign_open(message, key)
-    return len(prepared) / (perf_counter() - before)
 
 
 def _receipts(outcomes: Sequence[Outcome]) -> list[Receipt]:

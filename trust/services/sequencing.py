@@ -206,8 +206,7 @@ class Sequencer:
             self._isolate(submissions, error)
         else:
             return True
-        finally:
-            self._next_due_ms = None
+        self._next_due_ms = None
         return False
 
     def _isolate(self, submissions: list[Submission], error: Exception) -> None:

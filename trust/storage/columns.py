@@ -24,7 +24,6 @@ KeyWhole = Annotated[int, Field(sa_type=_WHOLE, primary_key=True, sa_column_kwar
 KeyWords = Annotated[str, Field(sa_type=_WORDS, primary_key=True)]
 FindWhole = Annotated[int, Field(sa_type=_WHOLE, index=True)]
 FindWords = Annotated[str, Field(sa_type=_WORDS, index=True)]
-FindBytes = Annotated[bytes, Field(sa_type=LargeBinary, index=True)]
 
 
 class Clustered(SQLModel):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
 from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
@@ -94,7 +94,10 @@ class Reader:
 
     def index_of_leaf(self, leaf_hash: bytes) -> int | None:
         """Where the (first) entry with this leaf hash stands."""
-        query = select(func.min(col(tables.Entries.index))).where(col(tables.Entries.leaf_hash) == leaf_hash)
+        segments = range((self.head().size >> tables.SEGMENT_BITS) + 1)
+        query = select(func.min(col(tables.Entries.index))).where(
+            literal_column(tables.SEGMENT).in_(segments), col(tables.Entries.leaf_hash) == leaf_hash
+        )
         return cast("int | None", self.connection.execute(query).scalar_one())
 
     def leaf_hashes(self, start: int, end: int) -> list[bytes]:

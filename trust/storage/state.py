@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlmodel import col
 
 from trust.core.records import Record, Timer
@@ -24,8 +24,10 @@ REMEMBERED = 200_000
 CHUNK = 5_000
 _UNKNOWN = object()
 _TIMER = tables.Timers
-_TIMERS = select(col(_TIMER.id), col(_TIMER.due_ms), col(_TIMER.kind)).order_by(
-    col(_TIMER.due_ms), col(_TIMER.kind), col(_TIMER.id)
+_TIMERS = (
+    select(col(_TIMER.id), col(_TIMER.due_ms), col(_TIMER.kind))
+    .order_by(col(_TIMER.due_ms), col(_TIMER.kind), col(_TIMER.id))
+    .limit(bindparam("most"))
 )
 
 
@@ -82,7 +84,7 @@ class SqlView:
         )
 
     def timers(self, limit: int) -> list[Timer]:
-        return [Timer(*row) for row in self._live.execute(_TIMERS.limit(limit))]
+        return [Timer(*row) for row in self._live.execute(_TIMERS, {"most": limit})]
 
     def absorb(self, draft: Draft) -> None:
         """Takes over what a draft has written, once it is committed."""

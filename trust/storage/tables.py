@@ -16,7 +16,6 @@ from sqlmodel import SQLModel
 from trust.storage.columns import (
     Bytes,
     Clustered,
-    FindBytes,
     FindWhole,
     FindWords,
     Json,
@@ -26,15 +25,21 @@ from trust.storage.columns import (
     Words,
 )
 
+SEGMENT_BITS = 14
+SEGMENT = f'("index" >> {SEGMENT_BITS})'
+"""The part of the log that an entry is in: leaf hashes are looked up in each by itself, so that the part of their
+index to which entries are added stays small."""
+
 
 class Entries(SQLModel, table=True):
     """The log: the bytes of entry `index`. `kind` is the command's, for a statement its payload's."""
 
+    __table_args__ = (Index("ix_entries_leaf_hash", text(SEGMENT), "leaf_hash"),)
     index: KeyWhole
     at_ms: Whole
     kind: Words
     data: Bytes
-    leaf_hash: FindBytes
+    leaf_hash: Bytes
 
 
 class Tiles(SQLModel, table=True):

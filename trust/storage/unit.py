@@ -29,7 +29,11 @@ from trust.storage.rows import CODECS, table_of
 
 _ENTRIES = table_of(tables.Entries)
 _TILES = table_of(tables.Tiles)
-_HEAD = (col(tables.Head.size), col(tables.Head.at_ms), col(tables.Head.root), col(tables.Head.checkpoint))
+_READ = select(
+    col(tables.Head.size), col(tables.Head.at_ms), col(tables.Head.root), col(tables.Head.checkpoint)
+)
+_READ_LOCKED = _READ.with_for_update()
+_MOVE = update(tables.Head)
 
 
 class CommitUnknown(RuntimeError):
@@ -68,7 +72,7 @@ class Unit:
         self.written = True
         bulk.insert(self.connection, _ENTRIES, list(map(astuple, entries)))
         bulk.insert(self.connection, _TILES, tiles)
-        self.connection.execute(update(tables.Head).values(**asdict(head)))
+        self.connection.execute(_MOVE, asdict(head))
 
     def write_state(self, writes: Writes, projections: Projections) -> None:
         """Writes what folding entries changed."""
@@ -109,8 +113,7 @@ def aside(database: Database) -> Iterator[Connection]:
 
 def read_head(connection: Connection, *, lock: bool = False) -> Head:
     """The head; with `lock` nobody else moves it until this transaction ends."""
-    query = select(*_HEAD).with_for_update() if lock else select(*_HEAD)
-    return Head(*connection.execute(query).one())
+    return Head(*connection.execute(_READ_LOCKED if lock else _READ).one())
 
 
 def _commit(connection: Connection) -> None:
