@@ -20,7 +20,7 @@ import structlog
 
 from trust import clock
 from trust.witness.store import StoreError
-from trust.witness.submission import MAX_BODY_BYTES
+from trust.log.submission import MAX_BODY_BYTES
 from trust.witness.witness import Answer, Witness
 
 PATH = "/add-checkpoint"
