@@ -139,8 +139,8 @@ class Witnesses(Section, frozen=True):
     """The witnesses' keys and quorum, in the lines of C2SP tlog-policy (`trust.log.quorum`); empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
-        Meta(max_length=32),
+        tuple[Annotated[str, Meta(max_length=160, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        Meta(max_length=24),
     ]
 
 

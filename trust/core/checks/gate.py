@@ -62,8 +62,6 @@ def claimed_root(note: str) -> tuple[int, bytes]:
 
 def cosigned_times_s(policy: Policy, note: str) -> dict[str, int]:
     """When each witness says that it cosigned a draw's checkpoint, by its label in the policy."""
-    lines = {
-        (line.name, line.key_id): int.from_bytes(line.blob[:8]) for line in parse_note(note.encode())[1]
-    }
+    lines = {(line.name, line.key_id): int.from_bytes(line.blob[:8]) for line in parse_note(note.encode())[1]}
     quorum = parse_quorum(policy.witnesses.quorum)
     return {witness.label: lines[witness.key] for witness in quorum.witnesses if witness.key in lines}
