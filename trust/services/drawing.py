@@ -4,6 +4,7 @@ The input of the VRF is fixed by the output, and a seal by the epoch's entry. So
 replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
 in the state.
 
+Where the task's policy names witnesses, its draws wait until they have cosigned a checkpoint that covers the output.
 Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
 give way for a while only.
 """
@@ -19,15 +20,16 @@ from trust.core.checks import panel, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id
 from trust.core.identity import did_of
-from trust.core.records import Claim
+from trust.core.records import AdoptedPolicy, Claim, Task
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal
 from trust.services.scoring import view_of
 from trust.services.sealing import due_seals
 from trust.services.sequencing import Sequencer
+from trust.storage.cosigned import CosignedHead, newest
 from trust.storage.engine import Database
-from trust.storage.reading import reading
+from trust.storage.reading import Reader, reading
 
 LOOKED_AT = 200
 AT_ONCE = 16
@@ -76,22 +78,48 @@ class Drawing:
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
             waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
-            view = view_of(reader)
-            return [self._drawn(view, claim) for claim in waiting[:AT_ONCE]]
+            view, gates = view_of(reader), _Gates(reader)
+            open_ = [(claim, note) for claim in waiting if (note := gates.of(claim)) is not None]
+            return [self._drawn(view, claim, note) for claim, note in open_[:AT_ONCE]]
 
     def _can(self, claim: Claim) -> bool:
         return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
 
-    def _drawn(self, view: View, claim: Claim) -> Draw:
+    def _drawn(self, view: View, claim: Claim, checkpoint: str) -> Draw:
         pi = vrf.prove(self._seeds[claim.draw_key], panel.alpha(view, claim, claim.draw_round))
         beacon = Beacon(claim.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,))
+        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
         if refusal.code != "no-draw-due":
             self._refused.add(of)
             _log.error("draw refused", draw=of, code=refusal.code, detail=refusal.detail)
+
+
+class _Gates:
+    """The checkpoints that draws carry, as they are in one snapshot: one for each policy that names witnesses."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._cosigned: dict[int, CosignedHead | None] = {}
+        self._is_witnessed: dict[int, bool] = {}
+
+    def of(self, claim: Claim) -> str | None:
+        """What the claim's draw carries: nothing without witnesses; None while its output is not cosigned."""
+        [task] = self._reader.records(Task, [claim.task])
+        if not self._asks_witnesses(task.policy):
+            return ""
+        cosigned = self._cosigned[task.policy]
+        covers = cosigned is not None and cosigned.size > claim.output_index
+        return cosigned.note.decode() if cosigned is not None and covers else None
+
+    def _asks_witnesses(self, policy: int) -> bool:
+        if policy not in self._is_witnessed:
+            [adopted] = self._reader.records(AdoptedPolicy, [str(policy)])
+            self._is_witnessed[policy] = bool(adopted.terms.witnesses.quorum)
+            self._cosigned[policy] = newest(self._reader.connection, policy)
+        return self._is_witnessed[policy]
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:
