@@ -106,8 +106,8 @@ def slow(handler: BaseHTTPRequestHandler, _: bytes) -> None:
     handler.send_error(500)
 
 
-def dripping(handler: BaseHTTPRequestHandler, _: bytes) -> None:
-    for _ in range(100):
+def dripping(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+    for _ in body[:100]:
         handler.wfile.write(b"H")
         handler.wfile.flush()
         time.sleep(0.05)
@@ -120,10 +120,10 @@ def endless(handler: BaseHTTPRequestHandler, _: bytes) -> None:
         handler.wfile.write(b"\xe2\x80\x94 someone AAAA\n" * 1_000)
 
 
-def dripping_body(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+def dripping_body(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(100):
+    for _ in body[:100]:
         handler.wfile.write(b"x")
         handler.wfile.flush()
         time.sleep(0.05)

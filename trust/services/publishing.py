@@ -40,13 +40,14 @@ def published(reader: Reader) -> bytes:
 
 
 def newest_receipt(reader: Reader, index: int) -> Receipt | None:
-    """The receipt of an entry, under the cosigned checkpoint where it covers the entry; None where there is none."""
+    """The receipt of an entry; None where there is none."""
+    return stored_receipt(reader, index, head_over(reader, index))
+
+
+def head_over(reader: Reader, index: int) -> Head:
+    """The head to prove an entry under: the cosigned one where it covers the entry, else the newest."""
     _, cosigned = cosigned_head(reader)
-    if cosigned is not None and index < cosigned.size:
-        return stored_receipt(reader, index, _as_head(cosigned))
-    return stored_receipt(reader, index, reader.head())
-
-
-def _as_head(cosigned: CosignedHead) -> Head:
+    if cosigned is None or index >= cosigned.size:
+        return reader.head()
     root = Checkpoint.parse(parse_note(cosigned.note)[0]).root
     return Head(cosigned.size, cosigned.at_ms, root, cosigned.note)
