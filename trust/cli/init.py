@@ -55,11 +55,14 @@ def init(
     draw_seed = chosen.draw_key or _key(chosen.draw_key_file or chosen.data_dir / DRAW_KEY)
     operator = _key(chosen.data_dir / OPERATOR_KEY)
 
+    from trust.core.policy import InvalidPolicy
     from trust.services.founding import found
 
-    vkey = found(
-        replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator, witnesses=lines
-    )
+    held = replace(chosen, log_key=log_seed, draw_key=draw_seed)
+    try:
+        vkey = found(held, network, toml, operator, witnesses=lines)
+    except InvalidPolicy as error:
+        raise Usage(f"{witnesses}: {error}") from error
     kept = chosen.data_dir / VKEY_FILE
     kept.write_text(vkey + "\n", encoding="utf-8")
     facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(kept)}
@@ -75,16 +78,9 @@ def _key(path: Path) -> bytes:
 
 def _cosigners(file: Path | None) -> list[str]:
     """The lines of a file of witnesses; `Usage` where it is none."""
-    from trust.core.policy import InvalidPolicy, with_quorum
-
-    if read_witnesses(file) is None or file is None:
+    if file is None or read_witnesses(file) is None:
         return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    try:
-        with_quorum(lines)
-    except InvalidPolicy as error:
-        raise Usage(f"{file}: {error}") from error
-    return lines
+    return file.read_text(encoding="utf-8").splitlines()
 
 
 def _adoptable(policy: str) -> str:

@@ -1,7 +1,7 @@
 """Asks one witness for its cosignature (C2SP tlog-witness `add-checkpoint`), and believes nothing that it answers.
 
 1. The size that this witness saw last, as far as known, with the consistency proof from there, and the new note.
-2. 409 with a size: the witness saw another one. It is asked once more, from there, where the log has been there.
+2. 409 with a size: the witness saw another one. It is asked again from there, a few times: replicas may be asking too.
 3. 200: lines of a signed note. Only those count that a known key signed over this very text, at about this time.
 
 All of it together has a second. An answer is read up to a few KiB; redirects are not followed, proxies not asked.
@@ -24,6 +24,7 @@ PATIENCE_S = 1.0
 MAX_ANSWER_BYTES = 16 * 1024
 MAX_APART_S = 15
 """How far a witness's clock may be from ours; an auditor puts up with twice as much against the log's time."""
+MAX_RESYNCS = 3
 PATH = "/add-checkpoint"
 _SIZE = re.compile(rb"(0|[1-9][0-9]{0,18})\n?")
 
@@ -64,7 +65,9 @@ class Witness:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 status, body = await self._ask(client, wanted)
-                if status == httpx.codes.CONFLICT:
+                for _ in range(MAX_RESYNCS):
+                    if status != httpx.codes.CONFLICT:
+                        break
                     self._resync(body, wanted)
                     status, body = await self._ask(client, wanted)
         except (TimeoutError, httpx.TimeoutException):

@@ -78,9 +78,8 @@ class Drawing:
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
             waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
-            view, gates = view_of(reader), _Gates(reader)
-            open_ = [(claim, note) for claim in waiting if (note := gates.of(claim)) is not None]
-            return [self._drawn(view, claim, note) for claim, note in open_[:AT_ONCE]]
+            view = view_of(reader)
+            return [self._drawn(view, *each) for each in _Gates(reader).passed(waiting, AT_ONCE)]
 
     def _can(self, claim: Claim) -> bool:
         return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
@@ -98,28 +97,34 @@ class Drawing:
 
 
 class _Gates:
-    """The checkpoints that draws carry, as they are in one snapshot: one for each policy that names witnesses."""
+    """Which claims may be drawn, in one snapshot, and the checkpoint that each draw carries: none without witnesses."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._cosigned: dict[int, CosignedHead | None] = {}
-        self._is_witnessed: dict[int, bool] = {}
 
-    def of(self, claim: Claim) -> str | None:
-        """What the claim's draw carries: nothing without witnesses; None while its output is not cosigned."""
-        [task] = self._reader.records(Task, [claim.task])
-        if not self._asks_witnesses(task.policy):
-            return ""
-        cosigned = self._cosigned[task.policy]
-        covers = cosigned is not None and cosigned.size > claim.output_index
-        return cosigned.note.decode() if cosigned is not None and covers else None
+    def passed(self, waiting: Sequence[Claim], limit: int) -> list[tuple[Claim, str]]:
+        """The first claims, at most `limit`, whose output the witnesses of their task's policy have seen."""
+        found: list[tuple[Claim, str]] = []
+        for start in range(0, len(waiting), limit):
+            some = waiting[start : start + limit]
+            tasks = self._reader.records(Task, [claim.task for claim in some])
+            policies = {task.id: task.policy for task in tasks}
+            for claim in some:
+                held = self._held(policies[claim.task])
+                if held is None or held.size > claim.output_index:
+                    found.append((claim, held.note.decode() if held else ""))
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
-    def _asks_witnesses(self, policy: int) -> bool:
-        if policy not in self._is_witnessed:
+    def _held(self, policy: int) -> CosignedHead | None:
+        """What the witnesses of a policy cosigned; None where it names none."""
+        if policy not in self._cosigned:
             [adopted] = self._reader.records(AdoptedPolicy, [str(policy)])
-            self._is_witnessed[policy] = bool(adopted.terms.witnesses.quorum)
-            self._cosigned[policy] = newest(self._reader.connection, policy)
-        return self._is_witnessed[policy]
+            nothing = CosignedHead(policy, 0, 0, b"") if adopted.terms.witnesses.quorum else None
+            self._cosigned[policy] = nothing and (newest(self._reader.connection, policy) or nothing)
+        return self._cosigned[policy]
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:
