@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -54,6 +55,8 @@ def test_a_draw_waits_for_the_quorum_and_then_stands_with_its_checkpoint(town: S
     checkpoint = note(town, labels=["w3", "w1"])
     town.net.do(msgspec.structs.replace(town.net.draw_of(claim), checkpoint=checkpoint))
     assert town.state(claim) in ("checking", "unchecked")
+    data = town.net.entries[-1].data
+    assert json.dumps(json.loads(data), separators=(",", ":"), ensure_ascii=False).encode() == data
 
 
 def test_the_checkpoint_covers_the_output_and_nothing_that_is_not_there_yet(town: Scene) -> None:

@@ -45,7 +45,10 @@ class HealthController(Controller):
     async def live(self) -> Response[bytes]:
         return answer(b'{"status":"live"}')
 
-    @get("/health/ready", summary="The database answers and the log is not frozen")
+    @get(
+        "/health/ready",
+        summary="The database answers, the log is not frozen; warns of silent witnesses",
+    )
     async def ready(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         if service.sequencer.frozen:
             raise TrustError("log-frozen", service.sequencer.frozen)

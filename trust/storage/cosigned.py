@@ -35,6 +35,12 @@ def newest(connection: Connection, policy: int) -> CosignedHead | None:
     return CosignedHead(*row) if row else None
 
 
+def every(connection: Connection) -> list[CosignedHead]:
+    """The same of every policy."""
+    rows = connection.execute(select(_COSIGNED).order_by(col(tables.Cosigned.policy)))
+    return [CosignedHead(*row) for row in rows]
+
+
 def keep(connection: Connection, head: CosignedHead) -> None:
     """Stores it where it is larger than what is there."""
     smaller = (col(tables.Cosigned.policy) == head.policy) & (col(tables.Cosigned.size) < head.size)

@@ -13,6 +13,8 @@ choice of checkpoint changes a draw.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from trust.core.identity import key_of
 from trust.core.policy import Policy
 from trust.core.records import Claim, Network
@@ -34,7 +36,7 @@ def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: 
     if not note:
         raise Refused("bad-draw", "this draw waits for a checkpoint that the witnesses cosigned")
     try:
-        checkpoint, cosigned = _opened(network, policy, note)
+        checkpoint, cosigned = _opened(network.origin, network.log_key, policy.witnesses.quorum, note)
     except (NoteError, CheckpointError) as error:
         raise Refused("bad-draw", f"the checkpoint: {error}") from error
     if not claim.output_index < checkpoint.size <= size:
@@ -47,11 +49,16 @@ def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: 
         raise Refused("bad-draw", f"the quorum {quorum.needed} is missing: {quorum.told(cosigned)}")
 
 
-def _opened(network: Network, policy: Policy, note: str) -> tuple[Checkpoint, tuple[Signature, ...]]:
-    """The checkpoint and its cosignatures; CheckpointError where the note holds anything else."""
-    log = Verifier(network.origin, key_of(network.log_key))
-    witnesses = parse_quorum(policy.witnesses.quorum).verifiers
-    checkpoint, cosigned = open_cosigned(note.encode(), network.origin, log, witnesses)
+@lru_cache(maxsize=16)
+def _opened(
+    origin: str, log_key: str, lines: tuple[str, ...], note: str
+) -> tuple[Checkpoint, tuple[Signature, ...]]:
+    """The checkpoint and its cosignatures; CheckpointError where the note holds anything else.
+
+    The draws of one batch carry the same note: its signatures are verified once.
+    """
+    log, witnesses = Verifier(origin, key_of(log_key)), parse_quorum(lines).verifiers
+    checkpoint, cosigned = open_cosigned(note.encode(), origin, log, witnesses)
     if checkpoint.extensions or len(parse_note(note.encode())[1]) != 1 + len(cosigned):
         raise CheckpointError("it has lines that are neither the log's nor a witness's of the policy")
     return checkpoint, cosigned
