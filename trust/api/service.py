@@ -22,6 +22,7 @@ from trust.api.telemetry import Telemetry
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
+from trust.services.cosigning import Cosigning
 from trust.services.elsewhere import Elsewhere
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
@@ -49,6 +50,7 @@ class Service:
     notifier: Notifier
     scores: ScoreProofs
     elsewhere: Elsewhere
+    cosigning: Cosigning
     telemetry: Telemetry
     readers: Executor
     vkey: str

@@ -7,12 +7,14 @@ money, `_ms` time, `_ppm` shares.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from trust.core.payloads import MAX_JUDGED_ITEMS
+from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
@@ -136,11 +138,11 @@ class Reputation(Section, frozen=True):
 
 
 class Witnesses(Section, frozen=True):
-    """The witnesses' keys and quorum, in the lines of C2SP tlog-policy; empty: no witnesses."""
+    """The witnesses' keys and quorum, in the lines of C2SP tlog-policy (`trust.log.quorum`); empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
-        Meta(max_length=32),
+        tuple[Annotated[str, Meta(max_length=160, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        Meta(max_length=24),
     ]
 
 
@@ -212,6 +214,15 @@ def parse(toml: str) -> Policy:
         raise InvalidPolicy([_ascii(str(error))]) from error
 
 
+def with_quorum(lines: Iterable[str]) -> Witnesses:
+    """The section for these lines of C2SP tlog-policy, without comments and what is for others; InvalidPolicy."""
+    kept = [" ".join(words) for words in words_of(lines) if words[0] != "log"]
+    try:
+        return msgspec.convert({"quorum": kept}, Witnesses)
+    except msgspec.ValidationError as error:
+        raise InvalidPolicy([_ascii(f"the witnesses: {error}")]) from error
+
+
 def _ascii(text: str) -> str:
     return text.encode("ascii", "replace").decode().replace("\\", "/").replace('"', "'")
 
@@ -237,7 +248,18 @@ def dangers(policy: Policy) -> list[str]:
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
     )  # fmt: skip
-    return [reason for broken, reason in rules if broken]
+    return [reason for broken, reason in rules if broken] + _quorum_dangers(policy.witnesses)
+
+
+def _quorum_dangers(witnesses: Witnesses) -> list[str]:
+    """Why these lines cannot be what a draw waits for."""
+    if not witnesses.quorum:
+        return []
+    try:
+        quorum = parse_quorum(witnesses.quorum)
+    except PolicyError as error:
+        return [_ascii(f"the witnesses: {error}")]
+    return ["a quorum of `none` names no witness: leave the lines out"] if quorum.needed == NONE else []
 
 
 def warnings(policy: Policy) -> list[str]:

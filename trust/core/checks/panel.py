@@ -6,6 +6,7 @@
 3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
    the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
 4. A panel that cannot be seated ends the claim by the last verdict that was reached.
+5. Where the task's policy names witnesses, a draw carries the checkpoint that they cosigned (`gate`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from trust.core import ledger, settlement
 from trust.core.checks import items, vrf
 from trust.core.checks.draw import Picker, Stream, coin
+from trust.core.checks.gate import check_gate
 from trust.core.checks.sumtree import Root
 from trust.core.checks.sumtree import Slot as PoolSlot
 from trust.core.decision import Decision
@@ -70,6 +72,7 @@ def draw(d: Decision, said: Draw) -> None:
     beta = _proven(d, claim, said)
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
+    check_gate(d.network, d.size, claim, policy, said.checkpoint)
     stream = Stream(beta, b"panel")
     if claim.draw_round == 1:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
@@ -82,8 +85,8 @@ def draw(d: Decision, said: Draw) -> None:
 
 
 def _proven(d: Decision, claim: Claim, said: Draw) -> bytes:
-    if len(said.beacons) != 1 or said.checkpoint:
-        raise Refused("bad-draw", "a draw of these rules has one beacon and no checkpoint")
+    if len(said.beacons) != 1:
+        raise Refused("bad-draw", "a draw of these rules has one beacon")
     beacon = said.beacons[0]
     if beacon.key != claim.draw_key:
         raise Refused("bad-draw", f"{claim.id} is drawn by {claim.draw_key}")
