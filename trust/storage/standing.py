@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, case, func, select
 from sqlmodel import col
 
+from trust.core.case_records import Challenge
 from trust.core.records import Withdrawal
+from trust.storage.case_tables import Challenges
 from trust.storage.rows import CODECS
 from trust.storage.tables import Claims, Mentions, Withdrawals
 
@@ -31,6 +33,12 @@ def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list
     query = select(CODECS[Withdrawal].table).where(col(Withdrawals.party) == party)
     rows = connection.execute(query.order_by(col(Withdrawals.index).desc()).limit(limit))
     return [Withdrawal(*row) for row in rows]
+
+
+def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
+    """The challenges of a claim, the oldest first."""
+    query = select(CODECS[Challenge].table).where(col(Challenges.claim) == claim)
+    return [Challenge(*row) for row in connection.execute(query.order_by(col(Challenges.round)))]
 
 
 def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
