@@ -67,7 +67,7 @@ def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = F
 
 
 def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought]) -> None:
-    """Empties the challenges' bonds, after the seats have had what was prepaid."""
+    """Empties the challenges' bonds; what was prepaid has found the seats by then (`fees.pay`)."""
     for each in fought:
         challenge = each.challenge
         lock = ledger.challenge_bond(challenge.id)
@@ -85,12 +85,7 @@ def _lost(
     burns = ledger.share_up(bond, policy.money.challenge_burn_ppm)
     if kin(d, other, challenge.challenger):
         burns = bond
-    unearned = d.balance(lock) - bond
-    return [
-        (lock, ledger.BURN, burns),
-        (lock, ledger.free(other), bond - burns),
-        (lock, ledger.VERIFICATION, unearned),
-    ]
+    return [(lock, ledger.BURN, burns), (lock, ledger.free(other), bond - burns)]
 
 
 def kin(d: Decision, one: str, other: str) -> bool:

@@ -2,7 +2,7 @@
 
 - The pool pays a round that the coin or a disagreement opened, and one that overturned a fail.
 - The challenger pays the round of a challenge that was lost or returned, from what was prepaid; what the seats of a
-  lost one did not earn stays in the pool.
+  lost one did not earn goes to the pool.
 - The worker's slash pays the round that showed its work to be bad, before it is split; the pool what that is short of.
 - Where the pool is short the seats share what there is: settlement never waits.
 """
@@ -35,11 +35,20 @@ def pay(
             paid, rest = _from_slash(d, claim, due, slash_units)
             slash_units -= paid
             from_pool += rest
-        else:
-            lock = ledger.challenge_bond(dispute.challenge.id)
-            d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
+    for each in fought:
+        if each.how != "won":
+            _from_prepaid(d, each, earned.get(each.challenge.round, []))
     _from_pool(d, claim, from_pool)
     return slash_units
+
+
+def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
+    """Pays the seats; the rest of what a lost challenge prepaid goes to the pool."""
+    lock = ledger.challenge_bond(dispute.challenge.id)
+    d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
+    if dispute.how == "lost":
+        rest = dispute.challenge.prepaid_units - sum(fee for _, fee in due)
+        d.pay("challenge.unearned", (lock, ledger.VERIFICATION, rest))
 
 
 def _from_slash(d: Decision, claim: Claim, due: Due, slash_units: int) -> tuple[int, Due]:
