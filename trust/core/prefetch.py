@@ -228,8 +228,12 @@ def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
     challenge = claim.challenge
     while challenge:
         yield Challenge, challenge
+        yield Account, ledger.challenge_bond(challenge)
         found = view.peek(Challenge, challenge)
         challenge = found.before if found else ""
+        if found is not None:
+            yield Party, found.challenger
+            yield Account, ledger.free(found.challenger)
 
 
 def _claim(view: Peek, id: str) -> Iterator[StateKey]:

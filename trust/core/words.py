@@ -140,8 +140,8 @@ def _reached(event: e.VerdictReached) -> str:
 
 def _challenged(event: e.VerdictChallenged) -> str:
     return (
-        f"{event.challenger} challenges the {event.against} ({event.challenge}) and asks for round {event.round}, with a "
-        f"bond of {event.bond_units} and {event.prepaid_units} of prepaid fees."
+        f"{event.challenger} challenges the {event.against} ({event.challenge}) and asks for round {event.round}, with "
+        f"a bond of {event.bond_units} and {event.prepaid_units} of prepaid fees."
     )
 
 
