@@ -9,9 +9,10 @@ from tests.core.network import EXACT, ORIGIN, Net, Who, created, policy_of
 from trust.core import disputes
 from trust.core import payloads as p
 from trust.core.case_records import Challenge
-from trust.core.checks import panel
+from trust.core.checks import panel, vrf
 from trust.core.checks.draw import Stream
 from trust.core.decision import Decision
+from trust.core.entry import Beacon, Draw
 from trust.core.events import VerdictChallenged
 from trust.core.records import Claim, Round, Task, Timer
 
@@ -91,6 +92,15 @@ def test_the_digest_of_the_challenge_enters_the_seed_of_the_round_that_it_opens(
         each.net.draw(claim)
     seats = [[seat.agent for seat in each.seats(claim)] for each in (one, other)]
     assert seats[0] != seats[1]
+
+
+def test_a_draw_over_the_seed_without_the_challenge_is_refused(town: Scene, claim: str) -> None:
+    town.challenge(claim, town.rival)
+    key = town.net.draw_key
+    plain = panel.seed_input(ORIGIN, claim, 2, town.net.get(Claim, claim).output)
+    pi = vrf.prove(key.seed, plain)
+    beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
+    town.net.refused("bad-draw", Draw(of=f"{claim}/2", beacons=(beacon,)))
 
 
 def test_a_round_that_a_disagreement_opened_has_no_challenge_in_its_seed(town: Scene) -> None:
