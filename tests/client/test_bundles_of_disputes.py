@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -11,11 +11,16 @@ import msgspec
 import pytest
 
 from tests.audit.networks import World, did, policy
+from tests.audit.stored import store
 from tests.client.cases import KEY, bundled
 from trust.client.bundles import verify_bundle
 from trust.client.problems import NotProven
 from trust.core.payloads import VerdictChallenge
 from trust.core.records import Claim
+from trust.services.bundles import bundle_of
+from trust.services.rebuilding import rebuild
+from trust.storage.engine import Database
+from trust.storage.reading import reading
 
 Event = dict[str, Any]
 
@@ -77,6 +82,27 @@ def test_an_output_that_the_coin_spared_is_proven_with_the_panel_of_its_challeng
     assert (case.state, case.verdict, case.checked) == ("accepted", "pass", False)
     assert [(each.against, each.round, each.state) for each in case.challenges] == [("pass", 1, "lost")]
     assert len(case.panels) == 1
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The same log in a service's database, its state folded."""
+    database = Database(store(disputed()[0], tmp_path_factory.mktemp("served")))
+    rebuild(database)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_the_service_bundles_a_disputed_case_with_all_that_proves_it(served: Database, which: int) -> None:
+    claim = disputed()[which]
+    assert isinstance(claim, str)
+    with reading(served) as reader:
+        record = reader.record(Claim, claim)
+        assert record is not None
+        case = verify_bundle(bundle_of(reader, record).encode(), KEY)
+    assert (case.claim, len(case.challenges)) == (claim, 1)
+    assert all(panel.passed is not None for panel in case.panels)
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ def pay(
     from_pool: Due = []
     for number, due in earned.items():
         dispute = disputed.get(number)
-        if dispute is None or (dispute.how == "won" and not dispute.exposed):
-            from_pool += due
-        elif dispute.exposed:
+        if dispute is not None and dispute.exposed:
             paid, rest = _from_slash(d, claim, due, slash_units)
             slash_units -= paid
             from_pool += rest
+        elif dispute is None or dispute.how == "won":
+            from_pool += due
     for each in fought:
         if each.how != "won":
             _from_prepaid(d, each, earned.get(each.challenge.round, []))
