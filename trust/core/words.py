@@ -105,6 +105,8 @@ def _seated(event: e.RoundOpened) -> str:
             f"({percent(batch.tolerated_bad_ppm)} are tolerated): with {batch.bad_items} bad items in it, the batch is "
             f"caught with probability {percent(batch.detection_ppm)}."
         )
+    if contested := {index for sample in event.samples[1:] for index in sample}:
+        sampled += f" They judge {len(contested)} contested items once more."
     return (
         f"Round {event.round} draws {seats}, and {len(event.alternates)} alternates. {event.quorum} must agree; "
         f"each locks {event.bond_units} and earns {event.fee_units}.{sampled} "
