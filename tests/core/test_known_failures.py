@@ -241,7 +241,7 @@ def test_disputing_oneself_is_not_free() -> None:
 
 
 def test_a_cheat_that_reports_itself_by_another_of_its_agents_saves_nothing() -> None:
-    """In URC (EthFabric) an operator equivocated, slashed itself and avoided the penalty (its audit, finding 3.2)."""
+    """In URC an operator could equivocate, slash itself and so avoid the penalty (its audit, finding 3.2)."""
     town = Scene(Net(policy_of()), verifiers=30)
     owner = town.net.join("owner")
     cheat, twin = (town.net.join(name, owner=owner) for name in ("cheat", "twin"))

@@ -76,7 +76,7 @@ def test_nobody_unbonds_before_the_slash(town: Scene) -> None:
 def test_rounding_never_makes_money(
     fee: int, price: int, stake: int, verdict: str, final: str, kind: str, ppm: int
 ) -> None:
-    """TruStory rounded up and its reward pool went negative (truchain 358); in Namada the parts exceeded the whole."""
+    """TruStory rounded up and its reward pool went negative (truchain 358); in Namada the parts could (1830)."""
     terms = {"fee_units": fee, "challenge_burn_ppm": ppm, "reporter_ppm": 123_457, "requester_ppm": 333_333}
     town = scene(policy_of(**terms, min_stake_units=0, max_stake_ratio_ppm=1_000_000_000), verifiers=12)
     for who in (town.requester, town.rival, town.worker, *town.verifiers):
