@@ -141,9 +141,18 @@ def create_parties() -> None:
         text("vacated"),
         text("liveness_ms"),
         text("failures_ms"),
+        whole("unbonding_lost_units"),
     )
     op.create_index("ix_parties_owner", "parties", ["owner"])
-    table("keys", words("id"), words("party"), whole("since_index"), whole("until_index"), clustered=True)
+    table(
+        "keys",
+        words("id"),
+        words("party"),
+        whole("since_index"),
+        whole("until_index"),
+        whole("until_ms"),
+        clustered=True,
+    )
     table("handles", words("id"), words("party"), clustered=True)
     table("roles", words("id"), words("party"), words("role"), clustered=True)
     table(
@@ -154,6 +163,7 @@ def create_parties() -> None:
         whole("threshold"),
         whole("index"),
         truth("suspended"),
+        text("convicted"),
     )
 
 
@@ -225,6 +235,8 @@ def create_work() -> None:
         truth("accepted_by_requester"),
         whole("hold_units"),
         whole("ended_ms"),
+        whole("submitted_ms"),
+        words("canary"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -280,6 +292,27 @@ def create_checks() -> None:
     op.create_index("ix_seats_agent", "seats", ["agent"])
     op.create_index("ix_seats_claim", "seats", ["claim"])
     table("openings", words("id"), words("leaf"), clustered=True)
+    table(
+        "canary_roots",
+        words("id"),
+        whole("count"),
+        whole("opened"),
+        whole("open_by_ms"),
+        whole("committed_ms"),
+        whole("index"),
+        clustered=True,
+    )
+    table(
+        "canaries",
+        words("id"),
+        words("root"),
+        whole("number"),
+        words("verdict"),
+        words("claim"),
+        whole("index"),
+        clustered=True,
+    )
+    table("convictions", words("id"), words("reporter"), whole("index"), clustered=True)
 
 
 def create_conduct() -> None:

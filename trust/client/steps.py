@@ -11,15 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from trust.client.told import DoesNotFollow, Drawn, Told, same
 from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.canaries import parse as parse_canary
 from trust.core.checks import panel, votes
 from trust.core.checks.draw import Stream
 from trust.core.checks.rate import check_rate
 from trust.core.checks.retracing import Traced, retrace
 from trust.core.checks.sumtree import Root
+from trust.core.commands import enclosed
 from trust.core.entry import Seal
 from trust.core.events import Event, round_id
 from trust.core.policy import parse as parse_policy
@@ -142,9 +146,9 @@ def _accepted(t: Told, event: e.OutputAccepted) -> None:
 def _ended(t: Told, event: e.ClaimEnded) -> None:
     claim = t.claim
     rightly = {
-        "accepted": claim.state == "unchecked" or claim.verdict == "pass",
-        "rejected": claim.verdict == "fail" or _was_withheld(t, claim),
-        "voided": not claim.verdict or claim.draw_round > 0,
+        "accepted": not claim.canary and (claim.state == "unchecked" or claim.verdict == "pass"),
+        "rejected": (not claim.canary and claim.verdict == "fail") or _was_withheld(t, claim),
+        "voided": not claim.verdict or claim.draw_round > 0 or bool(claim.canary),
         "expired": claim.state == "claimed" and claim.lease_until_ms <= t.state.at_ms,
     }
     if event.state == "abandoned":
@@ -260,10 +264,30 @@ def _tallied(t: Told, event: e.RoundTallied) -> None:
 
 
 def _verdict(t: Told, event: e.VerdictReached) -> None:
+    said = None if t.spoken is None else t.spoken.payload
+    if isinstance(said, p.CanaryOpen):
+        same("the verdict of a canary", t.claim.canary, event.verdict)
+        return
     same("the verdict of the tally", t.round(event.round).verdict, event.verdict)
 
 
-NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved)
+def _canary(t: Told, event: e.CanaryOpened) -> None:
+    said = t.said(p.CanaryOpen, t.need(Network, e.NETWORK).operator)
+    shown = parse_canary(said.preimage, t.network)
+    told = (event.number, event.task, event.worker, event.verdict)
+    same("the answer", (shown.number, shown.task, shown.worker, shown.verdict), told)
+    same("the work of a canary", (t.claim.task, t.claim.worker), (event.task, event.worker))
+    t.state.put(msgspec.structs.replace(t.claim, canary=event.verdict, draw_round=0))
+
+
+def _stake_slashed(t: Told, event: e.StakeSlashed) -> None:
+    shown = [each.payload for each in enclosed(t.spoken)] if t.spoken else []
+    outputs = [said for said in shown if isinstance(said, p.OutputSubmit) and said.claim == event.claim]
+    if len(outputs) != 2 or t.statement_of(p.EvidenceSubmit).type != "equivocation":
+        raise DoesNotFollow("only two outputs for one claim take a stake while it is judged")
+
+
+NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved, e.CanaryOpened)
 """What stands on records that the bundle does not have."""
 
 CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
@@ -294,4 +318,6 @@ CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
     e.RoundTallied: _tallied,
     e.VerdictReached: _verdict,
     e.SeatSettled: _nothing,
+    e.CanaryOpened: _canary,
+    e.StakeSlashed: _stake_slashed,
 }

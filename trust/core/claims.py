@@ -46,7 +46,7 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
     relay = d.find(Relay, said.relay)
     d.signed_by_relay(spoken, relay)
     if relay.suspended:
-        raise Refused("relay-suspended", f"{relay.id} is suspended until its group changes")
+        raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
     task = d.find(Task, said.task)
     policy = d.task_policy(task)
     _check_task(d, said, task, worker)

@@ -89,6 +89,7 @@ class Verifiers(Section, frozen=True):
     replacements: Annotated[int, Meta(ge=0, le=2)]
     no_commit_ppm: Ppm
     wrong_ppm: Ppm
+    canary_ppm: Ppm
     no_reveal_ppm: Ppm
     no_reveal_jail_ms: Span
 
@@ -110,6 +111,7 @@ class Faults(Section, frozen=True):
     liveness_jail_ms: Span
     judged_ppm: Ppm
     exact_ppm: Ppm
+    equivocation_ppm: Ppm
     failure_strikes: Annotated[int, Meta(ge=1, le=20)]
     failure_memory_ms: Span
 
@@ -127,6 +129,7 @@ class Reputation(Section, frozen=True):
     completed_milli: Milli
     completed_max_milli: Milli
     verifier_milli: Milli
+    canary_milli: Milli
     no_commit_milli: Milli
     no_reveal_milli: Milli
     first_come_ppm: Ppm

@@ -12,8 +12,9 @@ from typing import Protocol, TypeVar
 
 from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.commands import Incoming, Spoken
-from trust.core.events import NETWORK, round_id
+from trust.core.commands import Incoming, Spoken, enclosed
+from trust.core.convictions import Canary, CanaryRoot, Conviction
+from trust.core.events import NETWORK, canary_id, round_id
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -94,10 +95,11 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
             yield Booking, said.reference
             yield from _withdrawal(view, said.withdrawal)
         case _:
-            yield from _work(view, said)
+            yield from _work(view, command)
 
 
-def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
+def _work(view: Peek, command: Spoken) -> Iterator[StateKey]:
+    said = command.payload
     match said:
         case p.TaskPost():
             yield from _posting(said)
@@ -109,9 +111,42 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
             yield from _claim(view, said.claim)
         case p.VoteCommit():
             yield from _seat(view, said.seat)
+        case p.CanaryCommit():
+            yield CanaryRoot, said.root
+        case p.CanaryOpen() | p.EvidenceSubmit():
+            yield from _shown(command, view)
         case p.ItemsOpen() | p.VoteReveal():
             yield from _seat(view, said.seat)
             yield from _openings(view, said)
+
+
+def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
+    """What a canary or evidence is about: claims, the keys that signed for them, and whom it convicts."""
+    for each in (command, *enclosed(command)):
+        for signer in each.signed.signers:
+            yield Key, signer
+        match each.payload:
+            case p.OutputSubmit(claim=claim) | p.RelayConfirm(claim=claim):
+                yield Conviction, f"equivocation/{claim}"
+                yield Conviction, f"relay-confirm/{each.id}"
+                yield from _claim(view, claim)
+            case p.CanaryOpen():
+                yield from _canary(view, each.payload)
+    if isinstance(command.payload, p.EvidenceSubmit) and command.payload.relay:
+        yield Relay, command.payload.relay
+
+
+def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
+    """Its root, its answer, and the claim that this is the verdict of; nothing where the preimage is not one."""
+    lines = said.preimage.split("\n")
+    if len(lines) < 6:
+        return
+    task, worker = lines[4:6]
+    yield Canary, canary_id(task, worker)
+    yield Conviction, f"canary/{canary_id(task, worker)}"
+    yield from _task(view, task)
+    if (found := view.peek(Task, task)) is not None and found.claim:
+        yield from _claim(view, found.claim)
 
 
 def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
@@ -127,6 +162,7 @@ def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
         return
     yield Withdrawal, id
     if (withdrawal := view.peek(Withdrawal, id)) is not None:
+        yield Party, withdrawal.party
         yield Account, ledger.unbonding(withdrawal.party)
 
 

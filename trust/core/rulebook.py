@@ -16,10 +16,22 @@ from typing import Any
 
 import msgspec
 
-from trust.core import claims, envelope, governance, parties, pools, prefetch, stakes, strict, tasks
+from trust.core import (
+    canaries,
+    claims,
+    envelope,
+    evidence,
+    governance,
+    parties,
+    pools,
+    prefetch,
+    stakes,
+    strict,
+    tasks,
+)
 from trust.core import payloads as p
 from trust.core.checks import panel, votes
-from trust.core.commands import Incoming, Spoken, bytes_of, spoken
+from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
 from trust.core.decision import Decision
 from trust.core.entry import (
     MAX_CLOCK_ITEMS,
@@ -81,10 +93,14 @@ ACTS: dict[type[p.Payload], Act] = {
     p.ItemsOpen: votes.open_items,
     p.VoteCommit: votes.commit,
     p.VoteReveal: votes.reveal,
+    p.CanaryCommit: canaries.commit,
+    p.CanaryOpen: canaries.open_one,
+    p.EvidenceSubmit: evidence.submit,
 }
 
 Due = Callable[[Decision, str], None]
 DUE: dict[str, Due] = {
+    "canary": canaries.overdue,
     "challenge": claims.window_over,
     "commit": votes.pass_on,
     "deadline": tasks.lapse,
@@ -102,9 +118,12 @@ DUE: dict[str, Due] = {
 
 
 def verify(incoming: Incoming) -> None:
-    """Checks every signature of a statement; `envelope.BadSignature` where one does not hold."""
-    if isinstance(incoming, Spoken):
-        envelope.verify(incoming.signed)
+    """Checks every signature of a statement, and of those that it shows as evidence.
+
+    Raises `envelope.BadSignature` where one does not hold.
+    """
+    for signed in signed_parts(incoming):
+        envelope.verify(signed)
 
 
 def decide(batch: Draft, incoming: Incoming, at_ms: int) -> Decided:

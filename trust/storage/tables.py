@@ -24,11 +24,15 @@ from trust.storage.columns import (
     Whole,
     Words,
 )
+from trust.storage.conviction_tables import Canaries, CanaryRoots, Convictions
 
 SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
 """The part of the log that an entry is in: leaf hashes are looked up in each by itself, so that the part of their
 index to which entries are added stays small."""
+
+ELSEWHERE = (CanaryRoots, Canaries, Convictions)
+"""Tables that stand in files of their own."""
 
 
 class Entries(SQLModel, table=True):
@@ -142,6 +146,7 @@ class Parties(SQLModel, table=True):
     vacated: Json
     liveness_ms: Json
     failures_ms: Json
+    unbonding_lost_units: Whole
 
 
 class Keys(Clustered, table=True):
@@ -149,6 +154,7 @@ class Keys(Clustered, table=True):
     party: Words
     since_index: Whole
     until_index: Whole
+    until_ms: Whole
 
 
 class Handles(Clustered, table=True):
@@ -169,6 +175,7 @@ class Relays(SQLModel, table=True):
     threshold: Whole
     index: Whole
     suspended: bool
+    convicted: Json
 
 
 class Accounts(Clustered, table=True):
@@ -252,6 +259,8 @@ class Claims(SQLModel, table=True):
     accepted_by_requester: bool
     hold_units: Whole
     ended_ms: Whole
+    submitted_ms: Whole
+    canary: Words
 
 
 class Rounds(SQLModel, table=True):
