@@ -68,14 +68,14 @@ def fork(net: Net, size: int = 5) -> tuple[str, str]:
     return one, other
 
 
-def canaries(answers: Sequence[tuple[str, Who, str]], open_by_ms: int = 0) -> Canaries:
+def canaries(answers: Sequence[tuple[str, Who, str]], open_by_ms: int = 0, salt: str = "salt") -> Canaries:
     """The operator's secrets for (task, worker, answer), with salts that are the same in every run."""
     return Canaries(
         ORIGIN,
         open_by_ms,
         tuple(
             Answer(
-                number, len(answers), task, who.did, verdict, sha256(f"salt {number}".encode()).hexdigest()
+                number, len(answers), task, who.did, verdict, sha256(f"{salt} {number}".encode()).hexdigest()
             )
             for number, (task, who, verdict) in enumerate(answers)
         ),

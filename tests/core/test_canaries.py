@@ -10,6 +10,7 @@ from tests.core.flows import Scene, scene
 from tests.core.invariants import Checker, check_log
 from tests.core.network import JUDGED, kinds, policy_of
 from tests.core.proofs import Promise, canaries, evidence
+from tests.core.test_draws import trusted
 from trust.core import payloads as p
 from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events import MoneyMoved, Observed
@@ -17,9 +18,6 @@ from trust.core.records import Claim, Task
 
 FEES = 39
 BOND = 200
-UNCHECKED = policy_of(
-    trusted_streak=0, floor_ppm=0, effort_ppm=0, reputation_scale_ppm=0, reputation_floor_ppm=0
-)
 
 
 @pytest.fixture
@@ -118,16 +116,33 @@ def test_a_canary_whose_window_was_let_pass_is_opened_no_more_and_costs_the_oper
     whole(town)
 
 
-def test_a_canary_that_nobody_claimed_or_checked_is_opened_all_the_same_and_costs_nothing() -> None:
-    town = scene(UNCHECKED)
-    promise = Promise(town, ("t1", town.worker, "fail"), ("never", town.worker, "pass"))
-    promise.open(1)
-    claim = town.drawn(price_units=0)
-    assert town.state(claim) == "unchecked"
-    town.net.refused("too-early", promise.opening(0))
-    town.net.tick(1_000)
+def test_a_canary_that_nobody_claimed_or_checked_is_opened_all_the_same_and_costs_nothing(
+    town: Scene,
+) -> None:
+    tasks = [f"t{number}" for number in range(12)]
+    promise = Promise(town, *((task, town.worker, "fail") for task in ("never", *tasks)))
     promise.open(0)
+    for task in tasks:
+        trusted(town)
+        claim = town.drawn(task)
+        if town.state(claim) == "unchecked":
+            break
+    number = tasks.index(task) + 1
+    town.net.refused("too-early", promise.opening(number))
+    town.net.tick(1_000)
+    assert town.state(claim) == "accepted"
+    promise.open(number)
+    assert town.net.get(Canary, f"{task}/{town.worker.did}").claim == ""
     assert town.net.get(CanaryRoot, promise.root).opened == 2
+
+
+def test_a_canary_that_the_last_panel_decided_is_opened_all_the_same() -> None:
+    town = scene(policy_of(panels=[3]))
+    promise = Promise(town, ("t1", town.worker, "fail"))
+    claim = town.opened()
+    town.judge(claim)
+    assert town.state(claim) == "accepted"
+    promise.open()
     town.net.tick_to(promise.secrets.open_by_ms)
     assert town.net.balance("operator/bond") == 5_000
     whole(town)
