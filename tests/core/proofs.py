@@ -7,12 +7,14 @@ from hashlib import sha256
 from typing import Any
 
 from tests.core.flows import Scene
+from tests.core.invariants import Checker, check_log
 from tests.core.network import ORIGIN, Net, Who
 from trust.client.canaries import Canaries
 from trust.core import envelope
 from trust.core import payloads as p
 from trust.core.canaries import Answer
 from trust.core.commands import Spoken
+from trust.core.events import MoneyMoved
 from trust.core.rulebook import Decided
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
@@ -101,3 +103,16 @@ class Promise:
     def open(self, number: int = 0) -> Decided:
         """Opens a leaf."""
         return self.town.net.do(self.opening(number))
+
+
+def postings(decided: Decided, why: str) -> list[dict[str, int]]:
+    return [
+        dict(event.postings) for event in decided.events if isinstance(event, MoneyMoved) and event.why == why
+    ]
+
+
+def whole(town: Scene) -> None:
+    """The state keeps its invariants, and the log replays to it."""
+    Checker().check(town.net.records(), town.net.entries, town.net.draft.at_ms)
+    town.net.flush()
+    check_log(town.net.entries, town.net.records())

@@ -7,9 +7,8 @@ import json
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.invariants import Checker, check_log
 from tests.core.network import JUDGED, kinds, policy_of
-from tests.core.proofs import Promise, canaries, evidence
+from tests.core.proofs import Promise, canaries, evidence, whole
 from tests.core.test_draws import trusted
 from trust.core import payloads as p
 from trust.core.convictions import Canary, CanaryRoot, Conviction
@@ -23,12 +22,6 @@ BOND = 200
 @pytest.fixture
 def town() -> Scene:
     return scene()
-
-
-def whole(town: Scene) -> None:
-    Checker().check(town.net.records(), town.net.entries, town.net.draft.at_ms)
-    town.net.flush()
-    check_log(town.net.entries, town.net.records())
 
 
 def opened_after(town: Scene, answer: str, *votes: str) -> tuple[Promise, str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.invariants import Checker, check_log
-from tests.core.network import JUDGED, ORIGIN, Who, kinds, policy_of
-from tests.core.proofs import OTHER, Lied, evidence, fork, note, second_output, text
+from tests.core.network import JUDGED, Who, policy_of
+from tests.core.proofs import OTHER, Lied, evidence, postings, second_output, text, whole
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.convictions import Conviction
-from trust.core.events import MoneyMoved
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES
-from trust.core.records import Claim, Relay, Task, Withdrawal
-from trust.core.rulebook import Decided
+from trust.core.records import Claim, Withdrawal
 from trust.core.strict import Malformed
 
 FEES = 39
@@ -26,19 +25,6 @@ FINE = (FREE - STAKE) // 20
 @pytest.fixture
 def town() -> Scene:
     return scene()
-
-
-def postings(decided: Decided, why: str) -> list[dict[str, int]]:
-    return [
-        dict(event.postings) for event in decided.events if isinstance(event, MoneyMoved) and event.why == why
-    ]
-
-
-def whole(town: Scene) -> None:
-    """The state keeps its invariants, and the log replays to it."""
-    Checker().check(town.net.records(), town.net.entries, town.net.draft.at_ms)
-    town.net.flush()
-    check_log(town.net.entries, town.net.records())
 
 
 # -- equivocation
@@ -258,14 +244,15 @@ def test_hostile_evidence_is_refused_each_with_its_code(town: Scene) -> None:
         town.net.statement(p.OutputSubmit, town.worker, claim="clm_" + "a" * 26, artifacts=(OTHER,) * number)
         for number in (1, 2)
     ]
-    for code, one, other in (
+    hostile: tuple[tuple[str, commands.Spoken, commands.Spoken], ...] = (
         ("foreign-network", lied.first, elsewhere),
         ("other-claims", lied.first, second_output(town, other_claim)),
         ("other-keys", lied.first, stranger),
         ("not-on-log", lied.second, not_logged),
-        ("unknown-claim", *unknown),
+        ("unknown-claim", unknown[0], unknown[1]),
         ("not-evidence", lied.first, lied.shown(town.rival)),
-    ):
+    )
+    for code, one, other in hostile:
         town.net.refused(code, evidence(town, town.rival, "equivocation", one, other))
     town.net.refused("not-evidence", evidence(town, town.rival, "equivocation", lied.first))
     town.net.refused("not-evidence", evidence(town, town.rival, "log-fork", lied.first, lied.second))
@@ -280,7 +267,10 @@ def test_what_is_not_signed_in_evidence_never_reaches_the_rules(town: Scene) -> 
         lied.second.signed.envelope.payloadType, lied.second.signed.envelope.payload, (stolen,)
     )
     other = envelope.Envelope(forged.payloadType, lied.first.signed.envelope.payload, (stolen,))
-    fields = {"type": "equivocation", "statements": (text(lied.first), envelope.encode(other).decode())}
+    fields: dict[str, Any] = {
+        "type": "equivocation",
+        "statements": (text(lied.first), envelope.encode(other).decode()),
+    }
     with pytest.raises(envelope.BadSignature):
         town.net.statement(p.EvidenceSubmit, town.rival, **fields)
     bare = text(lied.second).replace(
@@ -299,139 +289,7 @@ def test_what_is_not_signed_in_evidence_never_reaches_the_rules(town: Scene) -> 
         )
 
 
-# -- a relay's word
-
-
-def three(town: Scene) -> tuple[Scene, list[Who]]:
-    """A town whose relay has three coordinators, of whom two sign."""
-    members = [Who(f"member {number}") for number in range(3)]
-    town.relay = town.net.register_relay(members, 2, name="three")
-    return town, members
-
-
-def claim_by(town: Scene, signers: list[Who], task: str = "t1") -> str:
-    posted = town.net.get(Task, task)
-    said = {"task": task, "task_index": posted.index, "relay": town.relay, "stake_units": STAKE}
-    decided = town.net.say(p.ClaimRequest, town.worker, *signers, **said)
-    return next(event.claim for event in decided.events if hasattr(event, "claim"))
-
-
-def confirmation(town: Scene, told: str, signers: list[Who], **fields: object) -> commands.Spoken:
-    """What a relay's coordinators tell about a claim."""
-    record = town.net.get(Claim, told)
-    said = {"task": record.task, "claim": told, "worker": record.worker, "index": record.index, **fields}
-    return town.net.statement(p.RelayConfirm, signers[0], *signers[1:], **said)
-
-
-def test_a_relay_that_names_another_winner_is_suspended_until_those_who_signed_are_gone() -> None:
-    town, members = three(scene())
-    town.post()
-    claim = claim_by(town, members[:2])
-    lie = confirmation(town, claim, members[:2], worker=town.rival.did)
-    decided = town.net.do(evidence(town, town.requester, "relay-confirm", lie))
-    assert kinds(decided.events) == ["convicted", "relay.suspended"]
-    town.post("t2")
-    posted = town.net.get(Task, "t2")
-    request = {"task": "t2", "task_index": posted.index, "relay": town.relay, "stake_units": STAKE}
-    town.net.refuses("relay-suspended", p.ClaimRequest, town.worker, *members[:2], **request)
-    town.net.refused("convicted-already", evidence(town, town.rival, "relay-confirm", lie))
-    fresh = [Who("fresh one"), Who("fresh two")]
-    renewed = {"relay": town.relay, "name": "three", "threshold": 2}
-    half = [members[2], fresh[0], members[0]]
-    town.net.say(
-        p.RelayUpdate, members[0], members[2], fresh[0], coordinators=tuple(w.did for w in half), **renewed
-    )
-    assert town.net.get(Relay, town.relay).suspended
-    town.net.refuses("relay-suspended", p.ClaimRequest, town.worker, fresh[0], members[2], **request)
-    clean = [members[2], *fresh]
-    town.net.say(
-        p.RelayUpdate, members[2], fresh[0], fresh[1], coordinators=tuple(w.did for w in clean), **renewed
-    )
-    assert not town.net.get(Relay, town.relay).suspended
-    assert town.net.say(p.ClaimRequest, town.worker, *fresh, **request)
-    back = [*fresh, members[0]]
-    town.net.say(
-        p.RelayUpdate, fresh[0], fresh[1], members[0], coordinators=tuple(w.did for w in back), **renewed
-    )
-    assert town.net.get(Relay, town.relay).suspended
-    whole(town)
-
-
-def test_one_dishonest_coordinator_of_three_convicts_nobody_but_proves_nothing_either() -> None:
-    town, members = three(scene())
-    town.post()
-    claim = claim_by(town, members[:2])
-    lie = confirmation(town, claim, members[:1], worker=town.rival.did)
-    town.net.refused("threshold-not-met", evidence(town, town.rival, "relay-confirm", lie))
-
-
-def test_a_true_confirmation_convicts_nobody(town: Scene) -> None:
-    claim = town.claimed()
-    true = confirmation(town, claim, [town.net.coordinator])
-    town.net.refused("no-false-confirmation", evidence(town, town.rival, "relay-confirm", true))
-
-
-@pytest.mark.parametrize("field", ["task", "worker", "index", "claim"])
-def test_a_confirmation_that_is_false_in_any_part_convicts(town: Scene, field: str) -> None:
-    claim = town.claimed()
-    false: dict[str, object] = {
-        "task": "t9",
-        "worker": town.rival.did,
-        "index": 3,
-        "claim": "clm_" + "a" * 26,
-    }
-    lie = confirmation(town, claim, [town.net.coordinator], **{field: false[field]})
-    town.net.do(evidence(town, town.rival, "relay-confirm", lie, relay=town.relay))
-    assert town.net.get(Relay, town.relay).suspended
-
-
-def test_a_confirmation_of_a_claim_that_never_was_needs_the_relay_named(town: Scene) -> None:
-    claim = town.claimed()
-    lie = confirmation(town, claim, [town.net.coordinator], claim="clm_" + "a" * 26)
-    town.net.refused("not-evidence", evidence(town, town.rival, "relay-confirm", lie))
-    town.post("t2", relay=town.relay)
-    tied = confirmation(town, claim, [town.net.coordinator], claim="clm_" + "a" * 26, task="t2")
-    town.net.do(evidence(town, town.rival, "relay-confirm", tied))
-    assert town.net.get(Relay, town.relay).suspended
-
-
-def test_a_confirmation_about_an_entry_to_come_is_no_evidence_yet(town: Scene) -> None:
-    claim = town.claimed()
-    early = confirmation(town, claim, [town.net.coordinator], index=10_000)
-    town.net.refused("not-evidence", evidence(town, town.rival, "relay-confirm", early))
-
-
-# -- the log's own lies
-
-
-def test_two_checkpoints_of_one_size_burn_the_operators_bond_and_stop_claims(town: Scene) -> None:
-    town.net.say(p.StakeWithdraw, town.net.operator, amount_units=3_500, account="operator/bond")
-    decided = town.net.do(evidence(town, town.rival, "log-fork", notes=fork(town.net)))
-    assert postings(decided, "operator.slash") == [{"operator/bond": -1_000, "burn": 1_000}]
-    town.post()
-    town.net.refused("operator-bond-short", town.request())
-    town.net.refused("convicted-already", evidence(town, town.rival, "log-fork", notes=fork(town.net)))
-    town.net.do(evidence(town, town.rival, "log-fork", notes=fork(town.net, size=6)))
-    assert town.net.balance("operator/bond") == 0
-    town.net.deposit("operator/bond", 1_000)
-    assert town.claim()
-    whole(town)
-
-
-def test_notes_that_prove_no_fork_are_refused_each_with_its_code(town: Scene) -> None:
-    one, other = fork(town.net)
-    stranger = Who("stranger")
-    for code, notes in (
-        ("not-evidence", (one,)),
-        ("same-tree", (one, one)),
-        ("other-sizes", (one, note(town.net, 6, bytes(32)))),
-        ("bad-note", (one, "no note at all")),
-        ("bad-note", (one, note(town.net, 5, bytes(32), signer=stranger))),
-        ("bad-note", (one, note(town.net, 5, bytes(32), origin="trust.example.org/other"))),
-        ("bad-note", (one, other.replace("\n5\n", "\n6\n"))),
-        ("bad-note", (one, other + "\u2603")),
-    ):
-        town.net.refused(code, evidence(town, town.rival, "log-fork", notes=notes))
+# -- sizes
 
 
 def test_the_largest_evidence_fits_an_entry(town: Scene) -> None:
@@ -450,20 +308,5 @@ def msg_with_notes(lied: Lied, most: int) -> commands.Spoken:
         p.Artifact(name="n" * 200, sha256=f"{number:064x}", size_bytes=1) for number in range(36)
     )
     big = second_output(lied.town, lied.claim, artifacts=artifacts)
-    fields = {"type": "equivocation", "notes": ("x" * 16_000, "x" * (most - 16_000 - 17_300))}
+    fields: dict[str, Any] = {"type": "equivocation", "notes": ("x" * 16_000, "x" * (most - 16_000 - 17_300))}
     return lied.town.net.statement(p.EvidenceSubmit, lied.town.rival, statements=(text(big),), **fields)
-
-
-def test_a_network_with_every_kind_of_evidence_replays(town: Scene) -> None:
-    lied = Lied(town)
-    town.net.autoflush = False
-    town.net.draw(lied.claim)
-    town.net.do(evidence(town, town.rival, "log-fork", notes=fork(town.net)))
-    lie = confirmation(town, lied.claim, [town.net.coordinator], worker=town.rival.did)
-    town.net.do(evidence(town, town.rival, "relay-confirm", lie))
-    lied.convict(town.rival)
-    town.net.flush()
-    assert ORIGIN in town.net.entries[0].data.decode()
-    for _ in range(4):
-        town.net.tick(60_000)
-    whole(town)

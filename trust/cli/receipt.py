@@ -32,10 +32,22 @@ def verify(
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
     """
     from trust.client.cases import Case
+    from trust.client.evidence import is_equivocation, verify_equivocation
     from trust.client.forks import Convicted
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
 
-    proven = verify_file(file.read_bytes(), read_vkey(key))
+    data = file.read_bytes()
+    if is_equivocation(data):
+        two = verify_equivocation(data, read_vkey(key))
+        facts = {
+            "claim": two.claim,
+            "worker": two.worker,
+            "index": two.index,
+            "statements": list(two.statements),
+        }
+        output.show({"verified": "equivocation", **facts})
+        return
+    proven = verify_file(data, read_vkey(key))
     if isinstance(proven, Case):
         output.show({"verified": "bundle", **_case(proven, whole=output.json)})
     elif isinstance(proven, Refusal):

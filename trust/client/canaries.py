@@ -11,7 +11,7 @@ import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -52,11 +52,11 @@ class Canaries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The tree over the preimages."""
         return ItemTree([answer.preimage(self.network).encode() for answer in self.answers])
 
-    def commitment(self) -> dict[str, object]:
+    def commitment(self) -> dict[str, Any]:
         """The fields of the `canary.commit`."""
         return {"root": self.tree().root(), "count": len(self.answers), "open_by_ms": self.open_by_ms}
 
-    def opening(self, number: int) -> dict[str, object]:
+    def opening(self, number: int) -> dict[str, Any]:
         """The fields of the `canary.open` of leaf `number`."""
         opened = self.tree().opening(number)
         return {
