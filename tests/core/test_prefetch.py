@@ -9,10 +9,11 @@ import pytest
 
 from tests.core.flows import ARTIFACT, Scene, scene
 from tests.core.network import Who, created, nonce
+from tests.core.proofs import Lied, Promise, evidence
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.commands import Incoming
-from trust.core.records import Record, Timer
+from trust.core.records import Claim, Record, Timer
 from trust.core.state import Draft, Key, View
 
 R = TypeVar("R", bound=Record)
@@ -190,10 +191,32 @@ def batch_reveal(town: Scene) -> Incoming:
     return town.net.statement(p.VoteReveal, town.sitter(seats[0]), **town.vote(seats[0]))
 
 
+def equivocation(town: Scene) -> Incoming:
+    return Lied(town).shown(town.rival)
+
+
+def canary(town: Scene) -> Incoming:
+    promise = Promise(town, ("t1", town.worker, "fail"))
+    town.judged()
+    return promise.opening()
+
+
+def promise(town: Scene) -> Incoming:
+    fields = {"root": "1" * 64, "count": 3, "open_by_ms": town.net.now_ms + 10_000}
+    return town.net.statement(p.CanaryCommit, town.net.operator, **fields)
+
+
+def false_word(town: Scene) -> Incoming:
+    claim = town.net.get(Claim, town.claimed())
+    said = {"task": "t1", "claim": claim.id, "worker": town.rival.did, "index": claim.index}
+    lie = town.net.statement(p.RelayConfirm, town.net.coordinator, **said)
+    return evidence(town, town.rival, "relay-confirm", lie)
+
+
 COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
     first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
-    commit, last_commit, reveal, last_reveal, batch_reveal,
+    commit, last_commit, reveal, last_reveal, batch_reveal, equivocation, canary, promise, false_word,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 
 app = App(name="evidence")
 
@@ -31,7 +31,7 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
 
 
 @app.command
-def outputs(receipt: Path, statement: Path, file: Path, /) -> None:
+def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = OUTPUT) -> None:
     """Write the evidence of two outputs for one claim: the receipt of the one, the signed envelope of the other.
 
     Parameters
@@ -50,3 +50,4 @@ def outputs(receipt: Path, statement: Path, file: Path, /) -> None:
 
     shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
     file.write_bytes(EquivocationEvidence.of(shown, statement.read_bytes()).encode())
+    output.show({"evidence": str(file), "index": shown.index})

@@ -78,17 +78,22 @@ def parse(preimage: str, network: str) -> Answer:
     return Answer(int(number), int(count), task, worker, verdict, salt)
 
 
-def shown(d: Decision, said: CanaryOpen) -> tuple[Answer, CanaryRoot]:
-    """The answer that a `canary.open` shows, and the root that committed to it; Refused where none did."""
-    answer = parse(said.preimage, d.network.origin)
+def opening(said: CanaryOpen, network: str) -> tuple[Answer, str]:
+    """The answer that a `canary.open` shows, and the root that its path leads to; Refused `bad-canary` otherwise."""
+    answer = parse(said.preimage, network)
     leaf = leaf_hash(said.preimage.encode())
     if strict.b64(said.leaf, HASH_BYTES) != leaf:
         raise Refused("bad-canary", "the leaf is not the hash of the preimage")
     path = [strict.b64(step, HASH_BYTES) for step in said.path]
     try:
-        root = root_of(leaf, answer.number, answer.count, path).hex()
+        return answer, root_of(leaf, answer.number, answer.count, path).hex()
     except ProofError as error:
         raise Refused("bad-canary", f"the path does not lead to a root: {error}") from error
+
+
+def shown(d: Decision, said: CanaryOpen) -> tuple[Answer, CanaryRoot]:
+    """The answer that a `canary.open` shows, and the commitment to it; Refused where there is none."""
+    answer, root = opening(said, d.network.origin)
     committed = d.get(CanaryRoot, root)
     if committed is None or committed.count != answer.count:
         raise Refused("unknown-canary", f"nobody committed to {root} over {answer.count} canaries")

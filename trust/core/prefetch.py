@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.canaries import opening
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events import NETWORK, canary_id, round_id
@@ -39,8 +40,10 @@ from trust.core.records import (
     Track,
     Withdrawal,
 )
+from trust.core.refusal import Refused
 from trust.core.scoring import verifier_pool
 from trust.core.state import Key as StateKey
+from trust.core.strict import Malformed
 
 R = TypeVar("R", bound=Record)
 
@@ -130,22 +133,33 @@ def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
                 yield Conviction, f"equivocation/{claim}"
                 yield Conviction, f"relay-confirm/{each.id}"
                 yield from _claim(view, claim)
+                yield from _punished(view, claim)
             case p.CanaryOpen():
                 yield from _canary(view, each.payload)
     if isinstance(command.payload, p.EvidenceSubmit) and command.payload.relay:
         yield Relay, command.payload.relay
 
 
+def _punished(view: Peek, id: str) -> Iterator[StateKey]:
+    """What a conviction for a claim changes of its worker."""
+    claim = view.peek(Claim, id)
+    task = None if claim is None else view.peek(Task, claim.task)
+    if claim is not None and task is not None:
+        yield Account, ledger.unbonding(claim.worker)
+        yield Score, f"{claim.worker}/worker/{task.task_kind}"
+
+
 def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
-    """Its root, its answer, and the claim that this is the verdict of; nothing where the preimage is not one."""
-    lines = said.preimage.split("\n")
-    if len(lines) < 6:
+    """Its root, its answer, and the claim that this is the verdict of; nothing where it opens nothing."""
+    try:
+        answer, root = opening(said, said.network)
+    except (Refused, Malformed):
         return
-    task, worker = lines[4:6]
-    yield Canary, canary_id(task, worker)
-    yield Conviction, f"canary/{canary_id(task, worker)}"
-    yield from _task(view, task)
-    if (found := view.peek(Task, task)) is not None and found.claim:
+    yield CanaryRoot, root
+    yield Canary, canary_id(answer.task, answer.worker)
+    yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
+    yield from _task(view, answer.task)
+    if (found := view.peek(Task, answer.task)) is not None and found.claim:
         yield from _claim(view, found.claim)
 
 
