@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -202,13 +202,13 @@ def canary(town: Scene) -> Incoming:
 
 
 def promise(town: Scene) -> Incoming:
-    fields = {"root": "1" * 64, "count": 3, "open_by_ms": town.net.now_ms + 10_000}
+    fields: dict[str, Any] = {"root": "1" * 64, "count": 3, "open_by_ms": town.net.now_ms + 10_000}
     return town.net.statement(p.CanaryCommit, town.net.operator, **fields)
 
 
 def false_word(town: Scene) -> Incoming:
     claim = town.net.get(Claim, town.claimed())
-    said = {"task": "t1", "claim": claim.id, "worker": town.rival.did, "index": claim.index}
+    said: dict[str, Any] = {"task": "t1", "claim": claim.id, "worker": town.rival.did, "index": claim.index}
     lie = town.net.statement(p.RelayConfirm, town.net.coordinator, **said)
     return evidence(town, town.rival, "relay-confirm", lie)
 
