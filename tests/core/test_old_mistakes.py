@@ -90,7 +90,7 @@ def test_a_beacon_is_not_rolled_again_by_whoever_calls(town: Scene) -> None:
 
 
 def test_the_pool_is_not_filtered_to_steer_a_draw(town: Scene) -> None:
-    """Jurors whose stake was locked were left out, which let others arrange who remained (kleros/kleros-v2, issue 2003).
+    """Jurors whose stake was locked were left out: others could arrange who remained (kleros/kleros-v2, issue 2003).
 
     Who cannot sit is passed over in the order that the draw gave before anybody looked: everyone else keeps his place,
     nobody gets a second seat, and no one who was behind him moves ahead of another.
