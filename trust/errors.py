@@ -89,7 +89,9 @@ CODES: dict[str, Code] = {
     "task-claimed": Code(409, "wait until the claim on it has ended"),
     "claim-state": Code(409, "read the claim's state: this step does not follow from it"),
     "no-renewals-left": Code(409, "deliver before the lease is over; the policy allows no further renewal"),
-    "output-exists": Code(409, "a claim has one output, for good"),
+    "output-exists": Code(
+        409, "a claim has one output, for good: another that you sign is evidence against you"
+    ),
     "no-output": Code(409, "wait until the worker has delivered"),
     "accepted-already": Code(409, "this output was accepted before"),
     "nothing-drawn": Code(409, "wait for the draw; nothing is to be opened before it"),

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.api.house import JSON, WORK, House, body_of, house
@@ -19,9 +20,10 @@ from trust.client.bundles import verify_bundle
 from trust.client.canaries import Canaries
 from trust.client.evidence import EquivocationEvidence, said_of, verify_equivocation
 from trust.client.problems import NotProven
-from trust.client.verify import Receipt, parse_key
+from trust.client.verify import ConfirmEvidence, Receipt, parse_key, verify_false_confirmation
 from trust.core import payloads, strict
 from trust.core.commands import Spoken
+from trust.core.records import Relay
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
 from trust.storage.reading import reading
@@ -53,7 +55,7 @@ def lied(home: House, task: str) -> tuple[str, Spoken, Spoken, Receipt]:
     receipt = home.done("/v1/outputs", first)["receipt"]
     _pass(home, _at_ms(receipt))
     second = home.say(payloads.OutputSubmit, worker, claim=claim, artifacts=(artifact(b"other"),))
-    return claim, first, second, Receipt(receipt["index"], receipt["entry"], receipt["proof"])
+    return claim, first, second, _receipt(receipt)
 
 
 def _pass(home: House, until_ms: int) -> None:
@@ -107,11 +109,8 @@ def test_every_kind_of_evidence_and_canaries_good_and_bad_pass_an_audit(home: Ho
     case = verify_bundle(home.client.get(f"/v1/claims/{claim}/bundle").content, parse_key(home.vkey))
     assert case.slashed_units > 0
 
-    index = home.get(f"/v1/claims/{claim}")["index"]
-    said = {"task": "two-outputs", "claim": claim, "worker": home.workers[1].did, "index": index}
     home.done(
-        "/v1/evidence",
-        shown(home, "relay-confirm", home.say(payloads.RelayConfirm, home.coordinator, **said)),
+        "/v1/evidence", home.say(payloads.EvidenceSubmit, home.requester, **said_of(false_word(home, claim)))
     )
     notes = tuple(note(home, size=7, root=bytes([number]) * 32) for number in (1, 2))
     home.done("/v1/evidence", shown(home, "log-fork", notes=notes))
@@ -119,6 +118,24 @@ def test_every_kind_of_evidence_and_canaries_good_and_bad_pass_an_audit(home: Ho
     home.done("/v1/admin", home.say(payloads.CanaryCommit, home.operator, **late.commitment()))
     home.wait(lambda: _missed(home))
     audited(home, tmp_path / "log")
+
+
+def false_word(home: House, claim: str) -> bytes:
+    """The file that convicts the relay of naming another winner; it is good offline too."""
+    index = home.get(f"/v1/claims/{claim}")["index"]
+    said = {"task": "two-outputs", "claim": claim, "worker": home.workers[1].did, "index": index}
+    told = home.say(payloads.RelayConfirm, home.coordinator, **said)
+    with reading(home.database) as reader:
+        relay = reader.record(Relay, home.relay)
+    assert relay is not None
+    receipts = [_receipt(home.get(f"/v1/receipts/{each}")) for each in (index, relay.index)]
+    file = msgspec.json.encode(ConfirmEvidence("relay-confirm", told.signed.envelope, *receipts))
+    assert verify_false_confirmation(file, parse_key(home.vkey)).relay == home.relay
+    return file
+
+
+def _receipt(given: dict[str, Any]) -> Receipt:
+    return Receipt(given["index"], given["entry"], given["proof"])
 
 
 def _ended(home: House, claim: str) -> dict[str, Any]:

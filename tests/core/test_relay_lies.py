@@ -85,6 +85,18 @@ def test_one_dishonest_coordinator_of_three_convicts_nobody_but_proves_nothing_e
     town.net.refused("threshold-not-met", evidence(town, town.rival, "relay-confirm", lie))
 
 
+def test_who_lies_for_two_relays_is_suspended_in_both() -> None:
+    town, members = three(scene())
+    town.post()
+    claim = claim_by(town, members[:2])
+    other = town.net.register_relay(members, 2, name="the same three")
+    lie = confirmation(town, claim, members[:2], worker=town.rival.did)
+    for relay in (other, town.relay):
+        town.net.do(evidence(town, town.rival, "relay-confirm", lie, relay=relay))
+        town.net.refused("convicted-already", evidence(town, town.worker, "relay-confirm", lie, relay=relay))
+        assert town.net.get(Relay, relay).suspended
+
+
 def test_a_true_confirmation_convicts_nobody(town: Scene) -> None:
     claim = town.claimed()
     true = confirmation(town, claim, [town.net.coordinator])

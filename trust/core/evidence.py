@@ -162,7 +162,7 @@ def _false_confirmation(d: Decision, said: EvidenceSubmit, statements: Sequence[
             "threshold-not-met",
             f"{len(signers)} of the {relay.threshold} coordinators of {relay.id} signed this",
         )
-    _convict(d, f"relay-confirm/{shown.id}", relay.id, said.actor)
+    _convict(d, f"relay-confirm/{relay.id}/{shown.id}", relay.id, said.actor)
     d.emit(RelaySuspended(relay=relay.id, signers=tuple(signers)))
 
 

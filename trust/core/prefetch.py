@@ -131,13 +131,21 @@ def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
         match each.payload:
             case p.OutputSubmit(claim=claim) | p.RelayConfirm(claim=claim):
                 yield Conviction, f"equivocation/{claim}"
-                yield Conviction, f"relay-confirm/{each.id}"
                 yield from _claim(view, claim)
+                yield from _relay_of(view, command, each)
                 yield from _punished(view, claim)
             case p.CanaryOpen():
                 yield from _canary(view, each.payload)
-    if isinstance(command.payload, p.EvidenceSubmit) and command.payload.relay:
-        yield Relay, command.payload.relay
+
+
+def _relay_of(view: Peek, command: Spoken, shown: Spoken) -> Iterator[StateKey]:
+    """The relay whose word evidence is about."""
+    claim = view.peek(Claim, shown.payload.claim) if isinstance(shown.payload, p.RelayConfirm) else None
+    named = command.payload.relay if isinstance(command.payload, p.EvidenceSubmit) else None
+    relay = named or (claim.relay if claim else "")
+    if relay:
+        yield Relay, relay
+        yield Conviction, f"relay-confirm/{relay}/{shown.id}"
 
 
 def _punished(view: Peek, id: str) -> Iterator[StateKey]:
