@@ -89,7 +89,7 @@ def test_who_lies_for_two_relays_is_suspended_in_both() -> None:
     town, members = three(scene())
     town.post()
     claim = claim_by(town, members[:2])
-    other = town.net.register_relay(members, 2, name="the same three")
+    other = town.net.register_relay(members, 2, name="same-three")
     lie = confirmation(town, claim, members[:2], worker=town.rival.did)
     for relay in (other, town.relay):
         town.net.do(evidence(town, town.rival, "relay-confirm", lie, relay=relay))
