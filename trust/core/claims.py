@@ -1,7 +1,8 @@
 """Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
 
 The table says which state each act may find a claim in; everything that moves a claim stands in this file, in
-`checks/panel.py` (draw, rounds), `checks/votes.py` (votes) and `settlement.py` (how it ends).
+`checks/panel.py` (draw, rounds), `checks/votes.py` (votes), `canaries.py`, `evidence.py` and `settlement.py` (how it
+ends).
 
 | act               | finds                                        | leaves it                                   |
 |-------------------|----------------------------------------------|---------------------------------------------|
@@ -13,7 +14,9 @@ The table says which state each act may find a claim in; everything that moves a
 | `output.accept`   | submitted, unchecked, checking before reveals| the same                                    |
 | draw              | submitted, checking                          | unchecked, checking, voided                 |
 | draw overdue      | submitted, checking                          | voided                                      |
-| window over       | unchecked, passing, failing                  | accepted, accepted, rejected                |
+| `canary.open`     | passing, failing, checking between rounds    | passing, failing                            |
+| window over       | unchecked, passing, failing; a canary        | accepted, accepted, rejected; voided        |
+| equivocation      | any since its output                         | the same, without its stake                 |
 """
 
 from __future__ import annotations
