@@ -28,7 +28,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note
 
 VKEY = str(signer().verifier)
-OTHER = Artifact(name="other.json", sha256="2" * 64, size_bytes=1)
+OTHER, SECOND = (Artifact(name="work.json", sha256=digit * 64, size_bytes=1) for digit in "23")
 
 
 def founded() -> tuple[World, str]:
@@ -86,7 +86,7 @@ def test_a_log_with_every_conviction_and_canaries_passes(tmp_path: Path) -> None
     shown(world, "relay-confirm", world.statement(RelayConfirm, "relay", **told))
     notes = tuple(sign_note(Checkpoint(ORIGIN, 9, bytes([n]) * 32).body(), signer()).decode() for n in (1, 2))
     shown(world, "log-fork", notes=notes)
-    second = world.statement(OutputSubmit, "bob", claim=claim, artifacts=(OTHER, OTHER))
+    second = world.statement(OutputSubmit, "bob", claim=claim, artifacts=(SECOND,))
     shown(world, "equivocation", first, second)
     world.wait(100_000)
     report = audit(str(world.publish(tmp_path / "log")), VKEY)
@@ -108,7 +108,7 @@ def test_an_operator_who_convicts_by_a_forged_statement_is_found(
 ) -> None:
     world, relay = founded()
     claim, first = delivered(world, relay)
-    second = spoil(world.statement(OutputSubmit, "bob", claim=claim, artifacts=(OTHER, OTHER)))
+    second = spoil(world.statement(OutputSubmit, "bob", claim=claim, artifacts=(SECOND,)))
     index = len(world.entries)
     shown(world, "equivocation", first, second)
     report = audit(str(world.publish(tmp_path / "log")), VKEY)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.flows import PRICE, STAKE, Scene, scene
+from tests.core.flows import ARTIFACT, PRICE, STAKE, Scene, scene
 from tests.core.network import JUDGED, Who, policy_of
 from tests.core.proofs import OTHER, Lied, evidence, postings, second_output, text, whole
 from trust.core import commands, envelope, rulebook
@@ -191,7 +191,9 @@ def test_harmless_retries_are_not_taken_for_equivocation(town: Scene) -> None:
         issued_ms=town.net.now_ms + 1,
         artifacts=(p.Artifact(name="other-name.json", sha256="1" * 64, size_bytes=3),),
     )
+    twice = town.output(claim, issued_ms=town.net.now_ms + 1, artifacts=(ARTIFACT, ARTIFACT))
     for code, other in (
+        ("same-output", twice),
         ("same-statement", first),
         ("same-output", again),
         ("same-output", renamed),

@@ -103,8 +103,8 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
 
 
 def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
-    """What an output consists of: digests, whatever they are called and wherever they lie."""
-    return sorted(artifact.sha256 for artifact in output.artifacts), output.items_root
+    """What an output consists of: digests, whatever they are called, how often they are named and where they lie."""
+    return sorted({artifact.sha256 for artifact in output.artifacts}), output.items_root
 
 
 def _slash(d: Decision, claim: Claim, reporter: str) -> None:
