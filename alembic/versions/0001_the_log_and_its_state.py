@@ -156,9 +156,18 @@ def create_parties() -> None:
         text("vacated"),
         text("liveness_ms"),
         text("failures_ms"),
+        whole("unbonding_lost_units"),
     )
     op.create_index("ix_parties_owner", "parties", ["owner"])
-    table("keys", words("id"), words("party"), whole("since_index"), whole("until_index"), clustered=True)
+    table(
+        "keys",
+        words("id"),
+        words("party"),
+        whole("since_index"),
+        whole("until_index"),
+        whole("until_ms"),
+        clustered=True,
+    )
     table("handles", words("id"), words("party"), clustered=True)
     table("roles", words("id"), words("party"), words("role"), clustered=True)
     table(
@@ -169,6 +178,7 @@ def create_parties() -> None:
         whole("threshold"),
         whole("index"),
         truth("suspended"),
+        text("convicted"),
     )
 
 
@@ -245,6 +255,8 @@ def create_work() -> None:
         whole("ended_ms"),
         truth("unchecked"),
         words("challenge"),
+        whole("submitted_ms"),
+        words("canary"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -317,6 +329,27 @@ def create_checks() -> None:
     op.create_index("ix_challenges_challenger", "challenges", ["challenger"])
     op.create_index("ix_challenges_claim", "challenges", ["claim"])
     table("openings", words("id"), words("leaf"), clustered=True)
+    table(
+        "canary_roots",
+        words("id"),
+        whole("count"),
+        whole("opened"),
+        whole("open_by_ms"),
+        whole("committed_ms"),
+        whole("index"),
+        clustered=True,
+    )
+    table(
+        "canaries",
+        words("id"),
+        words("root"),
+        whole("number"),
+        words("verdict"),
+        words("claim"),
+        whole("index"),
+        clustered=True,
+    )
+    table("convictions", words("id"), words("reporter"), whole("index"), clustered=True)
 
 
 def create_conduct() -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from tests.core.network import Records
 from trust.core import ledger, reputation, rulebook, scoring
 from trust.core.case_records import Challenge, Poster
+from trust.core.convictions import CanaryRoot
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
 from trust.core.events.parties import policy_timer
@@ -112,6 +113,8 @@ class Checker:
             bond = withdrawal.source == ledger.OPERATOR_BOND
             waiting = ledger.OPERATOR_UNBONDING if bond else ledger.unbonding(withdrawal.party)
             expected[waiting] += withdrawal.amount_units * (withdrawal.state in ("unbonding", "payable"))
+        for party in self._all(Party):
+            expected[ledger.unbonding(party.id)] -= party.unbonding_lost_units
         for account, units in expected.items():
             assert self._balance(account) == units, account
         for task in self._all(Task):
@@ -211,9 +214,15 @@ class Checker:
         for pool in self._all(Pool):
             if pool.dirty:
                 yield pool.id, "epoch"
+        yield from self._timers_of_canaries()
         for policy in self._all(AdoptedPolicy):
             if policy.effective_ms > self._at_ms_now:
                 yield policy_timer(int(policy.id)), "policy"
+
+    def _timers_of_canaries(self) -> Iterable[tuple[str, str]]:
+        for root in self._all(CanaryRoot):
+            if root.opened < root.count and root.open_by_ms > self._at_ms_now:
+                yield f"canary/{root.id}", "canary"
 
     def _timers_of_claim(self, claim: Claim) -> Iterable[tuple[str, str]]:
         if claim.ended_ms:
@@ -260,7 +269,11 @@ def _check_posting(event: MoneyMoved) -> None:
     """It sums to zero; what is called a slash comes out of a lock of its kind, and burns or goes to a requester."""
     assert sum(change for _, change in event.postings) == 0
     assert len({account for account, _ in event.postings}) == len(event.postings)
-    if event.why.startswith(("slash.", "bond.slash")):
+    if event.why == "slash.equivocation":
+        for account, change in event.postings:
+            locks = account.startswith("claim/") or account.endswith(("/free", "/unbonding"))
+            assert locks if change < 0 else account == ledger.BURN or account.endswith("/free")
+    elif event.why.startswith(("slash.", "bond.slash")):
         lock = "claim/" if event.why.startswith("slash.") else "seat/"
         for account, change in event.postings:
             assert account.startswith(lock) if change < 0 else account.startswith((ledger.BURN, "agent/"))

@@ -221,7 +221,9 @@ class Net:
         return everything
 
     def all(self, kind: type[R]) -> list[R]:
-        return [record for record in self.records().values() if isinstance(record, kind)]
+        """By id: stores keep their rows in orders of their own."""
+        found = [record for record in self.records().values() if isinstance(record, kind)]
+        return sorted(found, key=lambda record: record.id)
 
     def balance(self, account: str) -> int:
         record = self.draft.get(Account, account)

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tests.core import proving
 from tests.core.flows import PRICE, STAKE, Scene, salt_of
 from tests.core.invariants import Checker, check_log
 from tests.core.network import DAY_MS, DIGEST, EXACT, JUDGED, Net, Store, Who, nonce, policy_of, policy_text
+from trust.client.canaries import Canaries
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.policy import Policy
@@ -45,7 +47,8 @@ class Steps:
         self.checker = Checker()
         self.accepted: dict[str, int] = {}
         self.refused: dict[str, int] = {}
-        self._said: list[Spoken] = []
+        self.said: list[Spoken] = []
+        self.promised: list[Canaries] = []
         self._votes: dict[str, dict[str, Any]] = {}
         self._joined = 0
         self.check()
@@ -82,7 +85,7 @@ class Steps:
             return None
         self.accepted[str(name)] = self.accepted.get(str(name), 0) + 1
         if isinstance(incoming, Spoken):
-            self._said.append(incoming)
+            self.said.append(incoming)
         return decided
 
     def say(self, kind: type[p.Payload], who: Who, *others: Who, **fields: Any) -> Decided | None:
@@ -326,12 +329,12 @@ class Steps:
 
     def repeat(self, rng: Random) -> None:
         """Says again what was said before; it never counts twice."""
-        if self._said:
-            assert self.attempt(rng.choice(self._said[-40:])) is None
+        if self.said:
+            assert self.attempt(rng.choice(self.said[-40:])) is None
 
     def forge(self, rng: Random) -> None:
         """Says what somebody said, signed by somebody else."""
-        said = self._said[-20:]
+        said = self.said[-20:]
         if said:
             chosen: Spoken = rng.choice(said)
             thief = self._anyone(rng)
@@ -345,11 +348,23 @@ class Steps:
         """Ends the batch."""
         self.net.flush()
 
+    # -- evidence
+
+    def promise(self, rng: Random) -> None:
+        proving.promise(self, rng)
+
+    def open_canary(self, rng: Random) -> None:
+        proving.open_canary(self, rng)
+
+    def show(self, rng: Random) -> None:
+        proving.show(self, rng)
+
 
 ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
     "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "challenge",
-    "challenge", "challenge", "wait", "repeat", "forge", "flush", *["advance"] * 14,
+    "challenge", "challenge", "wait", "repeat", "forge", "flush", "promise", *["open_canary"] * 6, "show",
+    *["advance"] * 14,
 )  # fmt: skip
 
 

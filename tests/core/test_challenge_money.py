@@ -38,8 +38,9 @@ def ends(entries: list[Decided]) -> list[str]:
 
 
 def fees(town: Scene, claim: str, number: int, why: dict[str, int]) -> list[int]:
-    """What each seat of a round was paid."""
+    """What each seat of a round was paid, by place."""
     seats = [seat for seat in town.net.all(Seat) if (seat.claim, seat.round) == (claim, number)]
+    seats.sort(key=lambda seat: seat.place)
     return [why.get(f"agent/{seat.agent}/free", 0) for seat in seats]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.network import Net, policy_of, policy_text
 from trust.core.payloads import MAX_JUDGED_ITEMS
-from trust.core.policy import InvalidPolicy, dangers, parse, warnings
+from trust.core.policy import InvalidPolicy, Policy, dangers, parse, warnings
+from trust.settings import shipped
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,10 @@ from trust.core.policy import InvalidPolicy, dangers, parse, warnings
         ({"lease_ms": 100}, "lease"),
         ({"weight_cap_units": 199}, "weight cap"),
         ({"no_reveal_ppm": 499_999}, "silence"),
+        ({"no_reveal_milli": 999}, "silence"),
+        ({"canary_ppm": 499_999}, "canary"),
+        ({"canary_milli": 999}, "canary"),
+        ({"panels": [9, 11, 15], "sample_items": 20}, "105 seats"),
         ({"notice_ms": 4_999}, "notice"),
         ({"exact_ppm": 199_999}, "exact"),
         ({"catch_ppm": 0}, "deter"),
@@ -42,6 +49,15 @@ def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], 
         ({"panels": [1, 3]}, "colluder"),
         ({"fee_units": 0}, "for nothing"),
         ({"operator_bond_min_units": 0}, "operator"),
+        ({"panels": [3]}, "first verdict is final"),
+        ({"evidence_hold_ppm": 0}, "late evidence"),
+        ({"reporter_ppm": 0}, "showing evidence"),
+        ({"reporter_max_fees": 0}, "showing evidence"),
+        ({"wrong_ppm": 0, "no_reveal_ppm": 0}, "wrong vote"),
+        ({"liveness_ppm": 0}, "forgotten"),
+        ({"max_stake_ratio_ppm": 0, "catch_ppm": 400_000}, "exact work above a small price"),
+        ({"max_stake_ratio_ppm": 0, "catch_ppm": 400_000}, "judged work above a small price"),
+        ({"max_stake_ratio_ppm": 10_000}, "small for exact work"),
     ],
 )
 def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object], word: str) -> None:
@@ -74,6 +90,54 @@ def test_a_policy_with_a_number_missing_unknown_or_out_of_range_is_invalid(text:
         parse(text)
     assert caught.value.reasons
     assert all(reason.isascii() and '"' not in reason for reason in caught.value.reasons)
+
+
+PPM = st.integers(0, 1_000_000)
+PENALTIES = st.fixed_dictionaries(
+    {
+        "wrong_ppm": PPM,
+        "no_reveal_ppm": PPM,
+        "canary_ppm": PPM,
+        "fee_units": st.integers(0, 50),
+        "bond_fees": st.integers(0, 50),
+        "min_bond_units": st.integers(1, 5_000),
+        "verifier_milli": st.integers(0, 5_000),
+        "no_reveal_milli": st.integers(0, 5_000),
+        "canary_milli": st.integers(0, 9_000),
+    }
+)
+
+
+def costs(policy: Policy, outcome: str) -> tuple[int, int]:
+    """What a seat that committed loses on exact work, in units and in its record."""
+    verifiers, record = policy.verifiers, policy.reputation
+    ppm, milli = {
+        "wrong": (verifiers.wrong_ppm, record.verifier_milli),
+        "silent": (verifiers.no_reveal_ppm, record.no_reveal_milli),
+        "canary-wrong": (verifiers.canary_ppm, record.canary_milli),
+    }[outcome]
+    return policy.bond_units * ppm // 1_000_000, milli
+
+
+@given(PENALTIES)
+@settings(max_examples=300)
+def test_silence_is_never_cheaper_than_being_wrong_under_any_policy_that_may_be_adopted(
+    values: dict[str, object],
+) -> None:
+    policy = policy_of(**values)
+    cheap = any(a < b for a, b in zip(costs(policy, "silent"), costs(policy, "wrong"), strict=True))
+    lenient = any(a < b for a, b in zip(costs(policy, "canary-wrong"), costs(policy, "wrong"), strict=True))
+    assert dangers(policy) or not (cheap or lenient)
+
+
+@pytest.mark.parametrize("name", ["standard", "fast", "sandbox"])
+def test_every_shipped_policy_may_be_adopted_and_punishes_in_the_right_order(name: str) -> None:
+    policy = parse((shipped("policies") / f"{name}.toml").read_text(encoding="utf-8"))
+    assert dangers(policy) == []
+    assert costs(policy, "wrong") <= costs(policy, "silent")
+    assert costs(policy, "wrong") <= costs(policy, "canary-wrong")
+    assert policy.verifiers.no_reveal_jail_ms > 0
+    assert policy.verifiers.canary_ppm == 1_000_000
 
 
 def test_the_tests_policy_is_neither_dangerous_nor_far_from_the_standard() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.core.flows import ARTIFACT, Scene, scene
 from tests.core.network import Who, created, nonce
+from tests.core.proofs import Lied, Promise, evidence
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.commands import Incoming
-from trust.core.records import Node, Record, Timer
+from trust.core.records import Claim, Node, Record, Timer
 from trust.core.state import Draft, Key, View
 
 R = TypeVar("R", bound=Record)
@@ -218,10 +219,33 @@ def cancel_between_others(town: Scene) -> Incoming:
     return town.net.statement(p.TaskCancel, town.requester, task="t1")
 
 
+def equivocation(town: Scene) -> Incoming:
+    return Lied(town).shown(town.rival)
+
+
+def canary(town: Scene) -> Incoming:
+    promise = Promise(town, ("t1", town.worker, "fail"))
+    town.judged()
+    return promise.opening()
+
+
+def promise(town: Scene) -> Incoming:
+    fields: dict[str, Any] = {"root": "1" * 64, "count": 3, "open_by_ms": town.net.now_ms + 10_000}
+    return town.net.statement(p.CanaryCommit, town.net.operator, **fields)
+
+
+def false_word(town: Scene) -> Incoming:
+    claim = town.net.get(Claim, town.claimed())
+    said: dict[str, Any] = {"task": "t1", "claim": claim.id, "worker": town.rival.did, "index": claim.index}
+    lie = town.net.statement(p.RelayConfirm, town.net.coordinator, **said)
+    return evidence(town, town.rival, "relay-confirm", lie)
+
+
 COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
     first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
     commit, last_commit, reveal, last_reveal, batch_reveal, last_reveal_of_a_challenged_round, cancel_between_others,
+    equivocation, canary, promise, false_word,
 )  # fmt: skip
 
 

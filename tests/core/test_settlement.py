@@ -21,7 +21,8 @@ def town() -> Scene:
 
 
 def seats_of(town: Scene, claim: str) -> list[Seat]:
-    return [seat for seat in town.net.all(Seat) if seat.claim == claim]
+    found = [seat for seat in town.net.all(Seat) if seat.claim == claim]
+    return sorted(found, key=lambda seat: (seat.round, seat.place, seat.index))
 
 
 def free_of(town: Scene, seats: list[Seat]) -> list[int]:

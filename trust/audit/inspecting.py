@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trust.core import rulebook, strict
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, signed_parts
 from trust.core.entry import MAX_ENTRY_BYTES, Header
 from trust.log.merkle import HASH_BYTES, leaf_hash
 from trust.log.tiles import TILE_WIDTH
@@ -102,7 +102,7 @@ def _verify(data: bytes) -> int:
     rulebook.verify(said)
     if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
         raise strict.Malformed("its signatures are not in the order of their keys")
-    return len(said.signed.signatures)
+    return sum(len(part.signatures) for part in signed_parts(said))
 
 
 def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> tuple[int | None, str]:

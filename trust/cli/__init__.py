@@ -26,6 +26,8 @@ GROUPS = {
     "check": "Check the work of others.",
     "stake": "Deposit and withdraw money.",
     "relay": "Register relays.",
+    "evidence": "Put proofs of misbehaviour before the log.",
+    "canary": "Commit to work whose answer is known, and open it.",
     "policy": "Check, adopt and show policies.",
     "explain": "Why a claim or a task is as it is, entry by entry.",
     "bundle": "Write the one file that proves a claim's case offline.",

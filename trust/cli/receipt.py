@@ -40,13 +40,19 @@ def verify(
         A file with the witnesses that you trust and their quorum (C2SP tlog-policy), from there too: the checkpoint
         of a receipt or bundle must have it.
     """
+    import msgspec
+
     from trust.client.cases import Case
+    from trust.client.evidence import is_equivocation, verify_equivocation
     from trust.client.forks import Convicted
     from trust.client.quorum import check_quorum
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
     from trust.core.standing import Standing
 
     data, verifier, quorum = file.read_bytes(), read_vkey(key), read_witnesses(witnesses)
+    if is_equivocation(data):
+        output.show({"verified": "equivocation", **msgspec.to_builtins(verify_equivocation(data, verifier))})
+        return
     proven = verify_file(data, verifier)
     seen = {"cosigned_by": check_quorum(proven, data, verifier, quorum)} if quorum else {}
     if isinstance(proven, Case):

@@ -4,6 +4,7 @@ wire.py        requests and answers without I/O       exchanges.py   every conve
 transports.py  httpx, blocking and asyncio            clients.py     `TrustClient`, `AsyncTrustClient`
 statements.py  signed envelopes from payloads         items.py       a batch's tree, openings and blobs
 verify.py      receipts, refusals, confirmations, offline
+evidence.py    evidence as files    canaries.py   the operator's secrets    cosigning.py   an envelope passed round
 agents.py, requester.py, worker.py, verifier.py (votes.py: its memory), relay.py, operator.py   the roles
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from trust.client import statements, wire
@@ -16,6 +16,7 @@ from trust.core.payloads import (
     AgentRegister,
     AgentRevoke,
     AgentRotate,
+    EvidenceSubmit,
     Payload,
     StakeWithdraw,
     VerdictChallenge,
@@ -105,6 +106,11 @@ class Agent(Bound[C]):
         """Attacks a verdict, or an output that was not checked; a report is stored as a blob first."""
         digest = (yield from self.exchanges.put_blob(report)) if report is not None else None
         return (yield from self.tell(VerdictChallenge, claim=claim, reason=reason, report_sha256=digest))
+
+    @conversation
+    def show_evidence(self, said: Mapping[str, Any]) -> Exchange[Accepted]:
+        """Puts evidence before the log: what `client/evidence.py` makes of a file."""
+        return (yield from self.tell(EvidenceSubmit, **said))
 
     @conversation
     def confirmed(

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trust.client.agents import Agent
+from trust.client.canaries import Canaries
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.statements import did_of_seed
 from trust.client.wire import Exchange
-from trust.core.payloads import PolicyAdopt, RelayRegister, RoleGrant, RoleRevoke, StakeDeposit, StakePayout
+from trust.core.payloads import (
+    CanaryCommit,
+    CanaryOpen,
+    PolicyAdopt,
+    RelayRegister,
+    RoleGrant,
+    RoleRevoke,
+    StakeDeposit,
+    StakePayout,
+)
 
 
 class Treasurer(Agent[C]):
@@ -51,6 +61,16 @@ class Operator(Treasurer[C]):
     def adopt_policy(self, toml: str, effective_ms: int) -> Exchange[Accepted]:
         """Announces a policy that takes effect at a Unix time, a notice from now at the earliest."""
         return (yield from self.tell(PolicyAdopt, toml=toml, effective_ms=effective_ms))
+
+    @conversation
+    def commit_canaries(self, secrets: Canaries) -> Exchange[Accepted]:
+        """Promises canaries; write the secrets to a file first, or they cannot be opened."""
+        return (yield from self.tell(CanaryCommit, **secrets.commitment()))
+
+    @conversation
+    def open_canary(self, secrets: Canaries, number: int) -> Exchange[Accepted]:
+        """Opens one canary: after the reveals of its claim, before the window is over."""
+        return (yield from self.tell(CanaryOpen, **secrets.opening(number)))
 
     @conversation
     def grant_treasurer(self, party: str) -> Exchange[Accepted]:

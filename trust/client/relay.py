@@ -11,7 +11,7 @@ from trust.client.problems import NotProven
 from trust.client.statements import Speaker, cosign
 from trust.client.verify import Proven
 from trust.client.wire import Exchange, Facts
-from trust.core.payloads import ClaimRequest, RelayConfirm
+from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,25 @@ class Relay(Bound[C]):
         """
         accepted = yield from self.exchanges.send(self.cosign(request))
         return Granted(accepted, self.confirm(accepted.entry))
+
+    @conversation
+    def update(
+        self, name: str, coordinators: Sequence[str], threshold: int, new_seeds: Sequence[bytes] = ()
+    ) -> Exchange[Accepted]:
+        """Changes the group: these coordinators sign with as many as the threshold that was, and each new one.
+
+        A suspension ends when nobody who signed a false confirmation is among `coordinators` (DIDs).
+        """
+        said = self._speaker.say(
+            RelayUpdate,
+            self._now_ms(),
+            cosigners=[*self._seeds[1:], *new_seeds],
+            relay=self.relay,
+            name=name,
+            coordinators=tuple(coordinators),
+            threshold=threshold,
+        )
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def priorities(

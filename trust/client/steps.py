@@ -11,16 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from trust.client.told import DoesNotFollow, Drawn, Told, same
 from trust.core import disputes, ledger
 from trust.core import events as e
 from trust.core import payloads as p
+from trust.core.canaries import parse as parse_canary
 from trust.core.case_records import Challenge
 from trust.core.checks import panel, votes
 from trust.core.checks.draw import Stream
 from trust.core.checks.rate import check_rate
 from trust.core.checks.retracing import Traced, retrace
 from trust.core.checks.sumtree import Root
+from trust.core.commands import enclosed
 from trust.core.entry import Seal
 from trust.core.events import Event, round_id
 from trust.core.policy import parse as parse_policy
@@ -146,9 +150,9 @@ def _accepted(t: Told, event: e.OutputAccepted) -> None:
 def _ended(t: Told, event: e.ClaimEnded) -> None:
     claim = t.claim
     rightly = {
-        "accepted": disputes.standing(claim) == "pass",
-        "rejected": claim.verdict == "fail" or _was_withheld(t, claim),
-        "voided": not disputes.standing(claim),
+        "accepted": not claim.canary and disputes.standing(claim) == "pass",
+        "rejected": (not claim.canary and claim.verdict == "fail") or _was_withheld(t, claim),
+        "voided": not disputes.standing(claim) or bool(claim.canary),
         "expired": claim.state == "claimed" and claim.lease_until_ms <= t.state.at_ms,
     }
     if event.state == "abandoned":
@@ -282,16 +286,36 @@ def _challenge_ended(t: Told, event: e.ChallengeEnded) -> None:
     challenge, claim = t.need(Challenge, event.challenge), t.claim
     if not claim.ended_ms or challenge.state != "open":
         raise DoesNotFollow(f"{challenge.id} ends once, with its claim")
-    final = "fail" if claim.state == "rejected" else "pass"
+    final = claim.verdict if claim.canary else "fail" if claim.state == "rejected" else "pass"
     withheld = claim.state == "rejected" and claim.verdict_round < claim.round and _was_withheld(t, claim)
     same("how the challenge ends", disputes.how_ended(challenge, claim, final, withheld), event.how)
 
 
 def _verdict(t: Told, event: e.VerdictReached) -> None:
+    said = None if t.spoken is None else t.spoken.payload
+    if isinstance(said, p.CanaryOpen):
+        same("the verdict of a canary", t.claim.canary, event.verdict)
+        return
     same("the verdict of the tally", t.round(event.round).verdict, event.verdict)
 
 
-NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved)
+def _canary(t: Told, event: e.CanaryOpened) -> None:
+    said = t.said(p.CanaryOpen, t.need(Network, e.NETWORK).operator)
+    shown = parse_canary(said.preimage, t.network)
+    told = (event.number, event.task, event.worker, event.verdict)
+    same("the answer", (shown.number, shown.task, shown.worker, shown.verdict), told)
+    same("the work of a canary", (t.claim.task, t.claim.worker), (event.task, event.worker))
+    t.state.put(msgspec.structs.replace(t.claim, canary=event.verdict, draw_round=0))
+
+
+def _stake_slashed(t: Told, event: e.StakeSlashed) -> None:
+    shown = [each.payload for each in enclosed(t.spoken)] if t.spoken else []
+    outputs = [said for said in shown if isinstance(said, p.OutputSubmit) and said.claim == event.claim]
+    if len(outputs) != 2 or t.statement_of(p.EvidenceSubmit).type != "equivocation":
+        raise DoesNotFollow("only two outputs for one claim take a stake while it is judged")
+
+
+NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved, e.CanaryOpened)
 """What stands on records that the bundle does not have."""
 
 CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
@@ -324,4 +348,6 @@ CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
     e.SeatSettled: _nothing,
     e.VerdictChallenged: _challenged,
     e.ChallengeEnded: _challenge_ended,
+    e.CanaryOpened: _canary,
+    e.StakeSlashed: _stake_slashed,
 }

@@ -24,7 +24,7 @@ from trust.client.bundles import verify_bundle
 from trust.client.cases import Case
 from trust.client.forks import Convicted, verify_fork
 from trust.client.problems import NotProven
-from trust.core import commands, envelope, scorebook, standing, strict
+from trust.core import commands, envelope, rulebook, scorebook, standing, strict
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
 from trust.core.envelope import Envelope
@@ -251,7 +251,7 @@ def verify_denial(data: bytes, key: Verifier) -> Denial:
     refusal = verify_refusal(file.note.encode("utf-8", "surrogatepass"), key)
     try:
         spoken = commands.spoken(envelope.from_envelope(file.statement))
-        envelope.verify(spoken.signed)
+        rulebook.verify(spoken)
     except (strict.Malformed, envelope.BadSignature) as error:
         raise NotProven(f"the refused statement: {error}") from error
     if spoken.id != refusal.statement:
@@ -358,7 +358,7 @@ def _statement(command: Command, network: str) -> Spoken | None:
     spoken = commands.spoken(envelope.from_envelope(command.statement))
     if spoken.payload.network != network:
         raise strict.Malformed(f"a statement of network {spoken.payload.network} in the log of {network}")
-    envelope.verify(spoken.signed)
+    rulebook.verify(spoken)
     return spoken
 
 

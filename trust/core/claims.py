@@ -1,7 +1,8 @@
 """Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
 
 The table says which state each act may find a claim in; everything that moves a claim stands in this file, in
-`checks/panel.py` (draw, rounds), `checks/votes.py` (votes), `challenges.py` and `settlement.py` (how it ends).
+`checks/panel.py` (draw, rounds), `checks/votes.py` (votes), `challenges.py`, `canaries.py`, `evidence.py` and
+`settlement.py` (how it ends).
 
 | act               | finds                                        | leaves it                                   |
 |-------------------|----------------------------------------------|---------------------------------------------|
@@ -14,7 +15,9 @@ The table says which state each act may find a claim in; everything that moves a
 | draw              | submitted, checking                          | unchecked, checking, voided                 |
 | draw overdue      | submitted, checking                          | voided; where a verdict stands as by it     |
 | challenge         | unchecked, passing, failing                  | checking                                    |
-| window over       | unchecked, passing, failing                  | accepted, accepted, rejected                |
+| `canary.open`     | passing, failing, checking between rounds    | passing, failing                            |
+| window over       | unchecked, passing, failing; a canary        | accepted, accepted, rejected; voided        |
+| equivocation      | any since its output                         | the same, without its stake                 |
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
     relay = d.find(Relay, said.relay)
     d.signed_by_relay(spoken, relay)
     if relay.suspended:
-        raise Refused("relay-suspended", f"{relay.id} is suspended until its group changes")
+        raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
     task = d.find(Task, said.task)
     policy = d.task_policy(task)
     _check_task(d, said, task, worker)

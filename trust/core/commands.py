@@ -13,6 +13,7 @@ from trust.core.payloads import (
     LARGE_KINDS,
     MAX_LARGE_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
+    EvidenceSubmit,
     Payload,
     Statement,
     kind_of,
@@ -48,6 +49,26 @@ def parse(data: bytes) -> Spoken:
 
 def spoken(signed: Signed) -> Spoken:
     """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
+    said = _one(signed)
+    enclosed(said)
+    return said
+
+
+def enclosed(said: Spoken) -> tuple[Spoken, ...]:
+    """The statements that evidence shows; evidence within evidence shows nothing. `strict.Malformed` as above."""
+    if not isinstance(said.payload, EvidenceSubmit):
+        return ()
+    return tuple([_one(envelope.open_envelope(text.encode())) for text in said.payload.statements])
+
+
+def signed_parts(incoming: Incoming) -> list[Signed]:
+    """Everything in a command that somebody signed, each signature of which must hold."""
+    if not isinstance(incoming, Spoken):
+        return []
+    return [incoming.signed, *(each.signed for each in enclosed(incoming))]
+
+
+def _one(signed: Signed) -> Spoken:
     payload = cast(Payload, strict.parse(signed.payload, Statement, max_bytes=MAX_LARGE_PAYLOAD_BYTES))
     if len(signed.payload) > MAX_PAYLOAD_BYTES and kind_of(payload) not in LARGE_KINDS:
         raise strict.Malformed(f"a {kind_of(payload)} has at most {MAX_PAYLOAD_BYTES} bytes", "too-large")

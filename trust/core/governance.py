@@ -119,7 +119,11 @@ def register_relay(d: Decision, spoken: Spoken, said: RelayRegister) -> None:
 
 
 def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
-    """Signed by the threshold of the coordinators that were, and each that is new."""
+    """Signed by the threshold of the coordinators that were, and each that is new.
+
+    A suspension ends when nobody who signed a false confirmation is left in the group: fewer than the threshold would
+    not do, since the same update chooses the threshold.
+    """
     relay = d.find(Relay, said.relay)
     if said.actor not in relay.coordinators:
         raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
@@ -128,7 +132,11 @@ def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
     d.signed_by(spoken, [said.actor, *new], relay.coordinators, relay.threshold)
     d.emit(
         RelayRegistered(
-            relay=said.relay, name=said.name, coordinators=said.coordinators, threshold=said.threshold
+            relay=said.relay,
+            name=said.name,
+            coordinators=said.coordinators,
+            threshold=said.threshold,
+            suspended=not set(relay.convicted).isdisjoint(said.coordinators),
         )
     )
 

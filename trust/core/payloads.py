@@ -253,15 +253,20 @@ class CanaryCommit(Payload, tag="canary.commit", frozen=True, kw_only=True):
 
 
 class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
+    """`leaf` and each hash of `path` are base64 of 32 bytes; `preimage` is what the leaf is the hash of."""
+
     leaf: Base64
     path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
     preimage: Annotated[str, Meta(max_length=1024)]
 
 
 class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
+    """`statements` are envelopes as JSON, `notes` signed notes; `relay` is who signed, where no claim says so."""
+
     type: Literal["equivocation", "relay-confirm", "log-fork", "canary"]
     statements: Annotated[tuple[Annotated[str, Meta(max_length=40_960)], ...], Meta(max_length=4)] = ()
     notes: Annotated[tuple[Annotated[str, Meta(max_length=16_384)], ...], Meta(max_length=4)] = ()
+    relay: Id | None = None
 
 
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
+MAX_SETTLED_SEATS = 90
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
@@ -91,6 +92,7 @@ class Verifiers(Section, frozen=True):
     replacements: Annotated[int, Meta(ge=0, le=2)]
     no_commit_ppm: Ppm
     wrong_ppm: Ppm
+    canary_ppm: Ppm
     no_reveal_ppm: Ppm
     no_reveal_jail_ms: Span
 
@@ -114,6 +116,7 @@ class Faults(Section, frozen=True):
     liveness_jail_ms: Span
     judged_ppm: Ppm
     exact_ppm: Ppm
+    equivocation_ppm: Ppm
     failure_strikes: Annotated[int, Meta(ge=1, le=20)]
     failure_memory_ms: Span
 
@@ -131,6 +134,7 @@ class Reputation(Section, frozen=True):
     completed_milli: Milli
     completed_max_milli: Milli
     verifier_milli: Milli
+    canary_milli: Milli
     no_commit_milli: Milli
     no_reveal_milli: Milli
     unfounded_milli: Milli
@@ -202,6 +206,20 @@ class Policy(Section, frozen=True):
         return max(price_units * self.money.challenge_ppm // 1_000_000, self.panel_fees_units(number))
 
     @property
+    def most_seats(self) -> int:
+        """The most seats that one claim may have in all rounds, each passed on as often as may be."""
+        return sum(self.checks.panels) * (1 + self.verifiers.replacements)
+
+    def deterred_ppm(self, task_kind: str) -> int:
+        """How often work of a kind must at least be checked, with the largest stake that a dear task may ask for.
+
+        Over a million: no check rate deters from cheating on it.
+        """
+        checks = self.checks
+        at_risk = 1_000_000 + self.slash_ppm(task_kind) * self.claims.max_stake_ratio_ppm // 1_000_000
+        return checks.effort_ppm * 1_000_000**2 // max(1, checks.catch_ppm * at_risk)
+
+    @property
     def longest_dispute_ms(self) -> int:
         """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
         drawn, opened, passed on and revealed at its latest, and challenged."""
@@ -255,6 +273,13 @@ def dangers(policy: Policy) -> list[str]:
         (not c.min_lease_ms <= c.lease_ms <= c.max_lease_ms, "the default lease must be a legal lease"),
         (policy.verifiers.weight_cap_units < policy.bond_units, "the weight cap is under one bond"),
         (policy.verifiers.no_reveal_ppm < policy.verifiers.wrong_ppm, "silence must not be cheaper than a wrong vote"),
+        (policy.reputation.no_reveal_milli < policy.reputation.verifier_milli,
+         "silence must not weigh less on a record than a wrong vote"),
+        (policy.verifiers.canary_ppm < policy.verifiers.wrong_ppm or
+         policy.reputation.canary_milli < policy.reputation.verifier_milli,
+         "a failed canary must cost at least what a wrong vote does"),
+        (policy.most_seats > MAX_SETTLED_SEATS,
+         f"a claim may come to {policy.most_seats} seats, one entry settles {MAX_SETTLED_SEATS}"),
         (w.notice_ms < max(w.challenge_ms, w.open_ms, w.commit_ms, w.reveal_ms),
          "the notice must be as long as the longest window that it may change"),
         (policy.most_items > MAX_JUDGED_ITEMS,
@@ -278,7 +303,7 @@ def _quorum_dangers(witnesses: Witnesses) -> list[str]:
 
 def warnings(policy: Policy) -> list[str]:
     """What is allowed but unwise, in words."""
-    checks, stakes = policy.checks, policy.claims
+    checks, stakes, money = policy.checks, policy.claims, policy.money
     rules = (
         (stakes.min_stake_units == 0, "claims need no stake: a cheat loses nothing but its reputation"),
         (checks.floor_ppm < 10_000, "under 1 % of trusted work is looked at: a traitor stays long"),
@@ -287,5 +312,29 @@ def warnings(policy: Policy) -> list[str]:
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (policy.verifiers.min_age_ms == 0, "an agent may check others in the moment it registers"),
+        (
+            len(checks.panels) == 1,
+            "the first verdict is final: nobody can challenge it, and no canary comes to bear",
+        ),
+        (
+            money.evidence_hold_ppm == 0,
+            "nothing of the stake is held after acceptance: late evidence finds it empty",
+        ),
+        (money.reporter_ppm == 0 or money.reporter_max_fees == 0, "nobody earns by showing evidence"),
+        (policy.verifiers.wrong_ppm == 0, "a wrong vote on exact work costs nothing but accuracy"),
+        (policy.faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
     )
-    return [reason for unwise, reason in rules if unwise]
+    return [reason for unwise, reason in rules if unwise] + _too_small_stakes(policy)
+
+
+def _too_small_stakes(policy: Policy) -> list[str]:
+    """Where the largest stake that a dear task may ask for hardly deters."""
+    found = []
+    for word, kinds in (("exact", policy.checks.exact_kinds[:1]), ("judged", ("any other kind",))):
+        for least_ppm in map(policy.deterred_ppm, kinds):
+            if least_ppm >= 1_000_000:
+                found.append(f"{word} work above a small price: no stake deters, so nobody can claim it")
+            elif least_ppm > 500_000:
+                share = f"{least_ppm // 10_000} % of it is checked, however good the record"
+                found.append(f"the stakes that a task may ask for are small for {word} work: {share}")
+    return found

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Protocol, TypeVar
 
-from trust.core import ledger
+from trust.core import ledger, scorebook
 from trust.core import payloads as p
+from trust.core.canaries import opening
 from trust.core.case_records import Challenge, Poster
-from trust.core.commands import Incoming, Spoken
-from trust.core.events import NETWORK, round_id
+from trust.core.commands import Incoming, Spoken, enclosed
+from trust.core.convictions import Canary, CanaryRoot, Conviction
+from trust.core.events import NETWORK, canary_id, round_id
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -40,8 +42,10 @@ from trust.core.records import (
     Track,
     Withdrawal,
 )
+from trust.core.refusal import Refused
 from trust.core.scoring import verifier_pool
 from trust.core.state import Key as StateKey
+from trust.core.strict import Malformed
 
 R = TypeVar("R", bound=Record)
 
@@ -96,10 +100,11 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
             yield Booking, said.reference
             yield from _withdrawal(view, said.withdrawal)
         case _:
-            yield from _work(view, said)
+            yield from _work(view, command)
 
 
-def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
+def _work(view: Peek, command: Spoken) -> Iterator[StateKey]:
+    said = command.payload
     match said:
         case p.TaskPost():
             yield from _posting(view, said)
@@ -113,9 +118,63 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
             yield from _claim(view, said.claim)
         case p.VoteCommit():
             yield from _seat(view, said.seat)
+        case p.CanaryCommit():
+            yield CanaryRoot, said.root
+        case p.CanaryOpen() | p.EvidenceSubmit():
+            yield from _shown(command, view)
         case p.ItemsOpen() | p.VoteReveal():
             yield from _seat(view, said.seat)
             yield from _openings(view, said)
+
+
+def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
+    """What a canary or evidence is about: claims, the keys that signed for them, and whom it convicts."""
+    for each in (command, *enclosed(command)):
+        for signer in each.signed.signers:
+            yield Key, signer
+        match each.payload:
+            case p.OutputSubmit(claim=claim) | p.RelayConfirm(claim=claim):
+                yield Conviction, f"equivocation/{claim}"
+                yield from _claim(view, claim)
+                yield from _relay_of(view, command, each)
+                yield from _punished(view, claim)
+            case p.CanaryOpen():
+                yield from _canary(view, each.payload)
+
+
+def _relay_of(view: Peek, command: Spoken, shown: Spoken) -> Iterator[StateKey]:
+    """The relay whose word evidence is about."""
+    claim = view.peek(Claim, shown.payload.claim) if isinstance(shown.payload, p.RelayConfirm) else None
+    named = command.payload.relay if isinstance(command.payload, p.EvidenceSubmit) else None
+    relay = named or (claim.relay if claim else "")
+    if relay:
+        yield Relay, relay
+        yield Conviction, f"relay-confirm/{relay}/{shown.id}"
+
+
+def _punished(view: Peek, id: str) -> Iterator[StateKey]:
+    """What a conviction for a claim changes of its worker."""
+    claim = view.peek(Claim, id)
+    task = None if claim is None else view.peek(Task, claim.task)
+    if claim is not None and task is not None:
+        yield Account, ledger.unbonding(claim.worker)
+        yield Poster, claim.worker
+        yield Pool, scorebook.POOL
+        yield Score, f"{claim.worker}/worker/{task.task_kind}"
+
+
+def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
+    """Its root, its answer, and the claim that this is the verdict of; nothing where it opens nothing."""
+    try:
+        answer, root = opening(said, said.network)
+    except (Refused, Malformed):
+        return
+    yield CanaryRoot, root
+    yield Canary, canary_id(answer.task, answer.worker)
+    yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
+    yield from _task(view, answer.task)
+    if (found := view.peek(Task, answer.task)) is not None and found.claim:
+        yield from _claim(view, found.claim)
 
 
 def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
@@ -131,6 +190,7 @@ def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
         return
     yield Withdrawal, id
     if (withdrawal := view.peek(Withdrawal, id)) is not None:
+        yield Party, withdrawal.party
         yield Account, ledger.unbonding(withdrawal.party)
 
 

@@ -129,6 +129,14 @@ def _small(policy: Policy) -> bool:
 def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool) -> None:
     """A rejected claim. `fraud`: the check was exact, or the output withheld; `upheld`: a challenge showed it."""
     worker = d.need(Party, claim.worker)
+    _blame(d, claim, task, policy, fraud, upheld)
+    d.emit(WorkCounted(agent=claim.worker, done=True))
+    _rate_requester(d, claim, task, agreed=False)
+    track = track_of(d, worker, task.task_kind)
+    _write_track(d, worker, task, _with_check(d, track, claim, 0))
+
+
+def _blame(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool = False) -> None:
     base = policy.reputation.fraud_milli if fraud or upheld else policy.reputation.verdict_milli
     why = "fraud" if fraud else "upheld-challenge" if upheld else "verdict"
     d.emit(
@@ -140,10 +148,11 @@ def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, u
             failure_milli=reputation.bad_milli(base, small=_small(policy)),
         )
     )
-    d.emit(WorkCounted(agent=claim.worker, done=True))
-    _rate_requester(d, claim, task, agreed=False)
-    track = track_of(d, worker, task.task_kind)
-    _write_track(d, worker, task, _with_check(d, track, claim, 0))
+
+
+def equivocated(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
+    """Two outputs for one claim: a fraud, whatever becomes of the one that is judged."""
+    _blame(d, claim, task, policy, fraud=True)
 
 
 def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
@@ -225,9 +234,10 @@ def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None
 def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) -> None:
     """What a settled seat says about its verifier; nothing where there was no verdict to be measured by."""
     weights = policy.reputation
-    good = weights.verifier_milli if outcome == "right" else 0
+    good = {"right": weights.verifier_milli, "canary-right": weights.canary_milli}.get(outcome, 0)
     bad = {
         "wrong": weights.verifier_milli,
+        "canary-wrong": weights.canary_milli,
         "passed": weights.no_commit_milli,
         "silent": weights.no_reveal_milli,
     }.get(outcome, 0)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from trust.core.case_records import Challenge, Poster
+from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.policy import Policy
 from trust.core.record import Record as Record  # noqa: PLC0414 (mypy: this is where others find it)
 
@@ -50,7 +51,8 @@ class AdoptedRules(Record, frozen=True):
 
 class Party(Record, frozen=True):
     """Whoever registered. `left` is "", "revoked" or "tombstoned" (by entry `left_index`, else -1); `enrolled` pairs
-    task kinds with pool slots, `vacated` are the slots that enrolling again takes up."""
+    task kinds with pool slots, `vacated` are the slots that enrolling again takes up; `unbonding_lost_units` is what
+    its open withdrawals name and a slash took."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -68,6 +70,7 @@ class Party(Record, frozen=True):
     vacated: tuple[tuple[str, int], ...] = ()
     liveness_ms: tuple[int, ...] = ()
     failures_ms: tuple[int, ...] = ()
+    unbonding_lost_units: int = 0
 
 
 class Key(Record, frozen=True):
@@ -77,6 +80,7 @@ class Key(Record, frozen=True):
     party: str
     since_index: int
     until_index: int
+    until_ms: int = 0
 
 
 class Handle(Record, frozen=True):
@@ -93,12 +97,15 @@ class Role(Record, frozen=True):
 
 
 class Relay(Record, frozen=True):
+    """`convicted` are coordinators, of now or before, who signed a false confirmation."""
+
     table: ClassVar[str] = "relays"
     name: str
     coordinators: tuple[str, ...]
     threshold: int
     index: int
     suspended: bool = False
+    convicted: tuple[str, ...] = ()
 
 
 class Account(Record, frozen=True):
@@ -168,7 +175,7 @@ class Claim(Record, frozen=True):
     `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
-    said no check.
+    said no check; `canary` is the answer that the operator had committed to ("": none).
     """
 
     table: ClassVar[str] = "claims"
@@ -197,6 +204,8 @@ class Claim(Record, frozen=True):
     ended_ms: int = 0
     unchecked: bool = False
     challenge: str = ""
+    submitted_ms: int = 0
+    canary: str = ""
 
 
 class Alternate(msgspec.Struct, frozen=True, array_like=True):
@@ -238,7 +247,8 @@ class Round(Record, frozen=True):
 
 class Seat(Record, frozen=True):
     """A verifier's place on a panel. `state` is seated, committed, revealed, passed (no commit), excused (it left)
-    or silent (no reveal); after settlement `outcome` says right, wrong, heard, silent, passed or idle."""
+    or silent (no reveal); after settlement `outcome` says right, wrong, canary-right, canary-wrong, heard, silent,
+    passed or idle."""
 
     table: ClassVar[str] = "seats"
     claim: str
@@ -388,5 +398,5 @@ class Timer(Record, frozen=True):
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
     Poster, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot,
-    Node, Said, Timer,
+    Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip

@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 
 from trust.core import (
+    canaries,
     challenges,
     claims,
     envelope,
+    evidence,
     governance,
     parties,
     pools,
@@ -30,7 +32,7 @@ from trust.core import (
 )
 from trust.core import payloads as p
 from trust.core.checks import panel, votes
-from trust.core.commands import Incoming, Spoken, bytes_of, spoken
+from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
 from trust.core.decision import Decision
 from trust.core.entry import (
     MAX_CLOCK_ITEMS,
@@ -93,10 +95,14 @@ ACTS: dict[type[p.Payload], Act] = {
     p.VoteCommit: votes.commit,
     p.VoteReveal: votes.reveal,
     p.VerdictChallenge: challenges.challenge,
+    p.CanaryCommit: canaries.commit,
+    p.CanaryOpen: canaries.open_one,
+    p.EvidenceSubmit: evidence.submit,
 }
 
 Due = Callable[[Decision, str], None]
 DUE: dict[str, Due] = {
+    "canary": canaries.overdue,
     "challenge": claims.window_over,
     "commit": votes.pass_on,
     "deadline": tasks.lapse,
@@ -115,9 +121,12 @@ DUE: dict[str, Due] = {
 
 
 def verify(incoming: Incoming) -> None:
-    """Checks every signature of a statement; `envelope.BadSignature` where one does not hold."""
-    if isinstance(incoming, Spoken):
-        envelope.verify(incoming.signed)
+    """Checks every signature of a statement, and of those that it shows as evidence.
+
+    Raises `envelope.BadSignature` where one does not hold.
+    """
+    for signed in signed_parts(incoming):
+        envelope.verify(signed)
 
 
 def decide(batch: Draft, incoming: Incoming, at_ms: int) -> Decided:

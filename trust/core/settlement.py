@@ -15,13 +15,16 @@ from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 
 IDLE_STATES = frozenset({"seated", "committed", "excused"})
+EARNING = frozenset({"right", "canary-right", "heard"})
 
 
 def conclude(d: Decision, claim: Claim) -> None:
     """Ends a claim by the verdict that stands: accepted, rejected, or voided where none was ever reached."""
     task = d.need(Task, claim.task)
     verdict = disputes.standing(claim)
-    if verdict == "pass":
+    if claim.canary:
+        _end_canary(d, claim, task)
+    elif verdict == "pass":
         _accept(d, claim, task)
     elif verdict == "fail":
         _reject(d, claim, task, exact=d.task_policy(task).is_exact(task.task_kind))
@@ -105,6 +108,18 @@ def _void(d: Decision, claim: Claim, task: Task) -> None:
     tasks.reopen(d, task, "voided")
 
 
+def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
+    """The work was the operator's own: everything back, and the seats are judged by the answer that stood."""
+    policy = d.task_policy(task)
+    d.emit(ClaimEnded(claim=claim.id, state="voided"))
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
+    fought = disputes.end(d, claim, claim.verdict)
+    fees.pay(d, claim, settle_seats(d, claim, task, policy), fought)
+    disputes.release(d, claim, task, policy, fought)
+    rating.disputed(d, task, policy, fought)
+    tasks.close(d, task, "canary")
+
+
 def overdue(d: Decision, claim: Claim) -> None:
     """No draw in time is the service's fault, and its bond loses up to the price.
 
@@ -144,11 +159,11 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
         panel = d.need(Round, round_id(claim.id, number))
         for name in (*panel.past_seats, *panel.seats):
             seat = d.need(Seat, name)
-            outcome = _outcome(seat, panel, final)
+            outcome = _outcome(claim, seat, panel, final)
             slash = ledger.share(seat.bond_units, _penalty_ppm(outcome, exact, policy))
             slashes.append((ledger.bond(name), ledger.BURN, slash))
             bonds.append((ledger.bond(name), ledger.free(seat.agent), seat.bond_units - slash))
-            if outcome in ("right", "heard"):
+            if outcome in EARNING:
                 earned.setdefault(number, []).append((seat.agent, panel.fee_units))
             d.emit(SeatSettled(seat=name, outcome=outcome))
             rating.judged(d, seat, task, policy, outcome)
@@ -157,10 +172,11 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
     return earned
 
 
-def _outcome(seat: Seat, panel: Round, final: Round | None) -> str:
+def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
     """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by).
 
-    A later round that reached no verdict is not measured by the one before it, which it was called to review.
+    A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
+    canary's answer stood: canary-right, canary-wrong.
     """
     if seat.state in ("passed", "silent"):
         return seat.state
@@ -169,7 +185,8 @@ def _outcome(seat: Seat, panel: Round, final: Round | None) -> str:
     if final is None or panel.number > final.number:
         return "heard"
     if not panel.items:
-        return "right" if seat.verdict == final.verdict else "wrong"
+        measure = "canary-" if claim.canary == claim.verdict else ""
+        return measure + ("right" if seat.verdict == claim.verdict else "wrong")
     return "wrong" if _wrong_on_an_item(seat, panel, final) else "right"
 
 
@@ -186,4 +203,6 @@ def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
         return verifiers.no_commit_ppm
     if outcome == "silent":
         return verifiers.no_reveal_ppm
+    if outcome == "canary-wrong":
+        return verifiers.canary_ppm
     return verifiers.wrong_ppm if outcome == "wrong" and exact else 0

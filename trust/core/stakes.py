@@ -8,7 +8,7 @@ from trust.core.decision import Decision
 from trust.core.events import ReferenceBooked, WithdrawalEnded, WithdrawalMatured
 from trust.core.governance import is_treasurer
 from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
-from trust.core.records import Booking, Withdrawal
+from trust.core.records import Booking, Party, Withdrawal
 from trust.core.refusal import Refused
 
 
@@ -74,6 +74,15 @@ def _waiting_on(withdrawal: Withdrawal) -> str:
     return ledger.unbonding(withdrawal.party)
 
 
+def _left_of(d: Decision, withdrawal: Withdrawal) -> int:
+    """What a withdrawal still comes to: open withdrawals share what a slash left; the last gets all of it."""
+    lost = d.need(Party, withdrawal.party).unbonding_lost_units
+    if withdrawal.source == ledger.OPERATOR_BOND or not lost:
+        return withdrawal.amount_units
+    held = d.balance(_waiting_on(withdrawal))
+    return withdrawal.amount_units * held // (held + lost)
+
+
 def _take_back(d: Decision, actor: str, id: str) -> None:
     withdrawal = d.find(Withdrawal, id)
     if withdrawal.party != actor:
@@ -85,8 +94,9 @@ def _take_back(d: Decision, actor: str, id: str) -> None:
         raise Refused(
             "too-early", f"{id} can be taken back from {payout_by_ms} on if it is not paid out by then"
         )
-    d.emit(WithdrawalEnded(withdrawal=id, how="returned"))
-    d.pay("withdrawal.returned", (_waiting_on(withdrawal), withdrawal.source, withdrawal.amount_units))
+    units = _left_of(d, withdrawal)
+    d.emit(WithdrawalEnded(withdrawal=id, how="returned", lost_units=withdrawal.amount_units - units))
+    d.pay("withdrawal.returned", (_waiting_on(withdrawal), withdrawal.source, units))
 
 
 def mature(d: Decision, id: str) -> None:
@@ -99,5 +109,8 @@ def pay_out(d: Decision, spoken: Spoken, said: StakePayout) -> None:
     withdrawal = d.find(Withdrawal, said.withdrawal)
     if withdrawal.state != "payable":
         raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
-    d.emit(WithdrawalEnded(withdrawal=said.withdrawal, how="paid"))
-    d.pay("withdrawal.paid", (_waiting_on(withdrawal), ledger.EXTERNAL, withdrawal.amount_units))
+    units = _left_of(d, withdrawal)
+    d.emit(
+        WithdrawalEnded(withdrawal=said.withdrawal, how="paid", lost_units=withdrawal.amount_units - units)
+    )
+    d.pay("withdrawal.paid", (_waiting_on(withdrawal), ledger.EXTERNAL, units))

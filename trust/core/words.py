@@ -77,6 +77,10 @@ _TEMPLATES: dict[type[Event], str] = {
     e.PoolEpoch: "The pool {pool} is to be sealed as of {as_of} entries.",
     e.PoolSealed: "The pool {pool} is sealed: {count} slots, weight {total}.",
     e.PoolWeight: "{agent} weighs {weight} in {pool}.",
+    e.StakeSlashed: "Nothing is left locked on {claim}.",
+    e.UnbondingSlashed: "{party} loses {units} of the units that are unbonding; its withdrawals share the loss.",
+    e.CanariesCommitted: "The operator promises {count} canaries under {root}, to be opened by {open_by_ms}.",
+    e.CanariesMissed: "{missing} canaries of {root} were not opened by their date: the operator's fault.",
 }
 
 
@@ -213,6 +217,24 @@ def _counted(event: e.WorkCounted) -> str:
     return f"{event.agent} {'finished' if event.done else 'did not finish'} a claim."
 
 
+def _convicted(event: e.Convicted) -> str:
+    by = f"{event.reporter} shows" if event.reporter else "The log itself shows"
+    return f"{by} what convicts {event.party}: {event.fact}."
+
+
+def _suspended(event: e.RelaySuspended) -> str:
+    signers = " and ".join(event.signers)
+    return f"No claims through {event.relay} while {signers} belong to it: they signed a false confirmation."
+
+
+def _canary(event: e.CanaryOpened) -> str:
+    bears = "it is the verdict now" if event.claim else "it comes to bear on no claim"
+    return (
+        f"{event.task} was a canary for {event.worker}; the answer that was committed to is {event.verdict}, "
+        f"and {bears}."
+    )
+
+
 def _due(event: e.PartiesDue) -> str:
     return f"What this means for {', '.join(event.parties)} follows in entries of its own."
 
@@ -238,6 +260,9 @@ _TOLD: dict[type[Event], Callable[[Any], str]] = {
     e.PartiesDue: _due,
     e.VerdictChallenged: _challenged,
     e.ChallengeEnded: _challenge_ended,
+    e.Convicted: _convicted,
+    e.RelaySuspended: _suspended,
+    e.CanaryOpened: _canary,
 }
 TOLD_KINDS = frozenset(_TEMPLATES) | frozenset(_TOLD)
 """The kinds of event that have a sentence: all of them, a test says."""

@@ -94,11 +94,16 @@ def _trailing_zeros(number: int) -> int:
 
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
     """Check that the leaf hash `leaf` is at `index` of the tree (RFC 9162, 2.1.3.2). Raises ProofError."""
+    _check_root(root_of(leaf, index, size, path), root, size)
+
+
+def root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root to which an inclusion path leads from the leaf hash at `index` of `size`. Raises ProofError."""
     if not 0 <= index < size <= MAX_SIZE:
         raise ProofError(f"there is no leaf {index} in a tree of {size} leaves")
     forks = (index ^ size - 1).bit_length()
     _check_path(leaf, path, forks + (index >> forks).bit_count())
-    _check_root(_climb(leaf, index, forks, path), root, size)
+    return _climb(leaf, index, forks, path)
 
 
 def verify_consistency(

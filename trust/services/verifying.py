@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from trust.core import envelope
-from trust.core.commands import Incoming, Spoken
+from trust.core.commands import Incoming, signed_parts
 from trust.core.envelope import BadSignature
 from trust.services.signature_process import SignatureProcess, answer
 
@@ -65,7 +65,7 @@ class Verifying:
             return taken
 
     def _verify(self, taken: Sequence[_Asked]) -> None:
-        signed = [each.signed for commands, _ in taken for each in commands if isinstance(each, Spoken)]
+        signed = [part for commands, _ in taken for each in commands for part in signed_parts(each)]
         questions = [question for each in signed for question in envelope.checks(each)]
         answers = self._process.ask(questions) if len(questions) >= MANY else answer(questions)
         holds = iter(answers)
@@ -77,7 +77,7 @@ class Verifying:
 
 
 def _signers(command: Incoming) -> Sequence[str]:
-    return command.signed.signers if isinstance(command, Spoken) else ()
+    return [signer for part in signed_parts(command) for signer in part.signers]
 
 
 def _verdict(command: Incoming, holds: Sequence[int]) -> BadSignature | None:

@@ -27,11 +27,15 @@ from trust.storage.columns import (
     Whole,
     Words,
 )
+from trust.storage.conviction_tables import Canaries, CanaryRoots, Convictions
 
 SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
 """The part of the log that an entry is in: leaf hashes are looked up in each by itself, so that the part of their
 index to which entries are added stays small."""
+
+ELSEWHERE = (CanaryRoots, Canaries, Convictions)
+"""Tables that stand in files of their own."""
 
 
 class Entries(SQLModel, table=True):
@@ -174,6 +178,7 @@ class Parties(SQLModel, table=True):
     vacated: Json
     liveness_ms: Json
     failures_ms: Json
+    unbonding_lost_units: Whole
 
 
 class Keys(Clustered, table=True):
@@ -181,6 +186,7 @@ class Keys(Clustered, table=True):
     party: Words
     since_index: Whole
     until_index: Whole
+    until_ms: Whole
 
 
 class Handles(Clustered, table=True):
@@ -201,6 +207,7 @@ class Relays(SQLModel, table=True):
     threshold: Whole
     index: Whole
     suspended: bool
+    convicted: Json
 
 
 class Accounts(Clustered, table=True):
@@ -288,6 +295,8 @@ class Claims(SQLModel, table=True):
     ended_ms: Whole
     unchecked: bool
     challenge: Words
+    submitted_ms: Whole
+    canary: Words
 
 
 class Rounds(SQLModel, table=True):

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from trust.core.events.challenges import ChallengeEnded, VerdictChallenged
+from trust.core.events.convictions import (
+    CanariesCommitted,
+    CanariesMissed,
+    CanaryOpened,
+    Convicted,
+    RelaySuspended,
+    StakeSlashed,
+    UnbondingSlashed,
+    canary_id,
+)
 from trust.core.events.event import CannotFold, Event
 from trust.core.events.money import (
     FeeShort,
@@ -85,18 +95,20 @@ Events = (
     | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
     | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed | VerdictChallenged | ChallengeEnded | TasksDue
-    | TasksFollowed
+    | TasksFollowed | Convicted | StakeSlashed | UnbondingSlashed | RelaySuspended | CanariesCommitted | CanaryOpened
+    | CanariesMissed
 )  # fmt: skip
 
 __all__ = [
-    "NETWORK", "BatchTerms", "CannotFold", "ChallengeEnded", "ClaimEnded", "ClaimOpened", "ClaimRenewed",
-    "CoinTossed", "DrawnSeat", "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted",
-    "MoneyMoved", "NetworkCreated", "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted",
-    "PartiesDue", "PartyFaulted", "PartyFollowed", "PartyJailed", "PartyLeft", "PartyRegistered",
-    "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed",
-    "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered", "RoleGranted", "RoleRevoked",
-    "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled",
-    "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened", "TasksDue", "TasksFollowed",
-    "TrackChanged", "VerdictChallenged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted",
-    "VoteRevealed", "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
+    "NETWORK", "BatchTerms", "CanariesCommitted", "CanariesMissed", "CanaryOpened", "CannotFold", "ChallengeEnded",
+    "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "Convicted", "DrawnSeat", "Event", "Events",
+    "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated", "Observed",
+    "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed",
+    "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced",
+    "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked",
+    "RelayRegistered", "RelaySuspended", "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied",
+    "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled", "SeatSilent", "StakeSlashed", "TaskBarred",
+    "TaskClosed", "TaskPosted", "TaskReopened", "TasksDue", "TasksFollowed", "TrackChanged", "UnbondingSlashed",
+    "VerdictChallenged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
+    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
-from trust.core.records import Account, Booking, Claim, Withdrawal
+from trust.core.records import Account, Booking, Claim, Party, Withdrawal
 from trust.core.state import Draft
 
 
@@ -60,13 +60,18 @@ class WithdrawalMatured(Event, tag="withdrawal.matured", frozen=True, kw_only=Tr
 
 
 class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
-    """`how` is paid or returned."""
+    """`how` is paid or returned; `lost_units` of its amount a slash had taken."""
 
     withdrawal: str
     how: str
+    lost_units: int = 0
 
     def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Withdrawal, self.withdrawal), state=self.how))
+        ended = replace(known(s, Withdrawal, self.withdrawal), state=self.how)
+        s.put(ended)
+        if self.lost_units:
+            party = known(s, Party, ended.party)
+            s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units - self.lost_units))
 
 
 class FeeShort(Event, tag="fee.short", frozen=True, kw_only=True):

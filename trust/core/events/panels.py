@@ -264,6 +264,8 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
 class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
     """`outcome` is right, wrong, heard (no verdict to be measured by), silent, passed or idle (it never voted)."""
 
+    """`outcome` is right, wrong, canary-right, canary-wrong, heard, silent, passed or idle (it never voted)."""
+
     seat: str
     outcome: str
 

@@ -85,7 +85,7 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
 
     def fold(self, s: Draft) -> None:
         party = known(s, Party, self.party)
-        s.put(replace(known(s, Key, party.key), until_index=s.size))
+        s.put(replace(known(s, Key, party.key), until_index=s.size, until_ms=s.at_ms))
         s.put(Key(id=self.key, party=self.party, since_index=s.size, until_index=-1))
         s.put(replace(party, key=self.key, rotations=party.rotations + 1))
 
@@ -184,8 +184,10 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     name: str
     coordinators: tuple[str, ...]
     threshold: int
+    suspended: bool = False
 
     def fold(self, s: Draft) -> None:
+        before = s.get(Relay, self.relay)
         s.put(
             Relay(
                 id=self.relay,
@@ -193,6 +195,8 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
                 coordinators=self.coordinators,
                 threshold=self.threshold,
                 index=s.size,
+                suspended=self.suspended,
+                convicted=before.convicted if before else (),
             )
         )
 

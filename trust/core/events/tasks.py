@@ -191,6 +191,7 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
                 state="submitted",
                 output=self.output,
                 output_index=s.size,
+                submitted_ms=s.at_ms,
                 items_root=self.items_root,
                 draw_round=1,
             )

@@ -1,0 +1,95 @@
+"""`trust evidence` and `trust canary` against a service that runs: files in, entries out."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.house import House, found, settings_for
+from tests.api.processes import Running, serving
+from tests.services.statements import ORIGIN, Party
+from trust.cli import run
+from trust.cli.failures import FALSE, GOOD, USAGE
+from trust.client.forks import Fork
+from trust.log.checkpoint import Checkpoint
+from trust.log.note import sign_note
+from trust.settings import write_seed
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, House]]:
+    """A town on a service that runs for this module."""
+    directory = tmp_path_factory.mktemp("served")
+    url = f"sqlite:///{directory / 'trust.db'}"
+    with serving(directory, url, found(settings_for(directory, url))) as (running, home):
+        home.settle_in()
+        yield running, home
+
+
+@pytest.fixture
+def reach(served: tuple[Running, House], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
+    """The town, with the environment and the operator's key that the command line needs."""
+    running, home = served
+    monkeypatch.setenv("TRUST_URL", running.base_url)
+    monkeypatch.setenv("TRUST_VKEY", home.vkey)
+    write_seed(tmp_path / "operator.key", Party("operator").seed)
+    monkeypatch.setenv("TRUST_KEY", str(tmp_path / "operator.key"))
+    return home
+
+
+def test_canaries_are_promised_kept_secret_and_opened(
+    reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, worker = tmp_path / "canaries.json", reach.workers[0].did
+    work = ["--work", f"planted-1={worker}=pass", "--work", f"planted-2={worker}=fail"]
+    assert run(["canary", "commit", str(file), *work, "--within", "1h", "--json"]) == GOOD
+    committed = json.loads(capsys.readouterr().out)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run(["canary", "list", str(file), "--json"]) == GOOD
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["count"], [each["answer"] for each in listed["canaries"]]) == (2, ["pass", "fail"])
+    assert run(["canary", "open", str(file), "planted-2", "--json"]) == GOOD
+    assert json.loads(capsys.readouterr().out)["entry"] > committed["entry"]
+    assert run(["canary", "open", str(file), "planted-2"]) == FALSE
+    assert "canary-opened" in capsys.readouterr().err
+    assert run(["canary", "open", str(file), "planted-3"]) == USAGE
+    assert run(["canary", "commit", str(file), *work]) != GOOD
+    file.chmod(0o644)
+    assert run(["canary", "list", str(file)]) != GOOD
+    assert "chmod 600" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("work", ["planted", "planted=did", "planted=did=perhaps", "=did=pass"])
+def test_what_is_no_canary_is_a_mistake_of_usage(reach: House, tmp_path: Path, work: str) -> None:
+    file = tmp_path / "canaries.json"
+    assert run(["canary", "commit", str(file), "--work", work]) == USAGE
+    assert not file.exists()
+
+
+def test_a_fork_is_shown_to_the_log_and_convicts_once(
+    reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fork.json"
+    notes = [sign_note(Checkpoint(ORIGIN, 5, bytes([n]) * 32).body(), reach.log) for n in (1, 2)]
+    file.write_bytes(Fork.of(notes[0], notes[1]).encode())
+    assert run(["receipt", "verify", str(file), "--key", reach.vkey]) == GOOD
+    capsys.readouterr()
+    kept = tmp_path / "receipt.json"
+    assert run(["evidence", "submit", str(file), "--receipt", str(kept)]) == GOOD
+    assert run(["receipt", "verify", str(kept), "--key", reach.vkey]) == GOOD
+    assert run(["evidence", "submit", str(file)]) == FALSE
+    assert "convicted-already" in capsys.readouterr().err
+
+
+def test_a_file_that_the_rules_do_not_judge_is_not_sent(
+    reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rumour.json"
+    for text in ('{"evidence":"hearsay"}', "not even JSON", '{"evidence":"equivocation"}'):
+        file.write_text(text, encoding="utf-8")
+        assert run(["evidence", "submit", str(file)]) == FALSE
+        assert "not-proven" in capsys.readouterr().err

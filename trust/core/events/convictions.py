@@ -1,0 +1,126 @@
+"""What happens to those whom evidence convicts, and to canaries (rules.md 5 and 8)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core.convictions import Canary, CanaryRoot, Conviction
+from trust.core.events.event import Event, known
+from trust.core.records import Claim, Party, Relay
+from trust.core.state import Draft
+
+CANARY_TIMER = "canary/"
+
+
+class Convicted(Event, tag="convicted", frozen=True, kw_only=True):
+    """A fact that proves misbehaviour, whom it convicts, and who showed it ("" where the log itself did)."""
+
+    fact: str
+    party: str
+    reporter: str = ""
+
+    def fold(self, s: Draft) -> None:
+        s.put(Conviction(id=self.fact, reporter=self.reporter, index=s.size))
+
+
+class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
+    """Nothing is left of a claim's stake, or of what was held of it; the claim itself goes on."""
+
+    claim: str
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        if not claim.ended_ms:
+            s.put(replace(claim, stake_units=0))
+        elif claim.hold_units:
+            s.put(replace(claim, hold_units=0))
+            s.clear_timer(self.claim)
+
+
+class UnbondingSlashed(Event, tag="unbonding.slashed", frozen=True, kw_only=True):
+    """So much less stands behind a party's open withdrawals than they name; they share it as they are paid."""
+
+    party: str
+    units: int
+
+    def fold(self, s: Draft) -> None:
+        party = known(s, Party, self.party)
+        s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units + self.units))
+
+
+class RelaySuspended(Event, tag="relay.suspended", frozen=True, kw_only=True):
+    """These coordinators signed a false confirmation: no claims through their relay while one of them is in it."""
+
+    relay: str
+    signers: tuple[str, ...]
+
+    def fold(self, s: Draft) -> None:
+        relay = known(s, Relay, self.relay)
+        convicted = tuple(sorted({*relay.convicted, *self.signers}))
+        s.put(replace(relay, suspended=True, convicted=convicted))
+
+
+def canary_id(task: str, worker: str) -> str:
+    """The key of a canary: one answer for one worker on one task."""
+    return f"{task}/{worker}"
+
+
+class CanariesCommitted(Event, tag="canaries.committed", frozen=True, kw_only=True):
+    """`count` canaries under one Merkle root (hex), each to be opened before `open_by_ms`."""
+
+    root: str
+    count: int
+    open_by_ms: int
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            CanaryRoot(
+                id=self.root,
+                count=self.count,
+                opened=0,
+                open_by_ms=self.open_by_ms,
+                committed_ms=s.at_ms,
+                index=s.size,
+            )
+        )
+        s.set_timer(CANARY_TIMER + self.root, "canary", self.open_by_ms)
+
+
+class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
+    """A canary's answer; `claim` is the one that it becomes the verdict of, "" where it comes to bear on none."""
+
+    root: str
+    number: int
+    task: str
+    worker: str
+    verdict: str
+    claim: str = ""
+
+    def fold(self, s: Draft) -> None:
+        root = known(s, CanaryRoot, self.root)
+        s.put(replace(root, opened=root.opened + 1))
+        if root.opened + 1 == root.count:
+            s.clear_timer(CANARY_TIMER + self.root)
+        s.put(
+            Canary(
+                id=canary_id(self.task, self.worker),
+                root=self.root,
+                number=self.number,
+                verdict=self.verdict,
+                claim=self.claim,
+                index=s.size,
+            )
+        )
+        if self.claim:
+            s.put(replace(known(s, Claim, self.claim), canary=self.verdict, draw_round=0))
+
+
+class CanariesMissed(Event, tag="canaries.missed", frozen=True, kw_only=True):
+    """The date is over and so many canaries of a root are not open: the operator's fault."""
+
+    root: str
+    missing: int
+
+    def fold(self, s: Draft) -> None:
+        known(s, CanaryRoot, self.root)
+        s.clear_timer(CANARY_TIMER + self.root)
