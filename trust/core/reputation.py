@@ -160,16 +160,19 @@ def stored(record: msgspec.Struct) -> Sums:
 
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
-    sums = stored(record)
-    weights: tuple[tuple[Kind, int], ...] = (
+    changed: dict[str, bytes] = {}
+    for kind, weight_milli in (
         ("good", seen.good_milli),
         ("bad", seen.bad_milli),
         ("failure", seen.failure_milli),
-    )
-    for kind, weight_milli in weights:
+    ):
         if weight_milli:
-            sums = add(sums, decay, kind, weight_milli, t_ms)
-    return replace(record, **{name: pack(getattr(sums, name)) for name in Sums.__struct_fields__})
+            lives = FAILURE_HALF_LIVES if kind == "failure" else 1
+            for pace, half_life_ms in (("slow", decay.slow_half_life_ms), ("fast", decay.fast_half_life_ms)):
+                name = f"{kind}_{pace}"
+                before: bytes = getattr(record, name)
+                changed[name] = scaled(before, weight_milli, t_ms, decay.t0_ms, half_life_ms * lives)
+    return replace(record, **changed)
 
 
 def _fields(sums: Sums) -> tuple[int, ...]:
@@ -194,19 +197,23 @@ def expected_ppm(reading: Reading) -> int:
 
 
 def priority_ppm(reading: Reading) -> int:
-    """The lower bound of the slow record over an empty one's, less what the fast mean has fallen behind.
+    """The lesser of two lower bounds, over an empty record's; zero below half a unit of good observations.
 
-    Zero below half a unit of good observations. Bad ones do not count towards it, or a first bad one could
-    lift a record over that step.
+    One is of the slow record. The other is of its good part alone, less what the fast mean has fallen behind that
+    part's mean. Without bad observations that is reputation.md's formula. With them the formula compares the means
+    themselves, where an old bad observation lowers the slow mean, so the gap, and lifts the score. Here good ones
+    raise either bound, bad ones lower it. Bad ones do not count towards the half unit, or a first one could lift a
+    record over that step.
     """
     if reading.good_slow < PRIORITY_MIN_GOOD_MILLI:
         return 0
-    good_slow, all_slow = _with_prior(reading.good_slow, reading.bad_slow)
+    good_slow, all_slow = _with_prior(reading.good_slow, 0)
     good_fast, all_fast = _with_prior(reading.good_fast, reading.bad_fast)
-    behind = max(0, good_slow * all_fast - good_fast * all_slow)
-    scale = all_slow * all_fast if behind else 1
-    a, b = _UNIT + reading.good_slow, _UNIT + reading.bad_slow
-    return max(0, _bound_ppm(PRIORITY_Z_MILLI, a, b, behind, scale) - _NEWCOMER_PPM)
+    behind, scale = good_slow * all_fast - good_fast * all_slow, all_slow * all_fast
+    a = _UNIT + reading.good_slow
+    slow = _bound_ppm(PRIORITY_Z_MILLI, a, _UNIT + reading.bad_slow, 0, 1)
+    fast = _bound_ppm(PRIORITY_Z_MILLI, a, _UNIT, behind, scale)
+    return max(0, min(slow, fast) - _NEWCOMER_PPM)
 
 
 def liveness_ppm(done_milli: int, expired_milli: int) -> int:
