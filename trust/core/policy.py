@@ -12,10 +12,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from trust.core.payloads import MAX_JUDGED_ITEMS
+from trust.core.payloads import MAX_JUDGED_ITEMS, Did
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
+MIN_SEEDS = 10
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
@@ -132,6 +133,7 @@ class Reputation(Section, frozen=True):
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
+    seeds: Annotated[tuple[Did, ...], Meta(max_length=64)]
 
 
 class Witnesses(Section, frozen=True):
@@ -235,6 +237,8 @@ def dangers(policy: Policy) -> list[str]:
          f"a seat may have to judge {policy.most_items} items, a vote holds {MAX_JUDGED_ITEMS}"),
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
+        (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
+         f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
     return [reason for broken, reason in rules if broken]
 

@@ -4,7 +4,8 @@
   that every writer locks.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
-- Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
+- Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`,
+  `observations`.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -88,6 +89,22 @@ class Weights(SQLModel, table=True):
     agent: Words
     owner: Words
     weight: Whole
+
+
+class Observations(SQLModel, table=True):
+    """The `position`-th observation of entry `index`: what moved an agent's record, and on whose word."""
+
+    __table_args__ = (Index("ix_observations_agent", "agent", "index", "position"), Clustered.__table_args__)
+    index: KeyWhole
+    position: KeyWhole
+    agent: Words
+    role: Words
+    task_kind: Words
+    why: Words
+    rater: Words
+    good_milli: Whole
+    bad_milli: Whole
+    failure_milli: Whole
 
 
 class Blobs(SQLModel, table=True):
