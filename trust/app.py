@@ -37,6 +37,7 @@ from trust.services.admission import Admission
 from trust.services.blobs import Blobs, missing
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.founding import HEAD_FILE, seeds
+from trust.services.graph import Graph
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
 from trust.services.sequencing import Limits, Sequencer
@@ -49,6 +50,7 @@ from trust.storage.reading import reading
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
 PRUNE_MS = 3_600_000
+GRAPH_MS = 60_000
 BACKGROUND_READERS = 4  # the writer, the jobs
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
 KEEP_BLOBS_MS = 2 * MAX_TASK_MS
@@ -120,6 +122,7 @@ def build(settings: Settings) -> App:
     admission = Admission(sequencer, verifying, database, readers, missing)
     drawing = Drawing(database, sequencer, [draw_seed], lambda: admission.in_hand >= BUSY_STATEMENTS)
     blobs = Blobs(database, settings.blob_max_bytes)
+    graph = Graph()
     service = Service(
         settings=settings,
         database=database,
@@ -128,15 +131,21 @@ def build(settings: Settings) -> App:
         blobs=blobs,
         notifier=notifier,
         telemetry=Telemetry(),
+        graph=graph,
         readers=readers,
         vkey=str(signer.verifier),
     )
-    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing), notifier)
+    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
     return App(settings, database, sequencer, verifying, service, schedule, readers)
 
 
 def _jobs(
-    database: Database, sequencer: Sequencer, notifier: Notifier, blobs: Blobs, drawing: Drawing
+    database: Database,
+    sequencer: Sequencer,
+    notifier: Notifier,
+    blobs: Blobs,
+    drawing: Drawing,
+    graph: Graph,
 ) -> list[Job]:
     def follow() -> None:
         with reading(database) as reader:
@@ -147,6 +156,7 @@ def _jobs(
         Job("draws", INTERVAL_MS, drawing.run, prompt=True),
         Job("due", INTERVAL_MS, sequencer.tick),
         Job("checkpoint", FOLLOW_MS, follow),
+        Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
     ]
 

@@ -12,6 +12,7 @@ from trust.api.documents import envelope_body
 from trust.api.parameters import MAX_INDEX, After, AfterIndex, Limit, TaskKind
 from trust.api.service import Serving
 from trust.api.views import agents
+from trust.services.history import MAX_POINTS
 
 State = Annotated[
     Literal["open", "seated", "committed", "revealed", "passed", "silent", ""],
@@ -19,6 +20,22 @@ State = Annotated[
 ]
 Before = Annotated[
     int | None, QueryParameter(ge=0, le=MAX_INDEX, description="Go on with entries before this index")
+]
+AnyRole = Annotated[
+    Literal["worker", "verifier", "requester", "relay", ""],
+    QueryParameter(name="role", description="A role; all unless given"),
+]
+OneRole = Annotated[
+    Literal["worker", "verifier", "requester", "relay"], QueryParameter(name="role", description="A role")
+]
+OneKind = Annotated[
+    str,
+    QueryParameter(
+        name="task_kind", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", max_length=64, description="A task kind"
+    ),
+]
+Points = Annotated[
+    int, QueryParameter(name="points", ge=1, le=MAX_POINTS, description="How many points, at most 1,000")
 ]
 
 
@@ -64,9 +81,27 @@ class AgentController(Controller):
 
     @get("/agents/{agent:str}/reputation", summary="Its named scores and what stands behind them")
     async def reputation(
-        self, request: HttpRequest, service: Serving, agent: FromPath[str], task_kind: TaskKind = ""
+        self,
+        request: HttpRequest,
+        service: Serving,
+        agent: FromPath[str],
+        task_kind: TaskKind = "",
+        role: AnyRole = "",
     ) -> Response[bytes]:
-        return await service.show(request, agents.reputation, agent, task_kind)
+        graph = service.graph.latest
+        return await service.show_fresh(request, graph, agents.reputation, agent, task_kind, role, graph)
+
+    @get("/agents/{agent:str}/reputation/history", summary="How one of its scores came to be, for a chart")
+    async def reputation_history(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        agent: FromPath[str],
+        task_kind: OneKind,
+        role: OneRole = "worker",
+        points: Points = 100,
+    ) -> Response[bytes]:
+        return await service.show_fresh(request, None, agents.history, agent, role, task_kind, points)
 
     @get("/agents/{agent:str}/ledger", summary="Its money, the newest posting first")
     async def ledger(

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from trust.core.events import NETWORK
 from trust.core.records import AdoptedPolicy, Network, Party
+from trust.core.reputation import Kind
 from trust.storage.reading import Reader
 from trust.storage.tables import Entries, Observations, Parties, Policies, Postings
 
@@ -31,6 +32,10 @@ class Seen(msgspec.Struct, frozen=True):
     good_milli: int
     bad_milli: int
     failure_milli: int
+
+    def parts(self) -> tuple[tuple[Kind, int], ...]:
+        """Each kind with its weight."""
+        return ("good", self.good_milli), ("bad", self.bad_milli), ("failure", self.failure_milli)
 
 
 def observations(
