@@ -21,6 +21,7 @@ from trust.core import envelope, payloads, strict
 from trust.core.checks import votes
 from trust.core.commands import Spoken
 from trust.services import founding
+from trust.services.graph import Graph
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
 
@@ -75,6 +76,7 @@ class House(Town):
         self.vkey = vkey
         self.database = database
         self.verifiers: list[Party] = []
+        self.graph = Graph()
 
     def say(self, *args: Any, **fields: Any) -> Spoken:
         self.now_ms = _now_ms()
@@ -206,4 +208,6 @@ def house(
     parts = app.build(settings)
     application: Any = parts.asgi()
     with TestClient(application) as client:
-        yield House(client, vkey, parts.database)
+        running = House(client, vkey, parts.database)
+        running.graph = parts.service.graph
+        yield running

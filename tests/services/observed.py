@@ -8,7 +8,7 @@ from typing import Any
 from tests.services.houses import House
 from tests.services.statements import KIND, START_MS, Town
 from trust.core.entry import encode_entry
-from trust.core.events import Observed
+from trust.core.events import Event, Observed
 from trust.core.state import Draft
 from trust.log.merkle import leaf_hash
 from trust.storage.engine import Database
@@ -30,7 +30,7 @@ def seen(day: int, agent: str, **fields: Any) -> tuple[int, Observed]:
     return START_MS + day * DAY_MS, Observed(agent=agent, **said)
 
 
-def observe(database: Database, *observations: tuple[int, Observed]) -> int:
+def observe(database: Database, *observations: tuple[int, Event]) -> int:
     """Puts each on the log, an entry of its own; the log's new size."""
     with unit(database) as u:
         draft, projections = Draft(SqlView(u.connection, u.head)), Projections()

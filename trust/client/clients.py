@@ -86,6 +86,7 @@ class Client(Bound[C]):
     get = forwarded(Exchanges.get)
     agent = forwarded(Exchanges.agent)
     reputation = forwarded(Exchanges.reputation)
+    reputation_history = forwarded(Exchanges.reputation_history)
     ledger = forwarded(Exchanges.ledger)
     seats = forwarded(Exchanges.seats)
     task = forwarded(Exchanges.task)

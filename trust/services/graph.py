@@ -188,6 +188,24 @@ def _summed(accounts: int, targets: Ints, values: Ints) -> Ints:
     return totals
 
 
+def graph_of(reader: Reader, agent: str, size: int) -> tuple[str, Pass]:
+    """An agent's owner, and the pass as of a size from nothing but the log."""
+    owner = stored.owner_of(reader, agent) if agent else ""
+    return owner, graph_pass(known_of(reader, Ratings(), size))
+
+
+def summary(made: Pass, most: int = 20) -> dict[str, Any]:
+    """A pass as a whole, and the owners who are trusted most."""
+    owners = sorted(made.numbers, key=lambda owner: (-int(made.trust[made.numbers[owner]]), owner))
+    return {
+        "as_of": {"size": made.size, "at_ms": made.at_ms},
+        "owners": len(owners),
+        "ratings": made.ratings,
+        "seeds": list(made.seeds),
+        "most_trusted": [made.of(owner) for owner in owners[:most]],
+    }
+
+
 class Graph:
     """The last pass of this process, renewed by a job; a read finds what is there and never waits."""
 
