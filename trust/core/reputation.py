@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from math import isqrt
+from operator import attrgetter
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -155,7 +156,10 @@ def scaled(before: bytes, weight_milli: int, t_ms: int, t0_ms: int, half_life_ms
 
 def stored(record: msgspec.Struct) -> Sums:
     """The sums of a record that holds each of them packed, under the same name."""
-    return Sums(*(unpack(getattr(record, name)) for name in Sums.__struct_fields__))
+    return Sums(*map(unpack, _packed(record)))
+
+
+_packed = attrgetter(*Sums.__struct_fields__)
 
 
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:

@@ -88,7 +88,8 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
     record = view.get(Liveness, agent)
     if record is None:
         return reputation.liveness_ppm(0, 0)
-    done, expired = (decayed_milli(view, packed, at_ms) for packed in (record.done, record.expired))
+    done = decayed_milli(view, record.done, at_ms) if record.done else 0
+    expired = decayed_milli(view, record.expired, at_ms) if record.expired else 0
     return reputation.liveness_ppm(done, expired)
 
 
