@@ -12,11 +12,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from trust.core.decay import Decay
 from trust.core.payloads import MAX_JUDGED_ITEMS, Did
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
 MIN_SEEDS = 10
+FEW_CHECKS_PPM = 500_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
@@ -243,9 +245,21 @@ def dangers(policy: Policy) -> list[str]:
     return [reason for broken, reason in rules if broken]
 
 
-def warnings(policy: Policy) -> list[str]:
-    """What is allowed but unwise, in words."""
-    checks, stakes = policy.checks, policy.claims
+def deterring_ppm(policy: Policy) -> int:
+    """How often judged work has to be checked behind the highest stake that a task may ask for (rules.md 4): from
+    p*q*(R + s*S) > c with S in shares of the price R.
+    """
+    checks = policy.checks
+    if not checks.effort_ppm:
+        return 0
+    at_stake_ppm = 1_000_000 + policy.faults.judged_ppm * policy.claims.max_stake_ratio_ppm // 1_000_000
+    return checks.effort_ppm * 10**12 // (max(1, checks.catch_ppm) * at_stake_ppm)
+
+
+def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
+    """What is allowed but unwise, in words; `every_ms` is how often an agent will have a task, where that is known."""
+    checks, stakes, faults, weights = policy.checks, policy.claims, policy.faults, policy.reputation
+    worst_ppm = deterring_ppm(policy)
     rules = (
         (stakes.min_stake_units == 0, "claims need no stake: a cheat loses nothing but its reputation"),
         (checks.floor_ppm < 10_000, "under 1 % of trusted work is looked at: a traitor stays long"),
@@ -254,5 +268,20 @@ def warnings(policy: Policy) -> list[str]:
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (policy.verifiers.min_age_ms == 0, "an agent may check others in the moment it registers"),
-    )
+        (worst_ppm > 1_000_000,
+         "stakes are too small for any check rate: even with the highest that a task may ask for, cheating pays"),
+        (FEW_CHECKS_PPM < worst_ppm <= 1_000_000,
+         f"stakes are too small for few checks: behind the highest that a task may ask for {worst_ppm // 10_000} % are needed"),
+        (faults.liveness_memory_ms < 10 * stakes.lease_ms,
+         "a lease that ran out is forgotten within ten leases: a habit is never seen"),
+        (faults.failure_memory_ms < checks.jail_memory_ms,
+         "a failed check is forgotten before a jail is: who fails slowly is never shut out"),
+        (weights.fraud_milli < weights.verdict_milli, "fraud weighs less than one good verdict: it is soon made good"),
+        (weights.accepted_milli > weights.verdict_milli,
+         "a requester's word weighs more than a panel's verdict: friends make reputations"),
+        (every_ms > Decay(0).fast_half_life_ms,
+         "a task is rarer than the fast record's half-life of 14 days: bad news fades before the next"),
+        (every_ms > Decay(0).slow_half_life_ms,
+         "a task is rarer than the slow record's half-life of 60 days: nobody ever has a record"),
+    )  # fmt: skip
     return [reason for unwise, reason in rules if unwise]
