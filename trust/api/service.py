@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -22,9 +23,11 @@ from trust.api.telemetry import Telemetry
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
-from trust.services.graph import Graph, Pass
+from trust.services.elsewhere import Elsewhere
+from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
+from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Sequencer
 from trust.settings import Settings
 from trust.storage.engine import Database
@@ -46,6 +49,8 @@ class Service:
     admission: Admission
     blobs: Blobs
     notifier: Notifier
+    scores: ScoreProofs
+    elsewhere: Elsewhere
     telemetry: Telemetry
     graph: Graph
     readers: Executor
@@ -91,20 +96,17 @@ class Service:
     async def show_fresh(
         self,
         request: HttpRequest,
-        graph: Pass | None,
         view: Callable[Concatenate[Reader, P], Any],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Response[bytes]:
-        """The same with a validator: 304 without looking further while neither the log nor the graph has moved."""
-        held = request.headers.get("if-none-match", "")
-
-        def encoded(reader: Reader) -> tuple[str, bytes | None]:
-            tag = f'"{reader.head().size}-{graph.size if graph else 0}"'
-            return tag, None if tag in held.split(", ") else _encode(view(reader, *args, **kwargs))
-
-        tag, body = await self.run(request, encoded)
-        return answer(body or b"", 200 if body else 304, etag=tag, cache_control="no-cache")
+        """The same with a validator, the answer's own digest: 304 where the caller has it already."""
+        shown = await self.show(request, view, *args, **kwargs)
+        tag = f'"{sha256(shown.content).hexdigest()[:32]}"'
+        held = tag in request.headers.get("if-none-match", "").split(", ")
+        return answer(
+            b"" if held else shown.content, 304 if held else 200, etag=tag, cache_control="no-cache"
+        )
 
     # -- writes
 

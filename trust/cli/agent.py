@@ -102,6 +102,31 @@ def explain_score(
 
 
 @app.command
+def prove(agent: str, /, *, service: Service = SERVICE) -> None:
+    """Write a file to stdout that proves an agent's scores to another network: `trust receipt verify` verifies it."""
+    import sys
+
+    with service.client() as client:
+        data = client.score_file(agent)
+    sys.stdout.buffer.write(data)
+
+
+@app.command
+def bring(agent: str, file: Path, /, *, service: Service = SERVICE) -> None:
+    """Show here what another network says about an agent, if the service recognises that network's log.
+
+    Parameters
+    ----------
+    agent
+        A DID, or @handle.
+    file
+        What `trust agent prove` wrote there.
+    """
+    with service.client() as client:
+        service.show(client.show_elsewhere(agent, file.read_bytes()))
+
+
+@app.command
 def history(
     agent: str, kind: str, /, *, role: str = "worker", points: int = 20, service: Service = SERVICE
 ) -> None:

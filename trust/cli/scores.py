@@ -28,6 +28,9 @@ def told(facts: Facts) -> Iterator[str]:
         yield f"  {score['role']} of {score['task_kind']}: {_named(score)}"
     if not facts["scores"]:
         yield "  no observations yet: a newcomer"
+    for other in facts["elsewhere"]:
+        for score in other["scores"]:
+            yield f"  {other['network']} says: {score['role']} of {score['task_kind']}: {_named(score)}"
     yield from _graph(facts["graph"])
 
 

@@ -87,6 +87,8 @@ class Client(Bound[C]):
     agent = forwarded(Exchanges.agent)
     reputation = forwarded(Exchanges.reputation)
     reputation_history = forwarded(Exchanges.reputation_history)
+    score_file = forwarded(Exchanges.score_file)
+    show_elsewhere = forwarded(Exchanges.show_elsewhere)
     ledger = forwarded(Exchanges.ledger)
     seats = forwarded(Exchanges.seats)
     task = forwarded(Exchanges.task)

@@ -21,9 +21,10 @@ from trust.client import wire
 from trust.client.bundles import verify_bundle
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
 from trust.client.statements import opened
-from trust.client.verify import Proven, Receipt, verify_receipt, verify_refusal, verify_written
+from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_scores, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
+from trust.core.receipt import Receipt
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
 
@@ -204,6 +205,20 @@ class Exchanges:
             "/v1/agents/{}/reputation/history", id, task_kind=task_kind, role=role, points=points
         )
         return (yield from self.get(path))
+
+    def score_file(self, id: str) -> Exchange[bytes]:
+        """The file that shows an agent's scores to other networks, verified."""
+        answer = yield from self.attempt(Request("GET", wire.path("/v1/agents/{}/reputation/proof", id)))
+        data = wire.content(answer)
+        shown = verify_scores(data, self.key).agent
+        if id.startswith("did:") and shown != id:
+            raise NotProven(f"asked for the scores of {id}, shown those of {shown}")
+        return data
+
+    def show_elsewhere(self, id: str, file: bytes) -> Exchange[Facts]:
+        """Brings what another network says about an agent: shown here where the service recognises that network."""
+        path = wire.path("/v1/agents/{}/elsewhere", id)
+        return wire.facts((yield from self.attempt(Request("PUT", path, file, wire.JSON_TYPE))))
 
     def ledger(self, id: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
         """An agent's balances and postings."""

@@ -136,6 +136,7 @@ class Reputation(Section, frozen=True):
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
     seeds: Annotated[tuple[Did, ...], Meta(max_length=64)]
+    score_epoch_ms: Window
 
 
 class Witnesses(Section, frozen=True):
@@ -271,7 +272,7 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (worst_ppm > 1_000_000,
          "stakes are too small for any check rate: even with the highest that a task may ask for, cheating pays"),
         (FEW_CHECKS_PPM < worst_ppm <= 1_000_000,
-         f"stakes are too small for few checks: behind the highest that a task may ask for {worst_ppm // 10_000} % are needed"),
+         f"stakes are too small for few checks: {worst_ppm // 10_000} % behind the highest that a task may ask for"),
         (faults.liveness_memory_ms < 10 * stakes.lease_ms,
          "a lease that ran out is forgotten within ten leases: a habit is never seen"),
         (faults.failure_memory_ms < checks.jail_memory_ms,

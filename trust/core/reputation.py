@@ -165,11 +165,7 @@ _packed = attrgetter(*Sums.__struct_fields__)
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
     changed: dict[str, bytes] = {}
-    for kind, weight_milli in (
-        ("good", seen.good_milli),
-        ("bad", seen.bad_milli),
-        ("failure", seen.failure_milli),
-    ):
+    for kind, weight_milli in _weights(seen):
         if weight_milli:
             lives = FAILURE_HALF_LIVES if kind == "failure" else 1
             for pace, half_life_ms in (("slow", decay.slow_half_life_ms), ("fast", decay.fast_half_life_ms)):
@@ -177,6 +173,17 @@ def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
                 before: bytes = getattr(record, name)
                 changed[name] = scaled(before, weight_milli, t_ms, decay.t0_ms, half_life_ms * lives)
     return replace(record, **changed)
+
+
+def without(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives) -> Sums:
+    """The sums before one event at t that is in them: exact, like the sums."""
+    for kind, weight_milli in _weights(seen):
+        sums = add(sums, decay, kind, -weight_milli, t_ms)
+    return sums
+
+
+def _weights(seen: Observation) -> tuple[tuple[Kind, int], ...]:
+    return ("good", seen.good_milli), ("bad", seen.bad_milli), ("failure", seen.failure_milli)
 
 
 def _fields(sums: Sums) -> tuple[int, ...]:

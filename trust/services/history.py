@@ -51,9 +51,7 @@ def _walk_back(
     for at, seen in enumerate(newest_first):
         if at in wanted:
             told.append(_point(sums, network, seen, role))
-        for kind, milli in seen.parts():
-            if milli:
-                sums = reputation.add(sums, network, kind, -milli, seen.at_ms)
+        sums = reputation.without(sums, seen, seen.at_ms, network)
     return told
 
 

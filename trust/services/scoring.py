@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
@@ -25,8 +26,10 @@ from trust.core.records import (
 )
 from trust.core.reputation import Reading, Sums
 from trust.core.scoring import Candidate
+from trust.core.standing import Standing
 from trust.core.state import Key
 from trust.errors import CODES
+from trust.services import elsewhere
 from trust.services.graph import Pass
 from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
@@ -56,17 +59,31 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
     view.load(_read_of(candidates, task_kind))
     locked = locked_units(reader.connection, candidates)
     ranked = scoring.priorities(view, task_kind, candidates, task, locked)
+    others = elsewhere.standings(reader.connection, candidates)
     return {
         "task_kind": task_kind,
         "task": task or None,
         "as_of": {"size": view.size, "at_ms": view.at_ms},
-        "candidates": [{"rank": rank, **_ranked(each)} for rank, each in enumerate(ranked, 1)],
+        "candidates": [
+            {"rank": rank, **_ranked(each), "elsewhere": _as_worker(others.get(each.agent, ()), task_kind)}
+            for rank, each in enumerate(ranked, 1)
+        ],
     }
 
 
 def _ranked(candidate: Candidate) -> dict[str, Any]:
     """A candidate, and what it could do about the reason why it stands last."""
     return asdict(candidate) | {"hint": CODES[candidate.reason].hint if candidate.reason else ""}
+
+
+def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any]]:
+    """What other networks say of an agent's work of this kind; it has no part in its rank here."""
+    return [
+        {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}
+        for said in others
+        for score in said.scores
+        if (score.role, score.task_kind) == ("worker", task_kind)
+    ]
 
 
 def _read_of(agents: Sequence[str], task_kind: str) -> list[Key]:
@@ -109,6 +126,9 @@ def record_of(
         "jailed_until_ms": party.jailed_until_ms if party.jailed_until_ms > view.at_ms else None,
         "failed_exact_checks_ms": party.failures_ms,
         "liveness_faults_ms": party.liveness_ms,
+        "elsewhere": msgspec.to_builtins(
+            elsewhere.standings(reader.connection, [party.id]).get(party.id, ())
+        ),
         "moved_most": _moved_most(view, reader, party.id, task_kind, role),
         "graph": graph.of(party.owner) if graph else None,
     }

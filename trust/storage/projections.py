@@ -19,12 +19,7 @@ from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.rows import table_of
 
-TABLES = (
-    table_of(tables.Postings),
-    table_of(tables.Mentions),
-    table_of(tables.Weights),
-    table_of(tables.Observations),
-)
+TABLES = tuple(map(table_of, tables.PROJECTED))
 PANELS = "panels"
 """The rater of what is nobody's word alone: verdicts, and whatever else the rules found out."""
 

@@ -4,8 +4,9 @@
   that every writer locks.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
-- Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`,
-  `observations`.
+- Projections, folded from the same entries and only ever added to, stand in `projected.py`.
+- `elsewhere` holds what other networks say about agents.
+- `sealed_scores` holds what the last seals of scores commit to; made again from state and log.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
+from trust.storage import projected
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -30,6 +32,14 @@ SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
 """The part of the log that an entry is in: leaf hashes are looked up in each by itself, so that the part of their
 index to which entries are added stays small."""
+
+
+PROJECTED: tuple[type[SQLModel], ...] = (
+    projected.Postings,
+    projected.Mentions,
+    projected.Weights,
+    projected.Observations,
+)
 
 
 class Entries(SQLModel, table=True):
@@ -61,50 +71,23 @@ class Head(SQLModel, table=True):
     checkpoint: Bytes
 
 
-class Postings(SQLModel, table=True):
-    """Money: the `position`-th posting of an entry."""
+class SealedScores(Clustered, table=True):
+    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
 
-    __table_args__ = (Index("ix_postings_account", "account", "index", "position"), Clustered.__table_args__)
-    index: KeyWhole
-    position: KeyWhole
-    account: Words
-    change_units: Whole
-    why: Words
-
-
-class Mentions(Clustered, table=True):
-    """That an entry names a party, task, claim, seat, relay or withdrawal, or was said by it."""
-
-    subject: KeyWords
-    index: KeyWhole
+    __tablename__ = "sealed_scores"
+    id: KeyWords
+    epoch: KeyWhole
+    until_epoch: Whole
+    data: Bytes
+    leaf_hash: Bytes
 
 
-class Weights(SQLModel, table=True):
-    """What a pool's slot weighed from entry `index` on, so that a pool can be read as of a size."""
+class Elsewhere(Clustered, table=True):
+    """What another network said about an agent last: information for relays, no state."""
 
-    __table_args__ = (Index("ix_weights_pool_index", "pool", "index"), Clustered.__table_args__)
-    pool: KeyWords
-    slot: KeyWhole
-    index: KeyWhole
-    agent: Words
-    owner: Words
-    weight: Whole
-
-
-class Observations(SQLModel, table=True):
-    """The `position`-th observation of entry `index`: what moved an agent's record, and on whose word."""
-
-    __table_args__ = (Index("ix_observations_agent", "agent", "index", "position"), Clustered.__table_args__)
-    index: KeyWhole
-    position: KeyWhole
-    agent: Words
-    role: Words
-    task_kind: Words
-    why: Words
-    rater: Words
-    good_milli: Whole
-    bad_milli: Whole
-    failure_milli: Whole
+    agent: KeyWords
+    network: KeyWords
+    shown: Json
 
 
 class Blobs(SQLModel, table=True):
@@ -153,6 +136,7 @@ class Parties(SQLModel, table=True):
     index: Whole
     rotations: Whole
     left: Words
+    left_index: Whole
     jailed_ms: Whole
     jailed_until_ms: Whole
     enrolled: Json

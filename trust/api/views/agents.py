@@ -11,9 +11,11 @@ from trust.api.views.log import told_entry
 from trust.api.views.shapes import find_party, page, shown
 from trust.core import ledger
 from trust.core.records import Account, Party, Role
+from trust.core.scorebook import ScoreFile
 from trust.services import history as histories
 from trust.services import scoring
 from trust.services.graph import Pass
+from trust.services.scoreproofs import ScoreProofs
 from trust.storage.reading import Posting, Reader
 from trust.storage.standing import locked_units, withdrawals_of
 
@@ -83,6 +85,11 @@ def reputation(reader: Reader, name: str, task_kind: str, role: str, graph: Pass
 def history(reader: Reader, name: str, role: str, task_kind: str, points: int) -> dict[str, Any]:
     """How one of an agent's scores came to be."""
     return histories.history(reader, find_party(reader, name), role, task_kind, points)
+
+
+def proof(reader: Reader, proofs: ScoreProofs, name: str) -> ScoreFile:
+    """The file that shows an agent's scores elsewhere."""
+    return proofs.of(reader, find_party(reader, name))
 
 
 def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict[str, Any]:
