@@ -67,9 +67,10 @@ def graph(agent: str = "", /, *, size: int | None = None, service: Service = SER
 
     with _database(service) as database, reading(database) as reader:
         last = reader.head().size
-        if not 1 <= (size or last) <= last:
+        asked = last if size is None else size
+        if not 1 <= asked <= last:
             raise Usage(f"--size is to be from 1 to {last}, the entries there are")
-        owner, made = graph_of(reader, agent, size or last)
+        owner, made = graph_of(reader, agent, asked)
     service.show(made.of(owner) if owner else summary(made))
 
 
