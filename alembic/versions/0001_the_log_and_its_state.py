@@ -69,6 +69,7 @@ def create_log() -> None:
     op.create_index("ix_entries_leaf_hash", "entries", [sa.text('("index" >> 14)'), "leaf_hash"])
     table("tiles", whole("level"), whole("number"), data("data"), key=("level", "number"))
     table("head", whole("id"), whole("size"), whole("at_ms"), data("root"), data("checkpoint"))
+    table("cosigned", whole("policy"), whole("size"), whole("at_ms"), data("note"), key=("policy",))
     op.execute(
         sa.text(
             "INSERT INTO head (id, size, at_ms, root, checkpoint) VALUES (0, 0, 0, :root, :note)"
@@ -226,8 +227,11 @@ def create_work() -> None:
         words("relay"),
         words("claim"),
         words("closed_why"),
+        words("older"),
+        words("newer"),
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
+    table("posters", words("id"), words("newest"), words("closing"), clustered=True)
     table("bars", words("id"), words("claim"), clustered=True)
     table(
         "claims",
@@ -255,6 +259,8 @@ def create_work() -> None:
         truth("accepted_by_requester"),
         whole("hold_units"),
         whole("ended_ms"),
+        truth("unchecked"),
+        words("challenge"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -288,6 +294,7 @@ def create_checks() -> None:
         words("verdict"),
         text("bad"),
         text("disputed"),
+        text("samples"),
     )
     op.create_index("ix_rounds_claim", "rounds", ["claim"])
     table(
@@ -309,6 +316,22 @@ def create_checks() -> None:
     )
     op.create_index("ix_seats_agent", "seats", ["agent"])
     op.create_index("ix_seats_claim", "seats", ["claim"])
+    table(
+        "challenges",
+        words("id"),
+        words("claim"),
+        words("challenger"),
+        whole("index"),
+        words("against"),
+        whole("round"),
+        words("statement"),
+        whole("bond_units"),
+        whole("prepaid_units"),
+        words("before"),
+        words("state"),
+    )
+    op.create_index("ix_challenges_challenger", "challenges", ["challenger"])
+    op.create_index("ix_challenges_claim", "challenges", ["claim"])
     table("openings", words("id"), words("leaf"), clustered=True)
 
 

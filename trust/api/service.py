@@ -23,6 +23,7 @@ from trust.api.telemetry import Telemetry
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
+from trust.services.cosigning import Cosigning
 from trust.services.elsewhere import Elsewhere
 from trust.services.graph import Graph
 from trust.services.notifying import Notifier
@@ -51,6 +52,7 @@ class Service:
     notifier: Notifier
     scores: ScoreProofs
     elsewhere: Elsewhere
+    cosigning: Cosigning
     telemetry: Telemetry
     graph: Graph
     readers: Executor

@@ -48,7 +48,7 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(projected.Weights)
-_SCORES = table_of(tables.SealedScores)
+_SCORES = table_of(projected.SealedScores)
 _STATE = [CODECS[kind].table for kind in RECORDS]
 _NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
 _PROGRESS = Table(

@@ -1,7 +1,8 @@
 """The tables of what reads need and state does not hold: folded from the entries, and only ever added to.
 
 `postings` are the lines of the ledger, `mentions` say which entries name whom, `weights` what a pool's slots weighed
-when, `observations` what moved whose record.
+when, `observations` what moved whose record. `sealed_scores` holds what the last seals of scores commit to, made again
+from state and log.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Index
 from sqlmodel import SQLModel
 
-from trust.storage.columns import Clustered, KeyWhole, KeyWords, Whole, Words
+from trust.storage.columns import Bytes, Clustered, KeyWhole, KeyWords, Whole, Words
 
 
 class Postings(SQLModel, table=True):
@@ -56,3 +57,14 @@ class Observations(SQLModel, table=True):
     good_milli: Whole
     bad_milli: Whole
     failure_milli: Whole
+
+
+class SealedScores(Clustered, table=True):
+    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
+
+    __tablename__ = "sealed_scores"
+    id: KeyWords
+    epoch: KeyWhole
+    until_epoch: Whole
+    data: Bytes
+    leaf_hash: Bytes

@@ -27,7 +27,10 @@ ON_REQUESTERS_WORD = frozenset({"accepted", "completed", "expired"})
 """Why an observation is on the word of its counterparty, and not of the panels."""
 
 SUBJECTS = frozenset(
-    {"party", "agent", "worker", "requester", "verifier", "claim", "task", "seat", "relay", "withdrawal"}
+    {
+        *("party", "agent", "worker", "requester", "verifier", "challenger"),
+        *("claim", "task", "seat", "challenge", "relay", "withdrawal"),
+    }
 )
 """The event fields that name something whose history can be asked for."""
 

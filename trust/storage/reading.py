@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, func, literal_column, select
+from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
 from trust.core.records import Claim, Party, Pool, Record, Round, Score, Seat, Slot, Task
@@ -194,8 +194,11 @@ class Reader:
 
     # -- projections
 
-    def ledger(self, accounts: Sequence[str], before: int | None = None, limit: int = 100) -> list[Posting]:
-        """The postings on these accounts, the newest entry first; go on with `before` the last index."""
+    def ledger(
+        self, accounts: Sequence[str] | CompoundSelect[Any], before: int | None = None, limit: int = 100
+    ) -> list[Posting]:
+        """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
+        index."""
         columns = [col(getattr(projected.Postings, name)) for name in Posting.__struct_fields__]
         query = select(*columns).where(col(projected.Postings.account).in_(accounts))
         if before is not None:

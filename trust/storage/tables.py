@@ -1,12 +1,11 @@
 """Every table: the log, the state folded from it, and what reads of the log need (design.md 3 and 4).
 
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
-  that every writer locks.
+  that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
 - Projections, folded from the same entries and only ever added to, stand in `projected.py`.
 - `elsewhere` holds what other networks say about agents.
-- `sealed_scores` holds what the last seals of scores commit to; made again from state and log.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -15,7 +14,10 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
-from trust.storage import projected
+from trust.storage import (
+    case_tables,  # noqa: F401 (its tables belong to the same schema)
+    projected,
+)
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -71,15 +73,13 @@ class Head(SQLModel, table=True):
     checkpoint: Bytes
 
 
-class SealedScores(Clustered, table=True):
-    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
+class Cosigned(SQLModel, table=True):
+    """The newest checkpoint that the witnesses of policy number `policy` cosigned, and when there was a quorum."""
 
-    __tablename__ = "sealed_scores"
-    id: KeyWords
-    epoch: KeyWhole
-    until_epoch: Whole
-    data: Bytes
-    leaf_hash: Bytes
+    policy: KeyWhole
+    size: Whole
+    at_ms: Whole
+    note: Bytes
 
 
 class Elsewhere(Clustered, table=True):
@@ -213,6 +213,8 @@ class Tasks(SQLModel, table=True):
     relay: Words
     claim: Words
     closed_why: Words
+    older: Words
+    newer: Words
 
 
 class Bars(Clustered, table=True):
@@ -253,6 +255,8 @@ class Claims(SQLModel, table=True):
     accepted_by_requester: bool
     hold_units: Whole
     ended_ms: Whole
+    unchecked: bool
+    challenge: Words
 
 
 class Rounds(SQLModel, table=True):
@@ -274,6 +278,7 @@ class Rounds(SQLModel, table=True):
     verdict: Words
     bad: Json
     disputed: Json
+    samples: Json
 
 
 class Seats(SQLModel, table=True):
