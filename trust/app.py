@@ -39,6 +39,7 @@ from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.elsewhere import Elsewhere
 from trust.services.founding import HEAD_FILE, seeds
+from trust.services.graph import Graph
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
 from trust.services.scoreproofs import ScoreProofs
@@ -52,6 +53,7 @@ from trust.storage.reading import reading
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
 PRUNE_MS = 3_600_000
+GRAPH_MS = 60_000
 BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
 KEEP_BLOBS_MS = 2 * MAX_TASK_MS
@@ -126,6 +128,7 @@ def build(settings: Settings) -> App:
     admission = Admission(sequencer, verifying, database, readers, missing)
     drawing = Drawing(database, sequencer, [draw_seed], lambda: admission.in_hand >= BUSY_STATEMENTS)
     blobs = Blobs(database, settings.blob_max_bytes)
+    graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
     )
@@ -140,15 +143,21 @@ def build(settings: Settings) -> App:
         elsewhere=Elsewhere(database, recognised(settings)),
         cosigning=cosigning,
         telemetry=Telemetry(),
+        graph=graph,
         readers=readers,
         vkey=str(signer.verifier),
     )
-    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing), notifier)
+    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
     return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
 
 
 def _jobs(
-    database: Database, sequencer: Sequencer, notifier: Notifier, blobs: Blobs, drawing: Drawing
+    database: Database,
+    sequencer: Sequencer,
+    notifier: Notifier,
+    blobs: Blobs,
+    drawing: Drawing,
+    graph: Graph,
 ) -> list[Job]:
     def follow() -> None:
         with reading(database) as reader:
@@ -159,6 +168,7 @@ def _jobs(
         Job("draws", INTERVAL_MS, drawing.run, prompt=True),
         Job("due", INTERVAL_MS, sequencer.tick),
         Job("checkpoint", FOLLOW_MS, follow),
+        Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
     ]
 

@@ -29,6 +29,7 @@ CODES: dict[str, Code] = {
     "missing-signature": Code(400, "sign with every key that this kind of statement needs"),
     "extra-signature": Code(400, "leave out the signatures that this kind of statement does not ask for"),
     "bad-parameter": Code(400, "correct the query parameter named in detail"),
+    "named-twice": Code(400, "name each one once"),
     "wrong-endpoint": Code(400, "post this kind of statement to the path that /schema names for it"),
     "bad-signature": Code(401, "sign PAE(payloadType, payload) over the very bytes that you send"),
     "insufficient-funds": Code(402, "deposit more, or wait until locked money is free again"),

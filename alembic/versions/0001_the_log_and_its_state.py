@@ -103,6 +103,22 @@ def create_projections() -> None:
     )
     op.create_index("ix_weights_pool_index", "weights", ["pool", "index"])
     table(
+        "observations",
+        whole("index"),
+        whole("position"),
+        words("agent"),
+        words("role"),
+        words("task_kind"),
+        words("why"),
+        words("rater"),
+        whole("good_milli"),
+        whole("bad_milli"),
+        whole("failure_milli"),
+        key=("index", "position"),
+        clustered=True,
+    )
+    op.create_index("ix_observations_agent", "observations", ["agent", "index", "position"])
+    table(
         "sealed_scores",
         words("id"),
         whole("epoch"),

@@ -21,6 +21,7 @@ from trust.core import envelope, payloads, strict
 from trust.core.checks import votes
 from trust.core.commands import Spoken
 from trust.services import founding
+from trust.services.graph import Graph
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
 
@@ -76,6 +77,7 @@ class House(Town):
         self.vkey = vkey
         self.database = database
         self.verifiers: list[Party] = []
+        self.graph = Graph()
 
     def say(self, *args: Any, **fields: Any) -> Spoken:
         self.now_ms = _now_ms()
@@ -212,4 +214,6 @@ def house(
     parts = app.build(settings)
     application: Any = parts.asgi()
     with TestClient(application) as client:
-        yield House(client, vkey, parts.database, origin)
+        running = House(client, vkey, parts.database, origin)
+        running.graph = parts.service.graph
+        yield running

@@ -211,7 +211,7 @@ def test_priorities_take_only_what_they_know(town: House) -> None:
     known = {"task_kind": KIND, "candidates": [town.workers[0].did]}
     bad: list[dict[str, Any]] = [
         {}, {**known, "extra": 1}, {**known, "candidates": []}, {**known, "task_kind": "Ä"},
-        {**known, "candidates": ["bob"]}, {**known, "candidates": [town.workers[0].did] * 1_001}, {**known, "task": ""},
+        {**known, "candidates": ["bob"]}, {**known, "candidates": [7]}, {**known, "task": ""},
     ]  # fmt: skip
     for body in bad:
         answer = town.client.post("/v1/priorities", json=body)

@@ -57,7 +57,9 @@ def test_a_bad_output_is_drawn_found_out_and_costs_the_stake(checked: House) -> 
     after = checked.get(f"/v1/agents/{worker.did}")["balances"]
     assert after["free_units"] == before - 1_000
     record = checked.get(f"/v1/agents/{worker.did}/reputation")
-    assert record["moved_most"][0]["why"] == "fraud"
+    moved = record["moved_most"][0]
+    assert moved["why"] == "fraud"
+    assert checked.get(moved["entry"])["index"] == moved["index"]
     assert record["scores"][0]["expected_ppm"] < record["newcomer"]["expected_ppm"]
     told = checked.get(f"/v1/claims/{claim}/timeline")["entries"]
     kinds = [each["kind"] for each in told]

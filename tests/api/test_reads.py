@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.house import KIND, House, body_of
+from tests.services.statements import KIND as OFFERED
 from tests.services.statements import ORIGIN
 from trust.client.verify import parse_key
 from trust.core import payloads
@@ -142,7 +143,7 @@ def test_priorities_rank_a_thousand_and_put_strangers_last(town: House) -> None:
         for n in range(998)
     ]
     candidates = [*strangers, *(worker.did for worker in town.workers)]
-    body = {"task_kind": KIND, "candidates": candidates}
+    body = {"task_kind": OFFERED, "candidates": candidates}
     answer = town.client.post("/v1/priorities", json=body)
     assert answer.status_code == 200, answer.text
     ranked = answer.json()["candidates"]

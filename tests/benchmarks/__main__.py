@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import audit, claims, log, outputs, reputation, startup
+from tests.benchmarks import audit, claims, graph, log, outputs, reputation, scores, startup
 from tests.benchmarks.table import Row, at_least, show
 
 TIMES_PYMERKLE = 10
@@ -28,6 +28,8 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "log": lambda quick: _log(20_000 if quick else 100_000),
     "audit": lambda quick: audit.run(50_000 if quick else 1_000_000),
     "reputation": reputation.run,
+    "scores": scores.run,
+    "graph": graph.run,
     "help": startup.run,
 }
 

@@ -18,6 +18,7 @@ from tests.factories import NETWORK, did, log_signer, seed, statement
 from trust.cli import GROUPS, run
 from trust.cli.connection import Output, Service, duration_ms, read_vkey
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE, Usage, report
+from trust.errors import CODES
 from trust.settings import write_seed
 
 NOBODY = "http://127.0.0.1:9"
@@ -205,7 +206,37 @@ def test_a_dangerous_policy_is_false_and_its_danger_is_named(
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
         assert run(["policy", "check", str(path)]) == FALSE
-    assert "pow_bits" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "pow_bits" in told
+    assert "invalid-policy" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("verdict_milli = 4_000", "verdict_milli = -1", "invalid-policy"),
+        ("floor_ppm = 50_000", "floor_ppm = 1_000_001", "invalid-policy"),
+        ("notice_ms", "notice_hours", "invalid-policy"),
+        ("[money]", "[money]\nhalf_life_ms = 0", "invalid-policy"),
+        ("min_burn_ppm = 300_000", "min_burn_ppm = 0", "dangerous-policy"),
+    ],
+)
+def test_a_policy_that_is_refused_has_a_code_and_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, code: str
+) -> None:
+    from trust.cli.policy import read_policy
+
+    path = tmp_path / "mine.toml"
+    path.write_text(read_policy("standard").replace(old, new, 1), encoding="utf-8")
+    assert run(["policy", "check", str(path), "--json"]) == FALSE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["code"], told["hint"]) == (code, CODES[code].hint)
+    assert told["dangers"]
+
+
+def test_a_policy_is_checked_for_how_often_its_agents_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "check", "standard", "--every", "30d", "--json"]) == GOOD
+    assert any("14 days" in warning for warning in json.loads(capsys.readouterr().out)["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -148,3 +148,17 @@ def test_tables_that_were_lost_are_folded_again_from_the_log(
     assert json.loads(capsys.readouterr().out) == {"entries": 1}
     assert parties() == before
     assert len(before) == 1
+
+
+def test_the_graph_pass_is_made_from_the_log_as_of_any_of_its_sizes(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["log", "graph", "--data", str(data), "--size", "1", "--json"]) == GOOD
+    made = json.loads(capsys.readouterr().out)
+    assert (made["as_of"]["size"], made["ratings"]) == (1, 0)
+    assert [each["owner"] for each in made["most_trusted"]] == ["panels"]
+    stranger = "did:key:z6MkwMNZM3T7s1rJ7AkR9s3oRMqZ8dFmFYbJzUuzx3rVKAQb"
+    assert run(["log", "graph", stranger, "--data", str(data), "--json"]) == GOOD
+    assert json.loads(capsys.readouterr().out)["trust_q30"] == 0
+    for size in ("0", "2000"):
+        assert run(["log", "graph", "--data", str(data), "--size", size]) == USAGE

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from tests.core.network import Net, policy_of, policy_text
 from trust.core.payloads import MAX_JUDGED_ITEMS
-from trust.core.policy import InvalidPolicy, Policy, dangers, parse, warnings
+from trust.core.policy import DAY_MS, InvalidPolicy, Policy, dangers, parse, warnings
 from trust.settings import shipped
+
+DID = Net().operator.did
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,8 @@ from trust.settings import shipped
         ({"notice_ms": 4_999}, "notice"),
         ({"exact_ppm": 199_999}, "exact"),
         ({"catch_ppm": 0}, "deter"),
+        ({"seeds": [DID] * 10}, "seeds"),
+        ({"seeds": [DID]}, "seeds"),
         ({"sample_items": 128}, "128"),
     ],
 )
@@ -58,12 +62,24 @@ def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], 
         ({"max_stake_ratio_ppm": 0, "catch_ppm": 400_000}, "exact work above a small price"),
         ({"max_stake_ratio_ppm": 0, "catch_ppm": 400_000}, "judged work above a small price"),
         ({"max_stake_ratio_ppm": 10_000}, "small for exact work"),
+        ({"liveness_memory_ms": 99_999}, "within ten leases"),
+        ({"failure_memory_ms": 86_400_000}, "shut out"),
+        ({"fraud_milli": 3_999}, "made good"),
+        ({"accepted_milli": 4_001}, "friends"),
     ],
 )
 def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object], word: str) -> None:
     policy = policy_of(**values)
     assert dangers(policy) == []
     assert any(word in warning for warning in warnings(policy))
+
+
+def test_rare_tasks_are_warned_about_where_records_fade_in_between() -> None:
+    usual = warnings(policy_of())
+    assert warnings(policy_of(), 14 * DAY_MS) == usual
+    [fast] = set(warnings(policy_of(), 15 * DAY_MS)) - set(usual)
+    assert "14 days" in fast
+    assert any("60 days" in warning for warning in warnings(policy_of(), 61 * DAY_MS))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +99,13 @@ def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object],
         policy_text(exact_kinds=["No"]),
         policy_text(exact_kinds=["x\\n"]),
         policy_text(uris=1),
+        policy_text(verdict_milli=-1),
+        policy_text(first_come_ppm=1_000_001),
+        policy_text(completed_milli=0.5),
+        policy_text(jail_memory_ms=-1),
+        policy_text(notice_ms=0),
+        policy_text(seeds=["bob"]),
+        policy_text(seeds=[DID] * 65),
     ],
 )
 def test_a_policy_with_a_number_missing_unknown_or_out_of_range_is_invalid(text: str) -> None:

@@ -43,7 +43,16 @@ def test_a_rebuild_makes_the_same_rows(
     before = rows(database)
     assert all(
         before[name]
-        for name in ("nodes", "sealed_pools", "seats", "scores", "postings", "mentions", "weights")
+        for name in (
+            "nodes",
+            "sealed_pools",
+            "seats",
+            "scores",
+            "postings",
+            "mentions",
+            "weights",
+            "observations",
+        )
     )
     seen: list[tuple[int, int]] = []
     size = rebuild(database, lambda done, of: seen.append((done, of)))

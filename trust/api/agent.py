@@ -16,6 +16,7 @@ from trust.api.service import Serving, answer
 from trust.api.views import agents
 from trust.api.views.shapes import find_party
 from trust.core.scorebook import MAX_FILE_BYTES, ScoreFile
+from trust.services.history import MAX_POINTS
 
 State = Annotated[
     Literal["open", "seated", "committed", "revealed", "passed", "silent", ""],
@@ -23,6 +24,22 @@ State = Annotated[
 ]
 Before = Annotated[
     int | None, QueryParameter(ge=0, le=MAX_INDEX, description="Go on with entries before this index")
+]
+AnyRole = Annotated[
+    Literal["worker", "verifier", "requester", "relay", ""],
+    QueryParameter(name="role", description="A role; all unless given"),
+]
+OneRole = Annotated[
+    Literal["worker", "verifier", "requester", "relay"], QueryParameter(name="role", description="A role")
+]
+OneKind = Annotated[
+    str,
+    QueryParameter(
+        name="task_kind", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", max_length=64, description="A task kind"
+    ),
+]
+Points = Annotated[
+    int, QueryParameter(name="points", ge=1, le=MAX_POINTS, description="How many points, at most 1,000")
 ]
 
 
@@ -68,9 +85,27 @@ class AgentController(Controller):
 
     @get("/agents/{agent:str}/reputation", summary="Its named scores and what stands behind them")
     async def reputation(
-        self, request: HttpRequest, service: Serving, agent: FromPath[str], task_kind: TaskKind = ""
+        self,
+        request: HttpRequest,
+        service: Serving,
+        agent: FromPath[str],
+        task_kind: TaskKind = "",
+        role: AnyRole = "",
     ) -> Response[bytes]:
-        return await service.show(request, agents.reputation, agent, task_kind)
+        graph = service.graph.latest
+        return await service.show_fresh(request, agents.reputation, agent, task_kind, role, graph)
+
+    @get("/agents/{agent:str}/reputation/history", summary="How one of its scores came to be, for a chart")
+    async def reputation_history(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        agent: FromPath[str],
+        task_kind: OneKind,
+        role: OneRole = "worker",
+        points: Points = 100,
+    ) -> Response[bytes]:
+        return await service.show_fresh(request, agents.history, agent, role, task_kind, points)
 
     @get("/agents/{agent:str}/reputation/proof", summary="A file that proves its scores to other networks")
     async def reputation_proof(

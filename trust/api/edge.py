@@ -34,7 +34,7 @@ _PROCESS = secrets.token_hex(4).encode()
 _serial = count(1)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALLOW_ANY: Header = (b"access-control-allow-origin", b"*")
-_EXPOSE: Header = (b"access-control-expose-headers", b"Request-Id, Trust-Size, Retry-After")
+_EXPOSE: Header = (b"access-control-expose-headers", b"Request-Id, Trust-Size, Retry-After, ETag")
 _PREFLIGHT: list[Header] = [
     _ALLOW_ANY,
     (b"access-control-allow-methods", b"GET, POST"),

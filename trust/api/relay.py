@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import msgspec
@@ -29,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/priorities`."""
 
     task_kind: Name
-    candidates: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=MAX_CANDIDATES)]
+    candidates: Annotated[tuple[Did, ...], Meta(min_length=1, extra_json_schema={"maxItems": MAX_CANDIDATES})]
     task: Name | None = None
 
 
@@ -71,8 +72,9 @@ class RelayController(Controller):
     )
     async def priorities(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         asked = _asked(await read(request, MAX_ASKED_BYTES))
-        candidates = list(dict.fromkeys(asked.candidates))
-        return await service.show(request, scoring.priorities, asked.task_kind, candidates, asked.task or "")
+        return await service.show(
+            request, scoring.priorities, asked.task_kind, asked.candidates, asked.task or ""
+        )
 
     @get("/tasks/{task:str}", summary="A task and the claims on it")
     async def task(self, request: HttpRequest, service: Serving, task: FromPath[str]) -> Response[bytes]:
@@ -113,6 +115,11 @@ class RelayController(Controller):
 
 def _asked(body: bytes) -> Asked:
     try:
-        return strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
+        asked = strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
     except strict.Malformed as error:
         raise TrustError("malformed", str(error)) from None
+    if len(asked.candidates) > MAX_CANDIDATES:
+        raise TrustError("too-large", f"{len(asked.candidates)} candidates; at most {MAX_CANDIDATES} at once")
+    if twice := [did for did, count in Counter(asked.candidates).items() if count > 1]:
+        raise TrustError("named-twice", f"candidates: {twice[0]} stands there more than once")
+    return asked

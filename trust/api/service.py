@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ from trust.services.admission import Admission
 from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
 from trust.services.elsewhere import Elsewhere
+from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.scoreproofs import ScoreProofs
@@ -52,6 +54,7 @@ class Service:
     elsewhere: Elsewhere
     cosigning: Cosigning
     telemetry: Telemetry
+    graph: Graph
     readers: Executor
     vkey: str
 
@@ -91,6 +94,21 @@ class Service:
             return _encode(view(reader, *args, **kwargs))
 
         return answer(await self.run(request, encoded))
+
+    async def show_fresh(
+        self,
+        request: HttpRequest,
+        view: Callable[Concatenate[Reader, P], Any],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[bytes]:
+        """The same with a validator, the answer's own digest: 304 where the caller has it already."""
+        shown = await self.show(request, view, *args, **kwargs)
+        tag = f'"{sha256(shown.content).hexdigest()[:32]}"'
+        held = tag in request.headers.get("if-none-match", "").split(", ")
+        return answer(
+            b"" if held else shown.content, 304 if held else 200, etag=tag, cache_control="no-cache"
+        )
 
     # -- writes
 

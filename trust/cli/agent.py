@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from trust import settings
+from trust.cli import scores
 from trust.cli.connection import SERVICE, Me, Service
 
 app = App(name="agent")
@@ -82,37 +84,21 @@ def show(agent: str, /, *, service: Service = SERVICE) -> None:
 
 
 @app.command
-def reputation(agent: str, /, *, kind: str | None = None, service: Service = SERVICE) -> None:
-    """Show an agent's named scores, in one kind of task or all."""
+def reputation(
+    agent: str, /, *, kind: str | None = None, role: str | None = None, service: Service = SERVICE
+) -> None:
+    """Show an agent's named scores, in one kind of task or all, in one role or all."""
     with service.client() as client:
-        facts = client.reputation(agent, kind)
-    if service.json:
-        service.show(facts)
-        return
-    print(f"{facts['agent']} as of entry {facts['as_of']['size'] - 1}")
-    for score in facts["scores"]:
-        print(f"  {score['role']} of {score['task_kind']}: {_percentages(score)}")
-    if not facts["scores"]:
-        print("  no observations yet: a newcomer")
-    for other in facts["elsewhere"]:
-        for score in other["scores"]:
-            print(
-                f"  {other['network']} says: {score['role']} of {score['task_kind']}: {_percentages(score)}"
-            )
-
-
-def _percentages(score: dict[str, Any]) -> str:
-    named = {name.removesuffix("_ppm"): value for name, value in score.items() if name.endswith("_ppm")}
-    return ", ".join(
-        f"{name} {value / 10_000:.2f} %" for name, value in named.items() if isinstance(value, int)
-    )
+        _tell(service, client.reputation(agent, kind, role), scores.told)
 
 
 @app.command(name="explain-score")
-def explain_score(agent: str, /, *, kind: str | None = None, service: Service = SERVICE) -> None:
-    """Show what an agent's scores are made of, and the entries that moved them most."""
+def explain_score(
+    agent: str, /, *, kind: str | None = None, role: str | None = None, service: Service = SERVICE
+) -> None:
+    """Tell in words what an agent's scores are made of, and the entries that moved them most."""
     with service.client() as client:
-        service.show(client.reputation(agent, kind))
+        _tell(service, client.reputation(agent, kind, role), scores.explained)
 
 
 @app.command
@@ -138,3 +124,29 @@ def bring(agent: str, file: Path, /, *, service: Service = SERVICE) -> None:
     """
     with service.client() as client:
         service.show(client.show_elsewhere(agent, file.read_bytes()))
+
+
+@app.command
+def history(
+    agent: str, kind: str, /, *, role: str = "worker", points: int = 20, service: Service = SERVICE
+) -> None:
+    """Show how one of an agent's scores came to be, observation by observation.
+
+    Parameters
+    ----------
+    agent
+        A DID, or @handle.
+    kind
+        The kind of task.
+    points
+        How many points at most, evenly taken; 1,000 are the most.
+    """
+    with service.client() as client:
+        service.show(client.reputation_history(agent, kind, role, points))
+
+
+def _tell(service: Service, facts: scores.Facts, words: Callable[[scores.Facts], Iterable[str]]) -> None:
+    if service.json or service.field:
+        service.show(facts)
+        return
+    print("\n".join(words(facts)))

@@ -52,6 +52,29 @@ def rebuild(*, service: Service = SERVICE) -> None:
 
 
 @app.command
+def graph(agent: str = "", /, *, size: int | None = None, service: Service = SERVICE) -> None:
+    """Make the graph pass from the log in a data directory, as of any size: what the service shows, anybody can make.
+
+    Parameters
+    ----------
+    agent
+        A DID: what the pass says of its owner; default: the owners who are trusted most.
+    size
+        As of how many entries; default: all.
+    """
+    from trust.services.graph import graph_of, summary
+    from trust.storage.reading import reading
+
+    with _database(service) as database, reading(database) as reader:
+        last = reader.head().size
+        asked = last if size is None else size
+        if not 1 <= asked <= last:
+            raise Usage(f"--size is to be from 1 to {last}, the entries there are")
+        owner, made = graph_of(reader, agent, asked)
+    service.show(made.of(owner) if owner else summary(made))
+
+
+@app.command
 def export(folder: Path, /, *, service: Service = SERVICE) -> None:
     """Write the log as static files for any web server (C2SP tlog-tiles); go on where an earlier export ended.
 

@@ -26,24 +26,30 @@ def read_policy(policy: str) -> str:
 
 
 @app.command
-def check(policy: str, /, *, output: Output = OUTPUT) -> int:
+def check(policy: str, /, *, every: str | None = None, output: Output = OUTPUT) -> int:
     """Say whether a policy may be adopted, and what is unwise about it. Exit 1 where it may not.
 
     Parameters
     ----------
     policy
         A TOML file, or the name of a policy that comes with this release.
+    every
+        How often an agent will have a task, such as 3d: warns where records would fade in between.
     """
     from trust.core.policy import InvalidPolicy, dangers, parse, warnings
+    from trust.errors import CODES
 
     try:
         terms = parse(read_policy(policy))
     except InvalidPolicy as error:
-        reasons, unwise = error.reasons, []
+        code, reasons, unwise = "invalid-policy", error.reasons, []
     else:
-        reasons, unwise = dangers(terms), warnings(terms)
-    facts = {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise}
-    output.show(facts)
+        reasons, unwise = dangers(terms), warnings(terms, duration_ms(every) if every else 0)
+        code = "dangerous-policy"
+    refused = {"code": code, "hint": CODES[code].hint} if reasons else {}
+    output.show(
+        {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise} | refused
+    )
     return FALSE if reasons else GOOD
 
 

@@ -86,6 +86,7 @@ class Client(Bound[C]):
     get = forwarded(Exchanges.get)
     agent = forwarded(Exchanges.agent)
     reputation = forwarded(Exchanges.reputation)
+    reputation_history = forwarded(Exchanges.reputation_history)
     score_file = forwarded(Exchanges.score_file)
     show_elsewhere = forwarded(Exchanges.show_elsewhere)
     ledger = forwarded(Exchanges.ledger)

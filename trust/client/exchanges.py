@@ -193,9 +193,19 @@ class Exchanges:
         """A party by its DID or @handle."""
         return (yield from self.get(wire.path("/v1/agents/{}", id)))
 
-    def reputation(self, id: str, task_kind: str | None = None) -> Exchange[Facts]:
-        """An agent's named scores, in one task kind or all."""
-        return (yield from self.get(wire.path("/v1/agents/{}/reputation", id, task_kind=task_kind)))
+    def reputation(self, id: str, task_kind: str | None = None, role: str | None = None) -> Exchange[Facts]:
+        """An agent's named scores, in one task kind or all, in one role or all."""
+        path = wire.path("/v1/agents/{}/reputation", id, task_kind=task_kind, role=role)
+        return (yield from self.get(path))
+
+    def reputation_history(
+        self, id: str, task_kind: str, role: str = "worker", points: int = 100
+    ) -> Exchange[Facts]:
+        """How one of an agent's scores came to be, at up to `points` of its observations."""
+        path = wire.path(
+            "/v1/agents/{}/reputation/history", id, task_kind=task_kind, role=role, points=points
+        )
+        return (yield from self.get(path))
 
     def score_file(self, id: str) -> Exchange[bytes]:
         """The file that shows an agent's scores to other networks, verified."""

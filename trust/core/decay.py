@@ -5,6 +5,7 @@ An event at t adds w*G(t) to a sum, a reading at t divides by G(t), and G double
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isqrt
 from typing import Protocol
 
@@ -58,4 +59,8 @@ def growth(t_ms: int, t0_ms: int, half_life_ms: int) -> int:
 
 def decayed(total: int, t_ms: int, t0_ms: int, half_life_ms: int) -> int:
     """What a raw sum is worth at t, in milli-units, rounded down."""
-    return total // growth(t_ms, t0_ms, half_life_ms)
+    return total // _growth_now(t_ms, t0_ms, half_life_ms) if total else 0
+
+
+_growth_now = lru_cache(maxsize=64)(growth)
+"""Readings come by the hundred at one time, observations at many."""

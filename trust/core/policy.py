@@ -13,12 +13,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from trust.core.payloads import MAX_JUDGED_ITEMS
+from trust.core.decay import Decay
+from trust.core.payloads import MAX_JUDGED_ITEMS, Did
 from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
 MAX_SETTLED_SEATS = 90
+MIN_SEEDS = 10
+FEW_CHECKS_PPM = 500_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
@@ -141,6 +144,7 @@ class Reputation(Section, frozen=True):
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
+    seeds: Annotated[tuple[Did, ...], Meta(max_length=64)]
     score_epoch_ms: Window
 
 
@@ -286,6 +290,8 @@ def dangers(policy: Policy) -> list[str]:
          f"a seat may have to judge {policy.most_items} items, a vote holds {MAX_JUDGED_ITEMS}"),
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
+        (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
+         f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
     return [reason for broken, reason in rules if broken] + _quorum_dangers(policy.witnesses)
 
@@ -301,9 +307,10 @@ def _quorum_dangers(witnesses: Witnesses) -> list[str]:
     return ["a quorum of `none` names no witness: leave the lines out"] if quorum.needed == NONE else []
 
 
-def warnings(policy: Policy) -> list[str]:
-    """What is allowed but unwise, in words."""
+def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
+    """What is allowed but unwise, in words; `every_ms` is how often an agent will have a task, where that is known."""
     checks, stakes, money = policy.checks, policy.claims, policy.money
+    faults, weights = policy.faults, policy.reputation
     rules = (
         (stakes.min_stake_units == 0, "claims need no stake: a cheat loses nothing but its reputation"),
         (checks.floor_ppm < 10_000, "under 1 % of trusted work is looked at: a traitor stays long"),
@@ -312,18 +319,24 @@ def warnings(policy: Policy) -> list[str]:
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (policy.verifiers.min_age_ms == 0, "an agent may check others in the moment it registers"),
-        (
-            len(checks.panels) == 1,
-            "the first verdict is final: nobody can challenge it, and no canary comes to bear",
-        ),
-        (
-            money.evidence_hold_ppm == 0,
-            "nothing of the stake is held after acceptance: late evidence finds it empty",
-        ),
+        (len(checks.panels) == 1,
+         "the first verdict is final: nobody can challenge it, and no canary comes to bear"),
+        (money.evidence_hold_ppm == 0, "nothing of the stake is held after acceptance: late evidence finds it empty"),
         (money.reporter_ppm == 0 or money.reporter_max_fees == 0, "nobody earns by showing evidence"),
         (policy.verifiers.wrong_ppm == 0, "a wrong vote on exact work costs nothing but accuracy"),
-        (policy.faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
-    )
+        (faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
+        (faults.liveness_memory_ms < 10 * stakes.lease_ms,
+         "a lease that ran out is forgotten within ten leases: a habit is never seen"),
+        (faults.failure_memory_ms < checks.jail_memory_ms,
+         "a failed check is forgotten before a jail is: who fails slowly is never shut out"),
+        (weights.fraud_milli < weights.verdict_milli, "fraud weighs less than one good verdict: it is soon made good"),
+        (weights.accepted_milli > weights.verdict_milli,
+         "a requester's word weighs more than a panel's verdict: friends make reputations"),
+        (every_ms > Decay(0).fast_half_life_ms,
+         "a task is rarer than the fast record's half-life of 14 days: bad news fades before the next"),
+        (every_ms > Decay(0).slow_half_life_ms,
+         "a task is rarer than the slow record's half-life of 60 days: nobody ever has a record"),
+    )  # fmt: skip
     return [reason for unwise, reason in rules if unwise] + _too_small_stakes(policy)
 
 
@@ -334,7 +347,7 @@ def _too_small_stakes(policy: Policy) -> list[str]:
         for least_ppm in map(policy.deterred_ppm, kinds):
             if least_ppm >= 1_000_000:
                 found.append(f"{word} work above a small price: no stake deters, so nobody can claim it")
-            elif least_ppm > 500_000:
+            elif least_ppm > FEW_CHECKS_PPM:
                 share = f"{least_ppm // 10_000} % of it is checked, however good the record"
                 found.append(f"the stakes that a task may ask for are small for {word} work: {share}")
     return found

@@ -164,6 +164,7 @@ def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
             role="worker",
             task_kind=task.task_kind,
             why="expired",
+            counterparty=d.owner(task.requester),
             bad_milli=reputation.bad_milli(policy.reputation.expiry_milli, small=_small(policy)),
         )
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from math import isqrt
+from operator import attrgetter
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -155,30 +156,34 @@ def scaled(before: bytes, weight_milli: int, t_ms: int, t0_ms: int, half_life_ms
 
 def stored(record: msgspec.Struct) -> Sums:
     """The sums of a record that holds each of them packed, under the same name."""
-    return Sums(*(unpack(getattr(record, name)) for name in Sums.__struct_fields__))
+    return Sums(*map(unpack, _packed(record)))
+
+
+_packed = attrgetter(*Sums.__struct_fields__)
 
 
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
-    sums = _after(stored(record), seen, t_ms, decay, 1)
-    return replace(record, **{name: pack(getattr(sums, name)) for name in Sums.__struct_fields__})
+    changed: dict[str, bytes] = {}
+    for kind, weight_milli in _weights(seen):
+        if weight_milli:
+            lives = FAILURE_HALF_LIVES if kind == "failure" else 1
+            for pace, half_life_ms in (("slow", decay.slow_half_life_ms), ("fast", decay.fast_half_life_ms)):
+                name = f"{kind}_{pace}"
+                before: bytes = getattr(record, name)
+                changed[name] = scaled(before, weight_milli, t_ms, decay.t0_ms, half_life_ms * lives)
+    return replace(record, **changed)
 
 
 def without(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives) -> Sums:
     """The sums before one event at t that is in them: exact, like the sums."""
-    return _after(sums, seen, t_ms, decay, -1)
-
-
-def _after(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives, sign: int) -> Sums:
-    weights: tuple[tuple[Kind, int], ...] = (
-        ("good", seen.good_milli),
-        ("bad", seen.bad_milli),
-        ("failure", seen.failure_milli),
-    )
-    for kind, weight_milli in weights:
-        if weight_milli:
-            sums = add(sums, decay, kind, sign * weight_milli, t_ms)
+    for kind, weight_milli in _weights(seen):
+        sums = add(sums, decay, kind, -weight_milli, t_ms)
     return sums
+
+
+def _weights(seen: Observation) -> tuple[tuple[Kind, int], ...]:
+    return ("good", seen.good_milli), ("bad", seen.bad_milli), ("failure", seen.failure_milli)
 
 
 def _fields(sums: Sums) -> tuple[int, ...]:
@@ -203,19 +208,43 @@ def expected_ppm(reading: Reading) -> int:
 
 
 def priority_ppm(reading: Reading) -> int:
-    """The lower bound of the slow record over an empty one's, less what the fast mean has fallen behind.
+    """The lesser of two lower bounds, over an empty record's; zero below half a unit of good observations.
 
-    Zero below half a unit of good observations. Bad ones do not count towards it, or a first bad one could
-    lift a record over that step.
+    One is of the slow record. The other is of its good part alone, less what the fast mean has fallen behind that
+    part's mean. Without bad observations that is reputation.md's formula. With them the formula compares the means
+    themselves, where an old bad observation lowers the slow mean, so the gap, and lifts the score. Here good ones
+    raise either bound, bad ones lower it. Bad ones do not count towards the half unit, or a first one could lift a
+    record over that step.
     """
     if reading.good_slow < PRIORITY_MIN_GOOD_MILLI:
         return 0
-    good_slow, all_slow = _with_prior(reading.good_slow, reading.bad_slow)
+    return max(0, min(slow_bound_ppm(reading), fast_bound_ppm(reading)) - NEWCOMER_BOUND_PPM)
+
+
+def slow_bound_ppm(reading: Reading) -> int:
+    """The lower bound of the slow record."""
+    return lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT + reading.good_slow, _UNIT + reading.bad_slow)
+
+
+def fast_bound_ppm(reading: Reading) -> int:
+    """The lower bound of the slow record's good part alone, less what the fast mean has fallen behind its mean."""
+    good_slow, all_slow = _with_prior(reading.good_slow, 0)
     good_fast, all_fast = _with_prior(reading.good_fast, reading.bad_fast)
-    behind = max(0, good_slow * all_fast - good_fast * all_slow)
-    scale = all_slow * all_fast if behind else 1
-    a, b = _UNIT + reading.good_slow, _UNIT + reading.bad_slow
-    return max(0, _bound_ppm(PRIORITY_Z_MILLI, a, b, behind, scale) - _NEWCOMER_PPM)
+    behind, scale = good_slow * all_fast - good_fast * all_slow, all_slow * all_fast
+    return _bound_ppm(PRIORITY_Z_MILLI, _UNIT + reading.good_slow, _UNIT, behind, scale)
+
+
+def interval_ppm(reading: Reading) -> tuple[int, int]:
+    """Between what bounds the agent's share of good work lies, by its slow record (z = 1.28: about 80 %)."""
+    upper = _PPM - lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT + reading.bad_slow, _UNIT + reading.good_slow)
+    return max(0, slow_bound_ppm(reading)), min(_PPM, upper)
+
+
+def means_ppm(reading: Reading) -> tuple[int, int]:
+    """The slow and the fast mean under the prior: what `expected` is mixed of."""
+    slow = _with_prior(reading.good_slow, reading.bad_slow)
+    fast = _with_prior(reading.good_fast, reading.bad_fast)
+    return _PPM * slow[0] // slow[1], _PPM * fast[0] // fast[1]
 
 
 def liveness_ppm(done_milli: int, expired_milli: int) -> int:
@@ -246,7 +275,7 @@ def _ceil_sqrt(number: int) -> int:
     return isqrt(number - 1) + 1 if number else 0
 
 
-_NEWCOMER_PPM = lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT, _UNIT)
+NEWCOMER_BOUND_PPM = lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT, _UNIT)
 
 
 # -- weights

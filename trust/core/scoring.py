@@ -88,7 +88,8 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
     record = view.get(Liveness, agent)
     if record is None:
         return reputation.liveness_ppm(0, 0)
-    done, expired = (decayed_milli(view, packed, at_ms) for packed in (record.done, record.expired))
+    done = decayed_milli(view, record.done, at_ms) if record.done else 0
+    expired = decayed_milli(view, record.expired, at_ms) if record.expired else 0
     return reputation.liveness_ppm(done, expired)
 
 
@@ -101,6 +102,7 @@ class Candidate(msgspec.Struct, frozen=True):
     rank_ppm: int
     priority_ppm: int
     expected_ppm: int
+    interval_ppm: tuple[int, int]
     liveness_ppm: int
     stake_units: int
     observations_milli: int
@@ -127,7 +129,7 @@ def _candidate(view: View, agent: str, task_kind: str, reference: int, locked: i
     stake = ledger.balance(view, ledger.free(agent)) + locked
     priority, live = reputation.priority_ppm(seen), liveness_ppm(view, agent, view.at_ms)
     backing = PPM + min(PPM, stake * PPM // reference)
-    reason = _why_not(view, agent)
+    reason = _why_not(view, agent, task_kind)
     return Candidate(
         agent=agent,
         eligible=not reason,
@@ -135,16 +137,19 @@ def _candidate(view: View, agent: str, task_kind: str, reference: int, locked: i
         rank_ppm=priority * live * backing // PPM**2,
         priority_ppm=priority,
         expected_ppm=reputation.expected_ppm(seen),
+        interval_ppm=reputation.interval_ppm(seen),
         liveness_ppm=live,
         stake_units=stake,
         observations_milli=seen.good_slow + seen.bad_slow,
     )
 
 
-def _why_not(view: View, agent: str) -> str:
+def _why_not(view: View, agent: str, task_kind: str) -> str:
     party = view.get(Party, agent)
     if party is None:
         return "unknown-agent"
     if party.left:
         return party.left
-    return "jailed" if party.jailed_until_ms > view.at_ms else ""
+    if party.jailed_until_ms > view.at_ms:
+        return "jailed"
+    return "" if task_kind in party.capabilities else "not-capable"

@@ -13,8 +13,8 @@ import msgspec
 from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
-from trust.core.entry import decode_entry
-from trust.core.events import NETWORK, Observed
+from trust.core.decay import HalfLives
+from trust.core.events import NETWORK
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -24,14 +24,19 @@ from trust.core.records import (
     Party,
     Score,
 )
+from trust.core.reputation import Reading, Sums
+from trust.core.scoring import Candidate
 from trust.core.standing import Standing
 from trust.core.state import Key
+from trust.errors import CODES
 from trust.services import elsewhere
+from trust.services.graph import Pass
+from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
-from trust.storage.standing import latest_mentions, locked_units
+from trust.storage.standing import locked_units
 from trust.storage.state import SqlView
 
-RECENT_ENTRIES = 200
+RECENT_OBSERVATIONS = 1_000
 SHOWN_OBSERVATIONS = 20
 
 
@@ -60,10 +65,15 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
         "task": task or None,
         "as_of": {"size": view.size, "at_ms": view.at_ms},
         "candidates": [
-            {"rank": rank, **asdict(each), "elsewhere": _as_worker(others.get(each.agent, ()), task_kind)}
+            {"rank": rank, **_ranked(each), "elsewhere": _as_worker(others.get(each.agent, ()), task_kind)}
             for rank, each in enumerate(ranked, 1)
         ],
     }
+
+
+def _ranked(candidate: Candidate) -> dict[str, Any]:
+    """A candidate, and what it could do about the reason why it stands last."""
+    return asdict(candidate) | {"hint": CODES[candidate.reason].hint if candidate.reason else ""}
 
 
 def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any]]:
@@ -89,10 +99,16 @@ def _read_of(agents: Sequence[str], task_kind: str) -> list[Key]:
     return keys
 
 
-def record_of(reader: Reader, party: Party, task_kind: str = "") -> dict[str, Any]:
-    """An agent's named scores in every role and task kind, with what stands behind them."""
+def record_of(
+    reader: Reader, party: Party, task_kind: str = "", role: str = "", graph: Pass | None = None
+) -> dict[str, Any]:
+    """An agent's named scores in every role and task kind unless given, with what stands behind them."""
     view = view_of(reader)
-    scores = [score for score in reader.scores_of(party.id) if task_kind in ("", score.task_kind)]
+    scores = [
+        score
+        for score in reader.scores_of(party.id)
+        if task_kind in ("", score.task_kind) and role in ("", score.role)
+    ]
     locked = locked_units(reader.connection, [party.id]).get(party.id, 0)
     return {
         "agent": party.id,
@@ -113,27 +129,20 @@ def record_of(reader: Reader, party: Party, task_kind: str = "") -> dict[str, An
         "elsewhere": msgspec.to_builtins(
             elsewhere.standings(reader.connection, [party.id]).get(party.id, ())
         ),
-        "moved_most": _moved_most(reader, party.id, task_kind),
+        "moved_most": _moved_most(view, reader, party.id, task_kind, role),
+        "graph": graph.of(party.owner) if graph else None,
     }
 
 
 def _scored(view: SqlView, score: Score) -> dict[str, Any]:
-    """One record's read-outs in ppm and its decayed observations in milli-units."""
+    """One record's read-outs in ppm, what they are made of, and its decayed observations in milli-units."""
     seen = scoring.reading(view, score.agent, score.role, score.task_kind, view.at_ms)
-    expected = reputation.expected_ppm(seen)
-    named = {"accuracy_ppm": expected} if score.role == "verifier" else {"expected_ppm": expected}
-    if score.role == "worker":
-        named["priority_ppm"] = reputation.priority_ppm(seen)
-        named["lower_bound_ppm"] = max(
-            0,
-            reputation.lower_bound_ppm(
-                reputation.PRIORITY_Z_MILLI, 1_000 + seen.good_slow, 1_000 + seen.bad_slow
-            ),
-        )
     return {
         "role": score.role,
         "task_kind": score.task_kind,
-        **named,
+        **read_outs(score.role, seen),
+        "interval_ppm": reputation.interval_ppm(seen),
+        "components": _components(score.role, seen),
         "observations_milli": seen.good_slow + seen.bad_slow,
         "good_slow_milli": seen.good_slow,
         "bad_slow_milli": seen.bad_slow,
@@ -144,6 +153,33 @@ def _scored(view: SqlView, score: Score) -> dict[str, Any]:
     }
 
 
+def read_outs(role: str, seen: Reading) -> dict[str, int]:
+    """A record's named scores: a verifier's expected one is called accuracy, only a worker has a priority."""
+    expected = reputation.expected_ppm(seen)
+    if role == "verifier":
+        return {"accuracy_ppm": expected}
+    if role != "worker":
+        return {"expected_ppm": expected}
+    return {"expected_ppm": expected, "priority_ppm": reputation.priority_ppm(seen)}
+
+
+def _components(role: str, seen: Reading) -> dict[str, int]:
+    """What the read-outs are computed from (reputation.md 2)."""
+    slow, fast = reputation.means_ppm(seen)
+    components = {
+        "slow_mean_ppm": slow,
+        "fast_mean_ppm": fast,
+        "slow_share_ppm": reputation.SLOW_SHARE_PPM,
+    }
+    if role == "worker":
+        components |= {
+            "slow_bound_ppm": reputation.slow_bound_ppm(seen),
+            "fast_bound_ppm": reputation.fast_bound_ppm(seen),
+            "newcomer_bound_ppm": reputation.NEWCOMER_BOUND_PPM,
+        }
+    return components
+
+
 def _newcomer() -> dict[str, int]:
     """What an agent without any observation is given."""
     return {
@@ -152,28 +188,35 @@ def _newcomer() -> dict[str, int]:
     }
 
 
-def _moved_most(reader: Reader, agent: str, task_kind: str) -> list[dict[str, Any]]:
-    """Of the agent's latest entries, the observations with the greatest weight."""
-    latest = latest_mentions(reader.connection, agent, RECENT_ENTRIES)
-    entries = reader.timeline([agent], latest[-1] - 1, RECENT_ENTRIES) if latest else []
-    found = [
-        {"index": entry.index, "at_ms": entry.at_ms, **_observation(event)}
-        for entry in entries
-        if b'"agent.observed"' in entry.data
-        for event in decode_entry(entry.data).events
-        if isinstance(event, Observed) and event.agent == agent and task_kind in ("", event.task_kind)
+def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role: str) -> list[dict[str, Any]]:
+    """Of the agent's latest observations those that weigh most today, each with its entry."""
+    network = reader.record(Network, NETWORK)
+    assert network is not None
+    latest = observations(reader.connection, agent, role, task_kind, RECENT_OBSERVATIONS)
+    found = [(worth_milli(seen, view.at_ms, network), seen) for seen in latest]
+    found.sort(key=lambda each: (-abs(each[0]), -each[1].index))
+    return [
+        {
+            "index": seen.index,
+            "entry": f"/v1/receipts/{seen.index}",
+            "at_ms": seen.at_ms,
+            "role": seen.role,
+            "task_kind": seen.task_kind,
+            "why": seen.why,
+            "effect_milli": seen.good_milli - seen.bad_milli - seen.failure_milli,
+            "worth_milli": worth,
+        }
+        for worth, seen in found[:SHOWN_OBSERVATIONS]
     ]
-    found.sort(key=lambda each: (-abs(each["effect_milli"]), -each["index"]))
-    return found[:SHOWN_OBSERVATIONS]
 
 
-def _observation(event: Observed) -> dict[str, Any]:
-    return {
-        "role": event.role,
-        "task_kind": event.task_kind,
-        "why": event.why,
-        "effect_milli": event.good_milli - event.bad_milli - event.failure_milli,
-    }
+def worth_milli(seen: Seen, at_ms: int, decay: HalfLives) -> int:
+    """What an observation adds to the slow record today; below zero what is bad."""
+    sums = Sums()
+    for kind, milli in seen.parts():
+        sums = reputation.add(sums, decay, kind, milli, seen.at_ms)
+    now = reputation.read(sums, decay, at_ms)
+    return now.good_slow - now.bad_slow
 
 
 def policy_of(reader: Reader, number: int) -> AdoptedPolicy | None:

@@ -1,4 +1,5 @@
-"""What reads need and state does not hold, folded from entries: postings, who an entry names, weights.
+"""What reads need and state does not hold, folded from entries: postings, who an entry names, weights,
+observations.
 
 Only ever added to, and as much a fold of the log as state is: a rebuild makes the same rows.
 """
@@ -12,13 +13,19 @@ import msgspec
 from sqlalchemy import Connection
 
 from trust.core.entry import Entry
-from trust.core.events import Event, MoneyMoved, PoolWeight
+from trust.core.events import Event, MoneyMoved, Observed, PoolWeight
 from trust.core.strict import b64
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.rows import table_of
 
-TABLES = table_of(tables.Postings), table_of(tables.Mentions), table_of(tables.Weights)
+TABLES = tuple(map(table_of, tables.PROJECTED))
+PANELS = "panels"
+"""The rater of what is nobody's word alone: verdicts, and whatever else the rules found out."""
+
+ON_REQUESTERS_WORD = frozenset({"accepted", "completed", "expired"})
+"""Why an observation is on the word of its counterparty, and not of the panels."""
+
 SUBJECTS = frozenset(
     {
         *("party", "agent", "worker", "requester", "verifier", "challenger"),
@@ -45,6 +52,7 @@ class Projections:
         self._postings: list[tuple[int, int, str, int, str]] = []
         self._mentions: list[tuple[str, int]] = []
         self._weights: dict[tuple[str, int, int], tuple[str, str, int]] = {}
+        self._observations: list[tuple[int, int, str, str, str, str, str, int, int, int]] = []
 
     def add(self, index: int, actor: str, events: Iterable[Event]) -> None:
         """Takes up entry `index`; `actor` said it ("" where no statement did)."""
@@ -58,13 +66,24 @@ class Projections:
                     position += 1
             elif isinstance(event, PoolWeight):
                 self._weights[event.pool, event.slot, index] = event.agent, event.owner, event.weight
+            elif isinstance(event, Observed):
+                self._observe(index, event)
         self._mentions += [(subject, index) for subject in sorted(named) if subject]
+
+    def _observe(self, index: int, seen: Observed) -> None:
+        last, before = self._observations[-1][:2] if self._observations else (-1, -1)
+        position = before + 1 if last == index else 0
+        rater = seen.counterparty if seen.why in ON_REQUESTERS_WORD else PANELS
+        said = seen.agent, seen.role, seen.task_kind, seen.why, rater
+        milli = seen.good_milli, seen.bad_milli, seen.failure_milli
+        self._observations.append((index, position, *said, *milli))
 
     def write(self, connection: Connection) -> None:
         """Stores the rows."""
-        postings, mentions, weights = TABLES
+        postings, mentions, weights, observations = TABLES
         bulk.insert(connection, postings, self._postings)
         bulk.insert(connection, mentions, self._mentions)
+        bulk.insert(connection, observations, self._observations)
         rows = [(*key, *value) for key, value in self._weights.items()]
         bulk.insert(connection, weights, rows, Existing.REPLACE)
 

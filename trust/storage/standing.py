@@ -1,4 +1,4 @@
-"""What an agent stands in with: stakes that are locked, withdrawals, and the latest entries about it."""
+"""What an agent stands in with: stakes that are locked, and withdrawals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trust.core.case_records import Challenge
 from trust.core.records import Withdrawal
 from trust.storage.case_tables import Challenges
 from trust.storage.rows import CODECS
-from trust.storage.tables import Claims, Mentions, Seats, Withdrawals
+from trust.storage.tables import Claims, Seats, Withdrawals
 
 CHUNK = 500
 
@@ -77,12 +77,6 @@ def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
     )
     count, units = connection.execute(query).one()
     return int(count), int(units)
-
-
-def latest_mentions(connection: Connection, subject: str, limit: int = 100) -> list[int]:
-    """The indices of the last entries that name a subject, the newest first."""
-    query = select(col(Mentions.index)).where(col(Mentions.subject) == subject)
-    return list(connection.execute(query.order_by(col(Mentions.index).desc()).limit(limit)).scalars())
 
 
 def clock_skew_ms(connection: Connection, now_ms: int) -> int:

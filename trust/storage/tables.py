@@ -4,9 +4,8 @@
   that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
-- Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
+- Projections, folded from the same entries and only ever added to, stand in `projected.py`.
 - `elsewhere` holds what other networks say about agents.
-- `sealed_scores` holds what the last seals of scores commit to; made again from state and log.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -15,7 +14,10 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
-from trust.storage import case_tables  # noqa: F401 (its tables belong to the same schema)
+from trust.storage import (
+    case_tables,  # noqa: F401 (its tables belong to the same schema)
+    projected,
+)
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -36,6 +38,14 @@ index to which entries are added stays small."""
 
 ELSEWHERE = (CanaryRoots, Canaries, Convictions)
 """Tables that stand in files of their own."""
+
+
+PROJECTED: tuple[type[SQLModel], ...] = (
+    projected.Postings,
+    projected.Mentions,
+    projected.Weights,
+    projected.Observations,
+)
 
 
 class Entries(SQLModel, table=True):
@@ -74,47 +84,6 @@ class Cosigned(SQLModel, table=True):
     size: Whole
     at_ms: Whole
     note: Bytes
-
-
-class Postings(SQLModel, table=True):
-    """Money: the `position`-th posting of an entry."""
-
-    __table_args__ = (Index("ix_postings_account", "account", "index", "position"), Clustered.__table_args__)
-    index: KeyWhole
-    position: KeyWhole
-    account: Words
-    change_units: Whole
-    why: Words
-
-
-class Mentions(Clustered, table=True):
-    """That an entry names a party, task, claim, seat, relay or withdrawal, or was said by it."""
-
-    subject: KeyWords
-    index: KeyWhole
-
-
-class Weights(SQLModel, table=True):
-    """What a pool's slot weighed from entry `index` on, so that a pool can be read as of a size."""
-
-    __table_args__ = (Index("ix_weights_pool_index", "pool", "index"), Clustered.__table_args__)
-    pool: KeyWords
-    slot: KeyWhole
-    index: KeyWhole
-    agent: Words
-    owner: Words
-    weight: Whole
-
-
-class SealedScores(Clustered, table=True):
-    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
-
-    __tablename__ = "sealed_scores"
-    id: KeyWords
-    epoch: KeyWhole
-    until_epoch: Whole
-    data: Bytes
-    leaf_hash: Bytes
 
 
 class Elsewhere(Clustered, table=True):

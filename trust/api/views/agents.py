@@ -12,7 +12,9 @@ from trust.api.views.shapes import find_party, page, shown
 from trust.core import ledger
 from trust.core.records import Account, Party, Role
 from trust.core.scorebook import ScoreFile
+from trust.services import history as histories
 from trust.services import scoring
+from trust.services.graph import Pass
 from trust.services.scoreproofs import ScoreProofs
 from trust.storage.reading import Posting, Reader
 from trust.storage.standing import accounts_of, bonded_units, locked_units, withdrawals_of
@@ -82,9 +84,14 @@ def _whole_entries(postings: list[Posting], limit: int) -> tuple[list[Posting], 
     return kept, kept[-1].index
 
 
-def reputation(reader: Reader, name: str, task_kind: str) -> dict[str, Any]:
-    """An agent's named scores."""
-    return scoring.record_of(reader, find_party(reader, name), task_kind)
+def reputation(reader: Reader, name: str, task_kind: str, role: str, graph: Pass | None) -> dict[str, Any]:
+    """An agent's named scores, and what the last graph pass says of its owner."""
+    return scoring.record_of(reader, find_party(reader, name), task_kind, role, graph)
+
+
+def history(reader: Reader, name: str, role: str, task_kind: str, points: int) -> dict[str, Any]:
+    """How one of an agent's scores came to be."""
+    return histories.history(reader, find_party(reader, name), role, task_kind, points)
 
 
 def proof(reader: Reader, proofs: ScoreProofs, name: str) -> ScoreFile:

@@ -1,0 +1,76 @@
+"""How an agent's score came to be what it is: the read-outs just after each observation, in exact integers.
+
+The record's sums as they are now are exact, so they can be walked back: taking the newest observation off them gives
+the sums before it. That costs what is shown, however long the record is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trust.core import reputation
+from trust.core.events import NETWORK
+from trust.core.records import Network, Party, Score
+from trust.core.reputation import Sums
+from trust.services.scoring import read_outs
+from trust.storage.observations import Seen, observations
+from trust.storage.reading import Reader
+
+MAX_OBSERVATIONS = 10_000
+MAX_POINTS = 1_000
+
+
+def history(reader: Reader, party: Party, role: str, task_kind: str, points: int) -> dict[str, Any]:
+    """Up to `points` points of one record, the oldest first, evenly taken from its last observations.
+
+    `complete` says whether they go back to the first. Read-outs are as of the observation's own time.
+    """
+    head = reader.head()
+    score = reader.record(Score, f"{party.id}/{role}/{task_kind}")
+    seen = observations(reader.connection, party.id, role, task_kind, MAX_OBSERVATIONS) if score else []
+    told = _walk_back(reader, score, seen, role, points) if score else []
+    return {
+        "agent": party.id,
+        "role": role,
+        "task_kind": task_kind,
+        "as_of": {"size": head.size, "at_ms": head.at_ms},
+        "observations": score.events if score else 0,
+        "complete": score is None or len(seen) == score.events,
+        "points": told[::-1],
+    }
+
+
+def _walk_back(
+    reader: Reader, score: Score, newest_first: list[Seen], role: str, points: int
+) -> list[dict[str, Any]]:
+    network = reader.record(Network, NETWORK)
+    assert network is not None
+    sums = reputation.stored(score)
+    wanted = _evenly(len(newest_first), points)
+    told = []
+    for at, seen in enumerate(newest_first):
+        if at in wanted:
+            told.append(_point(sums, network, seen, role))
+        sums = reputation.without(sums, seen, seen.at_ms, network)
+    return told
+
+
+def _evenly(count: int, points: int) -> set[int]:
+    """`points` of the positions 0..count-1, the first and the last among them."""
+    if points >= count:
+        return set(range(count))
+    if points == 1:
+        return {0}
+    return {at * (count - 1) // (points - 1) for at in range(points)}
+
+
+def _point(sums: Sums, network: Network, seen: Seen, role: str) -> dict[str, Any]:
+    reading = reputation.read(sums, network, seen.at_ms)
+    return {
+        "index": seen.index,
+        "at_ms": seen.at_ms,
+        "why": seen.why,
+        "effect_milli": seen.good_milli - seen.bad_milli - seen.failure_milli,
+        **read_outs(role, reading),
+        "interval_ppm": reputation.interval_ppm(reading),
+    }

@@ -1,0 +1,123 @@
+"""Observations off the log as of a size: an agent's own, and as ratings for the graph pass (reputation.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+from sqlmodel import col
+
+from trust.core.events import NETWORK
+from trust.core.records import AdoptedPolicy, Network, Party
+from trust.core.reputation import Kind
+from trust.storage.projected import Observations, Postings
+from trust.storage.reading import Reader
+from trust.storage.tables import Entries, Parties, Policies
+
+ROWS = 10_000
+Rating = tuple[str, str, int, int, int, int]
+"""Rater, owner of the agent, time in ms, and good, bad and failure in milli-units."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """An observation: in which entry, when, of what, on whose word, and its final weights."""
+
+    index: int
+    at_ms: int
+    role: str
+    task_kind: str
+    why: str
+    rater: str
+    good_milli: int
+    bad_milli: int
+    failure_milli: int
+
+    def parts(self) -> tuple[tuple[Kind, int], ...]:
+        """Each kind with its weight."""
+        return ("good", self.good_milli), ("bad", self.bad_milli), ("failure", self.failure_milli)
+
+
+def observations(
+    connection: Connection, agent: str, role: str = "", task_kind: str = "", limit: int = 100
+) -> list[Seen]:
+    """An agent's last observations, the newest first; of every role and kind unless given."""
+    one, entry = Observations, Entries
+    query = (
+        select(
+            col(one.index),
+            col(entry.at_ms),
+            col(one.role),
+            col(one.task_kind),
+            col(one.why),
+            col(one.rater),
+            col(one.good_milli),
+            col(one.bad_milli),
+            col(one.failure_milli),
+        )
+        .join_from(one, entry, col(entry.index) == col(one.index))
+        .where(col(one.agent) == agent)
+        .order_by(col(one.index).desc(), col(one.position).desc())
+        .limit(limit)
+    )
+    if role:
+        query = query.where(col(one.role) == role)
+    if task_kind:
+        query = query.where(col(one.task_kind) == task_kind)
+    return [Seen(*row) for row in connection.execute(query)]
+
+
+def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Rating]]:
+    """What the entries [start, end) say of workers, in log order, some at a time; nothing that weighs nothing."""
+    one, entry, party = Observations, Entries, Parties
+    weighs = (col(one.good_milli) > 0) | (col(one.bad_milli) > 0) | (col(one.failure_milli) > 0)
+    query = (
+        select(
+            col(one.rater),
+            func.coalesce(col(party.owner), col(one.agent)),
+            col(entry.at_ms),
+            col(one.good_milli),
+            col(one.bad_milli),
+            col(one.failure_milli),
+        )
+        .join_from(one, entry, col(entry.index) == col(one.index))
+        .outerjoin(party, col(party.id) == col(one.agent))
+        .where(col(one.index) >= start, col(one.index) < end, col(one.role) == "worker", weighs)
+        .order_by(col(one.index), col(one.position))
+    )
+    rows: Any = connection.execution_options(yield_per=ROWS).execute(query)
+    for part in rows.partitions(ROWS):
+        yield [tuple(row) for row in part]
+
+
+def policy_at(reader: Reader, at_ms: int, size: int) -> AdoptedPolicy:
+    """The policy that was in force when the log had `size` entries, the last of them at `at_ms`."""
+    known = select(col(Policies.effective_ms), col(Policies.id)).where(
+        col(Policies.index) < size, col(Policies.effective_ms) <= at_ms
+    )
+    numbers = [(effective_ms, int(number)) for effective_ms, number in reader.connection.execute(known)]
+    found = reader.record(AdoptedPolicy, str(max(numbers)[1]))
+    assert found is not None
+    return found
+
+
+def network(reader: Reader) -> Network:
+    """The network of this log."""
+    found = reader.record(Network, NETWORK)
+    assert found is not None
+    return found
+
+
+def free_units(connection: Connection, agent: str, size: int) -> int:
+    """What lay free on an agent's account when the log had `size` entries."""
+    query = select(func.coalesce(func.sum(col(Postings.change_units)), 0)).where(
+        col(Postings.account) == f"agent/{agent}/free", col(Postings.index) < size
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def owner_of(reader: Reader, agent: str) -> str:
+    """Who stands behind a DID."""
+    party = reader.record(Party, agent)
+    return agent if party is None else party.owner
