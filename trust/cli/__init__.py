@@ -27,6 +27,7 @@ GROUPS = {
     "stake": "Deposit and withdraw money.",
     "relay": "Register relays.",
     "policy": "Check, adopt and show policies.",
+    "simulate": "Play the rules out against cheats and colluders.",
     "explain": "Why a claim or a task is as it is, entry by entry.",
     "bundle": "Write the one file that proves a claim's case offline.",
     "receipt": "Verify receipts, bundles and evidence offline.",
