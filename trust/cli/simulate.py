@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from trust.simulation.worlds import Size, World
 
 app = App(name="simulate")
+WIDTH = 132
+"""The table's columns need as many characters."""
 
 
 @app.command
@@ -100,7 +102,7 @@ def _show(results: Results, output: Output) -> None:
 
     from trust.simulation.table import goals, table
 
-    console = Console()
+    console = Console(width=max(Console().width, WIDTH))
     console.print(table(results))
     for line in goals(results):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -35,8 +35,8 @@ class Panel(msgspec.Struct, frozen=True):
 
 
 PANELS = (
-    Panel("bad_accepted", "bad outputs accepted", (0, 0.001, 0.01, 0.05, 0.1, 0.2), 0.5, True),
-    Panel("honest_rejected", "honest work rejected", (0, 0.002, 0.01, 0.05, 0.1, 0.2), 0.5, True),
+    Panel("bad_accepted", "bad outputs accepted", (0, 0.005, 0.02, 0.05, 0.1, 0.2), 0.5, True),
+    Panel("honest_rejected", "honest work rejected", (0, 0.005, 0.02, 0.05, 0.1, 0.2), 0.5, True),
     Panel("checks_per_task", "votes a task", (0, 1, 2, 3, 4), 1.0, False),
 )
 

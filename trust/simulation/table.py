@@ -8,12 +8,12 @@ from trust.simulation.running import RULES, Results
 from trust.simulation.tally import Figure
 
 COLUMNS = {
-    "bad_accepted": "bad accepted",
-    "honest_rejected": "honest rejected",
-    "honest_shut_out": "honest shut out",
+    "bad_accepted": "bad accepted %",
+    "honest_rejected": "honest rejected %",
+    "honest_shut_out": "honest shut out %",
     "checks_per_task": "votes a task",
     "units_per_cheat": "units a cheat",
-    "seats_short": "seats short",
+    "seats_short": "seats short %",
 }
 _PLAIN = {"checks_per_task": 2, "units_per_cheat": 0}
 
@@ -41,7 +41,7 @@ def shown(measure: str, figure: Figure) -> str:
     half = figure.high - figure.mean
     if (digits := _PLAIN.get(measure)) is not None:
         return f"{figure.mean:.{digits}f} ±{half:.{digits}f}"
-    return f"{figure.mean * 100:.3f} ±{half * 100:.3f} %"
+    return f"{figure.mean * 100:.3f} ±{half * 100:.3f}"
 
 
 def goals(results: Results) -> list[str]:

@@ -43,8 +43,8 @@ class Size(msgspec.Struct, frozen=True):
 
     @property
     def verifiers(self) -> int:
-        """Half as many as workers, and enough for three panels without anybody twice."""
-        return max(60, self.workers // 2)
+        """Half as many as workers, and enough for three panels beside a worker's last checks."""
+        return max(100, self.workers // 2)
 
 
 QUICK = Size(workers=100, tasks=25, seeds=2)
