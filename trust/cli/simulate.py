@@ -64,7 +64,8 @@ def game(
     from trust.simulation.worlds import QUICK, Size
 
     usual = QUICK if quick else Size()
-    size = Size(workers or usual.workers, tasks or usual.tasks, seeds or usual.seeds)
+    asked = (workers, usual.workers), (tasks, usual.tasks), (seeds, usual.seeds)
+    size = Size(*(default if given is None else given for given, default in asked))
     try:
         terms = parse(read_policy(policy))
     except InvalidPolicy as error:
