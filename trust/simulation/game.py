@@ -247,7 +247,7 @@ class Game:
             (task,) = (account for account, change in event.postings if change < 0)
             work = self._works[task.removeprefix("task/").removesuffix("/escrow")]
             self.tally.paid(work, work.price_units)
-        elif event.why == "slash.failed-check":
+        elif event.why.startswith("slash."):
             for account, change in event.postings:
                 if change < 0:
                     claim = account.removeprefix("claim/").removesuffix("/stake")
