@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trust.simulation.worlds import Size, World
 
 app = App(name="simulate")
-WIDTH = 132
+WIDTH = 150
 """The table's columns need as many characters."""
 
 

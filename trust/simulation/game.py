@@ -23,7 +23,7 @@ from trust.core.rulebook import Decided
 from trust.simulation.chance import Chance, Work
 from trust.simulation.network import DAY_MS, ORIGIN, Key, Network
 from trust.simulation.tally import Tally
-from trust.simulation.worlds import Size, World
+from trust.simulation.worlds import PPM, Size, World
 
 TASK_KIND = "code-review"
 DIGEST = "0" * 64
@@ -44,6 +44,7 @@ class Game:
         self._name = f"{world.name}/{seed}"
         self._works: dict[str, Work] = {}
         self._claims: dict[str, Work] = {}
+        self._trusted: set[Work] = set()
         self._verifiers: dict[str, int] = {}
         self._said: dict[str, p.VoteReveal] = {}
         self._waiting = 0
@@ -143,8 +144,11 @@ class Game:
             relay=self._relay,
             stake_units=stake,
         )
-        claim = _first(claimed, e.ClaimOpened).claim
+        opened = _first(claimed, e.ClaimOpened)
+        claim = opened.claim
         self._claims[claim] = work
+        if opened.rate.p_ppm < PPM:
+            self._trusted.add(work)
         self._waiting += 1
         net.after(lease_ms // 2, lambda: self._submit(claim, did))
 
@@ -228,7 +232,7 @@ class Game:
         claim = self.net.get(Claim, event.claim)
         if not claim.output:
             return
-        self.tally.ended(work, event.state)
+        self.tally.ended(work, event.state, work in self._trusted)
         if event.state == "rejected" and work.by_cheat and self.world.returns:
             self._register_anew(work, claim.worker)
 
@@ -246,12 +250,12 @@ class Game:
         if event.why == "claim.price":
             (task,) = (account for account, change in event.postings if change < 0)
             work = self._works[task.removeprefix("task/").removesuffix("/escrow")]
-            self.tally.paid(work, work.price_units)
+            self.tally.paid(work, work.price_units, work in self._trusted)
         elif event.why.startswith("slash."):
             for account, change in event.postings:
                 if change < 0:
-                    claim = account.removeprefix("claim/").removesuffix("/stake")
-                    self.tally.paid(self._claims[claim], change)
+                    work = self._claims[account.removeprefix("claim/").removesuffix("/stake")]
+                    self.tally.paid(work, change, work in self._trusted)
 
     def _seat_settled(self, event: e.SeatSettled) -> None:
         self.tally.seats_paid += event.outcome in ("right", "heard")

@@ -36,8 +36,14 @@ GOALS = (
     Goal("checks_per_task", 2.0, _CONSTANT, "under 2 votes a task"),
     Goal("bad_accepted", 0.007, frozenset({"sometimes"}), "bad outputs accepted under 0.7 % of all"),
     Goal("units_per_cheat", 0.0, _ALL, "a cheat loses money"),
+    Goal("units_per_trusted_cheat", 0.0, _ALL, "a cheat with a record loses money"),
     Goal("seats_short", 0.01, _ALL | {"never"}, "seats paid short under 1 %"),
 )
+
+
+def _reaches(value: float, limit: float) -> bool:
+    """Whether a value is not under its limit; nothing measured is under every one."""
+    return value >= limit and value != 0.0
 
 
 def missed(world: World, measured: Mapping[str, Figure]) -> list[Missed]:
@@ -45,5 +51,5 @@ def missed(world: World, measured: Mapping[str, Figure]) -> list[Missed]:
     return [
         Missed(world.name, goal.words, measured[goal.measure])
         for goal in GOALS
-        if world.habit in goal.habits and measured[goal.measure].mean >= goal.limit
+        if world.habit in goal.habits and _reaches(measured[goal.measure].mean, goal.limit)
     ]

@@ -13,9 +13,10 @@ COLUMNS = {
     "honest_shut_out": "honest shut out %",
     "checks_per_task": "votes a task",
     "units_per_cheat": "units a cheat",
+    "units_per_trusted_cheat": "with a record",
     "seats_short": "seats short %",
 }
-_PLAIN = {"checks_per_task": 2, "units_per_cheat": 0}
+_PLAIN = {"checks_per_task": 2, "units_per_cheat": 0, "units_per_trusted_cheat": 0}
 
 
 def table(results: Results) -> Table:

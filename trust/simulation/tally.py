@@ -19,7 +19,8 @@ _DIGITS = 6
 
 
 class Tally(msgspec.Struct):
-    """Counts of one game. `cheat_units` is what all bad outputs together brought, beyond honest work in their place."""
+    """Counts of one game. `cheat_units` is what all bad outputs together brought, beyond honest work in their place;
+    `trusted_...` is of those among them whose check was not certain."""
 
     outputs: int = 0
     bad: int = 0
@@ -28,6 +29,8 @@ class Tally(msgspec.Struct):
     voided: int = 0
     votes: int = 0
     cheat_units: int = 0
+    trusted_bad: int = 0
+    trusted_units: int = 0
     honest_workers: int = 0
     honest_shut_out: int = 0
     cheats_shut_out: int = 0
@@ -37,20 +40,21 @@ class Tally(msgspec.Struct):
     ring_units: int = 0
     entries: int = 0
 
-    def ended(self, work: Work, state: str) -> None:
+    def ended(self, work: Work, state: str, trusted: bool = False) -> None:
         """An output came to its end: accepted, rejected or voided. What it saved its worker is counted here."""
         self.outputs += 1
         self.bad += work.bad
         self.bad_accepted += work.bad and state == "accepted"
         self.good_rejected += not work.bad and state == "rejected"
         self.voided += state == "voided"
-        if work.bad:
-            self.cheat_units += work.effort_units - work.price_units
+        self.trusted_bad += work.bad and trusted
+        self.paid(work, work.effort_units - work.price_units, trusted)
 
-    def paid(self, work: Work, units: int) -> None:
+    def paid(self, work: Work, units: int, trusted: bool = False) -> None:
         """Money that reached the worker (below zero: that it lost) for this work."""
         if work.bad:
             self.cheat_units += units
+            self.trusted_units += units if trusted else 0
 
 
 Measure = Callable[[Tally], float]
@@ -66,6 +70,7 @@ MEASURES: dict[str, Measure] = {
     "honest_shut_out": lambda t: _share(t.honest_shut_out, t.honest_workers),
     "checks_per_task": lambda t: _share(t.votes, t.outputs),
     "units_per_cheat": lambda t: _share(t.cheat_units, t.bad),
+    "units_per_trusted_cheat": lambda t: _share(t.trusted_units, t.trusted_bad),
     "seats_short": lambda t: _share(t.seats_short, t.seats_paid),
     "bad": lambda t: _share(t.bad, t.outputs),
     "bad_caught": lambda t: 1 - _share(t.bad_accepted, t.bad) if t.bad else 0.0,
