@@ -36,8 +36,8 @@ def game(
 ) -> None:
     """Play worlds of cheats, colluders and lazy verifiers over the real rulebook, beside three plain schemes.
 
-    In full size (400 workers x 100 tasks) one game takes about 70 seconds of a core and 700 MB, so one world with ten
-    seeds takes 12 minutes, and all 26 worlds five hours, or half of it with --processes 2.
+    In full size (400 workers x 100 tasks) a game takes 65 seconds of a core, so a world with ten seeds takes eleven
+    minutes, and all worlds five hours, or half of it with --processes 2. A quarter of the workers takes a quarter.
 
     Parameters
     ----------

@@ -74,7 +74,17 @@ def _worlds() -> tuple[World, ...]:
         for percent in (10, 30)
         for habit in CHEATS
     ]
-    return (*rings, *careful, *back, *lazy, World(name="honest", habit="never"))
+    hardest = (
+        World(
+            name="constant-30-careful-returns",
+            habit="constant",
+            colluding_ppm=_share(30),
+            ring="careful",
+            returns=True,
+        ),
+        World(name="constant-lazy-30-returns", habit="constant", lazy_ppm=_share(30), returns=True),
+    )
+    return (*rings, *careful, *back, *lazy, *hardest, World(name="honest", habit="never"))
 
 
 WORLDS = {world.name: world for world in _worlds()}
