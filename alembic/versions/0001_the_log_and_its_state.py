@@ -69,6 +69,7 @@ def create_log() -> None:
     op.create_index("ix_entries_leaf_hash", "entries", [sa.text('("index" >> 14)'), "leaf_hash"])
     table("tiles", whole("level"), whole("number"), data("data"), key=("level", "number"))
     table("head", whole("id"), whole("size"), whole("at_ms"), data("root"), data("checkpoint"))
+    table("cosigned", whole("policy"), whole("size"), whole("at_ms"), data("note"), key=("policy",))
     op.execute(
         sa.text(
             "INSERT INTO head (id, size, at_ms, root, checkpoint) VALUES (0, 0, 0, :root, :note)"
@@ -101,6 +102,19 @@ def create_projections() -> None:
         clustered=True,
     )
     op.create_index("ix_weights_pool_index", "weights", ["pool", "index"])
+    table(
+        "sealed_scores",
+        words("id"),
+        whole("epoch"),
+        whole("until_epoch"),
+        data("data"),
+        data("leaf_hash"),
+        key=("id", "epoch"),
+        clustered=True,
+    )
+    table(
+        "elsewhere", words("agent"), words("network"), text("shown"), key=("agent", "network"), clustered=True
+    )
     table("blobs", words("sha256"), whole("size"), data("data"), whole("created_ms"), key=("sha256",))
     op.create_index("ix_blobs_created_ms", "blobs", ["created_ms"])
 
@@ -135,6 +149,7 @@ def create_parties() -> None:
         whole("index"),
         whole("rotations"),
         words("left"),
+        whole("left_index"),
         whole("jailed_ms"),
         whole("jailed_until_ms"),
         text("enrolled"),
@@ -196,8 +211,11 @@ def create_work() -> None:
         words("relay"),
         words("claim"),
         words("closed_why"),
+        words("older"),
+        words("newer"),
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
+    table("posters", words("id"), words("newest"), words("closing"), clustered=True)
     table("bars", words("id"), words("claim"), clustered=True)
     table(
         "claims",
@@ -225,6 +243,8 @@ def create_work() -> None:
         truth("accepted_by_requester"),
         whole("hold_units"),
         whole("ended_ms"),
+        truth("unchecked"),
+        words("challenge"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -258,6 +278,7 @@ def create_checks() -> None:
         words("verdict"),
         text("bad"),
         text("disputed"),
+        text("samples"),
     )
     op.create_index("ix_rounds_claim", "rounds", ["claim"])
     table(
@@ -279,6 +300,22 @@ def create_checks() -> None:
     )
     op.create_index("ix_seats_agent", "seats", ["agent"])
     op.create_index("ix_seats_claim", "seats", ["claim"])
+    table(
+        "challenges",
+        words("id"),
+        words("claim"),
+        words("challenger"),
+        whole("index"),
+        words("against"),
+        whole("round"),
+        words("statement"),
+        whole("bond_units"),
+        whole("prepaid_units"),
+        words("before"),
+        words("state"),
+    )
+    op.create_index("ix_challenges_challenger", "challenges", ["challenger"])
+    op.create_index("ix_challenges_claim", "challenges", ["claim"])
     table("openings", words("id"), words("leaf"), clustered=True)
 
 

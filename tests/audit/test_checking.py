@@ -10,9 +10,13 @@ from sqlalchemy import text
 
 from tests.audit.networks import World, signer
 from tests.audit.stored import store
+from tests.core.witnesses import note_of, two_of_three
 from trust.audit.checking import check_log
 from trust.audit.report import CannotCheck
+from trust.log import merkle
+from trust.storage.cosigned import CosignedHead, keep
 from trust.storage.engine import Database
+from trust.storage.unit import aside
 
 VKEY = str(signer().verifier)
 
@@ -84,6 +88,28 @@ def test_a_checkpoint_of_another_size_is_named(database: Database, world: World,
     spoil(database, f"UPDATE head SET checkpoint = x'{older}'")
     (finding,) = check_log(database).findings
     assert "checkpoint is of 1 entries" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("size", "root", "reason"),
+    [
+        (200, b"", ""),
+        (300, b"", ""),
+        (200, b"\3" * 32, "has not the root"),
+        (301, b"\3" * 32, "is of 301 entries"),
+    ],
+)
+def test_a_cosigned_checkpoint_of_another_tree_is_named(
+    database: Database, world: World, size: int, root: bytes, reason: str
+) -> None:
+    tree = merkle.CompactRange()
+    for data in world.entries[:size]:
+        tree.append(merkle.leaf_hash(data))
+    note = note_of(signer(), size, root or tree.root(), two_of_three(), 1)
+    with aside(database) as connection:
+        keep(connection, CosignedHead(0, size, 1, note.encode()))
+    assert [finding.reason for finding in check_log(database).findings if reason not in finding.reason] == []
+    assert check_log(database).ok is not bool(reason)
 
 
 def test_a_database_without_a_log_cannot_be_checked(tmp_path: Path) -> None:

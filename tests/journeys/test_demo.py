@@ -135,6 +135,23 @@ def test_a_service_killed_with_9_in_the_middle_ends_in_the_same_final_states(
     assert facts["final"] == undisturbed["final"]
 
 
+def test_with_two_of_three_witnesses_alive_it_ends_the_same_and_the_audit_names_them(
+    undisturbed: Facts, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    facts = _demo(data, "--witnesses")
+    assert facts["final"] == undisturbed["final"]
+    assert facts["audit"]["witnesses"] == "2 of 3 witnesses: w1, w2"
+    assert facts["held"]["two witnesses of three cosigned what was audited"]
+    strict = tmp_path / "strict"
+    policy = (data / "witnesses" / "policy").read_text(encoding="utf-8")
+    strict.write_text(policy.replace("two-of-three 2 ", "two-of-three all "), encoding="utf-8")
+    audited = ("audit", str(data), "--key", facts["vkey"])
+    assert _trust(*audited).returncode == 0
+    assert _trust(*audited, "--witnesses", str(strict)).returncode == 1
+    assert str(data) not in _running()
+
+
 def test_a_demo_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "data"
     command = [*COMMAND, "demo", "--data", str(data), "--json"]

@@ -8,7 +8,7 @@ from tests.log.trees import WholeTree, leaf_hashes
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import COSIGNATURE_V1, Signer, sign_note
-from trust.witness.submission import Submission
+from trust.log.submission import Submission
 
 ORIGIN = "log.example.org/one"
 WITNESS = Signer("witness.example.org/w", sha256(b"witness").digest(), COSIGNATURE_V1)

@@ -2,6 +2,7 @@
 
 From the entries' bytes everything is computed anew: leaf hashes, full tiles of every level, the head's root. What is
 stored must be that, without a gap before the head and without a row after it, and the log's key must have signed it.
+So must what witnesses cosigned: each such checkpoint is of this tree.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from trust.audit.inspecting import decode_header
 from trust.audit.report import CannotCheck, Finding
 from trust.core.identity import InvalidKey, key_of
+from trust.log import merkle
 from trust.log.checkpoint import CheckpointError, open_checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import NoteError, Verifier
 from trust.log.tiles import TreeEdge
+from trust.storage.cosigned import every
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.unit import Head, StoredEntry
@@ -75,7 +78,10 @@ def _findings(
     if reader.entries(head.size, head.size + 1):
         yield Finding(head.size, "this entry stands after the head: it belongs to no checkpoint")
     if head.size:
-        yield from _false_checkpoint(head, verifier or _key_of_genesis(reader))
+        key = verifier or _key_of_genesis(reader)
+        yield from _false_checkpoint(head, key)
+        if key is not None:
+            yield from _false_cosigned(reader, head, key)
 
 
 def _false_entries(stored: Sequence[StoredEntry], start: int, end: int) -> Iterator[Finding]:
@@ -104,6 +110,23 @@ def _key_of_genesis(reader: Reader) -> Verifier | None:
         return Verifier(genesis.network, key_of(genesis.log_key)) if genesis else None
     except (InvalidKey, NoteError):
         return None
+
+
+def _false_cosigned(reader: Reader, head: Head, key: Verifier) -> Iterator[Finding]:
+    """The checkpoints that witnesses cosigned and the world is shown: each is of this very tree."""
+    for kept in every(reader.connection):
+        try:
+            checkpoint = open_checkpoint(kept.note, key.name, key)
+        except (NoteError, CheckpointError) as error:
+            yield Finding(None, f"the cosigned checkpoint of policy {kept.policy}: {error}")
+            continue
+        size = checkpoint.size
+        if size != kept.size or size > head.size:
+            yield Finding(None, f"the cosigned checkpoint of policy {kept.policy} is of {size} entries")
+        elif merkle.root(size, reader.nodes(head.size)) != checkpoint.root:
+            yield Finding(
+                None, f"the cosigned checkpoint of {size} entries has not the root of these entries"
+            )
 
 
 def _false_checkpoint(head: Head, verifier: Verifier | None) -> Iterator[Finding]:

@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
     from trust.client.cases import Case
     from trust.client.verify import Proven, Refusal
+    from trust.core.standing import Standing
 
 app = App(name="receipt")
 
 
 @app.command
 def verify(
-    file: Path, /, *, key: Annotated[str, Parameter(env_var="TRUST_VKEY")], output: Output = OUTPUT
+    file: Path,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    witnesses: Path | None = None,
+    output: Output = OUTPUT,
 ) -> None:
-    """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
+    """Verify a receipt, a batch, a refusal, a bundle, scores or evidence of a lie, offline. Exit 1 where it fails.
 
     Parameters
     ----------
@@ -30,14 +36,21 @@ def verify(
         The file to verify.
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
+    witnesses
+        A file with the witnesses that you trust and their quorum (C2SP tlog-policy), from there too: the checkpoint
+        of a receipt or bundle must have it.
     """
     from trust.client.cases import Case
     from trust.client.forks import Convicted
+    from trust.client.quorum import check_quorum
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
+    from trust.core.standing import Standing
 
-    proven = verify_file(file.read_bytes(), read_vkey(key))
+    data, verifier, quorum = file.read_bytes(), read_vkey(key), read_witnesses(witnesses)
+    proven = verify_file(data, verifier)
+    seen = {"cosigned_by": check_quorum(proven, data, verifier, quorum)} if quorum else {}
     if isinstance(proven, Case):
-        output.show({"verified": "bundle", **_case(proven, whole=output.json)})
+        output.show({"verified": "bundle", **_case(proven, whole=output.json), **seen})
     elif isinstance(proven, Refusal):
         output.show({"verified": "refusal", **_refusal(proven)})
     elif isinstance(proven, Denial):
@@ -49,10 +62,12 @@ def verify(
     elif isinstance(proven, FalseConfirmation):
         facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
         output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
+    elif isinstance(proven, Standing):
+        output.show({"verified": "scores", **_standing(proven, whole=output.json)})
     elif len(proven) == 1:
-        output.show({"verified": "receipt", **_facts(proven[0])})
+        output.show({"verified": "receipt", **_facts(proven[0]), **seen})
     else:
-        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven]})
+        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven], **seen})
 
 
 @app.command
@@ -101,6 +116,22 @@ def _case(case: Case, *, whole: bool) -> dict[str, Any]:
         traced = "not traced to the draw" if panel["passed"] is None else "as the draw has it"
         facts[f"round {panel['round']}"] = f"{votes}: {panel['verdict'] or 'no verdict'}; seats {traced}"
     return {name: value for name, value in facts.items() if name not in ("panels", "postings")}
+
+
+def _standing(said: Standing, *, whole: bool) -> dict[str, Any]:
+    """The facts; for people each score as a sentence."""
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(said)
+    if whole:
+        return facts
+    for score in facts.pop("scores"):
+        expected, priority = (score[name] / 10_000 for name in ("expected_ppm", "priority_ppm"))
+        seen = f"{score['observations_milli'] / 1_000:.2f} observations in {score['events']} events"
+        facts[f"{score['role']} of {score['task_kind']}"] = (
+            f"expected {expected:.2f} %, priority {priority:.2f} %, {seen}"
+        )
+    return facts
 
 
 def _refusal(said: Refusal) -> dict[str, Any]:

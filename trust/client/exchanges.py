@@ -21,9 +21,10 @@ from trust.client import wire
 from trust.client.bundles import verify_bundle
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
 from trust.client.statements import opened
-from trust.client.verify import Proven, Receipt, verify_receipt, verify_refusal, verify_written
+from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_scores, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
+from trust.core.receipt import Receipt
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
 
@@ -34,6 +35,7 @@ _CREATED = {
     "relay.registered": "relay",
     "withdrawal.opened": "withdrawal",
     "task.posted": "task",
+    "verdict.challenged": "challenge",
 }
 
 
@@ -71,7 +73,7 @@ class Accepted:
 
     @property
     def created(self) -> dict[str, str]:
-        """The ids of what the entry created, by kind (claim, relay, withdrawal, task), as the log has them."""
+        """The ids of what the entry created, by kind (claim, relay, withdrawal, task, challenge)."""
         named = ((event.get("kind", ""), event) for event in self.entry.events)
         return {_CREATED[kind]: str(event[_CREATED[kind]]) for kind, event in named if kind in _CREATED}
 
@@ -194,6 +196,20 @@ class Exchanges:
     def reputation(self, id: str, task_kind: str | None = None) -> Exchange[Facts]:
         """An agent's named scores, in one task kind or all."""
         return (yield from self.get(wire.path("/v1/agents/{}/reputation", id, task_kind=task_kind)))
+
+    def score_file(self, id: str) -> Exchange[bytes]:
+        """The file that shows an agent's scores to other networks, verified."""
+        answer = yield from self.attempt(Request("GET", wire.path("/v1/agents/{}/reputation/proof", id)))
+        data = wire.content(answer)
+        shown = verify_scores(data, self.key).agent
+        if id.startswith("did:") and shown != id:
+            raise NotProven(f"asked for the scores of {id}, shown those of {shown}")
+        return data
+
+    def show_elsewhere(self, id: str, file: bytes) -> Exchange[Facts]:
+        """Brings what another network says about an agent: shown here where the service recognises that network."""
+        path = wire.path("/v1/agents/{}/elsewhere", id)
+        return wire.facts((yield from self.attempt(Request("PUT", path, file, wire.JSON_TYPE))))
 
     def ledger(self, id: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
         """An agent's balances and postings."""

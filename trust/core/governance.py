@@ -151,8 +151,6 @@ def adopt_policy(d: Decision, spoken: Spoken, said: PolicyAdopt) -> None:
         raise Refused("invalid-policy", str(error)) from error
     if reasons := dangers(terms):
         raise Refused("dangerous-policy", "; ".join(reasons))
-    if terms.witnesses.quorum:
-        raise Refused("not-yet", "this release does not collect cosignatures")
     _check_notice(d, said.effective_ms)
     d.emit(PolicyAnnounced(policy=d.network.policies, effective_ms=said.effective_ms, terms=terms))
 

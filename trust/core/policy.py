@@ -7,12 +7,14 @@ money, `_ms` time, `_ppm` shares.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from trust.core.payloads import MAX_JUDGED_ITEMS
+from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
@@ -99,6 +101,8 @@ class Money(Section, frozen=True):
     requester_ppm: Ppm
     reporter_ppm: Ppm
     reporter_max_fees: Small
+    challenge_ppm: Ppm
+    challenge_burn_ppm: Ppm
     min_burn_ppm: Ppm
     operator_bond_min_units: Units
 
@@ -129,17 +133,19 @@ class Reputation(Section, frozen=True):
     verifier_milli: Milli
     no_commit_milli: Milli
     no_reveal_milli: Milli
+    unfounded_milli: Milli
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
+    score_epoch_ms: Window
 
 
 class Witnesses(Section, frozen=True):
-    """The witnesses' keys and quorum, in the lines of C2SP tlog-policy; empty: no witnesses."""
+    """The witnesses' keys and quorum, in the lines of C2SP tlog-policy (`trust.log.quorum`); empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
-        Meta(max_length=32),
+        tuple[Annotated[str, Meta(max_length=160, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        Meta(max_length=24),
     ]
 
 
@@ -187,12 +193,21 @@ class Policy(Section, frozen=True):
             most = max(most, number * sample + share)
         return most
 
+    def panel_fees_units(self, number: int) -> int:
+        """The fees of all seats of round `number`."""
+        return self.checks.panels[number - 1] * self.verifiers.fee_units
+
+    def challenge_bond_units(self, price_units: int, number: int) -> int:
+        """What a challenge puts at stake that opens round `number`: a share of the price, or that panel's fees."""
+        return max(price_units * self.money.challenge_ppm // 1_000_000, self.panel_fees_units(number))
+
     @property
     def longest_dispute_ms(self) -> int:
-        """From an output to the last verdict: every round drawn, opened, passed on and revealed at its latest."""
+        """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
+        drawn, opened, passed on and revealed at its latest, and challenged."""
         w, v = self.windows, self.verifiers
         panel = w.draw_ms + w.open_ms + (1 + v.replacements) * w.commit_ms + w.reveal_ms + w.challenge_ms
-        return len(self.checks.panels) * panel
+        return w.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
 
 
 class InvalidPolicy(ValueError):
@@ -211,6 +226,15 @@ def parse(toml: str) -> Policy:
         raise InvalidPolicy([_ascii(str(error))]) from error
 
 
+def with_quorum(lines: Iterable[str]) -> Witnesses:
+    """The section for these lines of C2SP tlog-policy, without comments and what is for others; InvalidPolicy."""
+    kept = [" ".join(words) for words in words_of(lines) if words[0] != "log"]
+    try:
+        return msgspec.convert({"quorum": kept}, Witnesses)
+    except msgspec.ValidationError as error:
+        raise InvalidPolicy([_ascii(f"the witnesses: {error}")]) from error
+
+
 def _ascii(text: str) -> str:
     return text.encode("ascii", "replace").decode().replace("\\", "/").replace('"', "'")
 
@@ -225,6 +249,8 @@ def dangers(policy: Policy) -> list[str]:
         (m.requester_ppm + m.reporter_ppm + m.min_burn_ppm > 1_000_000,
          "the shares of a slash exceed the slash"),
         (m.requester_ppm > 500_000, "a requester may get at most half of a slash"),
+        (m.challenge_burn_ppm < 300_000,
+         "at least 30 % of a lost bond must burn, or a pair disputes each other's work for nothing"),
         (list(policy.checks.panels) != sorted(set(policy.checks.panels)), "each panel must be larger than the last"),
         (not c.min_lease_ms <= c.lease_ms <= c.max_lease_ms, "the default lease must be a legal lease"),
         (policy.verifiers.weight_cap_units < policy.bond_units, "the weight cap is under one bond"),
@@ -236,7 +262,18 @@ def dangers(policy: Policy) -> list[str]:
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
     )  # fmt: skip
-    return [reason for broken, reason in rules if broken]
+    return [reason for broken, reason in rules if broken] + _quorum_dangers(policy.witnesses)
+
+
+def _quorum_dangers(witnesses: Witnesses) -> list[str]:
+    """Why these lines cannot be what a draw waits for."""
+    if not witnesses.quorum:
+        return []
+    try:
+        quorum = parse_quorum(witnesses.quorum)
+    except PolicyError as error:
+        return [_ascii(f"the witnesses: {error}")]
+    return ["a quorum of `none` names no witness: leave the lines out"] if quorum.needed == NONE else []
 
 
 def warnings(policy: Policy) -> list[str]:

@@ -5,5 +5,7 @@ tiles.py       C2SP tlog-tiles: paths, entry bundles, the right edge in memory, 
 note.py        C2SP signed-note and tlog-cosignature: keys, signing, opening
 checkpoint.py  C2SP tlog-checkpoint: origin, size and root as a signed note
 proof.py       C2SP tlog-proof: one file that proves an entry offline
+quorum.py      C2SP tlog-policy: the witnesses, and how many of them must cosign
+submission.py  C2SP tlog-witness: what a log sends to a witness
 ed25519.py     the one place that signs and verifies
 """

@@ -21,6 +21,7 @@ from trust.core.events import RoundOpened, round_id
 from trust.core.records import AdoptedPolicy, Claim, Key, Node, Relay, Round, SealedPool, Task
 from trust.errors import TrustError
 from trust.log import merkle
+from trust.services.publishing import head_over
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 
@@ -29,13 +30,16 @@ Found = dict[int, StoredEntry]
 
 
 def bundle_of(reader: Reader, claim: Claim) -> Bundle:
-    """The bundle of a claim under the newest checkpoint; TrustError `too-large` where it exceeds its limits."""
+    """The bundle of a claim under the newest checkpoint, a cosigned one where that covers all of it.
+
+    TrustError `too-large` where it exceeds its limits.
+    """
     found = _entries(reader, claim)
     if _exceeds(found.values()):
         limits = f"{bundle.MAX_ENTRIES} entries or {bundle.MAX_ENTRIES_BYTES} bytes of them"
         hint = "page through its timeline, and take the receipts of its entries"
         raise TrustError("too-large", f"{claim.id} has more than the {limits} that fit a bundle", hint=hint)
-    head = reader.head()
+    head = head_over(reader, max(found, default=0))
     nodes = reader.nodes(head.size)
     proven = (
         (index, stored.data, merkle.inclusion_proof(index, head.size, nodes))
@@ -135,7 +139,7 @@ def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
     try:
         for opened, beta in _panels(found, claim.id):
             stream = Stream(beta, b"panel")
-            if opened.round == 1:
+            if opened.round == 1 and not claim.unchecked:
                 coin(stream, claim.rate_ppm)
             seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
             holds = _same_items(reader, claim, opened)
@@ -150,12 +154,11 @@ def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[
     task = reader.record(Task, claim.task)
     adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
     before = reader.record(Round, round_id(claim.id, opened.round - 1))
-    disputed = None if before is None else before.disputed
 
     def holds(after: Stream) -> bool:
         assert task is not None
         assert adopted is not None
-        places, _ = drawn_items(task, adopted.terms, after, len(opened.seats), disputed)
+        places, _, _ = drawn_items(task, adopted.terms, after, len(opened.seats), before)
         return places == opened.items
 
     return holds

@@ -4,6 +4,7 @@ The input of the VRF is fixed by the output, and a seal by the epoch's entry. So
 replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
 in the state.
 
+Where the task's policy names witnesses, its draws wait until they have cosigned a checkpoint that covers the output.
 Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
 give way for a while only.
 """
@@ -19,15 +20,16 @@ from trust.core.checks import panel, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id
 from trust.core.identity import did_of
-from trust.core.records import Claim
+from trust.core.records import AdoptedPolicy, Claim, Task
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal
 from trust.services.scoring import view_of
 from trust.services.sealing import due_seals
 from trust.services.sequencing import Sequencer
+from trust.storage.cosigned import CosignedHead, newest
 from trust.storage.engine import Database
-from trust.storage.reading import reading
+from trust.storage.reading import Reader, reading
 
 LOOKED_AT = 200
 AT_ONCE = 16
@@ -77,21 +79,52 @@ class Drawing:
         with reading(self._database) as reader:
             waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
             view = view_of(reader)
-            return [self._drawn(view, claim) for claim in waiting[:AT_ONCE]]
+            return [self._drawn(view, *each) for each in _Gates(reader).passed(waiting, AT_ONCE)]
 
     def _can(self, claim: Claim) -> bool:
         return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
 
-    def _drawn(self, view: View, claim: Claim) -> Draw:
+    def _drawn(self, view: View, claim: Claim, checkpoint: str) -> Draw:
         pi = vrf.prove(self._seeds[claim.draw_key], panel.alpha(view, claim, claim.draw_round))
         beacon = Beacon(claim.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,))
+        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
         if refusal.code != "no-draw-due":
             self._refused.add(of)
             _log.error("draw refused", draw=of, code=refusal.code, detail=refusal.detail)
+
+
+class _Gates:
+    """Which claims may be drawn, in one snapshot, and the checkpoint that each draw carries: none without witnesses."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._cosigned: dict[int, CosignedHead | None] = {}
+
+    def passed(self, waiting: Sequence[Claim], limit: int) -> list[tuple[Claim, str]]:
+        """The first claims, at most `limit`, whose output the witnesses of their task's policy have seen."""
+        found: list[tuple[Claim, str]] = []
+        for start in range(0, len(waiting), limit):
+            some = waiting[start : start + limit]
+            tasks = self._reader.records(Task, [claim.task for claim in some])
+            policies = {task.id: task.policy for task in tasks}
+            for claim in some:
+                held = self._held(policies[claim.task])
+                if held is None or held.size > claim.output_index:
+                    found.append((claim, held.note.decode() if held else ""))
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _held(self, policy: int) -> CosignedHead | None:
+        """What the witnesses of a policy cosigned; None where it names none."""
+        if policy not in self._cosigned:
+            [adopted] = self._reader.records(AdoptedPolicy, [str(policy)])
+            nothing = CosignedHead(policy, 0, 0, b"") if adopted.terms.witnesses.quorum else None
+            self._cosigned[policy] = nothing and (newest(self._reader.connection, policy) or nothing)
+        return self._cosigned[policy]
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

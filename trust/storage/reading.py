@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Select, case, func, literal_column, select
+from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.records import Claim, Party, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -165,6 +165,15 @@ class Reader:
         """An agent's raw sums in every role and task kind."""
         return self._all(Score, col(tables.Scores.agent) == agent, col(tables.Scores.id))
 
+    def scores_since(self, index: int) -> list[Score]:
+        """The records of scores that entry `index` or a later one changed."""
+        return self._all(Score, col(tables.Scores.index) >= index, col(tables.Scores.id))
+
+    def left_between(self, start: int, end: int) -> list[Party]:
+        """Who was revoked or tombstoned by the entries [start, end)."""
+        index = col(tables.Parties.left_index)
+        return self._all(Party, and_(index >= start, index < end), col(tables.Parties.id))
+
     def awaiting_draw(self, limit: int = 100) -> list[Claim]:
         """Claims whose round waits for its draw, the oldest output first."""
         waiting = CODECS[Claim].table
@@ -185,8 +194,11 @@ class Reader:
 
     # -- projections
 
-    def ledger(self, accounts: Sequence[str], before: int | None = None, limit: int = 100) -> list[Posting]:
-        """The postings on these accounts, the newest entry first; go on with `before` the last index."""
+    def ledger(
+        self, accounts: Sequence[str] | CompoundSelect[Any], before: int | None = None, limit: int = 100
+    ) -> list[Posting]:
+        """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
+        index."""
         columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
         query = select(*columns).where(col(tables.Postings.account).in_(accounts))
         if before is not None:

@@ -1,10 +1,12 @@
 """Every table: the log, the state folded from it, and what reads of the log need (design.md 3 and 4).
 
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
-  that every writer locks.
+  that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
 - Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
+- `elsewhere` holds what other networks say about agents.
+- `sealed_scores` holds what the last seals of scores commit to; made again from state and log.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
+from trust.storage import case_tables  # noqa: F401 (its tables belong to the same schema)
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -60,6 +63,15 @@ class Head(SQLModel, table=True):
     checkpoint: Bytes
 
 
+class Cosigned(SQLModel, table=True):
+    """The newest checkpoint that the witnesses of policy number `policy` cosigned, and when there was a quorum."""
+
+    policy: KeyWhole
+    size: Whole
+    at_ms: Whole
+    note: Bytes
+
+
 class Postings(SQLModel, table=True):
     """Money: the `position`-th posting of an entry."""
 
@@ -88,6 +100,25 @@ class Weights(SQLModel, table=True):
     agent: Words
     owner: Words
     weight: Whole
+
+
+class SealedScores(Clustered, table=True):
+    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
+
+    __tablename__ = "sealed_scores"
+    id: KeyWords
+    epoch: KeyWhole
+    until_epoch: Whole
+    data: Bytes
+    leaf_hash: Bytes
+
+
+class Elsewhere(Clustered, table=True):
+    """What another network said about an agent last: information for relays, no state."""
+
+    agent: KeyWords
+    network: KeyWords
+    shown: Json
 
 
 class Blobs(SQLModel, table=True):
@@ -136,6 +167,7 @@ class Parties(SQLModel, table=True):
     index: Whole
     rotations: Whole
     left: Words
+    left_index: Whole
     jailed_ms: Whole
     jailed_until_ms: Whole
     enrolled: Json
@@ -212,6 +244,8 @@ class Tasks(SQLModel, table=True):
     relay: Words
     claim: Words
     closed_why: Words
+    older: Words
+    newer: Words
 
 
 class Bars(Clustered, table=True):
@@ -252,6 +286,8 @@ class Claims(SQLModel, table=True):
     accepted_by_requester: bool
     hold_units: Whole
     ended_ms: Whole
+    unchecked: bool
+    challenge: Words
 
 
 class Rounds(SQLModel, table=True):
@@ -273,6 +309,7 @@ class Rounds(SQLModel, table=True):
     verdict: Words
     bad: Json
     disputed: Json
+    samples: Json
 
 
 class Seats(SQLModel, table=True):

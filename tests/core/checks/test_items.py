@@ -168,3 +168,21 @@ def test_no_settling_of_disputed_items_overturns_a_verdict(
     final = (set(result.bad) - set(result.disputed)) | turned_out_bad
     if result.verdict:
         assert result.verdict == ("fail" if len(final) > accepted else "pass")
+
+
+samples = st.lists(st.frozensets(st.integers(0, 9)), min_size=1, max_size=3)
+
+
+@given(words, samples, st.integers(0, 3), st.booleans(), st.data())
+def test_each_sample_is_held_against_the_accept_count_by_itself(
+    votes: dict[int, str], drawn: list[frozenset[int]], accepted: int, last: bool, data: st.DataObject
+) -> None:
+    result = items.tally(*judged(votes), accepted, samples=drawn, last=last)
+    turned_out_bad = data.draw(st.sets(st.sampled_from(result.disputed))) if result.disputed else set()
+    final = (set(result.bad) - set(result.disputed)) | turned_out_bad
+    if result.verdict:
+        assert result.verdict == (
+            "fail" if any(len(final & sample) > accepted for sample in drawn) else "pass"
+        )
+    plain = items.tally(*judged(votes), accepted, last=last)
+    assert (result.bad, result.disputed) == (plain.bad, plain.disputed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.witness.logs import AskingLog
 from trust.log.note import encode_base64
-from trust.witness.submission import MAX_BODY_BYTES, Malformed, Submission
+from trust.log.submission import MAX_BODY_BYTES, Malformed, Submission
 
 HASH = encode_base64(bytes(32)).encode()
 SPEC = """old 20852014

@@ -1,0 +1,63 @@
+"""What callers see of a network with witnesses, and of one without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.house import House, house
+from tests.core.witnesses import two_of_three
+from tests.services.statements import Party
+from tests.services.witnesses import honest_ones
+from trust.client.verify import parse_key
+from trust.log.note import Signer
+from trust.log.quorum import open_with_quorum, parse_quorum
+
+LOG = Signer("trust.example.org/test", Party("log").seed)
+QUORUM = parse_quorum(two_of_three())
+
+
+@pytest.fixture
+def alone(tmp_path: Path, sqlite_url: str) -> Iterator[House]:
+    """A service whose witnesses have no address."""
+    with house(tmp_path, sqlite_url, quorum=two_of_three()) as home:
+        yield home
+
+
+def test_without_witnesses_ready_says_only_that(home: House) -> None:
+    assert home.get("/health/ready") == {"status": "ready"}
+    assert "trust_quorum_missing_ms 0.0" in home.client.get("/metrics").text
+
+
+def test_before_the_first_quorum_there_is_no_checkpoint_and_writes_are_answered(alone: House) -> None:
+    answer = alone.client.get("/log/checkpoint")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no-quorum")
+    assert answer.headers["retry-after"]
+    said = alone.done("/v1/agents", alone.register(alone.requester))
+    assert alone.get(f"/v1/receipts/{said['receipt']['index']}")["proof"].count("\n\N{EM DASH} ") == 1
+    assert alone.client.get("/log/tile/0/000.p/1").status_code == 200
+    ready = alone.get("/health/ready")
+    assert ready["status"] == "ready"
+    assert ready["witnesses"]["cosigned_size"] == 0
+
+
+def test_a_service_with_witnesses_shows_what_they_cosigned(tmp_path: Path, sqlite_url: str) -> None:
+    with honest_ones(tmp_path, LOG.verifier, "w1", "w3") as urls:
+        changes = {"witnesses": tuple(urls), "witness_interval_ms": 50}
+        with house(tmp_path, sqlite_url, changes, quorum=two_of_three()) as home:
+            assert parse_key(home.vkey) == LOG.verifier
+            home.done("/v1/agents", home.register(home.requester))
+            home.wait(lambda: home.get("/health/ready")["witnesses"]["cosigned_size"] == 2)
+            note = home.client.get("/log/checkpoint").content
+            ready = home.get("/health/ready")["witnesses"]
+            metrics = home.client.get("/metrics").text
+    checkpoint, cosigned = open_with_quorum(note, LOG.name, LOG.verifier, QUORUM)
+    assert checkpoint.size == 2
+    assert QUORUM.told(cosigned) == "2 of 3 witnesses: w1, w3"
+    assert [each["state"] for each in ready["asked"]] == ["cosigned", "cosigned"]
+    assert [each["names"] for each in ready["asked"]] == [
+        [f"witness.example.org/{label}"] for label in ("w1", "w3")
+    ]
+    assert "trust_cosigned_entries 2.0" in metrics
