@@ -52,6 +52,7 @@ CODES: dict[str, Code] = {
     "not-treasurer": Code(403, "have a treasurer sign, or ask the operator for the role"),
     "not-coordinator": Code(403, "have a coordinator of the relay as it is now say this"),
     "operator-stays": Code(403, "the operator's registration ends with its network"),
+    "right-given-up": Code(403, "who accepted an output does not challenge it; anybody else may"),
     "retired-key": Code(403, "sign with the party's current key: this one was rotated away"),
     "unexpected-signature": Code(
         403, "leave out the signatures that this kind of statement does not ask for"
@@ -89,6 +90,9 @@ CODES: dict[str, Code] = {
     "claim-state": Code(409, "read the claim's state: this step does not follow from it"),
     "no-renewals-left": Code(409, "deliver before the lease is over; the policy allows no further renewal"),
     "output-exists": Code(409, "a claim has one output, for good"),
+    "challenged-already": Code(409, "one challenge a verdict: the first in the log; wait for its answer"),
+    "draw-pending": Code(409, "wait for the draw: there is no verdict to challenge before it"),
+    "panel-at-work": Code(409, "wait for the panel's verdict; then it can be challenged"),
     "no-output": Code(409, "wait until the worker has delivered"),
     "accepted-already": Code(409, "this output was accepted before"),
     "nothing-drawn": Code(409, "wait for the draw; nothing is to be opened before it"),

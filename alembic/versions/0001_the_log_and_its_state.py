@@ -196,8 +196,11 @@ def create_work() -> None:
         words("relay"),
         words("claim"),
         words("closed_why"),
+        words("older"),
+        words("newer"),
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
+    table("posters", words("id"), words("newest"), words("closing"), clustered=True)
     table("bars", words("id"), words("claim"), clustered=True)
     table(
         "claims",
@@ -225,6 +228,8 @@ def create_work() -> None:
         truth("accepted_by_requester"),
         whole("hold_units"),
         whole("ended_ms"),
+        truth("unchecked"),
+        words("challenge"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -258,6 +263,7 @@ def create_checks() -> None:
         words("verdict"),
         text("bad"),
         text("disputed"),
+        text("samples"),
     )
     op.create_index("ix_rounds_claim", "rounds", ["claim"])
     table(
@@ -279,6 +285,22 @@ def create_checks() -> None:
     )
     op.create_index("ix_seats_agent", "seats", ["agent"])
     op.create_index("ix_seats_claim", "seats", ["claim"])
+    table(
+        "challenges",
+        words("id"),
+        words("claim"),
+        words("challenger"),
+        whole("index"),
+        words("against"),
+        whole("round"),
+        words("statement"),
+        whole("bond_units"),
+        whole("prepaid_units"),
+        words("before"),
+        words("state"),
+    )
+    op.create_index("ix_challenges_challenger", "challenges", ["challenger"])
+    op.create_index("ix_challenges_claim", "challenges", ["claim"])
     table("openings", words("id"), words("leaf"), clustered=True)
 
 

@@ -268,22 +268,28 @@ class World:
     def check(self, worker: str, claim: str, verdict: Callable[[str], Literal["pass", "fail"]]) -> None:
         """Opens the output; every seat of its panel commits to and reveals what `verdict` says of its name."""
         self.say(OutputOpen, worker, claim=claim)
-        votes = [self._vote(self.need(Seat, id), verdict) for id in self.panel(claim).seats]
+        self.judge(claim, verdict)
+
+    def judge(self, claim: str, verdict: Callable[[str], Literal["pass", "fail", ""]]) -> None:
+        """Every seat commits to and reveals what `verdict` says of its name; "" commits and keeps silent."""
+        seats = [self.need(Seat, id) for id in self.panel(claim).seats]
+        votes = [self._vote(seat, verdict(NAMES[seat.agent]) or "pass") for seat in seats]
         for name, vote in votes:
             said = cast(VoteReveal, vote.payload)
             digest = commitment(self.origin, said.seat, said.actor, said)
             self.say(VoteCommit, name, seat=said.seat, commitment=digest)
-        for _, vote in votes:
-            self.decide(vote)
+        for name, vote in votes:
+            if verdict(name):
+                self.decide(vote)
 
     def panel(self, claim: str) -> Round:
         """A claim's last panel."""
         return self.need(Round, f"{claim}/{self.need(Claim, claim).round}")
 
-    def _vote(self, seat: Seat, verdict: Callable[[str], Literal["pass", "fail"]]) -> tuple[str, Spoken]:
+    def _vote(self, seat: Seat, verdict: Literal["pass", "fail"]) -> tuple[str, Spoken]:
         name = NAMES[seat.agent]
         salt = base64_of(sha256(seat.id.encode()).digest())
-        return name, self.statement(VoteReveal, name, seat=seat.id, verdict=verdict(name), salt=salt)
+        return name, self.statement(VoteReveal, name, seat=seat.id, verdict=verdict, salt=salt)
 
     def need(self, kind: type[R], id: str) -> R:
         """A record that is there."""

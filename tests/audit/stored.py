@@ -16,6 +16,12 @@ from trust.storage.unit import Head, StoredEntry, unit
 def store(world: World, folder: Path) -> str:
     """The URL of a database that holds the log, in a data directory."""
     url = f"sqlite:///{folder / 'trust.db'}"
+    store_at(world, url)
+    return url
+
+
+def store_at(world: World, url: str) -> None:
+    """Stores the log in an empty database of either kind."""
     upgrade(url)
     entries = [_stored(index, data) for index, data in enumerate(world.entries)]
     tiles = TreeEdge().append_many([entry.leaf_hash for entry in entries])
@@ -24,7 +30,6 @@ def store(world: World, folder: Path) -> str:
     with unit(database) as writing:
         writing.append(entries, tiles, head)
     database.close()
-    return url
 
 
 def _stored(index: int, data: bytes) -> StoredEntry:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from tests.core.network import DIGEST, EXACT, ORIGIN, Net, Who, created
+from tests.core.network import DIGEST, EXACT, ORIGIN, Net, Who, created, policy_of
 from trust.core import payloads as p
 from trust.core import strict
+from trust.core.case_records import Challenge
 from trust.core.checks import votes
 from trust.core.commands import Spoken
+from trust.core.events import MoneyMoved
 from trust.core.policy import Policy
-from trust.core.records import Claim, Party, Round, Seat, Task
+from trust.core.records import Claim, Party, Round, Seat, Task, Timer
 from trust.core.rulebook import Decided
 from trust.log import merkle
 
@@ -222,6 +224,22 @@ class Scene:
         self.net.tick(self.net.policy.windows.challenge_ms)
         return claim
 
+    # -- challenges
+
+    def challenge(self, claim: str, who: Who, **fields: Any) -> Decided:
+        """Somebody doubts the verdict, or the output that was not checked."""
+        return self.net.say(p.VerdictChallenge, who, **{"claim": claim, "reason": "doubt", **fields})
+
+    def challenged(self, claim: str, who: Who) -> Challenge:
+        """The same; returns the challenge, whose round is drawn."""
+        id = str(created(self.challenge(claim, who), "challenge"))
+        self.net.draw(claim)
+        return self.net.get(Challenge, id)
+
+    def window_over(self, claim: str) -> list[Decided]:
+        """Waits for what the claim waits for."""
+        return self.net.tick_to(self.net.get(Timer, claim).due_ms)
+
     # -- reading
 
     def state(self, claim: str) -> str:
@@ -248,6 +266,38 @@ def scene(
 ) -> Scene:
     """A scene of one's own; founded once for all tests that ask for the same."""
     return _scene(policy, verifiers, kinds).fork()
+
+
+def posted(entries: Iterable[Decided], why: str) -> dict[str, int]:
+    """What entries moved for one reason, by account, in units."""
+    moved: dict[str, int] = {}
+    for entry in entries:
+        for event in entry.events:
+            if isinstance(event, MoneyMoved) and event.why == why:
+                for account, units in event.postings:
+                    moved[account] = moved.get(account, 0) + units
+    return moved
+
+
+@lru_cache(maxsize=1)
+def _with_unchecked() -> tuple[Scene, str]:
+    town = scene(policy_of(trusted_streak=4, effort_ppm=100_000), verifiers=30)
+    for number in range(4):
+        town.ended(f"checked-{number}")
+    for number in range(30):
+        claim = town.drawn(f"lucky-{number}")
+        if town.state(claim) == "unchecked":
+            return town, claim
+        town.open(claim)
+        town.judge(claim)
+        town.window_over(claim)
+    raise AssertionError("the coin never says no")
+
+
+def unchecked() -> tuple[Scene, str]:
+    """A scene of one's own with an output that the coin spared, open to challenge."""
+    town, claim = _with_unchecked()
+    return town.fork(), claim
 
 
 def raw(spoken: Spoken, **fields: Any) -> bytes:

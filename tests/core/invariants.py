@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from tests.core.network import Records
 from trust.core import ledger, reputation, rulebook, scoring
+from trust.core.case_records import Challenge, Poster
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
 from trust.core.events.parties import policy_timer
+from trust.core.events.tasks import leaving
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -61,6 +63,8 @@ class Checker:
         self._check_locks()
         self._check_claims()
         self._check_seats()
+        self._check_challenges()
+        self._check_posters()
         self._check_futures()
         self._check_scores()
 
@@ -101,6 +105,9 @@ class Checker:
             expected[ledger.stake(claim.id)] = claim.hold_units if claim.ended_ms else claim.stake_units
         for seat in self._all(Seat):
             expected[ledger.bond(seat.id)] = 0 if seat.outcome else seat.bond_units
+        for challenge in self._all(Challenge):
+            held = challenge.bond_units + challenge.prepaid_units if challenge.state == "open" else 0
+            expected[ledger.challenge_bond(challenge.id)] = held
         for withdrawal in self._all(Withdrawal):
             bond = withdrawal.source == ledger.OPERATOR_BOND
             waiting = ledger.OPERATOR_UNBONDING if bond else ledger.unbonding(withdrawal.party)
@@ -142,10 +149,49 @@ class Checker:
             assert len({seat.owner for seat in places}) == len(places), "one owner on two seats of a claim"
             assert claim.worker not in {seat.agent for seat in places}
 
+    def _check_challenges(self) -> None:
+        """One challenge a verdict, each of them open exactly as long as its claim."""
+        rounds: set[tuple[str, int]] = set()
+        for challenge in self._all(Challenge):
+            claim = self._get(Claim, challenge.claim)
+            assert claim is not None
+            assert (challenge.state == "open") == (not claim.ended_ms)
+            assert challenge.against in ("pass", "fail")
+            assert (claim.id, challenge.round) not in rounds, "two challenges open one round"
+            rounds.add((claim.id, challenge.round))
+            if claim.state in ("accepted", "rejected") and challenge.state != "returned":
+                final = "pass" if claim.state == "accepted" else "fail"
+                assert (challenge.state == "lost") == (challenge.against == final), challenge
+            assert claim.state != "voided", "an appeal erased a verdict"
+
+    def _check_posters(self) -> None:
+        """A requester's tasks that are not closed hang together, each once; who left has none that is open."""
+        closing = {timer.id for timer in self._all(Timer) if timer.kind == "leaving"}
+        unclosed: dict[str, set[str]] = {}
+        for task in self._all(Task):
+            if task.state != "closed":
+                unclosed.setdefault(task.requester, set()).add(task.id)
+        for poster in self._all(Poster):
+            walked, id, newer = [], poster.newest, ""
+            while id and (found := self._get(Task, id)):
+                assert found.newer == newer
+                walked.append(id)
+                newer, id = id, found.older
+            assert len(walked) == len(set(walked))
+            assert set(walked) == unclosed.pop(poster.id, set())
+            party = self._get(Party, poster.id)
+            if party is not None and party.left and leaving(party.id) not in closing:
+                assert not any(self._is_open(task) for task in walked)
+        assert not unclosed
+
+    def _is_open(self, id: str) -> bool:
+        task = self._get(Task, id)
+        return task is not None and task.state == "open"
+
     # -- every open thing has a future
 
     def _check_futures(self) -> None:
-        timers = [timer for timer in self._all(Timer) if timer.kind != "party"]
+        timers = [timer for timer in self._all(Timer) if timer.kind not in ("party", "leaving")]
         for timer in timers:
             assert timer.due_ms > self._at_ms_now, f"{timer} is due and not settled"
         expected = dict(self._expected_timers())

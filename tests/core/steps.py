@@ -279,6 +279,16 @@ class Steps:
             vote = {**vote, "verdict": "fail" if vote["verdict"] == "pass" else "pass"}
         self.say(p.VoteReveal, self._mostly(rng, self.scene.sitter(seat)), **vote)
 
+    def challenge(self, rng: Random) -> None:
+        """Somebody doubts a verdict or an unchecked output; now and then something else."""
+        states = rng.choice([("passing", "failing", "unchecked")] * 4 + [("checking", "submitted"), ()])
+        claim = self._one(rng, Claim, *states)
+        if claim is None:
+            return
+        parties = [claim.worker, self.net.get(Task, claim.task).requester, self.scene.rival.did]
+        who = self._mostly(rng, self.net.people[rng.choice(parties)])
+        self.say(p.VerdictChallenge, who, claim=claim.id, reason=f"doubt {rng.randrange(1_000)}")
+
     def advance(self, rng: Random) -> None:
         """The next step of an open claim's honest way."""
         open_claims = [claim for claim in self.net.all(Claim) if not claim.ended_ms]
@@ -338,8 +348,8 @@ class Steps:
 
 ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
-    "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "wait", "repeat",
-    "forge", "flush", *["advance"] * 14,
+    "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "challenge",
+    "challenge", "challenge", "wait", "repeat", "forge", "flush", *["advance"] * 14,
 )  # fmt: skip
 
 

@@ -107,6 +107,29 @@ def test_the_last_reveal_of_the_largest_check_fits_with_its_settlement(town: Sce
     followed(town)
 
 
+def test_the_largest_check_fits_with_all_of_its_challenges(town: Scene) -> None:
+    claim = town.drawn("t" * 64, task_kind=KINDS[0])
+    town.open(claim)
+    for number in (1, 2, 3):
+        town.net.tick_to(town.seats(claim)[0].until_ms)
+        verdict = "fail" if number == 3 else "pass"
+        votes = [(seat, town.vote(seat, verdict)) for seat in town.seats(claim)]
+        for seat, vote in votes:
+            town.commit(seat, vote)
+        *others, (last, reveal) = votes
+        for seat, vote in others:
+            town.reveal(seat, vote)
+        decided = in_full(town, p.VoteReveal, town.sitter(last), **reveal)
+        if number < 3:
+            in_full(
+                town, p.VerdictChallenge, town.rival, claim=claim, reason="r" * 256, report_sha256="0" * 64
+            )
+            town.net.draw(claim)
+    assert kinds(decided.events).count("challenge.ended") == 2
+    assert len(decided.data) < MAX_ENTRY_BYTES - LISTS_BYTES
+    followed(town)
+
+
 def test_the_clock_entry_that_settles_the_largest_check_fits(town: Scene) -> None:
     claim = largest_check(town)
     for seat in town.seats(claim)[:8]:

@@ -12,10 +12,11 @@ from trust.core.policy import InvalidPolicy, dangers, parse, warnings
 @pytest.mark.parametrize(
     ("values", "word"),
     [
-        ({"unbonding_ms": 68_000}, "unbonding"),
+        ({"unbonding_ms": 79_000}, "unbonding"),
         ({"min_burn_ppm": 299_999}, "30 %"),
         ({"requester_ppm": 500_001, "reporter_ppm": 0}, "half"),
         ({"reporter_ppm": 200_001}, "exceed"),
+        ({"challenge_burn_ppm": 299_999}, "lost bond"),
         ({"panels": [3, 3, 7]}, "larger"),
         ({"panels": [7, 3]}, "larger"),
         ({"lease_ms": 700_000}, "lease"),

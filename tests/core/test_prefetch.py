@@ -12,7 +12,7 @@ from tests.core.network import Who, created, nonce
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.commands import Incoming
-from trust.core.records import Record, Timer
+from trust.core.records import Node, Record, Timer
 from trust.core.state import Draft, Key, View
 
 R = TypeVar("R", bound=Record)
@@ -190,10 +190,38 @@ def batch_reveal(town: Scene) -> Incoming:
     return town.net.statement(p.VoteReveal, town.sitter(seats[0]), **town.vote(seats[0]))
 
 
+def challenge_of_a_pass(town: Scene) -> Incoming:
+    return town.net.statement(p.VerdictChallenge, town.rival, claim=town.judged(), reason="doubt")
+
+
+def second_challenge(town: Scene) -> Incoming:
+    claim = town.judged()
+    town.challenged(claim, town.rival)
+    town.judge(claim)
+    return town.net.statement(p.VerdictChallenge, town.requester, claim=claim, reason="doubt")
+
+
+def last_reveal_of_a_challenged_round(town: Scene) -> Incoming:
+    claim = town.judged()
+    town.challenged(claim, town.rival)
+    *others, seat = town.seats(claim)
+    for each in (*others, seat):
+        town.commit(each, town.vote(each))
+    for each in others:
+        town.reveal(each, town.vote(each))
+    return town.net.statement(p.VoteReveal, town.sitter(seat), **town.vote(seat))
+
+
+def cancel_between_others(town: Scene) -> Incoming:
+    for number in range(3):
+        town.post(f"t{number}")
+    return town.net.statement(p.TaskCancel, town.requester, task="t1")
+
+
 COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
     first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
-    commit, last_commit, reveal, last_reveal, batch_reveal,
+    commit, last_commit, reveal, last_reveal, batch_reveal, last_reveal_of_a_challenged_round, cancel_between_others,
 )  # fmt: skip
 
 
@@ -201,6 +229,17 @@ COMMON: tuple[Callable[[Scene], Incoming], ...] = (
 def test_a_common_statement_reads_nothing_that_was_not_named_ahead(say: Callable[[Scene], Incoming]) -> None:
     town = scene()
     assert read_beyond(town, say(town)) == set()
+
+
+@pytest.mark.parametrize("say", [challenge_of_a_pass, second_challenge])
+def test_a_challenge_reads_only_the_pool_and_whom_its_trial_comes_upon_beyond_that(
+    say: Callable[[Scene], Incoming],
+) -> None:
+    town = scene(verifiers=30)
+    beyond = read_beyond(town, say(town))
+    verifiers = {who.did for who in town.verifiers}
+    for kind, id in beyond:
+        assert kind is Node or id.removeprefix("agent/").removesuffix("/free") in verifiers, (kind, id)
 
 
 def test_a_whole_batch_is_named_at_once() -> None:

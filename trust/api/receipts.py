@@ -16,6 +16,7 @@ from trust.core.events import (
     PartyRegistered,
     RelayRegistered,
     TaskPosted,
+    VerdictChallenged,
     WithdrawalOpened,
 )
 from trust.errors import TrustError
@@ -28,6 +29,7 @@ CREATES: dict[type[Event], tuple[str, ...]] = {
     TaskPosted: ("task",),
     ClaimOpened: ("claim", "lease_until_ms"),
     WithdrawalOpened: ("withdrawal", "matures_ms"),
+    VerdictChallenged: ("challenge", "against", "round", "bond_units", "prepaid_units"),
 }
 """The fields of an event that its statement's sender goes on with."""
 

@@ -66,6 +66,8 @@ class _Story:
                 self._mine |= {drawn.seat for drawn in event.seats}
             elif isinstance(event, e.SeatPassed) and event.seat in self._mine and event.next is not None:
                 self._mine.add(event.next.seat)
+            elif isinstance(event, e.VerdictChallenged) and event.claim in self._mine:
+                self._mine.add(event.challenge)
 
     def tell(self, index: int, entry: Entry) -> Iterator[Line]:
         """The entry's events that belong to the case, in words."""
@@ -89,7 +91,7 @@ class _Story:
 
     def _is_mine(self, event: Event) -> bool | None:
         """Whether an event names something of the case; None where it names nothing that would tell."""
-        named = _named(event, ("claim", "seat"))
+        named = _named(event, ("claim", "seat", "challenge"))
         if named:
             return not named.isdisjoint(self._mine)
         tasks = _named(event, ("task",))

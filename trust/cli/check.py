@@ -1,4 +1,4 @@
-"""`trust check`: the seats of a verifier, and its votes."""
+"""`trust check`: the seats of a verifier, its votes, and challenges to verdicts."""
 
 from __future__ import annotations
 
@@ -115,6 +115,38 @@ def vote(
             if not wait or (act is not None and act.did == "reveal"):
                 return GOOD
             time.sleep(LOOK_S)
+
+
+@app.command
+def challenge(
+    claim: str,
+    /,
+    *,
+    me: Me,
+    reason: str,
+    report: Path | None = None,
+    receipt: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Challenge the verdict on a claim, or its output that was not checked. It locks a bond and the next panel's fees.
+
+    Parameters
+    ----------
+    claim
+        The claim's id (clm_...).
+    reason
+        Why, in a sentence.
+    report
+        A file that says more; it is stored as a blob.
+    receipt
+        Where to keep the receipt.
+    """
+    from trust.client import Agent
+
+    with service.client() as client:
+        said = report.read_bytes() if report is not None else None
+        accepted = Agent(client, me.seed(), me.actor).challenge(claim, reason, said)
+        service.accepted(accepted, receipt)
 
 
 def _nothing_waits(service: Service, seat: str) -> int:

@@ -33,6 +33,18 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenged:
+    """A challenge: its entry, who made it, what it attacked, the round that it opened, and how it ended (open: not)."""
+
+    challenge: str
+    index: int
+    challenger: str
+    against: str
+    round: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What a bundle proved: of whom, in which entries, and how the claim stands after the last of them.
 
@@ -60,3 +72,4 @@ class Case:
     state: str
     slashed_units: int
     postings: tuple[tuple[int, str, tuple[tuple[str, int], ...]], ...]
+    challenges: tuple[Challenged, ...]

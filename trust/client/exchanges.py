@@ -34,6 +34,7 @@ _CREATED = {
     "relay.registered": "relay",
     "withdrawal.opened": "withdrawal",
     "task.posted": "task",
+    "verdict.challenged": "challenge",
 }
 
 
@@ -71,7 +72,7 @@ class Accepted:
 
     @property
     def created(self) -> dict[str, str]:
-        """The ids of what the entry created, by kind (claim, relay, withdrawal, task), as the log has them."""
+        """The ids of what the entry created, by kind (claim, relay, withdrawal, task, challenge)."""
         named = ((event.get("kind", ""), event) for event in self.entry.events)
         return {_CREATED[kind]: str(event[_CREATED[kind]]) for kind, event in named if kind in _CREATED}
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trust.client.cases import Case, Panel, SeatTaken
+from trust.client.cases import Case, Challenged, Panel, SeatTaken
 from trust.client.problems import NotProven
 from trust.client.steps import CHECKS, NOT_FOLDED
 from trust.client.told import DoesNotFollow, Drawn, Told, same
+from trust.core import disputes, ledger
 from trust.core import events as e
-from trust.core import ledger
 from trust.core.checks import panel, vrf
 from trust.core.checks.draw import Stream, coin
 from trust.core.commands import Spoken
@@ -93,6 +93,10 @@ class Retelling:
             state=claim.state,
             slashed_units=self.told.slashed_units,
             postings=tuple(self.told.postings),
+            challenges=tuple(
+                Challenged(each.id, each.index, each.challenger, each.against, each.round, each.state)
+                for each in disputes.of_claim(self.told.state, claim)
+            ),
         )
 
     def _panel(self, number: int) -> Panel:
@@ -111,7 +115,8 @@ class Retelling:
             raise NotProven(
                 f"the bundle: {held} units of the stake of {claim.id} are locked, {expected} should be"
             )
-        bonds = {name for name in self.told.held if name.startswith("seat/") and self.told.held[name]}
+        locks = ("seat/", "challenge/")
+        bonds = {name for name in self.told.held if name.startswith(locks) and self.told.held[name]}
         if claim.ended_ms and bonds:
             raise NotProven(f"the bundle: the claim ended and {min(bonds)} is not settled")
 
@@ -147,9 +152,16 @@ class Retelling:
         if len(said.beacons) != 1 or said.beacons[0].key != claim.draw_key:
             raise DoesNotFollow(f"{claim.id} is drawn by {claim.draw_key} alone")
         beacon, number = said.beacons[0], claim.draw_round
-        alpha = panel.seed_input(self.told.network, claim.id, number, claim.output)
+        alpha = panel.seed_input(
+            self.told.network, claim.id, number, claim.output, self._asked_by(claim, number)
+        )
         beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
         same("beta", beta.hex(), beacon.beta)
         self.told.drawn[number] = Drawn(number, index, beacon.beta, None)
         self.told.stream = Stream(beta, PANEL)
-        return coin(self.told.stream, claim.rate_ppm) if number == 1 else None
+        return coin(self.told.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
+
+    def _asked_by(self, claim: Claim, number: int) -> str:
+        """The statement of the challenge that opened a round; "" for none."""
+        asked = disputes.that_opened(self.told.state, claim, number)
+        return "" if asked is None else asked.statement

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from trust.client.told import DoesNotFollow, Drawn, Told, same
+from trust.core import disputes, ledger
 from trust.core import events as e
-from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.case_records import Challenge
 from trust.core.checks import panel, votes
 from trust.core.checks.draw import Stream
 from trust.core.checks.rate import check_rate
@@ -78,7 +79,7 @@ def _moved(t: Told, event: e.MoneyMoved) -> None:
     t.postings.append((t.state.size, event.why, event.postings))
     for account, change in event.postings:
         t.held[account] = t.held.get(account, 0) + change
-        if account.startswith(("claim/", "seat/")) and t.held[account] < 0:
+        if account.startswith(("claim/", "seat/", "challenge/")) and t.held[account] < 0:
             raise DoesNotFollow(f"{account} loses more than was on it")
         if account == ledger.stake(t.claim_id) and event.why.startswith("slash."):
             t.slashed_units -= change
@@ -91,6 +92,9 @@ def _is_of_case(t: Told, account: str) -> bool:
         # A bond is locked in the entry that makes its seat, after it.
         seat = t.find(Seat, id)
         return seat is not None and seat.claim == t.claim_id
+    if kind == "challenge":
+        challenge = t.find(Challenge, id)
+        return challenge is not None and challenge.claim == t.claim_id
     return (kind, id) in (("claim", t.claim_id), ("task", t.task_id))
 
 
@@ -142,9 +146,9 @@ def _accepted(t: Told, event: e.OutputAccepted) -> None:
 def _ended(t: Told, event: e.ClaimEnded) -> None:
     claim = t.claim
     rightly = {
-        "accepted": claim.state == "unchecked" or claim.verdict == "pass",
+        "accepted": disputes.standing(claim) == "pass",
         "rejected": claim.verdict == "fail" or _was_withheld(t, claim),
-        "voided": not claim.verdict or claim.draw_round > 0,
+        "voided": not disputes.standing(claim),
         "expired": claim.state == "claimed" and claim.lease_until_ms <= t.state.at_ms,
     }
     if event.state == "abandoned":
@@ -158,7 +162,10 @@ def _was_withheld(t: Told, claim: Claim) -> bool:
     events = () if t.entry is None else t.entry.events
     tallied = any(isinstance(event, e.RoundTallied) and event.claim == claim.id for event in events)
     found = t.round(claim.round) if claim.round else None
-    return tallied and found is not None and not claim.verdict and found.until_ms <= t.state.at_ms
+    if not tallied or found is None or found.until_ms > t.state.at_ms:
+        return False
+    shut = any(found.to_open) if found.items else not claim.opened
+    return shut and claim.verdict_round < found.number
 
 
 def _tossed(t: Told, event: e.CoinTossed) -> None:
@@ -193,8 +200,7 @@ def _trace(t: Told, event: e.RoundOpened, stream: Stream) -> Traced:
     root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
     seated, alternates = ([one.agent for one in part] for part in (event.seats, event.alternates))
     before = t.find(Round, round_id(t.claim_id, event.round - 1))
-    disputed = None if before is None else before.disputed
-    told = (event.items, event.batch)
+    told = (event.items, event.samples, event.batch)
     return retrace(
         root,
         dict(sealed.heavy),
@@ -202,7 +208,7 @@ def _trace(t: Told, event: e.RoundOpened, stream: Stream) -> Traced:
         stream,
         seated,
         alternates,
-        lambda after: panel.drawn_items(t.task, t.policy, after, len(seated), disputed) == told,
+        lambda after: panel.drawn_items(t.task, t.policy, after, len(seated), before) == told,
     )
 
 
@@ -259,6 +265,28 @@ def _tallied(t: Told, event: e.RoundTallied) -> None:
     same("what the votes come to", votes.outcome(found, counted, t.policy), told)
 
 
+def _challenged(t: Told, event: e.VerdictChallenged) -> None:
+    claim, policy = t.claim, t.policy
+    if claim.state not in ("unchecked", "passing", "failing"):
+        raise DoesNotFollow(f"a claim that is {claim.state} cannot be challenged")
+    t.said(p.VerdictChallenge, event.challenger, claim=claim.id)
+    same("the statement", None if t.spoken is None else t.spoken.id, event.statement)
+    same("the verdict that is attacked", disputes.standing(claim), event.against)
+    same("the round that is asked for", claim.round + 1, event.round)
+    bond = policy.challenge_bond_units(t.task.price_units, event.round)
+    terms = bond, policy.panel_fees_units(event.round)
+    same("bond and prepaid fees", terms, (event.bond_units, event.prepaid_units))
+
+
+def _challenge_ended(t: Told, event: e.ChallengeEnded) -> None:
+    challenge, claim = t.need(Challenge, event.challenge), t.claim
+    if not claim.ended_ms or challenge.state != "open":
+        raise DoesNotFollow(f"{challenge.id} ends once, with its claim")
+    final = "fail" if claim.state == "rejected" else "pass"
+    withheld = claim.state == "rejected" and claim.verdict_round < claim.round and _was_withheld(t, claim)
+    same("how the challenge ends", disputes.how_ended(challenge, claim, final, withheld), event.how)
+
+
 def _verdict(t: Told, event: e.VerdictReached) -> None:
     same("the verdict of the tally", t.round(event.round).verdict, event.verdict)
 
@@ -294,4 +322,6 @@ CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
     e.RoundTallied: _tallied,
     e.VerdictReached: _verdict,
     e.SeatSettled: _nothing,
+    e.VerdictChallenged: _challenged,
+    e.ChallengeEnded: _challenge_ended,
 }

@@ -1,7 +1,7 @@
 """Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
 
 The table says which state each act may find a claim in; everything that moves a claim stands in this file, in
-`checks/panel.py` (draw, rounds), `checks/votes.py` (votes) and `settlement.py` (how it ends).
+`checks/panel.py` (draw, rounds), `checks/votes.py` (votes), `challenges.py` and `settlement.py` (how it ends).
 
 | act               | finds                                        | leaves it                                   |
 |-------------------|----------------------------------------------|---------------------------------------------|
@@ -12,7 +12,8 @@ The table says which state each act may find a claim in; everything that moves a
 | `output.submit`   | claimed                                      | submitted                                   |
 | `output.accept`   | submitted, unchecked, checking before reveals| the same                                    |
 | draw              | submitted, checking                          | unchecked, checking, voided                 |
-| draw overdue      | submitted, checking                          | voided                                      |
+| draw overdue      | submitted, checking                          | voided; where a verdict stands as by it     |
+| challenge         | unchecked, passing, failing                  | checking                                    |
 | window over       | unchecked, passing, failing                  | accepted, accepted, rejected                |
 """
 
@@ -215,7 +216,8 @@ def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
     if claim.state == "claimed":
         raise Refused("no-output", f"{claim.id} has no output yet")
     panel = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
-    if claim.state not in BEFORE_REVEALS or (panel is not None and panel.phase in ("reveal", "over")):
+    revealed = claim.round > 1 or (panel is not None and panel.phase in ("reveal", "over"))
+    if claim.state not in BEFORE_REVEALS or revealed:
         raise Refused("too-late", "an output is accepted before reveals open")
     d.emit(OutputAccepted(claim=claim.id))
 
@@ -226,8 +228,8 @@ def window_over(d: Decision, id: str) -> None:
 
 
 def draw_overdue(d: Decision, id: str) -> None:
-    """The service made no draw in time: its bond pays the worker."""
-    settlement.void_overdue(d, d.need(Claim, id))
+    """The service made no draw in time."""
+    settlement.overdue(d, d.need(Claim, id))
 
 
 def release_hold(d: Decision, id: str) -> None:

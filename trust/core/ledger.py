@@ -43,6 +43,11 @@ def bond(seat: str) -> str:
     return f"seat/{seat}/bond"
 
 
+def challenge_bond(challenge: str) -> str:
+    """The challenger's lock on a challenge: its bond, and the fees of the panel that it asks for."""
+    return f"challenge/{challenge}/bond"
+
+
 def balance(view: View, account: str) -> int:
     """What stands on an account, in units; 0 where nothing ever did."""
     record = view.get(Account, account)

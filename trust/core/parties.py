@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from trust.core import identity
+from trust.core import identity, tasks
+from trust.core.case_records import Poster
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import (
@@ -13,16 +14,21 @@ from trust.core.events import (
     PartyLeft,
     PartyRegistered,
     PartyRotated,
+    TasksDue,
+    TasksFollowed,
     VerifierEnrolled,
     VerifierLeft,
 )
+from trust.core.events.tasks import LEAVING_TIMER
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
-from trust.core.records import Handle, Key, Party, Pool
+from trust.core.records import Handle, Key, Party, Pool, Task
 from trust.core.refusal import Refused
 from trust.core.scoring import verifier_pool
 
 MAX_ENROLMENTS = 16
 MAX_VACATED = 48
+TASKS_AT_ONCE = 64
+"""How many tasks of a party that left one clock item looks at: with their postings they fit an entry."""
 
 
 def work_bits(network: str, did: str, nonce: str) -> int:
@@ -74,9 +80,28 @@ def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
 
 
 def leave(d: Decision, party: Party, how: str) -> None:
-    """Ends a party's part: no seat is drawn from its enrolments any more, and its free money starts unbonding."""
+    """Ends a party's part: no seat is drawn from its enrolments any more, its free money starts unbonding, and its open
+    tasks close at once, in clock entries of their own: there may be more of them than one entry holds."""
     d.emit(PartyLeft(party=party.id, how=how))
     d.touch(party.id)
+    poster = d.get(Poster, party.id)
+    if poster is not None and poster.newest:
+        d.emit(TasksDue(party=party.id, task=poster.newest))
+
+
+def close_tasks(d: Decision, timer: str) -> None:
+    """Closes the next open tasks of a party that left; those that are claimed close when the claim ends."""
+    party = timer.removeprefix(LEAVING_TIMER)
+    id = d.need(Poster, party).closing
+    for _ in range(TASKS_AT_ONCE):
+        task = d.need(Task, id)
+        if task.state == "open":
+            tasks.close(d, task, "requester-left")
+        id = task.older
+        if not id:
+            d.emit(TasksFollowed(party=party))
+            return
+    d.emit(TasksDue(party=party, task=id))
 
 
 def follow(d: Decision, did: str) -> None:

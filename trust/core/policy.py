@@ -99,6 +99,8 @@ class Money(Section, frozen=True):
     requester_ppm: Ppm
     reporter_ppm: Ppm
     reporter_max_fees: Small
+    challenge_ppm: Ppm
+    challenge_burn_ppm: Ppm
     min_burn_ppm: Ppm
     operator_bond_min_units: Units
 
@@ -129,6 +131,7 @@ class Reputation(Section, frozen=True):
     verifier_milli: Milli
     no_commit_milli: Milli
     no_reveal_milli: Milli
+    unfounded_milli: Milli
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
@@ -187,12 +190,21 @@ class Policy(Section, frozen=True):
             most = max(most, number * sample + share)
         return most
 
+    def panel_fees_units(self, number: int) -> int:
+        """The fees of all seats of round `number`."""
+        return self.checks.panels[number - 1] * self.verifiers.fee_units
+
+    def challenge_bond_units(self, price_units: int, number: int) -> int:
+        """What a challenge puts at stake that opens round `number`: a share of the price, or that panel's fees."""
+        return max(price_units * self.money.challenge_ppm // 1_000_000, self.panel_fees_units(number))
+
     @property
     def longest_dispute_ms(self) -> int:
-        """From an output to the last verdict: every round drawn, opened, passed on and revealed at its latest."""
+        """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
+        drawn, opened, passed on and revealed at its latest, and challenged."""
         w, v = self.windows, self.verifiers
         panel = w.draw_ms + w.open_ms + (1 + v.replacements) * w.commit_ms + w.reveal_ms + w.challenge_ms
-        return len(self.checks.panels) * panel
+        return w.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
 
 
 class InvalidPolicy(ValueError):
@@ -225,6 +237,8 @@ def dangers(policy: Policy) -> list[str]:
         (m.requester_ppm + m.reporter_ppm + m.min_burn_ppm > 1_000_000,
          "the shares of a slash exceed the slash"),
         (m.requester_ppm > 500_000, "a requester may get at most half of a slash"),
+        (m.challenge_burn_ppm < 300_000,
+         "at least 30 % of a lost bond must burn, or a pair disputes each other's work for nothing"),
         (list(policy.checks.panels) != sorted(set(policy.checks.panels)), "each panel must be larger than the last"),
         (not c.min_lease_ms <= c.lease_ms <= c.max_lease_ms, "the default lease must be a legal lease"),
         (policy.verifiers.weight_cap_units < policy.bond_units, "the weight cap is under one bond"),

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.case_records import Challenge, Poster
 from trust.core.commands import Incoming, Spoken
 from trust.core.events import NETWORK, round_id
 from trust.core.records import (
@@ -32,6 +33,7 @@ from trust.core.records import (
     Round,
     Said,
     Score,
+    SealedPool,
     Seat,
     Slot,
     Task,
@@ -100,11 +102,13 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
 def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
     match said:
         case p.TaskPost():
-            yield from _posting(said)
+            yield from _posting(view, said)
         case p.TaskCancel():
             yield from _task(view, said.task)
         case p.ClaimRequest():
             yield from _claiming(view, said)
+        case p.VerdictChallenge():
+            yield from _challenged(view, said.claim)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
             yield from _claim(view, said.claim)
         case p.VoteCommit():
@@ -130,9 +134,12 @@ def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
         yield Account, ledger.unbonding(withdrawal.party)
 
 
-def _posting(said: p.TaskPost) -> Iterator[StateKey]:
+def _posting(view: Peek, said: p.TaskPost) -> Iterator[StateKey]:
     yield Task, said.task
     yield Account, ledger.escrow(said.task)
+    yield Poster, said.actor
+    if (poster := view.peek(Poster, said.actor)) is not None and poster.newest:
+        yield Task, poster.newest
     if said.assignee:
         yield Party, said.assignee
     if said.relay:
@@ -169,6 +176,8 @@ def _task(view: Peek, id: str) -> Iterator[StateKey]:
     if (task := view.peek(Task, id)) is not None:
         yield AdoptedPolicy, str(task.policy)
         yield Account, ledger.escrow(id)
+        yield Poster, task.requester
+        yield from ((Task, beside) for beside in (task.older, task.newer) if beside)
         yield from _party(view, task.requester)
 
 
@@ -199,6 +208,34 @@ def _delivering(view: Peek, id: str) -> Iterator[StateKey]:
             yield AdoptedPolicy, str(task.policy)
 
 
+def _challenged(view: Peek, id: str) -> Iterator[StateKey]:
+    """What the trial of the pool visits is not foreseen: its nodes, and whom it comes upon."""
+    yield from _claim(view, id)
+    claim = view.peek(Claim, id)
+    if claim is None:
+        return
+    if claim.pool:
+        yield SealedPool, claim.pool
+    for number in range(1, claim.round):
+        yield Round, round_id(id, number)
+        if (panel := view.peek(Round, round_id(id, number))) is not None:
+            yield from ((Seat, seat) for seat in (*panel.seats, *panel.past_seats))
+    if (relay := view.peek(Relay, claim.relay)) is not None:
+        yield from ((Party, did) for did in relay.coordinators)
+
+
+def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
+    challenge = claim.challenge
+    while challenge:
+        yield Challenge, challenge
+        yield Account, ledger.challenge_bond(challenge)
+        found = view.peek(Challenge, challenge)
+        challenge = found.before if found else ""
+        if found is not None:
+            yield Party, found.challenger
+            yield Account, ledger.free(found.challenger)
+
+
 def _claim(view: Peek, id: str) -> Iterator[StateKey]:
     yield Claim, id
     claim = view.peek(Claim, id)
@@ -212,6 +249,7 @@ def _claim(view: Peek, id: str) -> Iterator[StateKey]:
     if task is not None and claim.output:
         yield Track, f"{claim.worker}/{task.task_kind}"
         yield Rater, task.requester
+    yield from _disputes(view, claim)
     if claim.round:
         yield Round, round_id(id, claim.round)
         if (panel := view.peek(Round, round_id(id, claim.round))) is not None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from trust.core import ledger, reputation, scoring
 from trust.core.checks import rate
 from trust.core.decision import Decision
+from trust.core.disputes import Fought
 from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted, round_id
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Rater, Round, Seat, Task, Track
@@ -125,16 +126,17 @@ def _small(policy: Policy) -> bool:
     return policy.checks.panels[0] == 1
 
 
-def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool) -> None:
-    """A rejected claim. `fraud`: the check was exact, or what was drawn was withheld."""
+def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool) -> None:
+    """A rejected claim. `fraud`: the check was exact, or the output withheld; `upheld`: a challenge showed it."""
     worker = d.need(Party, claim.worker)
-    base = policy.reputation.fraud_milli if fraud else policy.reputation.verdict_milli
+    base = policy.reputation.fraud_milli if fraud or upheld else policy.reputation.verdict_milli
+    why = "fraud" if fraud else "upheld-challenge" if upheld else "verdict"
     d.emit(
         Observed(
             agent=claim.worker,
             role="worker",
             task_kind=task.task_kind,
-            why="fraud" if fraud else "verdict",
+            why=why,
             failure_milli=reputation.bad_milli(base, small=_small(policy)),
         )
     )
@@ -193,6 +195,21 @@ def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
 
 
 # -- the requester and the verifiers
+
+
+def disputed(d: Decision, task: Task, policy: Policy, fought: list[Fought]) -> None:
+    """Each unfounded challenge of the requester counts against it."""
+    for each in fought:
+        if each.how == "lost" and each.challenge.challenger == task.requester:
+            d.emit(
+                Observed(
+                    agent=task.requester,
+                    role="requester",
+                    task_kind=task.task_kind,
+                    why="unfounded-challenge",
+                    bad_milli=reputation.bad_milli(policy.reputation.unfounded_milli, small=_small(policy)),
+                )
+            )
 
 
 def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None:

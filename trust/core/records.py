@@ -10,14 +10,9 @@ from typing import ClassVar
 
 import msgspec
 
+from trust.core.case_records import Challenge, Poster
 from trust.core.policy import Policy
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One row of state. `table` names it in SQL; `id` is its key."""
-
-    table: ClassVar[str]
-    id: str
+from trust.core.record import Record as Record  # noqa: PLC0414 (mypy: this is where others find it)
 
 
 class Network(Record, frozen=True):
@@ -130,7 +125,10 @@ class Withdrawal(Record, frozen=True):
 
 
 class Task(Record, frozen=True):
-    """`state` is open, claimed or closed; `fees_units` is F, the fees escrowed beside the price."""
+    """`state` is open, claimed or closed; `fees_units` is F, the fees escrowed beside the price.
+
+    `older` and `newer` are its neighbours among its requester's tasks that are not closed.
+    """
 
     table: ClassVar[str] = "tasks"
     requester: str
@@ -152,6 +150,8 @@ class Task(Record, frozen=True):
     relay: str
     claim: str = ""
     closed_why: str = ""
+    older: str = ""
+    newer: str = ""
 
 
 class Bar(Record, frozen=True):
@@ -166,7 +166,8 @@ class Claim(Record, frozen=True):
 
     `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
-    left of the stake for evidence after acceptance.
+    left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
+    said no check.
     """
 
     table: ClassVar[str] = "claims"
@@ -193,6 +194,8 @@ class Claim(Record, frozen=True):
     accepted_by_requester: bool = False
     hold_units: int = 0
     ended_ms: int = 0
+    unchecked: bool = False
+    challenge: str = ""
 
 
 class Alternate(msgspec.Struct, frozen=True, array_like=True):
@@ -207,7 +210,8 @@ class Round(Record, frozen=True):
 
     `seats` holds the current seat of each place, `items` the item indices that each place judges (empty where the
     output is not a batch), `to_open` how many of them the worker still has to open, `replaced` how often each place
-    passed on, `disputed` the items that went on to the next round.
+    passed on, `disputed` the items without agreement, `samples` the items of each sample that the verdict is about:
+    the round's own, then what is still contested of those before.
     """
 
     table: ClassVar[str] = "rounds"
@@ -228,6 +232,7 @@ class Round(Record, frozen=True):
     verdict: str = ""
     bad: tuple[int, ...] = ()
     disputed: tuple[int, ...] = ()
+    samples: tuple[tuple[int, ...], ...] = ()
 
 
 class Seat(Record, frozen=True):
@@ -381,5 +386,6 @@ class Timer(Record, frozen=True):
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
-    Claim, Round, Seat, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot, Node, Said, Timer,
+    Poster, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot,
+    Node, Said, Timer,
 )  # fmt: skip

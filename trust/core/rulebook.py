@@ -16,7 +16,18 @@ from typing import Any
 
 import msgspec
 
-from trust.core import claims, envelope, governance, parties, pools, prefetch, stakes, strict, tasks
+from trust.core import (
+    challenges,
+    claims,
+    envelope,
+    governance,
+    parties,
+    pools,
+    prefetch,
+    stakes,
+    strict,
+    tasks,
+)
 from trust.core import payloads as p
 from trust.core.checks import panel, votes
 from trust.core.commands import Incoming, Spoken, bytes_of, spoken
@@ -81,6 +92,7 @@ ACTS: dict[type[p.Payload], Act] = {
     p.ItemsOpen: votes.open_items,
     p.VoteCommit: votes.commit,
     p.VoteReveal: votes.reveal,
+    p.VerdictChallenge: challenges.challenge,
 }
 
 Due = Callable[[Decision, str], None]
@@ -92,6 +104,7 @@ DUE: dict[str, Due] = {
     "epoch": pools.begin_epoch,
     "evidence": claims.release_hold,
     "lease": claims.expire,
+    "leaving": parties.close_tasks,
     "opening": votes.withheld,
     "party": parties.follow,
     "policy": governance.take_policy,

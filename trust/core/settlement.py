@@ -1,14 +1,16 @@
 """How a claim ends: price, stake, bonds and fees find their owners in one entry (rules.md 3 and 4).
 
-Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds are settled
-with the claim. Whatever rounding leaves burns; what the pool is short of, the seats share.
+Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds and all
+challenges are settled with the claim. Whatever rounding leaves burns. Who pays the seats stands in `fees.py`, where the
+challenges' bonds go in `disputes.py`.
 """
 
 from __future__ import annotations
 
-from trust.core import ledger, parties, rating, tasks
+from trust.core import disputes, fees, ledger, parties, rating, tasks
 from trust.core.decision import Decision
-from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, round_id
+from trust.core.disputes import Fought
+from trust.core.events import ClaimEnded, PartyFaulted, SeatSettled, round_id
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 
@@ -16,11 +18,12 @@ IDLE_STATES = frozenset({"seated", "committed", "excused"})
 
 
 def conclude(d: Decision, claim: Claim) -> None:
-    """Ends a claim by the last verdict that was reached: accepted, rejected, or voided where there is none."""
+    """Ends a claim by the verdict that stands: accepted, rejected, or voided where none was ever reached."""
     task = d.need(Task, claim.task)
-    if claim.state == "unchecked" or claim.verdict == "pass":
+    verdict = disputes.standing(claim)
+    if verdict == "pass":
         _accept(d, claim, task)
-    elif claim.verdict == "fail":
+    elif verdict == "fail":
         _reject(d, claim, task, exact=d.task_policy(task).is_exact(task.task_kind))
     else:
         _void(d, claim, task)
@@ -34,30 +37,49 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
     worker, lock = ledger.free(claim.worker), ledger.stake(claim.id)
     d.pay("claim.price", (ledger.escrow(task.id), worker, task.price_units))
     d.pay("stake.return", (lock, worker, claim.stake_units - hold))
-    settle_seats(d, claim, task, policy)
+    fought = disputes.end(d, claim, "pass")
+    fees.pay(d, claim, settle_seats(d, claim, task, policy), fought)
+    disputes.release(d, claim, task, policy, fought)
     rating.delivered(d, claim, task, policy)
+    rating.disputed(d, task, policy, fought)
     tasks.close(d, task, "accepted")
 
 
-def _reject(d: Decision, claim: Claim, task: Task, exact: bool) -> None:
+def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool = False) -> None:
     policy = d.task_policy(task)
     faults = policy.faults
     slash = ledger.share(claim.stake_units, faults.exact_ppm if exact else faults.judged_ppm)
-    to_requester = min(task.price_units, ledger.share(slash, policy.money.requester_ppm))
     d.emit(ClaimEnded(claim=claim.id, state="rejected"))
-    lock = ledger.stake(claim.id)
-    d.pay(
-        "slash.failed-check",
-        (lock, ledger.free(task.requester), to_requester),
-        (lock, ledger.BURN, slash - to_requester),
-    )
-    d.pay("stake.return", (lock, ledger.free(claim.worker), claim.stake_units - slash))
-    settle_seats(d, claim, task, policy)
-    rating.failed(d, claim, task, policy, fraud=exact)
+    rest = claim.stake_units - slash
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
+    fought = disputes.end(d, claim, "fail", withheld)
+    left = fees.pay(d, claim, settle_seats(d, claim, task, policy), fought, slash)
+    _split(d, claim, task, policy, fought, left)
+    disputes.release(d, claim, task, policy, fought)
+    upheld = any(each.exposed for each in fought)
+    rating.failed(d, claim, task, policy, fraud=exact, upheld=upheld)
+    rating.disputed(d, task, policy, fought)
     tasks.bar(d, task, claim)
     if exact:
         _strike(d, claim, policy)
     tasks.reopen(d, task, "rejected")
+
+
+def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought], slash: int) -> None:
+    """Splits a slash: to the requester, to the first who showed it, and the rest burns.
+
+    A challenger of the worker's own house gets nothing: a cheat that reports itself saves nothing by it.
+    """
+    money, lock = policy.money, ledger.stake(claim.id)
+    transfers = [
+        (ledger.free(task.requester), min(task.price_units, ledger.share(slash, money.requester_ppm)))
+    ]
+    reporter = next((each.challenge.challenger for each in fought if each.exposed), "")
+    if reporter and not disputes.kin(d, reporter, claim.worker):
+        most = money.reporter_max_fees * policy.verifiers.fee_units
+        transfers.append((ledger.free(reporter), min(ledger.share(slash, money.reporter_ppm), most)))
+    transfers.append((ledger.BURN, slash - sum(units for _, units in transfers)))
+    d.pay("slash.failed-check", *((lock, target, units) for target, units in transfers))
 
 
 def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
@@ -72,41 +94,52 @@ def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
 
 def withheld(d: Decision, claim: Claim) -> None:
     """What was drawn was not opened: as a failed exact check, whatever the kind of work."""
-    _reject(d, claim, d.need(Task, claim.task), exact=True)
+    _reject(d, claim, d.need(Task, claim.task), exact=True, withheld=True)
 
 
 def _void(d: Decision, claim: Claim, task: Task) -> None:
     """No round reached a verdict: everything back, nobody barred; who kept silent still pays."""
     d.emit(ClaimEnded(claim=claim.id, state="voided"))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
-    settle_seats(d, claim, task, d.task_policy(task))
+    fees.pay(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.reopen(d, task, "voided")
 
 
-def void_overdue(d: Decision, claim: Claim) -> None:
-    """No draw in time is the service's fault: its bond pays the worker up to the price, and the task closes."""
+def overdue(d: Decision, claim: Claim) -> None:
+    """No draw in time is the service's fault, and its bond loses up to the price.
+
+    Where a verdict stands, it goes on standing and challenges are returned; the bond burns, so that nobody has anything
+    from challenging while the service is out of order. Where there is none, the worker is paid and the task closes.
+    """
+    if not disputes.standing(claim):
+        _void_overdue(d, claim)
+        return
+    conclude(d, claim)
+    lost = min(d.need(Task, claim.task).price_units, d.balance(ledger.OPERATOR_BOND))
+    d.pay("draw.overdue", (ledger.OPERATOR_BOND, ledger.BURN, lost))
+
+
+def _void_overdue(d: Decision, claim: Claim) -> None:
     task = d.need(Task, claim.task)
     d.emit(ClaimEnded(claim=claim.id, state="voided"))
     worker = ledger.free(claim.worker)
     d.pay("stake.return", (ledger.stake(claim.id), worker, claim.stake_units))
     paid = min(task.price_units, d.balance(ledger.OPERATOR_BOND))
     d.pay("draw.overdue", (ledger.OPERATOR_BOND, worker, paid))
-    settle_seats(d, claim, task, d.task_policy(task))
+    fees.pay(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.close(d, task, "draw-overdue")
 
 
 # -- seats
 
 
-def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
-    """Settles every seat of every round against the final verdict."""
-    if not claim.round:
-        return
+def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, fees.Due]:
+    """Settles every seat of every round against the final verdict; returns what those of each round earned."""
     exact = policy.is_exact(task.task_kind)
     final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
     bonds: list[ledger.Transfer] = []
     slashes: list[ledger.Transfer] = []
-    earned: list[tuple[str, int]] = []
+    earned: dict[int, fees.Due] = {}
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
         for name in (*panel.past_seats, *panel.seats):
@@ -116,21 +149,24 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
             slashes.append((ledger.bond(name), ledger.BURN, slash))
             bonds.append((ledger.bond(name), ledger.free(seat.agent), seat.bond_units - slash))
             if outcome in ("right", "heard"):
-                earned.append((seat.agent, panel.fee_units))
+                earned.setdefault(number, []).append((seat.agent, panel.fee_units))
             d.emit(SeatSettled(seat=name, outcome=outcome))
             rating.judged(d, seat, task, policy, outcome)
     d.pay("bond.slash", *slashes)
     d.pay("bond.return", *bonds)
-    _pay_fees(d, claim, earned)
+    return earned
 
 
 def _outcome(seat: Seat, panel: Round, final: Round | None) -> str:
-    """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by)."""
+    """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by).
+
+    A later round that reached no verdict is not measured by the one before it, which it was called to review.
+    """
     if seat.state in ("passed", "silent"):
         return seat.state
     if seat.state in IDLE_STATES:
         return "idle"
-    if final is None:
+    if final is None or panel.number > final.number:
         return "heard"
     if not panel.items:
         return "right" if seat.verdict == final.verdict else "wrong"
@@ -151,12 +187,3 @@ def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
     if outcome == "silent":
         return verifiers.no_reveal_ppm
     return verifiers.wrong_ppm if outcome == "wrong" and exact else 0
-
-
-def _pay_fees(d: Decision, claim: Claim, earned: list[tuple[str, int]]) -> None:
-    due = sum(fee for _, fee in earned)
-    held = d.balance(ledger.VERIFICATION)
-    if due > held:
-        earned = [(agent, fee * held // due) for agent, fee in earned]
-        d.emit(FeeShort(claim=claim.id, due_units=due, paid_units=sum(fee for _, fee in earned)))
-    d.pay("seat.fee", *((ledger.VERIFICATION, ledger.free(agent), fee) for agent, fee in earned))

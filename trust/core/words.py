@@ -71,6 +71,8 @@ _TEMPLATES: dict[type[Event], str] = {
     e.PhaseBegan: "Round {round}: the {phase} window is open until {until_ms}.",
     e.VoteCommitted: "{seat} commits to a verdict, still hidden.",
     e.SeatSilent: "{seat} committed and never revealed.",
+    e.TasksDue: "The open tasks of {party} close at once, in entries of their own.",
+    e.TasksFollowed: "No task of {party} is open any more.",
     e.PoolDue: "The pool {pool} changed and is sealed after {due_ms}.",
     e.PoolEpoch: "The pool {pool} is to be sealed as of {as_of} entries.",
     e.PoolSealed: "The pool {pool} is sealed: {count} slots, weight {total}.",
@@ -134,6 +136,24 @@ def _tallied(event: e.RoundTallied) -> str:
 def _reached(event: e.VerdictReached) -> str:
     until = f"open to challenge until {event.until_ms}" if event.until_ms else "final"
     return f"The verdict is {event.verdict}, {until}."
+
+
+def _challenged(event: e.VerdictChallenged) -> str:
+    return (
+        f"{event.challenger} challenges the {event.against} ({event.challenge}) and asks for round {event.round}, with "
+        f"a bond of {event.bond_units} and {event.prepaid_units} of prepaid fees."
+    )
+
+
+_CHALLENGE_ENDED = {
+    "won": "is won: the verdict that it attacked did not stand",
+    "lost": "is lost: the verdict that it attacked stands",
+    "returned": "is returned: no verdict was reached after it, and the one before it stands",
+}
+
+
+def _challenge_ended(event: e.ChallengeEnded) -> str:
+    return f"The challenge {event.challenge} {_CHALLENGE_ENDED[event.how]}."
 
 
 def _ended(event: e.ClaimEnded) -> str:
@@ -214,6 +234,8 @@ _TOLD: dict[type[Event], Callable[[Any], str]] = {
     e.CoinTossed: _tossed,
     e.WorkCounted: _counted,
     e.PartiesDue: _due,
+    e.VerdictChallenged: _challenged,
+    e.ChallengeEnded: _challenge_ended,
 }
 TOLD_KINDS = frozenset(_TEMPLATES) | frozenset(_TOLD)
 """The kinds of event that have a sentence: all of them, a test says."""

@@ -135,7 +135,7 @@ def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
     try:
         for opened, beta in _panels(found, claim.id):
             stream = Stream(beta, b"panel")
-            if opened.round == 1:
+            if opened.round == 1 and not claim.unchecked:
                 coin(stream, claim.rate_ppm)
             seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
             holds = _same_items(reader, claim, opened)
@@ -150,12 +150,11 @@ def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[
     task = reader.record(Task, claim.task)
     adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
     before = reader.record(Round, round_id(claim.id, opened.round - 1))
-    disputed = None if before is None else before.disputed
 
     def holds(after: Stream) -> bool:
         assert task is not None
         assert adopted is not None
-        places, _ = drawn_items(task, adopted.terms, after, len(opened.seats), disputed)
+        places, _, _ = drawn_items(task, adopted.terms, after, len(opened.seats), before)
         return places == opened.items
 
     return holds

@@ -20,7 +20,10 @@ from trust.storage.rows import table_of
 
 TABLES = table_of(tables.Postings), table_of(tables.Mentions), table_of(tables.Weights)
 SUBJECTS = frozenset(
-    {"party", "agent", "worker", "requester", "verifier", "claim", "task", "seat", "relay", "withdrawal"}
+    {
+        *("party", "agent", "worker", "requester", "verifier", "challenger"),
+        *("claim", "task", "seat", "challenge", "relay", "withdrawal"),
+    }
 )
 """The event fields that name something whose history can be asked for."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Select, case, func, literal_column, select
+from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
 from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
@@ -185,8 +185,11 @@ class Reader:
 
     # -- projections
 
-    def ledger(self, accounts: Sequence[str], before: int | None = None, limit: int = 100) -> list[Posting]:
-        """The postings on these accounts, the newest entry first; go on with `before` the last index."""
+    def ledger(
+        self, accounts: Sequence[str] | CompoundSelect[Any], before: int | None = None, limit: int = 100
+    ) -> list[Posting]:
+        """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
+        index."""
         columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
         query = select(*columns).where(col(tables.Postings.account).in_(accounts))
         if before is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
 from sqlmodel import col
 
+from trust.core import ledger
+from trust.core.case_records import Challenge
 from trust.core.records import Withdrawal
+from trust.storage.case_tables import Challenges
 from trust.storage.rows import CODECS
-from trust.storage.tables import Claims, Mentions, Withdrawals
+from trust.storage.tables import Claims, Mentions, Seats, Withdrawals
 
 CHUNK = 500
 
@@ -31,6 +35,39 @@ def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list
     query = select(CODECS[Withdrawal].table).where(col(Withdrawals.party) == party)
     rows = connection.execute(query.order_by(col(Withdrawals.index).desc()).limit(limit))
     return [Withdrawal(*row) for row in rows]
+
+
+def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
+    """The challenges of a claim, the oldest first."""
+    query = select(CODECS[Challenge].table).where(col(Challenges.claim) == claim)
+    return [Challenge(*row) for row in connection.execute(query.order_by(col(Challenges.round)))]
+
+
+def bonded_units(connection: Connection, party: str) -> int:
+    """What a party has in bonds of seats and of challenges that are not settled."""
+    seats: Select[Any] = select(col(Seats.bond_units).label("units")).where(
+        col(Seats.agent) == party, col(Seats.outcome) == ""
+    )
+    locked = col(Challenges.bond_units) + col(Challenges.prepaid_units)
+    challenges: Select[Any] = select(locked).where(
+        col(Challenges.challenger) == party, col(Challenges.state) == "open"
+    )
+    bonds = union_all(seats, challenges).subquery()
+    return int(connection.execute(select(func.coalesce(func.sum(bonds.c.units), 0))).scalar_one())
+
+
+def accounts_of(party: str) -> CompoundSelect[str]:
+    """The names of a party's accounts: free, unbonding, and the locks on its claims, seats and challenges."""
+    own = [select(literal(name(party))) for name in (ledger.free, ledger.unbonding)]
+    locks = [
+        select(literal(f"{kind}/").concat(id).concat(f"/{lock}")).where(holder == party)
+        for kind, lock, id, holder in (
+            ("claim", "stake", col(Claims.id), col(Claims.worker)),
+            ("seat", "bond", col(Seats.id), col(Seats.agent)),
+            ("challenge", "bond", col(Challenges.id), col(Challenges.challenger)),
+        )
+    ]
+    return union_all(*own, *locks)
 
 
 def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:

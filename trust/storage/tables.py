@@ -13,6 +13,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
+from trust.storage import case_tables  # noqa: F401 (its tables belong to the same schema)
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -212,6 +213,8 @@ class Tasks(SQLModel, table=True):
     relay: Words
     claim: Words
     closed_why: Words
+    older: Words
+    newer: Words
 
 
 class Bars(Clustered, table=True):
@@ -252,6 +255,8 @@ class Claims(SQLModel, table=True):
     accepted_by_requester: bool
     hold_units: Whole
     ended_ms: Whole
+    unchecked: bool
+    challenge: Words
 
 
 class Rounds(SQLModel, table=True):
@@ -273,6 +278,7 @@ class Rounds(SQLModel, table=True):
     verdict: Words
     bad: Json
     disputed: Json
+    samples: Json
 
 
 class Seats(SQLModel, table=True):

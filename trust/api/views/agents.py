@@ -13,7 +13,7 @@ from trust.core import ledger
 from trust.core.records import Account, Party, Role
 from trust.services import scoring
 from trust.storage.reading import Posting, Reader
-from trust.storage.standing import locked_units, withdrawals_of
+from trust.storage.standing import accounts_of, bonded_units, locked_units, withdrawals_of
 
 ACCOUNTS = (ledger.free, ledger.unbonding)
 
@@ -38,7 +38,12 @@ def _balances(reader: Reader, party: Party) -> dict[str, int]:
     accounts = {record.id: record.balance_units for record in _accounts(reader, party)}
     free, unbonding = (accounts.get(name(party.id), 0) for name in ACCOUNTS)
     locked = locked_units(reader.connection, [party.id]).get(party.id, 0)
-    return {"free_units": free, "staked_units": locked, "unbonding_units": unbonding}
+    return {
+        "free_units": free,
+        "staked_units": locked,
+        "bonded_units": bonded_units(reader.connection, party.id),
+        "unbonding_units": unbonding,
+    }
 
 
 def _accounts(reader: Reader, party: Party) -> list[Account]:
@@ -46,12 +51,14 @@ def _accounts(reader: Reader, party: Party) -> list[Account]:
 
 
 def money(reader: Reader, name: str, before: int | None, limit: int) -> dict[str, Any]:
-    """An agent's ledger: balances, withdrawals, and the postings on its accounts, the newest first.
+    """An agent's ledger: balances, withdrawals, and the postings on its accounts and its locks, the newest first.
+
+    A lock is the stake on a claim, the bond of a seat or of a challenge: a slash shows where it was taken from.
 
     `after` is the index to go on with; the postings of one entry are never torn apart.
     """
     party = find_party(reader, name)
-    postings = reader.ledger([name(party.id) for name in ACCOUNTS], before, limit + 1)
+    postings = reader.ledger(accounts_of(party.id), before, limit + 1)
     kept, after = _whole_entries(postings, limit)
     return {
         "agent": party.id,

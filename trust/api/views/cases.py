@@ -18,6 +18,7 @@ from trust.core.records import Account, AdoptedPolicy, Claim, Opening, Record, R
 from trust.core.rulebook import incoming_of
 from trust.services.bundles import bundle_of
 from trust.storage.reading import Reader
+from trust.storage.standing import challenges_on
 
 R = TypeVar("R", bound=Record)
 
@@ -71,7 +72,7 @@ def claims_of(reader: Reader, worker: str, after: str, limit: int) -> dict[str, 
 
 
 def claim(reader: Reader, id: str) -> dict[str, Any]:
-    """A claim with its task, its output, its rounds and their seats, and what is due next."""
+    """A claim with its task, output, challenges, rounds and their seats, and what is due next."""
     found = find(reader, Claim, id, ID)
     by_round: dict[int, list[Seat]] = {}
     for seat in reader.seats_on(id):
@@ -83,6 +84,7 @@ def claim(reader: Reader, id: str) -> dict[str, Any]:
         "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
         "task": shown_task(cast(Task, reader.record(Task, found.task))),
         "output": _outputs(reader, [found]).get(id),
+        "challenges": [shown(each, "challenge", "claim") for each in challenges_on(reader.connection, id)],
         "rounds": [_round(reader, each, by_round.get(each.number, [])) for each in reader.rounds_of(id)],
     }
 

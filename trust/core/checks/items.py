@@ -4,14 +4,14 @@
   share is held by another seat too.
 - An item counts bad only when at least two seats say bad. It is disputed when holders differ, or when one
   seat calls it bad and no second one judged it.
-- The batch fails when more than `accept_count` items count bad. While the disputed items could change that,
-  there is no verdict.
+- The batch fails when more than `accept_count` items of one of its samples count bad. While the disputed items could
+  change that, there is no verdict.
 - All probabilities are hypergeometric and exact: ratios of binomials, never floats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import lru_cache
 from math import comb
 from typing import Literal
@@ -108,6 +108,7 @@ def tally(
     votes: Mapping[tuple[int, int], bool],
     accepted: int,
     needed: Callable[[int], int] = unanimous,
+    samples: Sequence[Collection[int]] = (),
     *,
     last: bool = False,
 ) -> Tally:
@@ -115,7 +116,8 @@ def tally(
 
     Where holders differ, `needed(number of holders)` equal votes settle the item: all in the first round,
     the round's quorum in later ones. After the last round nobody is left to confirm what one seat alone calls
-    bad, so that counts for nothing. Without these two a single seat could keep every verdict away.
+    bad, so that counts for nothing. Without these two a single seat could keep every verdict away. Each of the
+    `samples` is held against `accepted` by itself; without any, all items are one sample.
     """
     bad, disputed = [], []
     for item, seats in sorted(held.items()):
@@ -129,10 +131,13 @@ def tally(
             bad.append(item)
         if not convicted or bad_votes < quorum:
             disputed.append(item)
-    return Tally(tuple(bad), tuple(disputed), _verdict(set(bad), set(disputed), accepted))
+    return Tally(tuple(bad), tuple(disputed), _verdict(set(bad), set(disputed), accepted, samples or [held]))
 
 
-def _verdict(bad: set[int], disputed: set[int], accepted: int) -> Literal["pass", "fail"] | None:
-    if len(bad - disputed) > accepted:
+def _verdict(
+    bad: set[int], disputed: set[int], accepted: int, samples: Sequence[Collection[int]]
+) -> Literal["pass", "fail"] | None:
+    if any(len((bad - disputed).intersection(sample)) > accepted for sample in samples):
         return "fail"
-    return "pass" if len(bad | disputed) <= accepted else None
+    possible = max(len((bad | disputed).intersection(sample)) for sample in samples)
+    return "pass" if possible <= accepted else None

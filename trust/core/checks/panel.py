@@ -1,18 +1,24 @@
 """The draw and the panel: whether an output is checked, and by whom (rules.md sections 3, 5 and 6).
 
-1. The seed's input is the claim, the round and the output's digest, never a position in the log.
+1. The seed's input is the claim, the round, the output's digest and that of the challenge that opened the round, never
+   a position in the log.
 2. The coin is tossed first, then the seats are picked, then as many alternates, then the items of a batch: all by one
    stream of integers over the VRF's output.
 3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
    the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
 4. A panel that cannot be seated ends the claim by the last verdict that was reached.
+5. A later round on a batch judges a fresh draw, and once more what the round before counted bad or did not agree on.
+   The batch fails when either sample has more bad items than its accept count: the fresh one, or an earlier one with
+   its contested items as they are judged now. Each accept count is that of a plain uniform sample. One over both
+   together would count items that came in because somebody doubted them, which wrongs the worker where bad items are
+   tolerated; and it would let the good items of a panel that lied make room for the bad ones of the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from trust.core import ledger, settlement
+from trust.core import disputes, ledger, settlement
 from trust.core.checks import items, vrf
 from trust.core.checks.draw import Picker, Stream, coin
 from trust.core.checks.sumtree import Root
@@ -52,12 +58,14 @@ def alpha(view: View, claim: Claim, number: int) -> bytes:
     """The VRF's input for a claim's round."""
     network = view.get(Network, NETWORK)
     assert network is not None
-    return seed_input(network.origin, claim.id, number, claim.output)
+    asked = disputes.that_opened(view, claim, number)
+    return seed_input(network.origin, claim.id, number, claim.output, asked.statement if asked else "")
 
 
-def seed_input(network: str, claim: str, number: int, output: str) -> bytes:
-    """The same from its parts, each after its length as eight bytes (rules.md 6.1)."""
-    parts = ("trust/seed/v1", network, claim, str(number), output, "")
+def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
+    """The same from its parts, each after its length as eight bytes (rules.md 6.1); `output` and `challenge` are the
+    ids of statements."""
+    parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
     return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
 
 
@@ -71,7 +79,7 @@ def draw(d: Decision, said: Draw) -> None:
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     stream = Stream(beta, b"panel")
-    if claim.draw_round == 1:
+    if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
         if not coin(stream, claim.rate_ppm):
             until_ms = d.at_ms + policy.windows.challenge_ms
@@ -165,6 +173,7 @@ def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
     relay = d.need(Relay, claim.relay)
     barred = {d.owner(did) for did in (claim.worker, task.requester, *relay.coordinators)}
     barred.update(relay.coordinators)
+    barred.update(d.owner(each.challenger) for each in disputes.of_claim(d, claim))
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
         barred.update(d.need(Seat, seat).owner for seat in (*panel.seats, *panel.past_seats))
@@ -183,20 +192,25 @@ def is_last(policy: Policy, number: int) -> bool:
     return number >= len(policy.checks.panels)
 
 
+def can_be_seated(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> bool:
+    """Whether the pool could seat the round that is due, had its draw this stream."""
+    size = policy.checks.panels[claim.draw_round - 1]
+    return len(_take(_Bench(d, claim, task, policy, stream).next, size)) == size
+
+
 def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
     number = claim.draw_round
     size = policy.checks.panels[number - 1]
     bench = _Bench(d, claim, task, policy, stream)
     seated = _take(bench.next, size)
     if len(seated) < size:
-        if number == 1:
+        if number == 1 and not claim.unchecked:
             d.pay("check.refund", (ledger.VERIFICATION, ledger.escrow(task.id), _check_fees(claim, task)))
         settlement.conclude(d, d.need(Claim, claim.id))
         return
     alternates = _take(bench.next, size)
     before = d.need(Round, round_id(claim.id, number - 1)) if number > 1 and task.items_count else None
-    disputed = None if before is None else before.disputed
-    places, batch = drawn_items(task, policy, stream, size, disputed)
+    places, samples, batch = drawn_items(task, policy, stream, size, before)
     seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
     opening = bool(batch) or not claim.opened
     window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
@@ -213,6 +227,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
             items=places,
             to_open=tuple(len(place) for place in places),
+            samples=samples,
             batch=batch,
         )
     )
@@ -237,32 +252,37 @@ def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:
     return taken
 
 
-def drawn_items(
-    task: Task, policy: Policy, stream: Stream, seats: int, disputed: tuple[int, ...] | None
-) -> tuple[tuple[tuple[int, ...], ...], BatchTerms | None]:
-    """What each place judges of a batch: its share of a fresh draw, and every item that the round before disputed.
+Items = tuple[int, ...]
 
-    `disputed` is None in the first round.
+
+def drawn_items(
+    task: Task, policy: Policy, stream: Stream, seats: int, before: Round | None
+) -> tuple[tuple[Items, ...], tuple[Items, ...], BatchTerms | None]:
+    """What each place judges of a batch, the samples that the verdict is about, and what one sample can see.
+
+    A place judges its share of a fresh draw, and everything that the round before counted bad or did not agree on.
     """
     if not task.items_count:
-        return (), None
+        return (), (), None
     count, batch = task.items_count, policy.batch
-    sample = items.sample_size(count, batch.sample_items)
-    shares = items.share(items.draw_items(stream, count, sample), seats, batch.overlap_ppm)
-    if disputed is not None:
-        shares = tuple(tuple(sorted({*place, *disputed})) for place in shares)
-        sample = len({index for place in shares for index in place})
-    accept = items.accept_count(count, sample, task.tolerated_bad_ppm, batch.significance_ppm)
+    size = items.sample_size(count, batch.sample_items)
+    drawn = items.draw_items(stream, count, size)
+    shares, samples = items.share(drawn, seats, batch.overlap_ppm), [drawn]
+    if before is not None:
+        contested = {*before.bad, *before.disputed}
+        shares = tuple(tuple(sorted({*place, *contested})) for place in shares)
+        samples += [tuple(i for i in sample if i in contested) for sample in before.samples]
+    accept = items.accept_count(count, size, task.tolerated_bad_ppm, batch.significance_ppm)
     bad = ledger.share(count, batch.detect_bad_ppm)
     terms = BatchTerms(
         items_count=count,
-        sample_items=sample,
+        sample_items=size,
         tolerated_bad_ppm=task.tolerated_bad_ppm,
         accept_count=accept,
         bad_items=bad,
-        detection_ppm=items.detection_ppm(count, sample, accept, bad),
+        detection_ppm=items.detection_ppm(count, size, accept, bad),
     )
-    return shares, terms
+    return shares, tuple(samples), terms
 
 
 def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:

@@ -285,9 +285,8 @@ def _tally_items(
         for index in found.items[seat.place]:
             held.setdefault(index, set()).add(seat.place)
             good[seat.place, index] = index not in seat.bad
-    result = items.tally(
-        held, good, found.accept_count, partial(panel.quorum, policy, found.number), last=last
-    )
+    needed = partial(panel.quorum, policy, found.number)
+    result = items.tally(held, good, found.accept_count, needed, found.samples, last=last)
     unseen = set() if last else {index for place in found.items for index in place} - held.keys()
     undecided = len(votes) < found.quorum or bool(unseen)
     verdict = "" if undecided else result.verdict or ""

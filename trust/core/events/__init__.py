@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trust.core.events.challenges import ChallengeEnded, VerdictChallenged
 from trust.core.events.event import CannotFold, Event
 from trust.core.events.money import (
     FeeShort,
@@ -71,6 +72,8 @@ from trust.core.events.tasks import (
     TaskClosed,
     TaskPosted,
     TaskReopened,
+    TasksDue,
+    TasksFollowed,
 )
 
 Events = (
@@ -81,17 +84,19 @@ Events = (
     | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened
     | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
-    | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed
+    | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed | VerdictChallenged | ChallengeEnded | TasksDue
+    | TasksFollowed
 )  # fmt: skip
 
 __all__ = [
-    "NETWORK", "BatchTerms", "CannotFold", "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "DrawnSeat",
-    "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated",
-    "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed",
-    "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective",
-    "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered",
-    "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective",
-    "SeatPassed", "SeatSettled", "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened",
-    "TrackChanged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
-    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
+    "NETWORK", "BatchTerms", "CannotFold", "ChallengeEnded", "ClaimEnded", "ClaimOpened", "ClaimRenewed",
+    "CoinTossed", "DrawnSeat", "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted",
+    "MoneyMoved", "NetworkCreated", "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted",
+    "PartiesDue", "PartyFaulted", "PartyFollowed", "PartyJailed", "PartyLeft", "PartyRegistered",
+    "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed",
+    "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered", "RoleGranted", "RoleRevoked",
+    "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled",
+    "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened", "TasksDue", "TasksFollowed",
+    "TrackChanged", "VerdictChallenged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted",
+    "VoteRevealed", "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
 ]  # fmt: skip

@@ -46,7 +46,8 @@ class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
 
 
 class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
-    """A panel is seated. `phase` is opening or commit, until `until_ms`; `items` are those of each place."""
+    """A panel is seated. `phase` is opening or commit, until `until_ms`; `items` are those of each place, `samples` the
+    sets of items that its verdict is about, its own draw first."""
 
     claim: str
     round: int
@@ -59,6 +60,7 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
     alternates: tuple[Alternate, ...]
     items: tuple[tuple[int, ...], ...] = ()
     to_open: tuple[int, ...] = ()
+    samples: tuple[tuple[int, ...], ...] = ()
     batch: BatchTerms | None = None
 
     def fold(self, s: Draft) -> None:
@@ -79,6 +81,7 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
                 items=self.items,
                 to_open=self.to_open,
                 replaced=(0,) * len(self.seats),
+                samples=self.samples,
             )
         )
         for place, drawn in enumerate(self.seats):
@@ -259,7 +262,7 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
 
 
 class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
-    """`outcome` is right, wrong, silent, passed or idle (the panel never voted)."""
+    """`outcome` is right, wrong, heard (no verdict to be measured by), silent, passed or idle (it never voted)."""
 
     seat: str
     outcome: str

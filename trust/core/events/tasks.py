@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from trust.core.case_records import Poster
 from trust.core.checks.rate import Rate, RateInputs
 from trust.core.events.event import Event, known
 from trust.core.records import Bar, Claim, Task
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
+LEAVING_TIMER = "leaving/"
 
 
 def deadline_of(task: str) -> str:
     """The timer of a task. Requesters choose task ids, so they get a space of their own among the timers."""
     return TASK_TIMER + task
+
+
+def leaving(party: str) -> str:
+    """The timer by which the tasks of a party that left close, a few in each entry."""
+    return LEAVING_TIMER + party
 
 
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
@@ -35,6 +42,10 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     relay: str = ""
 
     def fold(self, s: Draft) -> None:
+        poster = s.get(Poster, self.requester) or Poster(id=self.requester)
+        if poster.newest:
+            s.put(replace(known(s, Task, poster.newest), newer=self.task))
+        s.put(replace(poster, newest=self.task))
         s.put(
             Task(
                 id=self.task,
@@ -55,6 +66,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 tolerated_bad_ppm=self.tolerated_bad_ppm,
                 assignee=self.assignee,
                 relay=self.relay,
+                older=poster.newest,
             )
         )
         s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
@@ -74,8 +86,36 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
     why: str
 
     def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Task, self.task), state="closed", closed_why=self.why))
+        task = known(s, Task, self.task)
+        s.put(replace(task, state="closed", closed_why=self.why))
         s.clear_timer(deadline_of(self.task))
+        if task.older:
+            s.put(replace(known(s, Task, task.older), newer=task.newer))
+        if task.newer:
+            s.put(replace(known(s, Task, task.newer), older=task.older))
+        else:
+            s.put(replace(known(s, Poster, task.requester), newest=task.older))
+
+
+class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
+    """A requester left: its tasks from `task` on, the newer first, are due to close at once, in clock entries."""
+
+    party: str
+    task: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Poster, self.party), closing=self.task))
+        s.set_timer(leaving(self.party), "leaving", s.at_ms)
+
+
+class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
+    """No task of a requester that left is open any more."""
+
+    party: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Poster, self.party), closing=""))
+        s.clear_timer(leaving(self.party))
 
 
 class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
@@ -178,7 +218,7 @@ class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
             s.put(replace(claim, state="checking", draw_round=0))
             s.clear_timer(self.claim)
         else:
-            s.put(replace(claim, state="unchecked", draw_round=0))
+            s.put(replace(claim, state="unchecked", unchecked=True, draw_round=0))
             s.set_timer(self.claim, "challenge", self.until_ms)
 
 

@@ -1,0 +1,55 @@
+"""What happens to challenges."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core.case_records import Challenge
+from trust.core.events.event import Event, known
+from trust.core.records import Claim
+from trust.core.state import Draft
+
+
+class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=True):
+    """A verdict (`against` pass or fail), or an output that was not checked (pass), is attacked.
+
+    `statement` is the id of the statement that attacks it; `round` the round that it opens.
+    """
+
+    challenge: str
+    claim: str
+    challenger: str
+    statement: str
+    against: str
+    round: int
+    bond_units: int
+    prepaid_units: int
+
+    def fold(self, s: Draft) -> None:
+        claim = known(s, Claim, self.claim)
+        s.put(
+            Challenge(
+                id=self.challenge,
+                claim=self.claim,
+                challenger=self.challenger,
+                index=s.size,
+                against=self.against,
+                round=self.round,
+                statement=self.statement,
+                bond_units=self.bond_units,
+                prepaid_units=self.prepaid_units,
+                before=claim.challenge,
+            )
+        )
+        s.put(replace(claim, challenge=self.challenge))
+
+
+class ChallengeEnded(Event, tag="challenge.ended", frozen=True, kw_only=True):
+    """`how` is won, lost, or returned where no verdict was reached after it."""
+
+    challenge: str
+    claim: str
+    how: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Challenge, self.challenge), state=self.how))
