@@ -8,6 +8,7 @@ registers anew after each slash. Nobody takes up a task that was rejected: its d
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -91,7 +92,7 @@ class Game:
         for worker in range(self.size.workers):
             self._waiting += 1
             offset_ms = self.chance.below(self._pace_ms, "begin", worker)
-            net.after(ready_ms + offset_ms, lambda worker=worker: self._take(worker, 0))  # type: ignore[misc]
+            net.after(ready_ms + offset_ms, partial(self._take, worker, 0))
 
     def _join(self, role: str, *numbers: int) -> str:
         did = Key("/".join(map(str, (self._name, role, *numbers)))).did
@@ -118,7 +119,7 @@ class Game:
         self._claim(work, did, stake)
         if number + 1 < self.size.tasks:
             self._waiting += 1
-            self.net.after(self._pace_ms, lambda: self._take(worker, number + 1))
+            self.net.after(self._pace_ms, partial(self._take, worker, number + 1))
 
     def _claim(self, work: Work, did: str, stake: int) -> None:
         net, task = self.net, f"t{work.worker}-{work.number}"
@@ -150,7 +151,7 @@ class Game:
         if opened.rate.p_ppm < PPM:
             self._trusted.add(work)
         self._waiting += 1
-        net.after(lease_ms // 2, lambda: self._submit(claim, did))
+        net.after(lease_ms // 2, partial(self._submit, claim, did))
 
     def _submit(self, claim: str, did: str) -> None:
         if not self.net.get(Party, did).left:
@@ -224,11 +225,11 @@ class Game:
         }
 
     def _draw_soon(self, claim: str) -> None:
-        self.net.after(DRAW_DELAY_MS, lambda: self.net.draw(claim))
+        self.net.after(DRAW_DELAY_MS, partial(self.net.draw, claim))
 
     def _round_opened(self, event: e.RoundOpened) -> None:
         if event.phase == "opening":
-            self.net.after(self.net.policy.windows.open_ms // 6, lambda: self._open(event.claim))
+            self.net.after(self.net.policy.windows.open_ms // 6, partial(self._open, event.claim))
         else:
             self._call(event.claim, event.round, "commit")
 
@@ -242,7 +243,7 @@ class Game:
             (windows.commit_ms, self._commit) if phase == "commit" else (windows.reveal_ms, self._reveal)
         )
         for place, seat in enumerate(self.net.get(Round, e.round_id(claim, number)).seats):
-            self.net.after(window_ms // 6 + place, lambda seat=seat: act(seat))  # type: ignore[misc]
+            self.net.after(window_ms // 6 + place, partial(act, seat))
 
     def _counted(self, _: e.VoteRevealed) -> None:
         self.tally.votes += 1
@@ -273,7 +274,7 @@ class Game:
         if self._workers[work.worker] == slashed:
             self.tally.registered_anew += 1
             again = self.tally.registered_anew
-            self.net.after(0, lambda: self._replace(work.worker, again))
+            self.net.after(0, partial(self._replace, work.worker, again))
 
     def _replace(self, worker: int, again: int) -> None:
         self._workers[worker] = self._join("worker", worker, again)
