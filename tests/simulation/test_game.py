@@ -78,6 +78,22 @@ def test_a_careful_ring_keeps_its_bonds_and_an_open_one_loses_them() -> None:
     assert by_ring["open"].votes > by_ring["careful"].votes
 
 
+def test_good_work_that_a_ring_failed_is_challenged_and_mostly_saved() -> None:
+    tally = game(world("never", colluding_ppm=400_000, ring="careful"), Size(workers=20, tasks=10)).play()
+    assert tally.challenges >= 8
+    assert tally.good_rejected <= tally.challenges // 3
+
+
+def test_a_requester_that_looks_catches_what_lazy_verifiers_let_through() -> None:
+    size = Size(workers=20, tasks=10)
+    unseen, seen = (
+        game(world("constant", lazy_ppm=600_000, looks_ppm=looks), size).play() for looks in (0, PPM)
+    )
+    assert unseen.challenges == 0
+    assert seen.challenges > 0
+    assert seen.bad_accepted < unseen.bad_accepted
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_one_seed_is_one_game(seed: int) -> None:
     one, again = (game(world("sometimes", colluding_ppm=200_000), seed=seed).play() for _ in range(2))

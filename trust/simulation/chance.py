@@ -84,6 +84,10 @@ class Chance:
         errs = self.below(PPM, "error", verifier, work.worker, work.number) < self.world.error_ppm
         return "fail" if work.bad != errs else "pass"
 
+    def looks(self, work: Work) -> bool:
+        """Whether the requester looks at this work."""
+        return self.below(PPM, "look", work.worker, work.number) < self.world.looks_ppm
+
     def panel(self, work: Work, size: int) -> Sequence[int]:
         """Verifiers drawn evenly for a reference scheme; a smaller panel is the head of a larger one."""
         source = Random(f"{self._seed}/panel/{work.worker}/{work.number}")

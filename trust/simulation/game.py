@@ -19,7 +19,7 @@ from trust.core import ledger, strict
 from trust.core import payloads as p
 from trust.core.checks import votes
 from trust.core.policy import Policy, Registration
-from trust.core.records import Claim, Party, Round, Seat
+from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rulebook import Decided
 from trust.simulation.chance import Chance, Work
 from trust.simulation.network import DAY_MS, ORIGIN, Key, Network
@@ -161,6 +161,25 @@ class Game:
     def _open(self, claim: str) -> None:
         self.net.say(p.OutputOpen, self.net.get(Claim, claim).worker, claim=claim)
 
+    # -- challenges
+
+    def _doubt(self, claim: str, stands: str, number: int) -> None:
+        """Whoever knows better than the verdict of this round, or than no check at all, challenges it."""
+        work, net = self._claims[claim], self.net
+        record = net.get(Claim, claim)
+        if stands == "fail" and not work.bad:
+            challenger = record.worker
+        elif stands == "pass" and work.bad and self.chance.looks(work):
+            challenger = net.get(Task, record.task).requester
+        else:
+            return
+        policy = net.policy
+        cost = policy.challenge_bond_units(work.price_units, number + 1) + policy.panel_fees_units(number + 1)
+        has_left = bool(net.get(Party, challenger).left)
+        if not has_left and ledger.balance(net.state, ledger.free(challenger)) >= cost:
+            net.say(p.VerdictChallenge, challenger, claim=claim, reason="")
+            self.tally.challenges += 1
+
     # -- verifiers
 
     def _commit(self, id: str) -> None:
@@ -196,6 +215,8 @@ class Game:
             e.RoundOpened: self._round_opened,
             e.PhaseBegan: self._phase_began,
             e.VoteRevealed: self._counted,
+            e.CoinTossed: self._coin_tossed,
+            e.VerdictReached: self._verdict_reached,
             e.ClaimEnded: self._claim_ended,
             e.MoneyMoved: self._money_moved,
             e.SeatSettled: self._seat_settled,
@@ -226,6 +247,18 @@ class Game:
 
     def _counted(self, _: e.VoteRevealed) -> None:
         self.tally.votes += 1
+
+    def _coin_tossed(self, event: e.CoinTossed) -> None:
+        if not event.checked:
+            self._doubt_soon(event.claim, "pass", 0)
+
+    def _verdict_reached(self, event: e.VerdictReached) -> None:
+        if event.until_ms:
+            self._doubt_soon(event.claim, event.verdict, event.round)
+
+    def _doubt_soon(self, claim: str, stands: str, number: int) -> None:
+        delay_ms = self.net.policy.windows.challenge_ms // 8
+        self.net.after(delay_ms, lambda: self._doubt(claim, stands, number))
 
     def _claim_ended(self, event: e.ClaimEnded) -> None:
         self._waiting -= 1

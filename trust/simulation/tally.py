@@ -28,6 +28,7 @@ class Tally(msgspec.Struct):
     good_rejected: int = 0
     voided: int = 0
     votes: int = 0
+    challenges: int = 0
     cheat_units: int = 0
     trusted_bad: int = 0
     trusted_units: int = 0

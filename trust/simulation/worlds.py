@@ -3,6 +3,8 @@
 A fifth of the workers are cheats. Colluding verifiers know each other and the cheats: they pass what a cheat delivers
 and fail honest work; an open ring does so always, a careful one only on a panel where it holds the quorum, so that it
 never loses a bond. A lazy verifier never looks and votes pass. All others look, and err now and then.
+
+A worker whose good work is failed challenges the verdict; requesters that look challenge bad work that they find.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     ring: Ring = "open"
     returns: bool = False
     "Whether a cheat registers anew after each slash, with money of its own, instead of being shut out."
+    looks_ppm: int = 0
+    "How often a requester looks at what would be accepted; it challenges what it finds bad."
     cheating_ppm: int = CHEATING_PPM
     error_ppm: int = ERROR_PPM
 
@@ -84,7 +88,11 @@ def _worlds() -> tuple[World, ...]:
         ),
         World(name="constant-lazy-30-returns", habit="constant", lazy_ppm=_share(30), returns=True),
     )
-    return (*rings, *careful, *back, *lazy, *hardest, World(name="honest", habit="never"))
+    looked_at = [
+        World(name=f"{habit}-20-looks", habit=habit, colluding_ppm=_share(20), looks_ppm=_share(10))
+        for habit in CHEATS
+    ]
+    return (*rings, *careful, *back, *lazy, *hardest, *looked_at, World(name="honest", habit="never"))
 
 
 WORLDS = {world.name: world for world in _worlds()}
