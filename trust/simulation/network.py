@@ -1,7 +1,8 @@
 """A network without a service: a clock, an agenda of what its parties do next, and the real rulebook between them.
 
 Statements are what they would be on a log, named signers included; only the signatures themselves are blank, since
-`decide` does not look at them. Draws are proved by the VRF and pools are sealed by their sum tree, as a service does.
+`decide` does not look at them. Draws are proved by the VRF and pools are sealed by their sum tree, as a service does;
+the scores are not sealed, since no decision reads that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trust.core import payloads as p
-from trust.core import rulebook, strict
+from trust.core import rulebook, scorebook, strict
 from trust.core.checks import panel, sumtree, vrf
 from trust.core.checks.sumtree import Root
 from trust.core.commands import Incoming, Spoken
@@ -142,7 +143,7 @@ class Network:
             if isinstance(event, PoolWeight):
                 pool = self._pools.setdefault(event.pool, _Pool())
                 pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
-            elif isinstance(event, PoolEpoch):
+            elif isinstance(event, PoolEpoch) and event.pool != scorebook.POOL:
                 begun.append(event)
         for event in begun:
             self._begin(event)
