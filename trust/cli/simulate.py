@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trust.simulation.worlds import Size, World
 
 app = App(name="simulate")
-WIDTH = 150
+WIDTH = 160
 """The table's columns need as many characters."""
 
 
@@ -37,7 +37,7 @@ def game(
     """Play worlds of cheats, colluders and lazy verifiers over the real rulebook, beside three plain schemes.
 
     In full size (400 workers x 100 tasks) a game takes 65 seconds of a core, so a world with ten seeds takes eleven
-    minutes, and all worlds five hours, or half of it with --processes 2. A quarter of the workers takes a quarter.
+    minutes, and all worlds six hours, or half of it with --processes 2. A quarter of the workers takes a quarter.
 
     Parameters
     ----------
