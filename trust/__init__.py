@@ -6,6 +6,7 @@ storage/    the fold kept up to date in SQL       services/  the write path, dra
 api/        HTTP                                  jobs/      what is due       app.py  puts it together
 client/     the SDK, and verification offline     audit/     the stranger who trusts nobody
 sandbox/    a whole network on one machine        cli/       `trust ...`
+simulation/ the rules played out against cheats
 """
 
 __version__ = "0.0.1"

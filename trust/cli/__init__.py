@@ -29,6 +29,7 @@ GROUPS = {
     "evidence": "Put proofs of misbehaviour before the log.",
     "canary": "Commit to work whose answer is known, and open it.",
     "policy": "Check, adopt and show policies.",
+    "simulate": "Play the rules out against cheats and colluders.",
     "explain": "Why a claim or a task is as it is, entry by entry.",
     "bundle": "Write the one file that proves a claim's case offline.",
     "receipt": "Verify receipts, bundles and evidence offline.",

@@ -11,6 +11,7 @@ where RFC 9381 would let it pass; `prove` never makes one. Keys outside the subg
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha512
 
 from nacl import bindings
@@ -112,6 +113,7 @@ def _decoded(candidate: bytes) -> bytes | None:
         return None
 
 
+@lru_cache(maxsize=256)
 def _times_cofactor(point: bytes) -> bytes:
     for _ in range(3):
         point = _add(point, point)

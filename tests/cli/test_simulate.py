@@ -1,0 +1,50 @@
+"""`trust simulate game`: figures for people, for programs, and as a chart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trust.cli import run
+from trust.cli.failures import GOOD, USAGE
+
+SMALL = ["simulate", "game", "--world", "sometimes-20", "--workers", "10", "--tasks", "4", "--seeds", "2"]
+
+
+def test_the_same_command_gives_the_same_json_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for _ in range(2):
+        assert run([*SMALL, "--json"]) == GOOD
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    facts = json.loads(told[0])
+    assert facts["size"] == {"workers": 10, "tasks": 4, "seeds": 2}
+    (world,) = facts["worlds"]
+    assert world["world"]["name"] == "sometimes-20"
+    assert set(world["schemes"]) == {"trust", "no checks", "majority of three", "BOINC adaptive"}
+    assert [counts["outputs"] for counts in world["counts"]["no checks"]] == [40, 40]
+
+
+def test_people_get_a_table_progress_on_stderr_and_a_chart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    chart = tmp_path / "game.svg"
+    assert run([*SMALL, "--chart", str(chart), "--policy", "fast"]) == GOOD
+    told = capsys.readouterr()
+    assert "sometimes-20" in told.out
+    assert "majority of three" in told.out
+    assert "games: 2 of 2" in told.err
+    assert chart.read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--world", "nowhere"], ["--seeds", "0"], ["--processes", "0"], ["--policy", "nonsense"]],
+)
+def test_what_cannot_be_played_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*SMALL, *arguments]) == USAGE
+    assert "Traceback" not in capsys.readouterr().err

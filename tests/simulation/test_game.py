@@ -1,0 +1,106 @@
+"""A game is played by the real rules: its log replays, and what should come of a world does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.invariants import Checker, check_log
+from tests.simulation.worlds import TINY, game, world
+from trust.core.records import SealedPool, Seat
+from trust.simulation.tally import Tally
+from trust.simulation.worlds import PPM, Size
+
+
+def test_the_log_of_a_game_replays_to_the_same_bytes_and_records() -> None:
+    played = game(world(colluding_ppm=300_000), keep_log=True)
+    played.play()
+    records, log = played.net.state.records, played.net.log
+    check_log(log, records)
+    Checker().check(records, log, played.net.now_ms)
+    assert len(log) == played.tally.entries
+    assert any(isinstance(record, Seat) and record.round > 1 for record in records.values())
+
+
+def test_pools_are_sealed_again_as_weights_change() -> None:
+    played = game(world(colluding_ppm=300_000))
+    played.play()
+    seals = [record for record in played.net.state.records.values() if isinstance(record, SealedPool)]
+    assert len({seal.root for seal in seals}) > 2
+    assert all(seal.count == TINY.verifiers for seal in seals)
+
+
+def test_where_nobody_cheats_or_colludes_nothing_is_rejected_and_nobody_shut_out() -> None:
+    """Three errors of 2 % on one panel are expected once in 125,000 checks; there are a few hundred."""
+    tally = game(world("never"), Size(workers=20, tasks=10)).play()
+    assert (tally.outputs, tally.bad, tally.good_rejected, tally.honest_shut_out) == (200, 0, 0, 0)
+    assert tally.votes >= 3 * tally.outputs
+    assert tally.voided == 0
+
+
+def test_a_constant_cheat_is_caught_three_times_and_shut_out() -> None:
+    tally = game(world("constant"), Size(workers=10, tasks=20)).play()
+    assert tally.cheats_shut_out == 2
+    assert 6 <= tally.bad <= 12, "what is under way at the third strike still ends"
+    assert tally.bad_accepted == 0
+    assert tally.cheat_units < 0
+
+
+def test_a_cheat_that_registers_anew_goes_on_and_pays_each_time() -> None:
+    tally = game(world("constant", returns=True), Size(workers=10, tasks=20)).play()
+    assert tally.bad == 40
+    assert tally.cheats_shut_out == 0
+    assert tally.registered_anew >= 10
+    assert tally.cheat_units < -200 * tally.bad
+
+
+def test_where_every_verifier_colludes_bad_work_is_accepted_and_good_work_rejected() -> None:
+    """The simulation can fail: nothing in it knows which work is good but those who look."""
+    tally = game(world("constant", colluding_ppm=PPM)).play()
+    assert tally.bad_accepted == tally.bad > 0
+    assert tally.good_rejected == tally.outputs - tally.bad > 0
+    assert tally.honest_shut_out > 0
+    assert tally.cheat_units > 0
+
+
+def test_where_nobody_looks_everything_is_accepted() -> None:
+    tally = game(world("constant", lazy_ppm=PPM)).play()
+    assert tally.bad_accepted == tally.bad == TINY.workers // 5 * TINY.tasks
+    assert tally.good_rejected == 0
+
+
+def test_a_careful_ring_keeps_its_bonds_and_an_open_one_loses_them() -> None:
+    size = Size(workers=20, tasks=10)
+    by_ring = {
+        ring: game(world("constant", colluding_ppm=200_000, ring=ring, error_ppm=0), size).play()
+        for ring in ("open", "careful")
+    }
+    assert by_ring["open"].ring_units < 0 < by_ring["careful"].ring_units
+    assert by_ring["open"].votes > by_ring["careful"].votes
+
+
+def test_good_work_that_a_ring_failed_is_challenged_and_mostly_saved() -> None:
+    tally = game(world("never", colluding_ppm=400_000, ring="careful"), Size(workers=20, tasks=10)).play()
+    assert tally.challenges >= 8
+    assert tally.good_rejected <= tally.challenges // 3
+
+
+def test_a_requester_that_looks_catches_what_lazy_verifiers_let_through() -> None:
+    size = Size(workers=20, tasks=10)
+    unseen, seen = (
+        game(world("constant", lazy_ppm=600_000, looks_ppm=looks), size).play() for looks in (0, PPM)
+    )
+    assert unseen.challenges == 0
+    assert seen.challenges > 0
+    assert seen.bad_accepted < unseen.bad_accepted
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_one_seed_is_one_game(seed: int) -> None:
+    one, again = (game(world("sometimes", colluding_ppm=200_000), seed=seed).play() for _ in range(2))
+    assert one == again
+    assert one != Tally()
+
+
+def test_another_seed_is_another_game() -> None:
+    one, other = (game(world("expensive", colluding_ppm=200_000), seed=seed).play() for seed in (1, 2))
+    assert one != other

@@ -1,0 +1,219 @@
+"""A network without a service: a clock, an agenda of what its parties do next, and the real rulebook between them.
+
+Statements are what they would be on a log, named signers included; only the signatures themselves are blank, since
+`decide` does not look at them. Draws are proved by the VRF and pools are sealed by their sum tree, as a service does;
+the scores are not sealed, since no decision reads that.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from itertools import count
+from typing import Any, TypeVar
+
+import msgspec
+
+from trust.core import payloads as p
+from trust.core import rulebook, scorebook, strict
+from trust.core.checks import panel, sumtree, vrf
+from trust.core.checks.sumtree import Root
+from trust.core.commands import Incoming, Spoken
+from trust.core.entry import Beacon, Draw, Genesis, Seal
+from trust.core.envelope import PAYLOAD_TYPE, Envelope, Signature, Signed
+from trust.core.events import PoolEpoch, PoolWeight, round_id
+from trust.core.identity import did_of
+from trust.core.policy import Policy
+from trust.core.records import Claim, Node, Record
+from trust.core.rulebook import Decided
+from trust.core.state import Draft
+from trust.log import ed25519
+from trust.simulation.memory import TimedState
+
+ORIGIN = "trust.example.org/simulation"
+START_MS = 1_700_000_000_000
+DAY_MS = 86_400_000
+LIFETIME_MS = 60_000
+HEAVY_DIVISOR = 10
+BLANK = bytes(64)
+
+Act = Callable[[], None]
+Hear = Callable[[Decided], None]
+R = TypeVar("R", bound=Record)
+
+
+class Key:
+    """A seed and the DID of its public key."""
+
+    def __init__(self, name: str) -> None:
+        self.seed = sha256(name.encode()).digest()
+        self.did = did_of(ed25519.public_key(self.seed))
+
+
+class Network:
+    """Time, log and state; `hear` is told of each entry once it is folded. `log` holds the entries, if asked to."""
+
+    def __init__(self, policy: Policy, name: str, hear: Hear, keep_log: bool = False) -> None:
+        self.policy = policy
+        self.now_ms = START_MS
+        self.state = TimedState()
+        self.operator, self._draw_key = Key(f"{name}/operator"), Key(f"{name}/draw")
+        self.log: list[Decided] = []
+        self._keep_log = keep_log
+        self._hear = hear
+        self._agenda: list[tuple[int, int, Act]] = []
+        self._serial = count()
+        self._pools: dict[str, _Pool] = {}
+        self._found(Key(f"{name}/log"))
+
+    def _found(self, log_key: Key) -> None:
+        self.put(
+            Genesis(
+                format=1,
+                network=ORIGIN,
+                rules=1,
+                log_key=log_key.did,
+                draw_key=self._draw_key.did,
+                operator=self.operator.did,
+                policy=self.policy,
+                slow_half_life_ms=60 * DAY_MS,
+                fast_half_life_ms=14 * DAY_MS,
+                t0_ms=START_MS,
+            )
+        )
+
+    # -- time
+
+    def after(self, delay_ms: int, act: Act) -> None:
+        """Puts an act on the agenda."""
+        heapq.heappush(self._agenda, (self.now_ms + delay_ms, next(self._serial), act))
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for."""
+        while not until():
+            due_ms = self.state.next_due_ms
+            if self._agenda and (due_ms is None or self._agenda[0][0] < due_ms):
+                self.now_ms, _, act = heapq.heappop(self._agenda)
+                act()
+            elif due_ms is not None:
+                self.now_ms = max(self.now_ms, due_ms)
+                self._settle()
+            else:
+                return
+
+    # -- the log
+
+    def _settle(self) -> None:
+        batch = Draft(self.state)
+        settled = list(rulebook.settle(batch, self.now_ms))
+        self.state.absorb(batch)
+        for decided in settled:
+            self._written(decided)
+
+    def put(self, incoming: Incoming) -> Decided:
+        """Decides one command now; Refused where the rules say no."""
+        if (due_ms := self.state.next_due_ms) is not None and due_ms <= self.now_ms:
+            self._settle()
+        batch = Draft(self.state)
+        decided = rulebook.decide(batch, incoming, self.now_ms)
+        self.state.absorb(batch)
+        self._written(decided)
+        return decided
+
+    def say(self, kind: type[p.Payload], *signers: str, **fields: Any) -> Decided:
+        """What the first of the signers states, and what came of it."""
+        expires_ms = self.now_ms + LIFETIME_MS
+        payload = kind(
+            network=ORIGIN, actor=signers[0], issued_ms=self.now_ms, expires_ms=expires_ms, **fields
+        )
+        return self.put(unsigned(payload, signers))
+
+    def get(self, kind: type[R], id: str) -> R:
+        """A record that is there."""
+        record = self.state.get(kind, id)
+        assert record is not None, f"no {kind.__name__} {id}"
+        return record
+
+    def _written(self, decided: Decided) -> None:
+        if self._keep_log:
+            self.log.append(decided)
+        begun = []
+        for event in decided.events:
+            if isinstance(event, PoolWeight):
+                pool = self._pools.setdefault(event.pool, _Pool())
+                pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
+            elif isinstance(event, PoolEpoch) and event.pool != scorebook.POOL:
+                begun.append(event)
+        for event in begun:
+            self._begin(event)
+        self._hear(decided)
+
+    # -- the service's part
+
+    def draw(self, claim: str) -> None:
+        """Makes the draw that a claim awaits."""
+        record = self.get(Claim, claim)
+        pi = vrf.prove(self._draw_key.seed, panel.alpha(self.state, record, record.draw_round))
+        beacon = Beacon(record.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
+        self.put(Draw(of=round_id(claim, record.draw_round), beacons=(beacon,)))
+
+    def _begin(self, event: PoolEpoch) -> None:
+        """Seals a pool as it stands after the entry that began its epoch."""
+        pool = self._pools[event.pool]
+        self.state.put_all(pool.seal())
+        root = pool.root
+        seal = Seal(
+            event.pool, event.epoch, event.as_of, root.digest.hex(), root.count, root.total, pool.heavy()
+        )
+        self.after(0, lambda: self._put_seal(seal))
+
+    def _put_seal(self, seal: Seal) -> None:
+        self.put(seal)
+
+
+class _Pool:
+    """A pool's tree as of its last seal, its slots, and what changed since."""
+
+    def __init__(self) -> None:
+        self.root: Root = sumtree.EMPTY
+        self.changes: dict[int, sumtree.Slot] = {}
+        self._slots: dict[int, sumtree.Slot] = {}
+        self._nodes: dict[bytes, bytes] = {}
+
+    def seal(self) -> list[Node]:
+        """Takes the changes into the tree; returns the nodes that are new."""
+        made: dict[bytes, bytes] = {}
+        known = self._nodes
+        self.root = sumtree.update(self.root, self.changes, known.__getitem__, made.__setitem__)
+        known.update(made)
+        self._slots.update(self.changes)
+        self.changes = {}
+        return [Node(id=digest.hex(), data=data) for digest, data in made.items()]
+
+    def heavy(self) -> tuple[tuple[str, int], ...]:
+        """The owners with more than a tenth of the total (rules.md 6.2)."""
+        owned: dict[str, int] = {}
+        for slot in self._slots.values():
+            owned[slot.owner] = owned.get(slot.owner, 0) + slot.weight
+        return tuple(sorted(pair for pair in owned.items() if pair[1] * HEAVY_DIVISOR > self.root.total))
+
+
+def unsigned(payload: p.Payload, signers: Sequence[str]) -> Spoken:
+    """A statement that names its signers, with blank signatures."""
+    data = msgspec.json.encode(payload)
+    names = tuple(sorted(set(signers)))
+    envelope = Envelope(
+        PAYLOAD_TYPE, strict.base64_of(data), tuple(Signature(did, _BLANK_BASE64) for did in names)
+    )
+    signed = Signed(
+        payload=data,
+        envelope=envelope,
+        statement_id="sha256:" + sha256(data).hexdigest(),
+        signers=names,
+        signatures=(BLANK,) * len(names),
+    )
+    return Spoken(signed, payload)
+
+
+_BLANK_BASE64 = strict.base64_of(BLANK)
