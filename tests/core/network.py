@@ -20,7 +20,7 @@ import pytest
 
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
-from trust.core.checks import panel, sumtree, vrf
+from trust.core.checks import allotting, panel, sumtree, vrf
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.events import Event, PoolWeight
@@ -28,7 +28,7 @@ from trust.core.identity import did_of
 from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Account, Claim, Node, Pool, Record, SealedPool
+from trust.core.records import Account, Allocation, Claim, Node, Pool, Record, SealedPool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, MemoryState, View
@@ -56,6 +56,9 @@ TERMS: dict[str, object] = {
     "unbonding_ms": 120_000,
     "payout_ms": 60_000,
     "notice_ms": 5_000,
+    "min_exclusive_ms": 500,
+    "max_exclusive_ms": 60_000,
+    "drawn_in_ms": 10_000,
     "panels": [3, 7, 15],
     "exact_kinds": [EXACT],
     "sample_items": 57,
@@ -217,7 +220,9 @@ class Net:
         return everything
 
     def all(self, kind: type[R]) -> list[R]:
-        return [record for record in self.records().values() if isinstance(record, kind)]
+        """The records of a kind by id: no store's own order decides what a test does next."""
+        found = [record for record in self.records().values() if isinstance(record, kind)]
+        return sorted(found, key=lambda record: record.id)
 
     def balance(self, account: str) -> int:
         record = self.draft.get(Account, account)
@@ -339,7 +344,9 @@ class Net:
         for slot in slots.values():
             owned[slot.owner] = owned.get(slot.owner, 0) + slot.weight
         heavy = tuple(sorted(pair for pair in owned.items() if pair[1] * 10 > root.total))
-        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
+        members = [slot.owner for slot in slots.values() if slot.weight]
+        counts = root.count, root.total, len(members), len(set(members))
+        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), *counts, heavy)
 
     def draw_of(self, claim: str) -> Draw:
         """The draw that a claim awaits."""
@@ -348,6 +355,13 @@ class Net:
         pi = vrf.prove(key.seed, panel.alpha(self.draft, record, record.draw_round))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
         return Draw(of=f"{claim}/{record.draw_round}", beacons=(beacon,))
+
+    def shortlist_draw_of(self, task: str) -> Draw:
+        """The draw that a task's allocation awaits."""
+        record = self.get(Allocation, task)
+        key = self.draw_keys[record.draw_key]
+        pi = vrf.prove(key.seed, allotting.alpha(self.draft, record))
+        return Draw(of=f"task/{task}", beacons=(Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex()),))
 
     def draw(self, claim: str) -> Decided:
         return self.do(self.draw_of(claim))

@@ -18,7 +18,7 @@ from tests.core.network import DAY_MS, DIGEST, EXACT, JUDGED, Net, Store, Who, n
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.policy import Policy
-from trust.core.records import Claim, Opening, Round, Seat, Task, Withdrawal
+from trust.core.records import Allocation, Claim, Opening, Round, Seat, Task, Withdrawal
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 
@@ -111,6 +111,7 @@ class Steps:
         work = nonce(who.did, self.net.policy.registration.pow_bits)
         handle = rng.choice([None, "bob"])
         fields = {"pow": work, "handle": handle, "owner": owner.did if owner else None}
+        fields["capabilities"] = tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(0, 3)))
         if self.say(p.AgentRegister, who, *others, **fields):
             self.net.people[who.did] = who
 
@@ -191,12 +192,38 @@ class Steps:
             terms["items"] = p.Items(count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]))
         if rng.randrange(12) == 0:
             terms["assignee"] = self._anyone(rng).did
+        if rng.randrange(3) == 0:
+            terms["relay"] = self.scene.relay
         who = rng.choice([self.scene.requester, self._anyone(rng)])
         self.say(p.TaskPost, who, **terms)
 
     def cancel(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
             self.say(p.TaskCancel, self._mostly(rng, self.net.people[task.requester]), task=task.id)
+
+    def allocate(self, rng: Random) -> None:
+        """Has a task allocated, among some or all, and mostly makes the draw."""
+        if (task := self._one(rng, Task, *rng.choice([(), ("open",)]))) is None:
+            return
+        named = rng.sample(list(self.net.people), rng.choice([0, 0, 1, 4]))
+        fields = {
+            "candidates": tuple(named),
+            "shortlist": rng.randint(1, 3),
+            "exclusive_ms": rng.choice([1_000, 9_000]),
+        }
+        relay = {"relay": task.relay} if task.relay else {}
+        said = self.scene.allocation(task.id, **fields, **relay)
+        if self.attempt(said) is not None and rng.randrange(4):
+            self.attempt(self.net.shortlist_draw_of(task.id))
+
+    def claim_drawn(self, rng: Random) -> None:
+        """Somebody on a shortlist claims, with a stake that does for the probation lane or just misses it."""
+        drawn = self._one(rng, Allocation, "drawn")
+        if drawn is not None:
+            worker = self.net.people[rng.choice(drawn.shortlist).agent]
+            self.attempt(
+                self.scene.request(drawn.id, worker, stake_units=rng.choice([STAKE, STAKE, 105, 3_300]))
+            )
 
     def request(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
@@ -338,8 +365,8 @@ class Steps:
 
 ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
-    "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "wait", "repeat",
-    "forge", "flush", *["advance"] * 14,
+    "allocate", "allocate", "claim_drawn", "claim_drawn", "request", "request", "hold", "hold", "submit", "accept",
+    "draw", "open", "commit", "reveal", "wait", "repeat", "forge", "flush", *["advance"] * 14,
 )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ from trust.core.policy import InvalidPolicy, dangers, parse, warnings
         ({"exact_ppm": 199_999}, "exact"),
         ({"catch_ppm": 0}, "deter"),
         ({"sample_items": 128}, "128"),
+        ({"min_exclusive_ms": 60_001}, "exclusive"),
+        ({"probation_ppm": 500_001}, "probation"),
     ],
 )
 def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], word: str) -> None:
@@ -41,6 +43,9 @@ def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], 
         ({"panels": [1, 3]}, "colluder"),
         ({"fee_units": 0}, "for nothing"),
         ({"operator_bond_min_units": 0}, "operator"),
+        ({"probation_ppm": 0}, "newcomers"),
+        ({"probation_stake_ppm": 999_999}, "newcomer"),
+        ({"max_shortlist": 1}, "away"),
     ],
 )
 def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object], word: str) -> None:
@@ -56,6 +61,9 @@ def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object],
         policy_text() + "\n[extra]\nx = 1\n",
         policy_text(panels=[]),
         policy_text(panels=[0]),
+        policy_text(probation_ppm=1_000_001),
+        policy_text(max_shortlist=0),
+        policy_text(max_shortlist=129),
         policy_text(panels=[16]),
         policy_text(panels=[1, 2, 3, 4]),
         policy_text(floor_ppm=1_000_001),

@@ -19,7 +19,7 @@ from trust.core.events import (
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
 from trust.core.records import Handle, Key, Party, Pool
 from trust.core.refusal import Refused
-from trust.core.scoring import verifier_pool
+from trust.core.scoring import verifier_pool, worker_pool
 
 MAX_ENROLMENTS = 16
 MAX_VACATED = 48
@@ -44,14 +44,19 @@ def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
         raise Refused("proof-of-work", f"the nonce does not give {needed} leading zero bits")
     if said.handle and (held := d.get(Handle, said.handle)) is not None:
         raise Refused("handle-taken", f"@{said.handle} belongs to {held.party}")
+    capabilities = tuple(sorted(set(said.capabilities)))
+    pools = [d.get(Pool, worker_pool(task_kind)) for task_kind in capabilities]
+    places = tuple(pool.slots if pool else 0 for pool in pools)
     d.emit(
         PartyRegistered(
             party=said.actor,
             owner=owner,
             handle=said.handle or "",
-            capabilities=tuple(sorted(set(said.capabilities))),
+            capabilities=capabilities,
+            places=places,
         )
     )
+    d.observed(said.actor, *capabilities)
 
 
 def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
@@ -77,11 +82,13 @@ def leave(d: Decision, party: Party, how: str) -> None:
     """Ends a party's part: no seat is drawn from its enrolments any more, and its free money starts unbonding."""
     d.emit(PartyLeft(party=party.id, how=how))
     d.touch(party.id)
+    d.observed(party.id, *party.capabilities)
 
 
 def follow(d: Decision, did: str) -> None:
     """What changed for a party in an entry that had no room for what follows."""
-    d.follow(d.need(Party, did))
+    party = d.need(Party, did)
+    d.follow(party, party.capabilities)
     d.emit(PartyFollowed(party=did))
 
 
@@ -122,5 +129,5 @@ def unenroll(d: Decision, spoken: Spoken, said: VerifierLeave) -> None:
     for task_kind in sorted(set(said.task_kinds)):
         if task_kind not in enrolled:
             raise Refused("not-enrolled", f"{said.actor} does not check {task_kind}")
-        d.weigh(party, task_kind, enrolled[task_kind], 0)
+        d.weigh(party, verifier_pool(task_kind), enrolled[task_kind], 0)
         d.emit(VerifierLeft(party=said.actor, task_kind=task_kind))

@@ -1,4 +1,4 @@
-"""Pools of verifiers: an epoch begins, a seal follows (rules.md 6.2)."""
+"""Pools of verifiers and workers: an epoch begins, a seal follows (rules.md 6.2)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def seal(d: Decision, said: Seal) -> None:
             root=said.root,
             count=said.count,
             total=said.total,
+            members=said.members,
+            owners=said.owners,
             heavy=said.heavy,
         )
     )

@@ -13,10 +13,11 @@ from typing import Protocol, TypeVar
 from trust.core import ledger
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
-from trust.core.events import NETWORK, round_id
+from trust.core.events import NETWORK, round_id, task_draw
 from trust.core.records import (
     Account,
     AdoptedPolicy,
+    Allocation,
     Bar,
     Booking,
     Claim,
@@ -26,19 +27,21 @@ from trust.core.records import (
     Opening,
     Party,
     Pool,
+    Probation,
     Rater,
     Record,
     Relay,
     Round,
     Said,
     Score,
+    SealedPool,
     Seat,
     Slot,
     Task,
     Track,
     Withdrawal,
 )
-from trust.core.scoring import verifier_pool
+from trust.core.scoring import probation_pool, verifier_pool, worker_pool
 from trust.core.state import Key as StateKey
 
 R = TypeVar("R", bound=Record)
@@ -58,8 +61,9 @@ def needs(commands: Sequence[Incoming], view: Peek) -> list[StateKey]:
 def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
     if isinstance(command, Spoken):
         return _statement(command, view)
-    of = getattr(command, "of", None)
-    return iter(()) if of is None else _claim(view, str(of).partition("/")[0])
+    of = str(getattr(command, "of", ""))
+    kind, _, rest = of.partition("/")
+    return _allocation(view, rest) if of == task_draw(rest) else _claim(view, kind)
 
 
 def _common(view: Peek) -> Iterator[StateKey]:
@@ -103,6 +107,9 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
             yield from _posting(said)
         case p.TaskCancel():
             yield from _task(view, said.task)
+            yield Allocation, said.task
+        case p.TaskAllocate():
+            yield from _allocating(view, said)
         case p.ClaimRequest():
             yield from _claiming(view, said)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
@@ -116,6 +123,9 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
 
 def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
     yield Key, said.actor
+    for task_kind in said.capabilities:
+        yield Pool, worker_pool(task_kind)
+        yield Pool, probation_pool(task_kind)
     if said.handle:
         yield Handle, said.handle
     if said.owner:
@@ -183,12 +193,57 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
         return
     yield AdoptedPolicy, str(task.policy)
     yield Party, task.requester
+    if task.exclusive_until_ms:
+        yield Allocation, task.id
+        yield Probation, worker.id
     if task.claim:
         yield Claim, task.claim
     yield Bar, f"{task.id}/{worker.owner}"
     yield Pool, verifier_pool(task.task_kind)
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _allocating(view: Peek, said: p.TaskAllocate) -> Iterator[StateKey]:
+    yield Relay, said.relay
+    if (relay := view.peek(Relay, said.relay)) is not None:
+        for did in relay.coordinators:
+            yield Party, did
+    yield from _allocation(view, said.task)
+    if (task := view.peek(Task, said.task)) is not None:
+        yield from _drawn_from(view, task, said.candidates)
+
+
+def _allocation(view: Peek, id: str) -> Iterator[StateKey]:
+    """What the draw of a task's shortlist reads; of the agents in a pool only the draw knows which."""
+    yield Task, id
+    yield Allocation, id
+    task, allocation = view.peek(Task, id), view.peek(Allocation, id)
+    if task is None:
+        return
+    yield AdoptedPolicy, str(task.policy)
+    yield Party, task.requester
+    if allocation is not None:
+        yield SealedPool, allocation.pool
+        yield SealedPool, allocation.lane
+        yield from _drawn_from(view, task, allocation.candidates)
+
+
+def _drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[StateKey]:
+    for did in candidates:
+        yield Party, did
+        yield Account, ledger.free(did)
+        yield Probation, did
+        yield Score, f"{did}/worker/{task.task_kind}"
+        if (party := view.peek(Party, did)) is not None:
+            yield Bar, f"{task.id}/{party.owner}"
+            for task_kind, place in zip(party.capabilities, party.places, strict=True):
+                if task_kind == task.task_kind:
+                    yield Slot, f"{worker_pool(task_kind)}/{place}"
+    for pool_id in () if candidates else (worker_pool(task.task_kind), probation_pool(task.task_kind)):
+        yield Pool, pool_id
+        if (pool := view.peek(Pool, pool_id)) is not None:
+            yield SealedPool, pool.sealed
 
 
 def _delivering(view: Peek, id: str) -> Iterator[StateKey]:

@@ -54,8 +54,9 @@ class AdoptedRules(Record, frozen=True):
 
 
 class Party(Record, frozen=True):
-    """Whoever registered. `left` is "", "revoked" or "tombstoned"; `enrolled` pairs task kinds with pool slots,
-    `vacated` are the slots that enrolling again takes up."""
+    """Whoever registered. `left` is "", "revoked" or "tombstoned"; `places` are the slots in the pools of workers, one
+    for each capability; `enrolled` pairs task kinds with pool slots, `vacated` are the slots that enrolling again takes
+    up."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -64,6 +65,7 @@ class Party(Record, frozen=True):
     capabilities: tuple[str, ...]
     registered_ms: int
     index: int
+    places: tuple[int, ...] = ()
     rotations: int = 0
     left: str = ""
     jailed_ms: int = 0
@@ -130,7 +132,8 @@ class Withdrawal(Record, frozen=True):
 
 
 class Task(Record, frozen=True):
-    """`state` is open, claimed or closed; `fees_units` is F, the fees escrowed beside the price."""
+    """`state` is open, allocating, claimed or closed; `fees_units` is F, the fees escrowed beside the price; before
+    `exclusive_until_ms` only its shortlist may claim it."""
 
     table: ClassVar[str] = "tasks"
     requester: str
@@ -152,6 +155,52 @@ class Task(Record, frozen=True):
     relay: str
     claim: str = ""
     closed_why: str = ""
+    exclusive_until_ms: int = 0
+
+
+class Shortlisted(msgspec.Struct, frozen=True, array_like=True):
+    """One of those who may claim first; whether the draw found it in the probation lane."""
+
+    agent: str
+    probation: bool
+
+
+class Allocation(Record, frozen=True):
+    """The one draw of who may claim a task first (`id` is the task's). `state` is awaited, drawn, failed or lapsed.
+
+    `statement` is what asked for it, `index` its entry, `draw_key` who draws; `size` places are drawn from
+    `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
+    `eligible`, of how many `owners`, the `shortlist`, and whether anybody on it ever claimed (`used`).
+    """
+
+    table: ClassVar[str] = "allocations"
+    statement: str
+    index: int
+    draw_key: str
+    state: str
+    size: int
+    exclusive_ms: int
+    candidates: tuple[str, ...]
+    pool: str
+    lane: str
+    eligible: int = 0
+    owners: int = 0
+    shortlist: tuple[Shortlisted, ...] = ()
+    used: bool = False
+
+
+class Probation(Record, frozen=True):
+    """The one claim that an agent (`id`) has in flight out of the probation lane."""
+
+    table: ClassVar[str] = "probations"
+    claim: str
+
+
+class Lapses(Record, frozen=True):
+    """Allocations that an owner's requesters let come to nothing (`id` is owner/kind), as a decayed raw sum."""
+
+    table: ClassVar[str] = "lapses"
+    count: bytes
 
 
 class Bar(Record, frozen=True):
@@ -164,7 +213,8 @@ class Bar(Record, frozen=True):
 class Claim(Record, frozen=True):
     """One worker's hold on one task; `state` as in the table of rules.md section 3.
 
-    `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
+    `route` is how the worker came to it and `delta_ppm` what praise counts for that (reputation.md 1). `draw_round` is
+    the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance.
     """
@@ -181,6 +231,8 @@ class Claim(Record, frozen=True):
     rate_ppm: int
     draw_key: str
     pool: str
+    route: str
+    delta_ppm: int
     renewals: int = 0
     output: str = ""
     output_index: int = 0
@@ -315,7 +367,8 @@ class Liveness(Record, frozen=True):
 
 
 class Pool(Record, frozen=True):
-    """`id` is verifiers/<kind>. `epoch` and `as_of` name the seal that is due or done; `sealed` the last one done."""
+    """`id` is verifiers/<kind>, workers/<kind> or probation/<kind>. `epoch` and `as_of` name the seal that is due or
+    done; `sealed` the last one done."""
 
     table: ClassVar[str] = "pools"
     slots: int
@@ -327,7 +380,8 @@ class Pool(Record, frozen=True):
 
 
 class SealedPool(Record, frozen=True):
-    """A pool as it was sealed, `id` is pool/epoch: root (hex) of its sum tree, slots, total weight, heavy owners."""
+    """A pool as it was sealed, `id` is pool/epoch: root (hex) of its sum tree, slots, total weight, how many slots
+    weigh anything and how many owners they have, heavy owners."""
 
     table: ClassVar[str] = "sealed_pools"
     pool: str
@@ -336,6 +390,8 @@ class SealedPool(Record, frozen=True):
     root: str
     count: int
     total: int
+    members: int
+    owners: int
     heavy: tuple[tuple[str, int], ...]
 
 
@@ -381,5 +437,6 @@ class Timer(Record, frozen=True):
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
-    Claim, Round, Seat, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot, Node, Said, Timer,
+    Allocation, Probation, Lapses, Claim, Round, Seat, Opening, Track, Score, Pairing, Rater, Liveness, Pool,
+    SealedPool, Slot, Node, Said, Timer,
 )  # fmt: skip

@@ -16,9 +16,20 @@ from typing import Any
 
 import msgspec
 
-from trust.core import claims, envelope, governance, parties, pools, prefetch, stakes, strict, tasks
+from trust.core import (
+    allocation,
+    claims,
+    envelope,
+    governance,
+    parties,
+    pools,
+    prefetch,
+    stakes,
+    strict,
+    tasks,
+)
 from trust.core import payloads as p
-from trust.core.checks import panel, votes
+from trust.core.checks import allotting, panel, votes
 from trust.core.commands import Incoming, Spoken, bytes_of, spoken
 from trust.core.decision import Decision
 from trust.core.entry import (
@@ -72,6 +83,7 @@ ACTS: dict[type[p.Payload], Act] = {
     p.StakeWithdraw: stakes.withdraw,
     p.TaskPost: tasks.post,
     p.TaskCancel: tasks.cancel,
+    p.TaskAllocate: allocation.allocate,
     p.ClaimRequest: claims.request,
     p.ClaimRenew: claims.renew,
     p.ClaimAbandon: claims.abandon,
@@ -85,6 +97,7 @@ ACTS: dict[type[p.Payload], Act] = {
 
 Due = Callable[[Decision, str], None]
 DUE: dict[str, Due] = {
+    "allocation": allocation.overdue,
     "challenge": claims.window_over,
     "commit": votes.pass_on,
     "deadline": tasks.lapse,
@@ -143,7 +156,7 @@ def _act(d: Decision, incoming: Incoming) -> None:
                 raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
             act(d, incoming, incoming.payload)
         case Draw():
-            panel.draw(d, incoming)
+            (allotting if allotting.is_for(incoming) else panel).draw(d, incoming)
         case Seal():
             pools.seal(d, incoming)
         case Genesis():

@@ -134,6 +134,7 @@ class Parties(SQLModel, table=True):
     capabilities: Json
     registered_ms: Whole
     index: Whole
+    places: Json
     rotations: Whole
     left: Words
     jailed_ms: Whole
@@ -212,6 +213,42 @@ class Tasks(SQLModel, table=True):
     relay: Words
     claim: Words
     closed_why: Words
+    exclusive_until_ms: Whole
+
+
+class Allocations(SQLModel, table=True):
+    __table_args__ = (
+        Index(
+            "ix_allocations_awaited",
+            "index",
+            sqlite_where=text("state = 'awaited'"),
+            postgresql_where=text("state = 'awaited'"),
+        ),
+    )
+    id: KeyWords
+    statement: Words
+    index: Whole
+    draw_key: Words
+    state: Words
+    size: Whole
+    exclusive_ms: Whole
+    candidates: Json
+    pool: Words
+    lane: Words
+    eligible: Whole
+    owners: Whole
+    shortlist: Json
+    used: bool
+
+
+class Probations(Clustered, table=True):
+    id: KeyWords
+    claim: Words
+
+
+class Lapses(Clustered, table=True):
+    id: KeyWords
+    count: Bytes
 
 
 class Bars(Clustered, table=True):
@@ -240,6 +277,8 @@ class Claims(SQLModel, table=True):
     rate_ppm: Whole
     draw_key: Words
     pool: Words
+    route: Words
+    delta_ppm: Whole
     renewals: Whole
     output: Words
     output_index: Whole
@@ -359,6 +398,8 @@ class SealedPools(SQLModel, table=True):
     root: Words
     count: Whole
     total: Whole
+    members: Whole
+    owners: Whole
     heavy: Json
 
 

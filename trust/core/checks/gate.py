@@ -3,7 +3,7 @@
 A draw then carries the cosigned checkpoint (rules.md 3 and 6.1). The policy that the task pinned says which witnesses
 and how many; the log names origin and key. Decided here:
 
-1. The log signed it, under its own origin, for a size that the log has and that covers the claim's output.
+1. The log signed it, under its own origin, for a size that the log has and that covers what is drawn for.
 2. Enough of the policy's witnesses cosigned it.
 3. Nothing else stands in it: its bytes are those that these lines make.
 
@@ -15,15 +15,18 @@ from __future__ import annotations
 
 from trust.core.identity import key_of
 from trust.core.policy import Policy
-from trust.core.records import Claim, Network
+from trust.core.records import Network
 from trust.core.refusal import Refused
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
 
 
-def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: str) -> None:
-    """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none."""
+def check_gate(network: Network, size: int, index: int, policy: Policy, note: str) -> None:
+    """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none.
+
+    `index` is the entry that it must cover: an output's, or an allocation's.
+    """
     if not policy.witnesses.quorum:
         if note:
             raise Refused("bad-draw", "a draw without witnesses carries no checkpoint")
@@ -34,10 +37,9 @@ def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: 
         checkpoint, cosigned = _opened(network, policy, note)
     except (NoteError, CheckpointError) as error:
         raise Refused("bad-draw", f"the checkpoint: {error}") from error
-    if not claim.output_index < checkpoint.size <= size:
+    if not index < checkpoint.size <= size:
         raise Refused(
-            "bad-draw",
-            f"a checkpoint of {checkpoint.size} entries: the output is entry {claim.output_index} of {size}",
+            "bad-draw", f"a checkpoint of {checkpoint.size} entries: entry {index} of {size} is to be covered"
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):
@@ -62,8 +64,6 @@ def claimed_root(note: str) -> tuple[int, bytes]:
 
 def cosigned_times_s(policy: Policy, note: str) -> dict[str, int]:
     """When each witness says that it cosigned a draw's checkpoint, by its label in the policy."""
-    lines = {
-        (line.name, line.key_id): int.from_bytes(line.blob[:8]) for line in parse_note(note.encode())[1]
-    }
+    lines = {(line.name, line.key_id): int.from_bytes(line.blob[:8]) for line in parse_note(note.encode())[1]}
     quorum = parse_quorum(policy.witnesses.quorum)
     return {witness.label: lines[witness.key] for witness in quorum.witnesses if witness.key in lines}

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from trust.core.events.allocations import (
+    AllocationFailed,
+    AllocationLapsed,
+    Candidate,
+    TaskAllocated,
+    TaskAllocating,
+    task_draw,
+)
 from trust.core.events.event import CannotFold, Event
 from trust.core.events.money import (
     FeeShort,
@@ -81,17 +89,19 @@ Events = (
     | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened
     | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
-    | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed
+    | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed | TaskAllocating | TaskAllocated | AllocationFailed
+    | AllocationLapsed
 )  # fmt: skip
 
 __all__ = [
-    "NETWORK", "BatchTerms", "CannotFold", "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "DrawnSeat",
-    "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated",
-    "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed",
-    "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective",
-    "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered",
-    "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective",
-    "SeatPassed", "SeatSettled", "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened",
-    "TrackChanged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
-    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
+    "NETWORK", "AllocationFailed", "AllocationLapsed", "BatchTerms", "Candidate", "CannotFold", "ClaimEnded",
+    "ClaimOpened", "ClaimRenewed", "CoinTossed", "DrawnSeat", "Event", "Events", "FeeShort", "HoldReleased",
+    "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated", "Observed", "OutputAccepted", "OutputOpened",
+    "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed", "PartyJailed", "PartyLeft", "PartyRegistered",
+    "PartyRotated", "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed",
+    "PoolWeight", "RaterChanged", "ReferenceBooked", "RelayRegistered", "RoleGranted", "RoleRevoked", "RoundDue",
+    "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled", "SeatSilent",
+    "TaskAllocated", "TaskAllocating", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened", "TrackChanged",
+    "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed", "WithdrawalEnded",
+    "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id", "task_draw",
 ]  # fmt: skip
