@@ -375,6 +375,11 @@ def created(decided: Decided, field: str) -> Any:
     return next(getattr(event, field) for event in decided.events if hasattr(event, field))
 
 
+def flipped(text: str) -> str:
+    """The same with its first character changed."""
+    return ("0" if text[0] != "0" else "1") + text[1:]
+
+
 def kinds(decided: Iterable[Event]) -> list[str]:
     """The kinds of events, in order."""
     return [str(type(event).__struct_config__.tag) for event in decided]

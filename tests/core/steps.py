@@ -26,6 +26,7 @@ T = TypeVar("T")
 TASKS = tuple(f"t{number}" for number in range(6))
 PEOPLE = 28
 TERMS: dict[str, object] = {
+    "probation_ppm": 300_000,
     "panels": [2, 3, 5],
     "trusted_streak": 1,
     "effort_ppm": 100_000,
@@ -192,7 +193,7 @@ class Steps:
             terms["items"] = p.Items(count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]))
         if rng.randrange(12) == 0:
             terms["assignee"] = self._anyone(rng).did
-        if rng.randrange(3) == 0:
+        elif rng.randrange(2):
             terms["relay"] = self.scene.relay
         who = rng.choice([self.scene.requester, self._anyone(rng)])
         self.say(p.TaskPost, who, **terms)
@@ -203,27 +204,39 @@ class Steps:
 
     def allocate(self, rng: Random) -> None:
         """Has a task allocated, among some or all, and mostly makes the draw."""
-        if (task := self._one(rng, Task, *rng.choice([(), ("open",)]))) is None:
+        tasks = [
+            task
+            for task in self.net.all(Task)
+            if task.relay and (task.state == "open" or not rng.randrange(8))
+        ]
+        if not tasks:
+            self.post(rng)
             return
-        named = rng.sample(list(self.net.people), rng.choice([0, 0, 1, 4]))
-        fields = {
-            "candidates": tuple(named),
-            "shortlist": rng.randint(1, 3),
-            "exclusive_ms": rng.choice([1_000, 9_000]),
-        }
-        relay = {"relay": task.relay} if task.relay else {}
-        said = self.scene.allocation(task.id, **fields, **relay)
+        task = rng.choice(tasks)
+        candidates = tuple(rng.sample(list(self.net.people), 2)) + (
+            self.scene.worker.did,
+            self.scene.rival.did,
+        )
+        said = self.scene.allocation(
+            task.id,
+            relay=task.relay,
+            candidates=rng.choice([(), tuple(dict.fromkeys(candidates))]),
+            shortlist=rng.choice([1, 1, 1, 2, 3]),
+            exclusive_ms=rng.choice([1_000, 9_000]),
+        )
         if self.attempt(said) is not None and rng.randrange(4):
             self.attempt(self.net.shortlist_draw_of(task.id))
 
     def claim_drawn(self, rng: Random) -> None:
         """Somebody on a shortlist claims, with a stake that does for the probation lane or just misses it."""
-        drawn = self._one(rng, Allocation, "drawn")
-        if drawn is not None:
-            worker = self.net.people[rng.choice(drawn.shortlist).agent]
-            self.attempt(
-                self.scene.request(drawn.id, worker, stake_units=rng.choice([STAKE, STAKE, 105, 3_300]))
-            )
+        drawn = [each for each in self.net.all(Allocation) if each.state == "drawn" and not each.used]
+        if not drawn:
+            self.allocate(rng)
+            return
+        allocation = rng.choice(drawn)
+        worker = self.net.people[rng.choice(allocation.shortlist).agent]
+        stake = rng.choice([STAKE, STAKE, 105, 3_300])
+        self.attempt(self.scene.request(allocation.id, worker, stake_units=stake))
 
     def request(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:

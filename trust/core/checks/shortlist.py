@@ -59,7 +59,7 @@ class Named:
 
     def __init__(self, stream: Stream, among: Iterable[Candidate]) -> None:
         self._stream = stream
-        self._left = list(among)
+        self._left = [each for each in among if each.weight]
 
     def next(self, lane: bool) -> str | None:
         """By weight, or out of the lane with equal chances."""
