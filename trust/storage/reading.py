@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Select, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.records import Allocation, Claim, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -171,6 +171,14 @@ class Reader:
         query = select(waiting).where(col(tables.Claims.draw_round) > 0)
         return self._records(
             Claim, query.order_by(col(tables.Claims.output_index), col(tables.Claims.id)).limit(limit)
+        )
+
+    def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
+        """Allocations that wait for their draw, the oldest first."""
+        waiting = CODECS[Allocation].table
+        query = select(waiting).where(col(tables.Allocations.state) == "awaited")
+        return self._records(
+            Allocation, query.order_by(col(tables.Allocations.index), col(tables.Allocations.id)).limit(limit)
         )
 
     def awaiting_seal(self) -> list[Pool]:
