@@ -35,6 +35,7 @@ from trust.log import ed25519
 from trust.log.note import Signer
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, missing
+from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.founding import HEAD_FILE, seeds
 from trust.services.interpreter import tune
@@ -49,7 +50,7 @@ from trust.storage.reading import reading
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
 PRUNE_MS = 3_600_000
-BACKGROUND_READERS = 4  # the writer, the jobs
+BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
 KEEP_BLOBS_MS = 2 * MAX_TASK_MS
 """A blob may be needed for as long as a task can run, and through the disputes after it."""
@@ -66,6 +67,7 @@ class App:
     verifying: Verifying
     service: Service
     schedule: Schedule
+    cosigning: Cosigning
     readers: ThreadPoolExecutor
 
     def start(self) -> None:
@@ -74,10 +76,12 @@ class App:
         with reading(self.database) as reader:
             self.service.notifier.committed(reader.head().size)
         self.schedule.start()
+        self.cosigning.start()
 
     def stop(self) -> None:
         """Answers what was asked, then ends."""
         self.service.notifier.close()
+        self.cosigning.stop()
         self.schedule.stop()
         self.sequencer.stop()
         self.verifying.close()
@@ -120,6 +124,9 @@ def build(settings: Settings) -> App:
     admission = Admission(sequencer, verifying, database, readers, missing)
     drawing = Drawing(database, sequencer, [draw_seed], lambda: admission.in_hand >= BUSY_STATEMENTS)
     blobs = Blobs(database, settings.blob_max_bytes)
+    cosigning = Cosigning(
+        database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
+    )
     service = Service(
         settings=settings,
         database=database,
@@ -127,12 +134,13 @@ def build(settings: Settings) -> App:
         admission=admission,
         blobs=blobs,
         notifier=notifier,
+        cosigning=cosigning,
         telemetry=Telemetry(),
         readers=readers,
         vkey=str(signer.verifier),
     )
     schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing), notifier)
-    return App(settings, database, sequencer, verifying, service, schedule, readers)
+    return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
 
 
 def _jobs(

@@ -103,7 +103,10 @@ class Settings:
     database_url: str = _option("", _text, "database", secret=True)  # empty: SQLite in data_dir
     host: str = _option("127.0.0.1", _text)
     port: int = _option(8400, _integer(0, 65_535))
-    witnesses: tuple[str, ...] = _option((), _texts)  # URLs to ask for cosignatures
+    witnesses: tuple[str, ...] = _option(
+        (), _texts
+    )  # URLs to ask for cosignatures; none: those in the policy
+    witness_interval_ms: int = _option(1_000, _integer(50, 600_000))  # between two rounds of asking them
     log_key_file: Path | None = _option(None, _path)  # none: log.key in data_dir
     draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
     body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))

@@ -69,6 +69,7 @@ def create_log() -> None:
     op.create_index("ix_entries_leaf_hash", "entries", [sa.text('("index" >> 14)'), "leaf_hash"])
     table("tiles", whole("level"), whole("number"), data("data"), key=("level", "number"))
     table("head", whole("id"), whole("size"), whole("at_ms"), data("root"), data("checkpoint"))
+    table("cosigned", whole("policy"), whole("size"), whole("at_ms"), data("note"), key=("policy",))
     op.execute(
         sa.text(
             "INSERT INTO head (id, size, at_ms, root, checkpoint) VALUES (0, 0, 0, :root, :note)"

@@ -9,9 +9,9 @@ import pytest
 from tests.audit.networks import World, did
 
 
-def played() -> World:
+def played(world: World | None = None) -> World:
     """Two workers, one honest; a panel for each output; an expired claim; agents enough for a second bundle."""
-    world = World()
+    world = world or World()
     world.deposit("operator/bond", 100_000)
     world.register("alice", deposit=1_000_000)
     for worker in ("bob", "mallory", "lena"):

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import pytest
 
+from tests.core.witnesses import note_of, root_of
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.checks import allotting, panel, sumtree, vrf
@@ -28,11 +29,12 @@ from trust.core.identity import did_of
 from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Account, Allocation, Claim, Node, Pool, Record, SealedPool
+from trust.core.records import Account, AdoptedPolicy, Allocation, Claim, Node, Pool, Record, SealedPool, Task
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, MemoryState, View
 from trust.log import ed25519
+from trust.log.note import Signer
 
 ORIGIN = "trust.example.org/test"
 START_MS = 1_700_000_000_000
@@ -354,14 +356,24 @@ class Net:
         key = self.draw_keys[record.draw_key]
         pi = vrf.prove(key.seed, panel.alpha(self.draft, record, record.draw_round))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=f"{claim}/{record.draw_round}", beacons=(beacon,))
+        return Draw(
+            of=f"{claim}/{record.draw_round}", beacons=(beacon,), checkpoint=self._cosigned(record.task)
+        )
+
+    def _cosigned(self, task: str) -> str:
+        """The log as it is, cosigned by every witness that the task's policy names."""
+        lines = self.get(AdoptedPolicy, str(self.get(Task, task).policy)).terms.witnesses.quorum
+        log = Signer(ORIGIN, self.log.seed)
+        size, root = len(self.entries), root_of(self.entries) if lines else b""
+        return note_of(log, size, root, lines, self.now_ms // 1_000) if lines else ""
 
     def shortlist_draw_of(self, task: str) -> Draw:
         """The draw that a task's allocation awaits."""
         record = self.get(Allocation, task)
         key = self.draw_keys[record.draw_key]
         pi = vrf.prove(key.seed, allotting.alpha(self.draft, record))
-        return Draw(of=f"task/{task}", beacons=(Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex()),))
+        beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
+        return Draw(of=f"task/{task}", beacons=(beacon,), checkpoint=self._cosigned(task))
 
     def draw(self, claim: str) -> Decided:
         return self.do(self.draw_of(claim))

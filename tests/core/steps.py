@@ -213,7 +213,11 @@ class Steps:
             self.post(rng)
             return
         task = rng.choice(tasks)
-        candidates = (*tuple(rng.sample(list(self.net.people), 2)), self.scene.worker.did, self.scene.rival.did)
+        candidates = (
+            *tuple(rng.sample(list(self.net.people), 2)),
+            self.scene.worker.did,
+            self.scene.rival.did,
+        )
         said = self.scene.allocation(
             task.id,
             relay=task.relay,

@@ -10,16 +10,28 @@ import pytest
 
 from tests.core.flows import ARTIFACT, Scene
 from tests.core.network import DAY_MS, START_MS, Net, Who, kinds, nonce, policy_of, policy_text
+from tests.core.witnesses import witness
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.commands import Spoken
 from trust.core.entry import MAX_ENTRY_BYTES, InvalidEntry, decode_entry, derive_id
 from trust.core.records import Track
 from trust.core.rulebook import Decided
+from trust.log.quorum import MAX_WITNESSES
 
 MOST = 2**53 - 1
 LISTS_BYTES = 4_000  # what long numbers and lists of items may add to the entries below
 KINDS = tuple(f"{number:02d}" + "k" * 62 for number in range(16))
+
+
+def longest_quorum() -> list[str]:
+    """As many witnesses as a policy may have, all of them needed, in lines as long as they may be."""
+    labels = [f"{number:x}" for number in range(MAX_WITNESSES)]
+    room = 160 - len(f"witness 0 {witness('0', 'n').verifier}")
+    lines = [f"witness {label} {witness(label, label + 'n' * room).verifier}" for label in labels]
+    return [*lines, f"group most all {' '.join(labels)}", "quorum most"]
+
+
 POLICY = policy_of(
     exact_kinds=[KINDS[0]],
     commit_ms=2_000,
@@ -27,6 +39,7 @@ POLICY = policy_of(
     open_ms=60_000,
     notice_ms=60_000,
     unbonding_ms=10**9,
+    quorum=longest_quorum(),
 )
 
 
@@ -134,6 +147,7 @@ def test_the_draw_of_the_largest_panel_fits(town: Scene) -> None:
     draws = [each for each in town.net.entries if "round.opened" in kinds(each.events)]
     assert len(draws) == 3
     assert max(len(each.data) for each in draws) < MAX_ENTRY_BYTES // 2
+    assert all(each.data.count(b"\xe2\x80\x94") == 1 + MAX_WITNESSES for each in draws)
 
 
 def test_who_leaves_with_many_enrolments_weighs_nothing_any_more(town: Scene) -> None:
@@ -168,7 +182,8 @@ def test_the_largest_statements_of_the_operator_fit(town: Scene) -> None:
 
 def test_the_largest_policy_fits(town: Scene) -> None:
     exact = [f"{number:02d}" + "x" * 62 for number in range(64)]
-    toml = policy_text(exact_kinds=exact, notice_ms=60_000, unbonding_ms=10**9, name='"' + "n" * 64 + '"')
+    name, lines = '"' + "n" * 64 + '"', [line.ljust(160) for line in (*longest_quorum(), *[""] * 6)]
+    toml = policy_text(exact_kinds=exact, notice_ms=60_000, unbonding_ms=10**9, name=name, quorum=lines)
     decided = in_full(
         town, p.PolicyAdopt, town.net.operator, toml=toml, effective_ms=town.net.now_ms + DAY_MS
     )

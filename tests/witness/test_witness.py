@@ -17,8 +17,8 @@ from trust import clock
 from trust.client.forks import verify_fork
 from trust.log.note import NoteError, Signer, add_signatures, open_note, parse_note
 from trust.log.note import Signature as Line
-from trust.witness.store import Store, StoreError
 from trust.log.submission import Submission
+from trust.witness.store import Store, StoreError
 from trust.witness.witness import Witness
 
 LOG = AskingLog()

@@ -9,11 +9,12 @@ from trust import __version__, clock
 from trust.api.bodies import HttpRequest
 from trust.api.documents import envelope_body
 from trust.api.service import Serving, answer
+from trust.api.views.readiness import readiness
 from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
 from trust.errors import TrustError
+from trust.services.publishing import cosigned_head
 from trust.storage.standing import clock_skew_ms
-from trust.storage.unit import Head
 
 ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
 MAX_SKEW_MS = 2_000
@@ -53,7 +54,9 @@ class HealthController(Controller):
         skew_ms = await service.run(request, lambda reader: clock_skew_ms(reader.connection, clock.now_ms()))
         if abs(skew_ms) > MAX_SKEW_MS:
             raise TrustError("overloaded", f"this machine's clock is {skew_ms} ms ahead of the database's")
-        return answer(b'{"status":"ready"}')
+        return answer(
+            msgspec.json.encode(await service.run(request, readiness, service.cosigning.standing()))
+        )
 
     @get("/version", summary="Release, log format and the newest rules it knows")
     async def version(self, service: Serving) -> Response[bytes]:
@@ -62,10 +65,17 @@ class HealthController(Controller):
 
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
     async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        head: Head = await service.run(request, lambda reader: reader.head())
+        head, cosigned = await service.run(request, lambda reader: (reader.head(), cosigned_head(reader)[1]))
+        standing = service.cosigning.standing()
+        for each in standing.witnesses:
+            good = each.state == "cosigned"
+            service.telemetry.witnessed(each.witness, good=good, good_ago_ms=each.good_ago_ms)
         text = service.telemetry.text(
             log_entries=head.size,
             log_age_ms=max(0, clock.now_ms() - head.at_ms),
             inbox_statements=service.sequencer.waiting,
+            cosigned_entries=cosigned.size if cosigned else 0,
+            cosigned_age_ms=max(0, clock.now_ms() - cosigned.at_ms) if cosigned else 0,
+            quorum_missing_ms=standing.missing_ms,
         )
         return answer(text, media_type=METRICS_TYPE)

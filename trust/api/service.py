@@ -22,6 +22,7 @@ from trust.api.telemetry import Telemetry
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
+from trust.services.cosigning import Cosigning
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.sequencing import Sequencer
@@ -45,6 +46,7 @@ class Service:
     admission: Admission
     blobs: Blobs
     notifier: Notifier
+    cosigning: Cosigning
     telemetry: Telemetry
     readers: Executor
     vkey: str

@@ -33,6 +33,16 @@ class Telemetry:
                 ("log_entries", "Entries on the log"),
                 ("log_age_ms", "Time since the last entry"),
                 ("inbox_statements", "Statements that wait for the sequencer"),
+                ("cosigned_entries", "Entries under the newest cosigned checkpoint; 0 without witnesses"),
+                ("cosigned_age_ms", "Time since a quorum of witnesses was last reached; 0 without witnesses"),
+                ("quorum_missing_ms", "For how long the newest head has lacked its quorum; 0: it has it"),
+            )
+        }
+        self._witnesses = {
+            name: Gauge(f"trust_witness_{name}", meaning, ["witness"], registry=self._registry)
+            for name, meaning in (
+                ("good", "1 where the witness cosigned when it was last asked"),
+                ("good_ago_ms", "Time since it last cosigned; -1 where it has not since the start"),
             )
         }
 
@@ -46,6 +56,11 @@ class Telemetry:
     def decided(self, result: str, count: int = 1) -> None:
         """Counts statements: `accepted`, `repeated`, or the code of a refusal."""
         self._statements.labels(result).inc(count)
+
+    def witnessed(self, witness: str, *, good: bool, good_ago_ms: int) -> None:
+        """How a witness stands; there are as many as the operator or the policy names."""
+        self._witnesses["good"].labels(witness).set(good)
+        self._witnesses["good_ago_ms"].labels(witness).set(good_ago_ms)
 
     def text(self, **now: int) -> bytes:
         """The exposition format, with the gauges as they are now."""

@@ -6,6 +6,7 @@
 4. Each entry decided again by the rules, from the state before it: the same bytes.
 5. The tree over them: the hash tiles above, and the root that was signed, now and at the earlier audit.
 6. The money: nothing made from nothing, nothing below zero.
+7. The witnesses: every checkpoint that a draw carries is of this tree, and the newest has the caller's quorum on it.
 
 The first thing that is false ends it. Memory is bounded by a piece, whatever the log's size.
 """
@@ -22,6 +23,7 @@ from msgspec.structs import replace
 from trust import clock
 from trust.audit.checking import check_log
 from trust.audit.fetching import DatabaseSource, Source, open_source
+from trust.audit.gating import Tree, false_gate, false_time
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Identity, Replay, check_release
@@ -31,7 +33,8 @@ from trust.audit.tree import false_partial, false_tile, forked
 from trust.core.identity import did_of
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError, Signature, Verifier
+from trust.log.quorum import Quorum, QuorumMissing, open_with_quorum
 
 Progress = Callable[[int, int], None]
 """Told how many entries of how many are done."""
@@ -40,18 +43,23 @@ FEW_COLLECTIONS = (50_000, 50, 1_000)
 
 
 def audit(
-    source: Source | str, vkey: str, state_dir: Path | None = None, progress: Progress | None = None
+    source: Source | str,
+    vkey: str,
+    state_dir: Path | None = None,
+    progress: Progress | None = None,
+    quorum: Quorum | None = None,
 ) -> Report:
     """Audits the log at an address, in a directory or in a database, and reports.
 
-    `state_dir` keeps the state, so that the next audit goes on from there and knows what this one saw. Raises
+    `state_dir` keeps the state, so that the next audit goes on from there and knows what this one saw. `quorum` are the
+    witnesses that the caller trusts: with it, a checkpoint that too few of them cosigned is a finding. Raises
     CannotCheck where the log cannot be read or needs a newer release, NoteError where `vkey` is no key.
     """
     verifier = Verifier.parse(vkey)
     opened = open_source(source) if isinstance(source, str) else source
     try:
         with scratch(state_dir) as own, _few_collections():
-            report = _Audit(opened, verifier, own, progress or _silent).run()
+            report = _Audit(opened, verifier, own, progress or _silent, quorum).run()
         return _with_database(report, opened, vkey)
     finally:
         opened.close()
@@ -70,7 +78,11 @@ def _silent(done: int, total: int) -> None:
 
 
 class _Audit:
-    def __init__(self, source: Source, verifier: Verifier, own: Scratch, progress: Progress) -> None:
+    def __init__(
+        self, source: Source, verifier: Verifier, own: Scratch, progress: Progress, quorum: Quorum | None
+    ) -> None:
+        self._quorum = quorum
+        self._cosigned: tuple[Signature, ...] = ()
         self._source = source
         self._verifier = verifier
         self._own = own
@@ -84,8 +96,8 @@ class _Audit:
         # 1. The checkpoint
         note = self._source.checkpoint()
         try:
-            checkpoint = open_checkpoint(note, self._verifier.name, self._verifier)
-        except (NoteError, CheckpointError) as error:
+            checkpoint = self._opened(note)
+        except (NoteError, CheckpointError, QuorumMissing) as error:
             nothing = Checkpoint(self._verifier.name, 0, EMPTY_ROOT)
             return self._report(nothing, Finding(None, f"the checkpoint: {error}"))
         # 2. What an earlier audit saw
@@ -96,7 +108,15 @@ class _Audit:
             self._own.save()
             finding = self._check_entries(checkpoint, earlier)
         # 6. The money
-        return self._report(checkpoint, finding or self._check_money(checkpoint))
+        finding = finding or self._check_money(checkpoint)
+        # 7. The witnesses
+        return self._report(checkpoint, finding or false_time(self._own.view.at_ms, self._cosigned))
+
+    def _opened(self, note: bytes) -> Checkpoint:
+        if self._quorum is None:
+            return open_checkpoint(note, self._verifier.name, self._verifier)
+        checkpoint, self._cosigned = open_with_quorum(note, self._verifier.name, self._verifier, self._quorum)
+        return checkpoint
 
     def _earlier(self) -> Checkpoint | None:
         note = self._own.progress.checkpoint
@@ -157,6 +177,10 @@ class _Audit:
             return Finding(
                 None, f"the {edge.size} entries lead to the root {edge.root().hex()}, signed is {root.hex()}"
             )
+        # 7. The witnesses
+        tree = Tree(self._own.reader.tile, tiles, edge)
+        if (finding := false_gate(replay.gates, tree)) is not None:
+            return finding
         self._own.progress.signatures += found.signatures
         self._own.commit(edge, tiles)
         return None
@@ -187,6 +211,7 @@ class _Audit:
             statements=dict(sorted(own.progress.statements.items())),
             signatures=own.progress.signatures,
             sums=own.sums(),
+            witnesses=self._quorum.told(self._cosigned) if self._quorum else "",
             elapsed_ms=clock.monotonic_ms() - self._began_ms,
         )
 

@@ -21,6 +21,7 @@ from trust.audit.report import CannotCheck
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
 from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
+from trust.storage.cosigned import newest, policy_in_force
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.unit import StoredEntry
@@ -165,8 +166,11 @@ class DatabaseSource:
         self.database = Database(url)
 
     def checkpoint(self) -> bytes:
+        """The newest head, with the cosignatures on it where its witnesses have seen it."""
         with self._reading() as reader:
-            return reader.head().checkpoint
+            head, policy = reader.head(), policy_in_force(reader)
+            cosigned = None if policy is None else newest(reader.connection, int(policy.id))
+        return cosigned.note if cosigned is not None and cosigned.size == head.size else head.checkpoint
 
     def bundle(self, n: int, width: int) -> bytes | None:
         first = n * TILE_WIDTH

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from trust.audit.agenda import Agenda, Batch
+from trust.audit.gating import Gate, gate_of
 from trust.audit.inspecting import decode_header
 from trust.audit.prefetching import prefetch
 from trust.audit.report import CannotCheck, Finding
@@ -70,6 +71,8 @@ class Replay:
         self._identity = identity
         self._sealing = Sealing()
         self._agenda = Agenda()
+        self.gates: list[Gate] = []
+        """The cosigned checkpoints that draws among the last entries taken carry: for who has the tree over them."""
 
     def take(self, entries: Sequence[bytes]) -> Finding | None:
         """Decides the next entries and writes what they change, uncommitted; stops at the first that is false."""
@@ -83,6 +86,11 @@ class Replay:
                 return finding
             done = self._view.size - first
         self._count(logged)
+        self.gates = [
+            gate_of(index, each.at_ms, draw)
+            for index, each in enumerate(logged, first)
+            if (draw := each.command.draw) is not None and draw.checkpoint
+        ]
         return None
 
     def _batch(self, logged: Sequence[Logged]) -> Finding | None:

@@ -36,7 +36,8 @@ class Sums(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A finished audit. `replayed` entries up to `size` were decided again; those before them at an earlier audit.
 
-    `commands` counts entries by what caused them, `statements` by what was said, since the first entry.
+    `commands` counts entries by what caused them, `statements` by what was said, since the first entry. `witnesses`
+    names those of the caller's policy that cosigned the checkpoint, where he brought one.
     """
 
     ok: bool
@@ -51,6 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
     sums: Sums
     elapsed_ms: int
+    witnesses: str = ""
 
     def encode(self) -> bytes:
         """The report as JSON."""

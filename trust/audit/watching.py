@@ -7,6 +7,8 @@
 4. Where keys are watched, every new entry is fetched; together they lead from the old tree to the signed root, so
    that no entry can be kept from the monitor.
 5. A log that did not grow for longer than it should is stale.
+6. Where the caller brings witnesses: the checkpoint has their quorum on it, and the log does not go on for long beyond
+   what they cosigned. Its tiles tell: they are served up to the newest entry.
 
 The last good checkpoint lies in a file, replaced only by one that passed 1 to 4; after a fork or a rollback it
 stays, and with it the alarm.
@@ -33,11 +35,12 @@ from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.merkle import HASH_BYTES, CompactRange, ProofError
 from trust.log.note import NoteError, Verifier
+from trust.log.quorum import Quorum, QuorumMissing, open_with_quorum
 from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH
 
 CACHED_TILES = 256
 WEBHOOK_TIMEOUT_S = 10.0
-Kind = Literal["fork", "rollback", "unproven", "stale", "key-used"]
+Kind = Literal["fork", "rollback", "unproven", "stale", "key-used", "no-quorum"]
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -70,12 +73,16 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, forbid_unknown_fields=True):
-    """What is kept between polls: whose log, its last good note, when it grew and when it was last good."""
+    """What is kept between polls: whose log, its last good note, when it grew and when it was last good.
+
+    `ahead_ms` is since when it has had entries beyond that note; 0 where it has none.
+    """
 
     key: str
     checkpoint: str = ""
     grew_ms: int = 0
     good_ms: int = 0
+    ahead_ms: int = 0
 
 
 class _Alarming(Exception):
@@ -90,7 +97,10 @@ class _Alarming(Exception):
 
 
 class Watcher:
-    """One log under one key. `keys` are DIDs whose statements raise an alarm; `stale_ms` 0 lets a log be quiet."""
+    """One log under one key. `keys` are DIDs whose statements raise an alarm; `stale_ms` 0 lets a log be quiet.
+
+    `quorum` are the witnesses that must cosign; `ahead_ms` is how long the log may go on without them.
+    """
 
     def __init__(
         self,
@@ -99,7 +109,11 @@ class Watcher:
         state: Path,
         keys: frozenset[str] = frozenset(),
         stale_ms: int = 0,
+        quorum: Quorum | None = None,
+        ahead_ms: int = 600_000,
     ) -> None:
+        self._quorum = quorum
+        self._ahead_ms = ahead_ms
         self._open_log = open_log
         self._key = key
         self._state = state
@@ -144,12 +158,30 @@ class Watcher:
                 used = self._uses(source, tree, last, new)  # 4
         if last is None or last.size < new.size:
             self.memory.grew_ms = now_ms
+            self.memory.ahead_ms = 0
+        if self._quorum is not None:
+            is_ahead = _goes_on(source, new.size)
+            self.memory.ahead_ms = (self.memory.ahead_ms or now_ms) if is_ahead else 0
         self._keep(note, now_ms)
         if used is not None:
             raise used
         quiet_ms = now_ms - self.memory.grew_ms
         if self._stale_ms and quiet_ms > self._stale_ms:  # 5
             raise _Alarming("stale", f"the log has not grown for {quiet_ms} ms: it has {new.size} entries")
+        if self._quorum is not None:
+            self._check_quorum(self._quorum, note, new, now_ms)  # 6
+
+    def _check_quorum(self, quorum: Quorum, note: bytes, new: Checkpoint, now_ms: int) -> None:
+        try:
+            open_with_quorum(note, self._key.name, self._key, quorum)
+        except QuorumMissing as error:
+            raise _Alarming("no-quorum", f"the checkpoint of {new.size} entries: {error}") from error
+        alone_ms = now_ms - self.memory.ahead_ms if self.memory.ahead_ms else 0
+        if alone_ms > self._ahead_ms:
+            raise _Alarming(
+                "no-quorum",
+                f"the log has gone on beyond {new.size} entries for {alone_ms} ms, and no quorum cosigned it",
+            )
 
     def _uses(self, source: Source, tree: _Served, last: Checkpoint, new: Checkpoint) -> _Alarming | None:
         """The alarm for the new entries that watched keys signed."""
@@ -223,6 +255,13 @@ def post(webhook: str, said: object) -> str:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return str(error) or type(error).__name__
     return "" if answer.is_success else f"status {answer.status_code}"
+
+
+def _goes_on(source: Source, size: int) -> bool:
+    """Whether the log serves the hash of an entry beyond its checkpoint."""
+    n, at = divmod(size, TILE_WIDTH)
+    tile = source.tile(0, n, at + 1)
+    return tile is not None and len(tile) == (at + 1) * HASH_BYTES
 
 
 def _check_sizes(last: Checkpoint, new: Checkpoint, held: bytes, note: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
@@ -24,6 +24,7 @@ def audit(
     *,
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
     state: Annotated[Path | None, Parameter(name="--from")] = None,
+    witnesses: Path | None = None,
     output: Output = OUTPUT,
 ) -> int:
     """Fetch a log, verify every hash and signature, and decide every entry again. Exit 1 at the first lie.
@@ -36,13 +37,15 @@ def audit(
         The log's verifier key, or a file with it: from somewhere you trust.
     state
         A directory that keeps what this audit saw, so that the next one goes on from there.
+    witnesses
+        A file with the witnesses that you trust and their quorum (C2SP tlog-policy): the checkpoint must have it.
     """
-    vkey = str(read_vkey(key))
+    vkey, quorum = str(read_vkey(key)), read_witnesses(witnesses)
 
     from trust.audit.auditing import audit as examine
 
     with progress("auditing entries") as report:
-        found = examine(source, vkey, state, report)
+        found = examine(source, vkey, state, report, quorum)
     if output.json:
         output.show(found)
     else:
@@ -52,6 +55,8 @@ def audit(
 
 def _told(report: Report) -> list[str]:
     lines = [f"log {report.origin}: {report.size} entries, root {report.root}"]
+    if report.witnesses:
+        lines.append(f"cosigned by {report.witnesses}")
     lines += [f"FALSE: {finding}" for finding in report.findings]
     if report.ok:
         said = sum(report.statements.values())

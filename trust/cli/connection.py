@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trust.client import Accepted, TrustClient
     from trust.log.note import Verifier
+    from trust.log.quorum import Quorum
 
 VKEY_FILE = "log.vkey"
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
@@ -138,6 +139,19 @@ def read_vkey(text: str) -> Verifier:
         return Verifier.parse((Path(text).read_text(encoding="utf-8") if is_file else text).strip())
     except NoteError as error:
         raise Usage(f"not a verifier key: {error}") from error
+
+
+def read_witnesses(file: Path | None) -> Quorum | None:
+    """The caller's witnesses and their quorum from a file in the lines of C2SP tlog-policy; None without one."""
+    if file is None:
+        return None
+    from trust.client.quorum import read_quorum
+    from trust.log.quorum import PolicyError
+
+    try:
+        return read_quorum(file)
+    except PolicyError as error:
+        raise Usage(f"{file}: {error}") from error
 
 
 def read_seeds(files: Iterable[Path]) -> list[bytes]:

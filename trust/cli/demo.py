@@ -18,6 +18,7 @@ def demo(
     *,
     data: Path | None = None,
     database: Annotated[str, Parameter(env_var="TRUST_DATABASE")] = "",
+    witnesses: Annotated[bool, Parameter(negative="")] = False,
     kill_service_at: Annotated[str, Parameter(show=False)] = "",
     output: Output = OUTPUT,
 ) -> int:
@@ -29,6 +30,8 @@ def demo(
         An empty directory for everything that the demo leaves behind; default: trust-demo.
     database
         A PostgreSQL URL; default: SQLite in the directory.
+    witnesses
+        With three witnesses, one of which dies: draws wait until the other two have cosigned the log.
     """
     from trust.sandbox import demo as sandbox
 
@@ -36,4 +39,5 @@ def demo(
         directory = sandbox.directory(data)
     except sandbox.NotEmpty as error:
         raise Usage(str(error)) from error
-    return sandbox.run(sandbox.Options(directory, database, kill_service_at), as_json=output.json)
+    options = sandbox.Options(directory, database, kill_service_at, witnesses)
+    return sandbox.run(options, as_json=output.json)

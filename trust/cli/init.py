@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import settings
-from trust.cli.connection import OUTPUT, VKEY_FILE, Output
+from trust.cli.connection import OUTPUT, VKEY_FILE, Output, read_witnesses
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
 
@@ -28,6 +28,7 @@ def init(
     data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None,
     database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
     policy: str = "standard",
+    witnesses: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
     """Make a network: keys (log.key, draw.key, operator.key), database, and entry 0. Prints the log's verifier key.
@@ -42,10 +43,12 @@ def init(
         A PostgreSQL URL; default: SQLite in the directory.
     policy
         A TOML file, or a policy that comes with this release: sandbox, fast or standard.
+    witnesses
+        A file with the network's witnesses and their quorum (C2SP tlog-policy), for the policy: draws wait for it.
     """
     if not _ORIGIN.fullmatch(network) or len(network) > MAX_ORIGIN:
         raise Usage(f"{network!r} is no name of a log: a host and a path, such as trust.example.org/main")
-    toml = _adoptable(policy)
+    toml, lines = _adoptable(policy), _cosigners(witnesses)
     chosen = settings.load({"data": data, "database": database})
     chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_seed = chosen.log_key or _key(chosen.log_key_file or chosen.data_dir / LOG_KEY)
@@ -54,7 +57,9 @@ def init(
 
     from trust.services.founding import found
 
-    vkey = found(replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator)
+    vkey = found(
+        replace(chosen, log_key=log_seed, draw_key=draw_seed), network, toml, operator, witnesses=lines
+    )
     kept = chosen.data_dir / VKEY_FILE
     kept.write_text(vkey + "\n", encoding="utf-8")
     facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(kept)}
@@ -66,6 +71,20 @@ def _key(path: Path) -> bytes:
     if not path.exists():
         settings.write_seed(path, secrets.token_bytes(settings.SEED_BYTES))
     return settings.read_seed(path)
+
+
+def _cosigners(file: Path | None) -> list[str]:
+    """The lines of a file of witnesses; `Usage` where it is none."""
+    from trust.core.policy import InvalidPolicy, with_quorum
+
+    if read_witnesses(file) is None or file is None:
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        with_quorum(lines)
+    except InvalidPolicy as error:
+        raise Usage(f"{file}: {error}") from error
+    return lines
 
 
 def _adoptable(policy: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, SERVICE, Output, Service, duration_ms, read_vkey
+from trust.cli.connection import OUTPUT, SERVICE, Output, Service, duration_ms, read_vkey, read_witnesses
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress
 
@@ -86,6 +86,7 @@ def watch(
     patience: str = "10m",
     key_of: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     webhook: str = "",
+    witnesses: Path | None = None,
     once: bool = False,
     output: Output = OUTPUT,
 ) -> int:
@@ -104,11 +105,13 @@ def watch(
     stale
         How long the log may stay as it is; for ever unless given.
     patience
-        How long the log may give no answer that can be checked.
+        How long the log may give no answer that can be checked, and go on without its witnesses.
     key_of
         A DID that should not sign anything any more; may be repeated.
     webhook
         An address that an alarm is posted to, as JSON.
+    witnesses
+        A file with the witnesses that you trust and their quorum (C2SP tlog-policy): without it, an alarm.
     once
         Look once.
     """
@@ -120,7 +123,10 @@ def watch(
     verifier = read_vkey(key)
     pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
     stale_ms = duration_ms(stale) if stale else 0
-    watcher = watching.Watcher(lambda: open_source(url), verifier, state, frozenset(key_of), stale_ms)
+    quorum = read_witnesses(witnesses)
+    watcher = watching.Watcher(
+        lambda: open_source(url), verifier, state, frozenset(key_of), stale_ms, quorum, pace.patience_ms
+    )
     try:
         alarm = watching.watch(watcher, pace, _teller(output))
     except CannotCheck as error:

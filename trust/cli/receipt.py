@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
@@ -20,7 +20,12 @@ app = App(name="receipt")
 
 @app.command
 def verify(
-    file: Path, /, *, key: Annotated[str, Parameter(env_var="TRUST_VKEY")], output: Output = OUTPUT
+    file: Path,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    witnesses: Path | None = None,
+    output: Output = OUTPUT,
 ) -> None:
     """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
 
@@ -30,14 +35,20 @@ def verify(
         The file to verify.
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
+    witnesses
+        A file with the witnesses that you trust and their quorum (C2SP tlog-policy), from there too: the checkpoint
+        of a receipt or bundle must have it.
     """
     from trust.client.cases import Case
     from trust.client.forks import Convicted
+    from trust.client.quorum import check_quorum
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
 
-    proven = verify_file(file.read_bytes(), read_vkey(key))
+    data, verifier, quorum = file.read_bytes(), read_vkey(key), read_witnesses(witnesses)
+    proven = verify_file(data, verifier)
+    seen = {"cosigned_by": check_quorum(proven, data, verifier, quorum)} if quorum else {}
     if isinstance(proven, Case):
-        output.show({"verified": "bundle", **_case(proven, whole=output.json)})
+        output.show({"verified": "bundle", **_case(proven, whole=output.json), **seen})
     elif isinstance(proven, Refusal):
         output.show({"verified": "refusal", **_refusal(proven)})
     elif isinstance(proven, Denial):
@@ -50,9 +61,9 @@ def verify(
         facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
         output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
     elif len(proven) == 1:
-        output.show({"verified": "receipt", **_facts(proven[0])})
+        output.show({"verified": "receipt", **_facts(proven[0]), **seen})
     else:
-        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven]})
+        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven], **seen})
 
 
 @app.command

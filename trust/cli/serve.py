@@ -20,6 +20,7 @@ def serve(
     database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
     host: str | None = None,
     port: int | None = None,
+    witnesses: str | None = None,
 ) -> None:
     """Run the service. What is not given here comes from TRUST_*, then from DIR/trust.toml.
 
@@ -33,8 +34,11 @@ def serve(
         The address to listen on; default: 127.0.0.1.
     port
         The port to listen on; default: 8400.
+    witnesses
+        Where to ask for cosignatures: addresses with commas between them; default: those in the policy.
     """
-    chosen = settings.load({"data": data, "database": database, "host": host, "port": port})
+    given = {"data": data, "database": database, "host": host, "port": port, "witnesses": witnesses}
+    chosen = settings.load(given)
     _check_free(chosen.host, chosen.port)
 
     from trust.app import serve as run

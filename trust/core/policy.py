@@ -7,13 +7,14 @@ money, `_ms` time, `_ppm` shares.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from trust.core.payloads import MAX_JUDGED_ITEMS
-from trust.log.quorum import NONE, PolicyError, parse_quorum
+from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
@@ -149,8 +150,8 @@ class Witnesses(Section, frozen=True):
     """The witnesses' keys and quorum, in the lines of C2SP tlog-policy (`trust.log.quorum`); empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=200, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
-        Meta(max_length=32),
+        tuple[Annotated[str, Meta(max_length=160, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        Meta(max_length=24),
     ]
 
 
@@ -221,6 +222,15 @@ def parse(toml: str) -> Policy:
         return msgspec.toml.decode(toml, type=Policy)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InvalidPolicy([_ascii(str(error))]) from error
+
+
+def with_quorum(lines: Iterable[str]) -> Witnesses:
+    """The section for these lines of C2SP tlog-policy, without comments and what is for others; InvalidPolicy."""
+    kept = [" ".join(words) for words in words_of(lines) if words[0] != "log"]
+    try:
+        return msgspec.convert({"quorum": kept}, Witnesses)
+    except msgspec.ValidationError as error:
+        raise InvalidPolicy([_ascii(f"the witnesses: {error}")]) from error
 
 
 def _ascii(text: str) -> str:

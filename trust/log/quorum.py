@@ -154,7 +154,9 @@ class _Parser:
             self._members.add(member)
         count = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
         if not (count.isascii() and count.isdigit() and len(count) < 4 and 1 <= int(count) <= len(members)):
-            raise PolicyError(f"group {name[:80]}: {threshold[:20]} of {len(members)} members is no threshold")
+            raise PolicyError(
+                f"group {name[:80]}: {threshold[:20]} of {len(members)} members is no threshold"
+            )
         self._groups[name] = int(count), members
 
     def quorum(self) -> Quorum:
@@ -191,4 +193,3 @@ def cosignatures_of(note: bytes, quorum: Quorum) -> tuple[Signature, ...]:
             except NoteError:
                 continue
     return tuple(good.values())
-

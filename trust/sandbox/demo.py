@@ -1,7 +1,7 @@
 """`trust demo`: a whole network on this machine, from nothing to the audit by a stranger.
 
 1. Keys, and `trust init` under the sandbox's policy.
-2. Processes: the service, the agents, the relay.
+2. Processes: the service, the agents, the relay; where asked for three witnesses, one of which dies.
 3. The story, as the agents play it.
 4. A stranger audits the log over HTTP, with its address and its key and nothing else.
 5. Every claim that the demo makes is looked at again; the exit code is 0 only when all of them held.
@@ -21,6 +21,7 @@ from trust.sandbox import facts as facts_of
 from trust.sandbox.founding import write_keys
 from trust.sandbox.narration import Narrator
 from trust.sandbox.processes import CLI, Processes, ProcessFailed, free_ports
+from trust.sandbox.witnessing import Witnessing
 
 HOST = "127.0.0.1"
 NETWORK = "demo.localhost/main"
@@ -35,11 +36,15 @@ class NotEmpty(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where the demo leaves its data, in which database, and at which step (if any) the service is killed with -9."""
+    """Where the demo leaves its data, in which database, and at which step (if any) the service is killed with -9.
+
+    `witnesses`: draws wait until two of three witnesses, one of them dead, have cosigned the log.
+    """
 
     data: Path
     database: str = ""
     kill_service_at: str = ""
+    witnesses: bool = False
 
 
 def directory(asked: Path | None) -> Path:
@@ -82,6 +87,7 @@ class _Demo:
         self._logs = self._data / "logs"
         self._keys = self._data / "keys"
         self._processes = Processes(self._data, self._logs)
+        self._witnessing = Witnessing(self._data, self._processes) if options.witnesses else None
         self._killed = False
         self._began_ms = clock.monotonic_ms()
 
@@ -94,7 +100,11 @@ class _Demo:
         self._logs.mkdir()
         write_keys(self._keys)
         try:
+            if self._witnessing is not None:
+                await self._witnessing.init()
             vkey = await self._init()
+            if self._witnessing is not None:
+                await self._witnessing.serve(vkey)
             service_port, relay_port = free_ports(2)
             url = f"http://{HOST}:{service_port}"
             self._narrator.begin(self._data, url, vkey)
@@ -109,11 +119,13 @@ class _Demo:
         database = ("--database", self._options.database) if self._options.database else ()
         return ("--data", str(self._data), *database)
 
+    def _witnesses(self) -> tuple[str, ...]:
+        return ("--witnesses", str(self._witnessing.policy)) if self._witnessing is not None else ()
+
     async def _init(self) -> str:
         """Makes the network; returns the log's verifier key."""
-        code, output = await self._processes.finish(
-            "init", *CLI, "init", "--network", NETWORK, "--policy", "sandbox", *self._where(), "--json"
-        )
+        chosen = ("--network", NETWORK, "--policy", "sandbox", *self._witnesses(), *self._where())
+        code, output = await self._processes.finish("init", *CLI, "init", *chosen, "--json")
         if code:
             raise ProcessFailed(f"trust init ended with {code}: {self._processes.last_words('init')}")
         return str(json.loads(output)["vkey"])
@@ -161,7 +173,8 @@ class _Demo:
     async def _audit(self, url: str, vkey: str) -> Facts:
         """The stranger: another process, that is given an address and a key."""
         began_ms = clock.monotonic_ms()
-        code, output = await self._processes.finish("audit", *CLI, "audit", url, "--key", vkey, "--json")
+        chosen = (url, "--key", vkey, *self._witnesses(), "--json")
+        code, output = await self._processes.finish("audit", *CLI, "audit", *chosen)
         try:
             report = json.loads(output)
         except ValueError:
@@ -174,12 +187,18 @@ class _Demo:
             f"a stranger fetched {entries} entries, checked {report.get('signatures', 0)} signatures and decided every"
             f" entry again: {len(findings)} differences",
         )
+        if self._witnessing is not None:
+            cosigned = (
+                f"its checkpoint is cosigned by {report.get('witnesses', 'nobody')}; one of them is dead"
+            )
+            self._narrator.step(clock.monotonic_ms() - self._began_ms, "audit", cosigned)
         return {
             "exit": code,
             "entries": entries,
             "signatures": report.get("signatures", 0),
             "differences": len(findings),
             "findings": findings,
+            **({"witnesses": report.get("witnesses", "")} if self._witnessing is not None else {}),
             "elapsed_ms": clock.monotonic_ms() - began_ms,
         }
 

@@ -192,4 +192,10 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
             for task in facts["tasks"].values()
         ),
         "the audit found no difference": audit["exit"] == 0 and audit["differences"] == 0,
-    }
+    } | _witnessed(audit)
+
+
+def _witnessed(audit: Mapping[str, Any]) -> dict[str, bool]:
+    if "witnesses" not in audit:
+        return {}
+    return {"two witnesses of three cosigned what was audited": audit["witnesses"].startswith("2 of 3 ")}

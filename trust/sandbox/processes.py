@@ -86,6 +86,10 @@ class Processes:
         if self.service is not None:
             os.killpg(self.service.pid, signal.SIGKILL)
 
+    def kill(self, process: Process) -> None:
+        """Kills a process with -9, for good."""
+        _signal(process, signal.SIGKILL)
+
     async def stop(self) -> None:
         """Ends everything that still runs: asks first, then kills."""
         if self._watching is not None:

@@ -21,6 +21,7 @@ from trust.core.events import RoundOpened, round_id
 from trust.core.records import AdoptedPolicy, Claim, Key, Node, Relay, Round, SealedPool, Task
 from trust.errors import TrustError
 from trust.log import merkle
+from trust.services.publishing import head_over
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 
@@ -29,13 +30,16 @@ Found = dict[int, StoredEntry]
 
 
 def bundle_of(reader: Reader, claim: Claim) -> Bundle:
-    """The bundle of a claim under the newest checkpoint; TrustError `too-large` where it exceeds its limits."""
+    """The bundle of a claim under the newest checkpoint, a cosigned one where that covers all of it.
+
+    TrustError `too-large` where it exceeds its limits.
+    """
     found = _entries(reader, claim)
     if _exceeds(found.values()):
         limits = f"{bundle.MAX_ENTRIES} entries or {bundle.MAX_ENTRIES_BYTES} bytes of them"
         hint = "page through its timeline, and take the receipts of its entries"
         raise TrustError("too-large", f"{claim.id} has more than the {limits} that fit a bundle", hint=hint)
-    head = reader.head()
+    head = head_over(reader, max(found, default=0))
     nodes = reader.nodes(head.size)
     proven = (
         (index, stored.data, merkle.inclusion_proof(index, head.size, nodes))

@@ -1,9 +1,11 @@
 """Draws and seals: what the service itself finds due and puts to the rulebook (rules.md 6.1 and 6.2).
 
-The input of the VRF is fixed by the output, and a seal by the epoch's entry. So one that is made twice, or by two
+The input of the VRF is fixed by the output or the allocation, and a seal by the epoch's entry. So one that is made twice, or by two
 replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
 in the state.
 
+Where the task's policy names witnesses, its draws wait until they have cosigned a checkpoint that covers what they
+are for.
 Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
 give way for a while only.
 """
@@ -11,23 +13,25 @@ give way for a while only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from trust import clock
-from trust.core.checks import panel, vrf
+from trust.core.checks import allotting, panel, vrf
 from trust.core.entry import Beacon, Draw
-from trust.core.events import round_id
+from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of
-from trust.core.records import Claim
+from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal
 from trust.services.scoring import view_of
 from trust.services.sealing import due_seals
 from trust.services.sequencing import Sequencer
+from trust.storage.cosigned import CosignedHead, newest
 from trust.storage.engine import Database
-from trust.storage.reading import reading
+from trust.storage.reading import Reader, reading
 
 LOOKED_AT = 200
 AT_ONCE = 16
@@ -35,6 +39,26 @@ AT_ONCE = 16
 PATIENCE_MS = 10_000
 
 _log = structlog.get_logger("trust.drawing")
+
+
+class _Asked(NamedTuple):
+    """A draw that is awaited: what it is for, who makes it, over what; its task, and the entry that asked for it."""
+
+    of: str
+    draw_key: str
+    alpha: bytes
+    task: str
+    index: int
+
+
+def _of_round(view: View, claim: Claim) -> _Asked:
+    of, alpha = round_id(claim.id, claim.draw_round), panel.alpha(view, claim, claim.draw_round)
+    return _Asked(of, claim.draw_key, alpha, claim.task, claim.output_index)
+
+
+def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
+    of, alpha = task_draw(allocation.id), allotting.alpha(view, allocation)
+    return _Asked(of, allocation.draw_key, alpha, allocation.id, allocation.index)
 
 
 class Drawing:
@@ -75,23 +99,51 @@ class Drawing:
 
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
-            waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
-            view = view_of(reader)
-            return [self._drawn(view, claim) for claim in waiting[:AT_ONCE]]
+            view, gates = view_of(reader), _Gates(reader)
+            asked = [_of_shortlist(view, each) for each in reader.awaiting_shortlist(LOOKED_AT)]
+            asked += [_of_round(view, each) for each in reader.awaiting_draw(LOOKED_AT)]
+            waiting = [each for each in asked if self._can(each)]
+            open_ = [(each, note) for each in waiting if (note := gates.of(each)) is not None]
+        return [self._drawn(each, note) for each, note in open_[:AT_ONCE]]
 
-    def _can(self, claim: Claim) -> bool:
-        return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
+    def _can(self, asked: _Asked) -> bool:
+        return asked.draw_key in self._seeds and asked.of not in self._refused
 
-    def _drawn(self, view: View, claim: Claim) -> Draw:
-        pi = vrf.prove(self._seeds[claim.draw_key], panel.alpha(view, claim, claim.draw_round))
-        beacon = Beacon(claim.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,))
+    def _drawn(self, asked: _Asked, checkpoint: str) -> Draw:
+        pi = vrf.prove(self._seeds[asked.draw_key], asked.alpha)
+        beacon = Beacon(asked.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
+        return Draw(of=asked.of, beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
         if refusal.code != "no-draw-due":
             self._refused.add(of)
             _log.error("draw refused", draw=of, code=refusal.code, detail=refusal.detail)
+
+
+class _Gates:
+    """The checkpoints that draws carry, as they are in one snapshot: one for each policy that names witnesses."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._cosigned: dict[int, CosignedHead | None] = {}
+        self._is_witnessed: dict[int, bool] = {}
+
+    def of(self, asked: _Asked) -> str | None:
+        """What a draw carries: nothing without witnesses; None while what it is for is not cosigned."""
+        [task] = self._reader.records(Task, [asked.task])
+        if not self._asks_witnesses(task.policy):
+            return ""
+        cosigned = self._cosigned[task.policy]
+        covers = cosigned is not None and cosigned.size > asked.index
+        return cosigned.note.decode() if cosigned is not None and covers else None
+
+    def _asks_witnesses(self, policy: int) -> bool:
+        if policy not in self._is_witnessed:
+            [adopted] = self._reader.records(AdoptedPolicy, [str(policy)])
+            self._is_witnessed[policy] = bool(adopted.terms.witnesses.quorum)
+            self._cosigned[policy] = newest(self._reader.connection, policy)
+        return self._is_witnessed[policy]
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from trust import clock
 from trust.core import policy
 from trust.core.changes import KNOWN
@@ -34,14 +38,22 @@ def seeds(settings: Settings) -> tuple[bytes, bytes]:
 
 
 def found(
-    settings: Settings, network: str, policy_toml: str, operator_seed: bytes, now_ms: int | None = None
+    settings: Settings,
+    network: str,
+    policy_toml: str,
+    operator_seed: bytes,
+    now_ms: int | None = None,
+    witnesses: Sequence[str] = (),
 ) -> str:
     """Makes the log of a new network: tables, genesis as entry 0, head file. Returns its verifier key.
 
-    Refuses (`already-done`) where the database has a log, and InvalidPolicy where the policy may not be adopted.
+    `witnesses` are lines of C2SP tlog-policy, in place of the policy's own. Refuses (`already-done`) where the
+    database has a log, and InvalidPolicy where the policy may not be adopted.
     """
     log_seed, draw_seed = seeds(settings)
     terms = policy.parse(policy_toml)
+    if witnesses:
+        terms = replace(terms, witnesses=policy.with_quorum(witnesses))
     if reasons := policy.dangers(terms):
         raise policy.InvalidPolicy(reasons)
     signer = Signer(network, log_seed)

@@ -1,7 +1,7 @@
 """Every table: the log, the state folded from it, and what reads of the log need (design.md 3 and 4).
 
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
-  that every writer locks.
+  that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
 - Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
@@ -58,6 +58,15 @@ class Head(SQLModel, table=True):
     at_ms: Whole
     root: Bytes
     checkpoint: Bytes
+
+
+class Cosigned(SQLModel, table=True):
+    """The newest checkpoint that the witnesses of policy number `policy` cosigned, and when there was a quorum."""
+
+    policy: KeyWhole
+    size: Whole
+    at_ms: Whole
+    note: Bytes
 
 
 class Postings(SQLModel, table=True):

@@ -19,8 +19,8 @@ from typing import Any, cast
 import structlog
 
 from trust import clock
-from trust.witness.store import StoreError
 from trust.log.submission import MAX_BODY_BYTES
+from trust.witness.store import StoreError
 from trust.witness.witness import Answer, Witness
 
 PATH = "/add-checkpoint"

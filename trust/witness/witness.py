@@ -24,8 +24,8 @@ from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
 from trust.log.note import COSIGNATURE_V1, Note, NoteError, Signer, open_note, parse_note
-from trust.witness.store import Advance, Store, StoreError
 from trust.log.submission import Malformed, Submission
+from trust.witness.store import Advance, Store, StoreError
 
 TEXT = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"

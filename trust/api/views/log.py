@@ -14,7 +14,7 @@ from trust.core.words import told
 from trust.errors import TrustError
 from trust.log import merkle, tiles
 from trust.log.note import encode_base64
-from trust.services.receipts import stored_receipt
+from trust.services.publishing import newest_receipt, published
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 
@@ -22,8 +22,8 @@ INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 def checkpoint(reader: Reader) -> bytes:
-    """The signed note over the log as it is now."""
-    return reader.head().checkpoint
+    """The newest signed note; with witnesses the newest that they cosigned."""
+    return published(reader)
 
 
 def tile(reader: Reader, path: str) -> tuple[bytes, bool]:
@@ -86,7 +86,7 @@ def _reached(reader: Reader, size: int | None) -> int:
 
 def receipt(reader: Reader, index: str) -> ReceiptJson:
     """The newest receipt of an entry."""
-    found = stored_receipt(reader, int(index), reader.head()) if INDEX.fullmatch(index) else None
+    found = newest_receipt(reader, int(index)) if INDEX.fullmatch(index) else None
     if found is None:
         raise TrustError("unknown-entry", f"the log has no entry {index[:40]!r}")
     return receipt_json(found)

@@ -21,6 +21,9 @@ from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
 
+COSIGNATURE_BYTES = 8 + 64
+"""A time and a signature; the log's own line has only the latter."""
+
 
 def check_gate(network: Network, size: int, index: int, policy: Policy, note: str) -> None:
     """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none.
@@ -62,8 +65,7 @@ def claimed_root(note: str) -> tuple[int, bytes]:
     return checkpoint.size, checkpoint.root
 
 
-def cosigned_times_s(policy: Policy, note: str) -> dict[str, int]:
-    """When each witness says that it cosigned a draw's checkpoint, by its label in the policy."""
-    lines = {(line.name, line.key_id): int.from_bytes(line.blob[:8]) for line in parse_note(note.encode())[1]}
-    quorum = parse_quorum(policy.witnesses.quorum)
-    return {witness.label: lines[witness.key] for witness in quorum.witnesses if witness.key in lines}
+def cosigned_times_s(note: str) -> dict[str, int]:
+    """When each witness says that it cosigned a draw's checkpoint, by its key's name, once the draw was decided."""
+    lines = parse_note(note.encode())[1]
+    return {line.name: int.from_bytes(line.blob[:8]) for line in lines if len(line.blob) == COSIGNATURE_BYTES}

@@ -1,0 +1,55 @@
+"""What `/health/ready` says beside yes: how the witnesses stand, where the policy in force names some.
+
+A missing quorum is a warning and not a no: the service goes on to accept, and relays must still reach it. What waits
+are the draws.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trust import clock
+from trust.services.cosigning import Standing, WitnessStanding
+from trust.services.publishing import cosigned_head
+from trust.storage.reading import Reader
+
+MISSING_MS = 5_000
+"""A quorum may lack for so long without a word: a witness starts anew, a network hiccups."""
+
+
+class Witnesses(msgspec.Struct, frozen=True):
+    """The newest cosigned checkpoint and its age (-1: none yet), how long the head has lacked one, and each witness."""
+
+    cosigned_size: int
+    cosigned_age_ms: int
+    missing_ms: int
+    asked: tuple[WitnessStanding, ...]
+
+
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer of a service that may be sent requests."""
+
+    status: str
+    warnings: tuple[str, ...] = ()
+    witnesses: Witnesses | None = None
+
+
+def readiness(reader: Reader, standing: Standing) -> Ready:
+    """That the service is ready, and what an operator should look at."""
+    is_witnessed, cosigned = cosigned_head(reader)
+    if not is_witnessed and not standing.missing_ms:
+        return Ready("ready")
+    age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
+    size = cosigned.size if cosigned else 0
+    told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
+    return Ready("ready", _warnings(standing), told)
+
+
+def _warnings(standing: Standing) -> tuple[str, ...]:
+    if standing.missing_ms < MISSING_MS:
+        return ()
+    failed = "; ".join(
+        f"{each.witness}: {each.reason}" for each in standing.witnesses if each.state != "cosigned"
+    )
+    why = failed or "no witness has an address: set `witnesses`"
+    return (f"witness quorum missing for {standing.missing_ms // 1_000} s, draws wait: {why}",)

@@ -1,0 +1,42 @@
+"""Whether enough witnesses saw what a file proves, by the caller's own policy (C2SP tlog-policy).
+
+With the log's key alone a proof holds in the tree that the log showed its holder. A quorum of witnesses that the caller
+chose says that it is the tree that it showed to them too. The policy never comes from the file, nor from the log.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from trust.client.cases import Case
+from trust.client.problems import NotProven
+from trust.client.verify import Verified
+from trust.log.checkpoint import CheckpointError
+from trust.log.note import NoteError, Verifier
+from trust.log.quorum import PolicyError, Quorum, QuorumMissing, open_with_quorum, parse_quorum
+
+
+def read_quorum(path: Path) -> Quorum:
+    """The policy in a file. Raises PolicyError, and OSError where it cannot be read."""
+    try:
+        return parse_quorum(path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path} is not a text: {error}") from error
+
+
+def check_quorum(proven: Verified, data: bytes, key: Verifier, quorum: Quorum) -> str:
+    """Who cosigned what a verified file (its bytes: `data`) stands on; `NotProven` where too few did."""
+    if isinstance(proven, list):
+        notes = [each.note for each in proven]
+    elif isinstance(proven, Case):
+        notes = [str(json.loads(data)["checkpoint"]).encode("utf-8", "surrogatepass")]
+    else:
+        raise NotProven("witnesses cosign checkpoints, and this file stands on none: ask without them")
+    told = ""
+    for note in dict.fromkeys(notes):
+        try:
+            told = quorum.told(open_with_quorum(note, key.name, key, quorum)[1])
+        except (QuorumMissing, NoteError, CheckpointError) as error:
+            raise NotProven(f"the witnesses: {error}") from error
+    return told

@@ -1,0 +1,235 @@
+"""Collects the witnesses' cosignatures on the newest checkpoint, and keeps those that make a quorum (rules.md 6.1).
+
+A round asks all witnesses at once, at a modest pace, always about the newest head; what a policy's quorum says is
+enough is kept in the database, and with it the world is shown that checkpoint and draws may go on. Which witnesses
+count, and how many, is the log's to say: the policy in force, and those that claims which wait for their draw pinned.
+Where they are asked is the operator's: the setting `witnesses`, or else the addresses in the policy's lines.
+
+Nothing waits for a witness but the draws. Replicas may do this all at once: each asks for itself, and of what they keep
+the newest stays. A witness's size is remembered by the process only; after a restart its own 409 tells it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from trust import clock
+from trust.core.events import NETWORK
+from trust.core.records import AdoptedPolicy, Network, Task
+from trust.log import merkle
+from trust.log.note import Signature, add_signatures, parse_note
+from trust.log.quorum import Key, Quorum, parse_quorum
+from trust.services.asking import NoCosignature, Wanted, Witness
+from trust.services.notifying import Notifier
+from trust.storage.cosigned import CosignedHead, keep, newest
+from trust.storage.engine import Database
+from trust.storage.reading import Reader, reading
+from trust.storage.unit import Head, aside
+
+LOOK_S = 1.0
+LOOKED_AT = 200
+STOP_S = 5.0
+_log = structlog.get_logger("trust.cosigning")
+
+
+class WitnessStanding(msgspec.Struct, frozen=True):
+    """How a witness answered last: `cosigned` or what was wrong; `good_ago_ms` since it last cosigned, -1 never."""
+
+    witness: str
+    names: tuple[str, ...]
+    state: str
+    reason: str
+    good_ago_ms: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How it stands: for how long the newest head has lacked a quorum (0: it has one), and each witness."""
+
+    missing_ms: int
+    witnesses: tuple[WitnessStanding, ...]
+
+
+@dataclass
+class _Asked:
+    """A witness, and how it answered."""
+
+    witness: Witness
+    names: tuple[str, ...] = ()
+    state: str = "unasked"
+    reason: str = ""
+    good_ms: int | None = None
+
+    def became(self, state: str, reason: str) -> None:
+        if state != self.state:
+            _log.info("witness", witness=_shown(self.witness.url), state=state, reason=reason)
+        self.state, self.reason = state, reason
+
+    def standing(self, now_ms: int) -> WitnessStanding:
+        ago_ms = -1 if self.good_ms is None else now_ms - self.good_ms
+        return WitnessStanding(_shown(self.witness.url), self.names, self.state, self.reason, ago_ms)
+
+
+class Cosigning:
+    """Asks the witnesses at `urls`, or those that the policies name; `on_quorum` is told when one was reached."""
+
+    def __init__(
+        self,
+        database: Database,
+        notifier: Notifier,
+        urls: Sequence[str] = (),
+        interval_ms: int = 1_000,
+        on_quorum: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._notifier = notifier
+        self._urls = tuple(urls)
+        self._interval_ms = interval_ms
+        self._on_quorum = on_quorum
+        self._asked: dict[str, _Asked] = {}
+        self._collected: dict[Key, Signature] = {}
+        self._collected_on = b""
+        self._missing_since_ms: int | None = None
+        self._client: httpx.AsyncClient | None = None
+        self._runner = asyncio.Runner()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cosigning", daemon=True)
+
+    # -- what others call
+
+    def start(self) -> None:
+        """Begins to ask, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the round that is being made."""
+        self._stopping.set()
+        self._notifier.nudge()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def standing(self) -> Standing:
+        """How it stands, from any thread."""
+        now_ms, since_ms = clock.monotonic_ms(), self._missing_since_ms
+        asked = [each.standing(now_ms) for each in tuple(self._asked.values())]
+        return Standing(0 if since_ms is None else now_ms - since_ms, tuple(asked))
+
+    def round(self) -> None:
+        """Asks every witness once about the newest head, where a quorum on it is lacking; one thread only."""
+        self._runner.run(self._round())
+
+    def close(self) -> None:
+        """Lets go of connections; by the thread that made the rounds."""
+        if self._client is not None:
+            self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        size = -1
+        while not self._stopping.is_set():
+            size = self._notifier.wait(size, LOOK_S)
+            try:
+                self.round()
+            except SQLAlchemyError as error:
+                _log.warning("cosigning put off", reason=str(error).splitlines()[0])
+            except Exception as error:
+                _log.error("cosigning failed", exc_info=error)
+            self._stopping.wait(self._interval_ms / 1_000)
+        self.close()
+
+    # -- a round
+
+    async def _round(self) -> None:
+        with reading(self._database) as reader:
+            head = reader.head()
+            lacking = _lacking(reader, head)
+        if not lacking:
+            self._missing_since_ms = None
+            return
+        if self._missing_since_ms is None:
+            self._missing_since_ms = clock.monotonic_ms()
+        if self._collected_on != head.root:  # what was collected for this very head still counts
+            self._collected, self._collected_on = {}, head.root
+        wanted = self._wanted(head, lacking.values())
+        await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(lacking.values())))
+        reached = [number for number, quorum in lacking.items() if self._keep(head, number, quorum)]
+        if len(reached) == len(lacking):
+            self._missing_since_ms = None
+        if reached:
+            self._on_quorum()
+
+    def _whom(self, quorums: Iterable[Quorum]) -> list[_Asked]:
+        """Whom to ask: whom the operator named, else whoever has an address in the policies."""
+        named = [witness.url for quorum in quorums for witness in quorum.witnesses if witness.url]
+        urls = list(dict.fromkeys(self._urls or named))
+        return [self._asked.setdefault(url, _Asked(Witness(url))) for url in urls]
+
+    def _wanted(self, head: Head, quorums: Iterable[Quorum]) -> Wanted:
+        def proof(old: int) -> list[bytes]:
+            with reading(self._database) as reader:
+                return merkle.consistency_proof(old, head.size, reader.nodes(head.size)) if old else []
+
+        keys = {witness.key: witness.verifier for quorum in quorums for witness in quorum.witnesses}
+        text = parse_note(head.checkpoint)[0]
+        return Wanted(head.size, text, head.checkpoint, proof, keys, clock.now_ms() // 1_000)
+
+    async def _ask(self, asked: _Asked, wanted: Wanted) -> None:
+        if self._client is None:
+            self._client = httpx.AsyncClient(trust_env=False, timeout=None)
+        try:
+            lines = await asked.witness.cosign(self._client, wanted)
+        except NoCosignature as why:
+            asked.became(why.word, str(why))
+            return
+        self._collected.update({(line.name, line.key_id): line for line in lines})
+        asked.names, asked.good_ms = tuple(line.name for line in lines), clock.monotonic_ms()
+        asked.became("cosigned", "")
+
+    def _keep(self, head: Head, number: int, quorum: Quorum) -> bool:
+        """Keeps the checkpoint with the cosignatures of this policy's witnesses, where they are enough."""
+        known = {witness.key for witness in quorum.witnesses}
+        lines = [line for key, line in self._collected.items() if key in known]
+        if not quorum.is_met({(line.name, line.key_id) for line in lines}):
+            return False
+        note = add_signatures(head.checkpoint, lines)
+        with aside(self._database) as connection:
+            keep(connection, CosignedHead(number, head.size, clock.now_ms(), note))
+        return True
+
+
+def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
+    """The policies, by number, that lack a cosigned checkpoint: the one in force of this head, others of an output."""
+    network = reader.record(Network, NETWORK)
+    if network is None:
+        return {}
+    waiting = reader.awaiting_draw(LOOKED_AT)
+    pinned = {task.id: task.policy for task in reader.records(Task, [claim.task for claim in waiting])}
+    needed = {
+        pinned[claim.task]: claim.output_index + 1 for claim in waiting
+    }  # the last output is the newest
+    needed[network.policy] = head.size
+    found = {}
+    for policy in reader.records(AdoptedPolicy, list(map(str, sorted(needed)))):
+        held, number = newest(reader.connection, int(policy.id)), int(policy.id)
+        if policy.terms.witnesses.quorum and (held is None or held.size < needed[number]):
+            found[number] = parse_quorum(policy.terms.witnesses.quorum)
+    return found
+
+
+def _shown(url: str) -> str:
+    """An address without what may be secret in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "not an address"
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
