@@ -114,7 +114,7 @@ class House(Town):
             self.wait(lambda: self._sealed() == verifiers)
 
     def _sealed(self) -> int:
-        """How many slots the last seal of the pool counted, from the stream of events."""
+        """How many slots the last seal of the verifiers counted, from the stream of events."""
         entries = self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
         assert entries is not None
         size = int(self.client.get("/health/live").headers["trust-size"])
@@ -122,7 +122,8 @@ class House(Town):
         for index in range(size):
             entry = strict.b64(self.get(f"/v1/receipts/{index}")["entry"])
             for event in msgspec.json.decode(entry)["events"]:
-                count = event["count"] if event["kind"] == "pool.sealed" else count
+                mine = event["kind"] == "pool.sealed" and event["pool"].startswith("verifiers/")
+                count = event["count"] if mine else count
         return count
 
     def task_post(self, task: str, **fields: Any) -> Spoken:

@@ -111,8 +111,9 @@ class Steps:
         others = () if owner is None else (owner,)
         work = nonce(who.did, self.net.policy.registration.pow_bits)
         handle = rng.choice([None, "bob"])
-        fields = {"pow": work, "handle": handle, "owner": owner.did if owner else None}
-        fields["capabilities"] = tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(0, 3)))
+        offered = tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(0, 3)))
+        named = {"handle": handle, "owner": owner.did if owner else None}
+        fields: dict[str, Any] = {"pow": work, "capabilities": offered, **named}
         if self.say(p.AgentRegister, who, *others, **fields):
             self.net.people[who.did] = who
 

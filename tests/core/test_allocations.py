@@ -354,7 +354,7 @@ def test_praise_counts_by_the_way_to_the_claim(town: Scene) -> None:
         ("assigned", town.worker, {"assignee": town.worker.did}),
         ("first-come", town.worker, {}),
     ):
-        town.post(way, **terms)
+        town.post(way, who=None, **terms)
         claim = net.get(Claim, town.claim(way, worker))
         found[claim.route] = claim.delta_ppm
     assert found == {"own": 0, "assigned": 50_000, "first-come": 200_000}

@@ -1,11 +1,10 @@
 """Draws and seals: what the service itself finds due and puts to the rulebook (rules.md 6.1 and 6.2).
 
-The input of the VRF is fixed by the output or the allocation, and a seal by the epoch's entry. So one that is made twice, or by two
-replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
-in the state.
+The input of the VRF is fixed by the output or the allocation, and a seal by the epoch's entry. So one that is made
+twice, or by two replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is
+found where it is: in the state.
 
-Where the task's policy names witnesses, its draws wait until they have cosigned a checkpoint that covers what they
-are for.
+Where the task's policy names witnesses, a draw waits until they have cosigned a checkpoint that covers what it is for.
 Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
 give way for a while only.
 """
@@ -48,7 +47,7 @@ class _Asked(NamedTuple):
     draw_key: str
     alpha: bytes
     task: str
-    index: int
+    entry: int
 
 
 def _of_round(view: View, claim: Claim) -> _Asked:
@@ -135,7 +134,7 @@ class _Gates:
         if not self._asks_witnesses(task.policy):
             return ""
         cosigned = self._cosigned[task.policy]
-        covers = cosigned is not None and cosigned.size > asked.index
+        covers = cosigned is not None and cosigned.size > asked.entry
         return cosigned.note.decode() if cosigned is not None and covers else None
 
     def _asks_witnesses(self, policy: int) -> bool:

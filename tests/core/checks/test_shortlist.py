@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from hashlib import sha256
 
@@ -42,7 +43,7 @@ class Town:
 
     def accept(self, agent: str, lane: bool) -> bool:
         self.looked.append(agent)
-        return agent in self.eligible and (not lane or agent in self.newcomers)
+        return agent in self.eligible and not (lane and agent not in self.newcomers)
 
     def sealed(self, number: int, size: int = 1, lane_ppm: int = LANE_PPM) -> tuple[Shortlisted, ...]:
         stream = stream_of(number)
@@ -71,7 +72,8 @@ def weight_of(priority_ppm: int) -> int:
 
 def is_near(found: int, share: float, draws: int = DRAWS) -> bool:
     """Within four standard deviations of what is expected."""
-    return abs(found - draws * share) <= 4 * (draws * share * (1 - share)) ** 0.5 + 1
+    deviation = math.sqrt(draws * share * (1 - share))
+    return abs(found - draws * share) <= 4 * deviation + 1
 
 
 @pytest.mark.parametrize("way", ["sealed", "named"])

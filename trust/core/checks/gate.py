@@ -42,7 +42,8 @@ def check_gate(network: Network, size: int, index: int, policy: Policy, note: st
         raise Refused("bad-draw", f"the checkpoint: {error}") from error
     if not index < checkpoint.size <= size:
         raise Refused(
-            "bad-draw", f"a checkpoint of {checkpoint.size} entries: entry {index} of {size} is to be covered"
+            "bad-draw",
+            f"a checkpoint of {checkpoint.size} entries: what it is for is entry {index} of {size}",
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):
