@@ -23,6 +23,7 @@ from trust.core.records import (
     Claim,
     Handle,
     Key,
+    Lapses,
     Network,
     Opening,
     Party,
@@ -87,7 +88,7 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     yield from _party(view, said.actor)
     match said:
         case p.AgentRegister():
-            yield from _registering(said)
+            yield from _registering(view, said)
         case p.StakeDeposit():
             yield Booking, said.reference
             yield from _party(view, said.account)
@@ -106,8 +107,7 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
         case p.TaskPost():
             yield from _posting(said)
         case p.TaskCancel():
-            yield from _task(view, said.task)
-            yield Allocation, said.task
+            yield from _cancelling(view, said)
         case p.TaskAllocate():
             yield from _allocating(view, said)
         case p.ClaimRequest():
@@ -121,11 +121,14 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
             yield from _openings(view, said)
 
 
-def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
+def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
     yield Key, said.actor
     for task_kind in said.capabilities:
-        yield Pool, worker_pool(task_kind)
-        yield Pool, probation_pool(task_kind)
+        yield Score, f"{said.actor}/worker/{task_kind}"
+        for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
+            yield Pool, pool_id
+            pool = view.peek(Pool, pool_id)
+            yield Slot, f"{pool_id}/{pool.slots if pool else 0}"
     if said.handle:
         yield Handle, said.handle
     if said.owner:
@@ -202,6 +205,15 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     yield Pool, verifier_pool(task.task_kind)
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _cancelling(view: Peek, said: p.TaskCancel) -> Iterator[StateKey]:
+    yield from _task(view, said.task)
+    yield Allocation, said.task
+    task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)
+    requester = None if task is None else view.peek(Party, task.requester)
+    if task and requester and allocation and not allocation.used:
+        yield Lapses, f"{requester.owner}/{task.task_kind}"
 
 
 def _allocating(view: Peek, said: p.TaskAllocate) -> Iterator[StateKey]:

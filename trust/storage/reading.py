@@ -15,7 +15,7 @@ from sqlmodel import SQLModel, col
 
 from trust.core.records import Allocation, Claim, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileNodes
-from trust.storage import bulk, tables
+from trust.storage import bulk, pooled, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
 from trust.storage.unit import Head, StoredEntry, read_head
@@ -176,14 +176,14 @@ class Reader:
     def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
         """Allocations that wait for their draw, the oldest first."""
         waiting = CODECS[Allocation].table
-        query = select(waiting).where(col(tables.Allocations.state) == "awaited")
+        query = select(waiting).where(col(pooled.Allocations.state) == "awaited")
         return self._records(
-            Allocation, query.order_by(col(tables.Allocations.index), col(tables.Allocations.id)).limit(limit)
+            Allocation, query.order_by(col(pooled.Allocations.index), col(pooled.Allocations.id)).limit(limit)
         )
 
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
-        return self._all(Pool, col(tables.Pools.epoch) > col(tables.Pools.sealed_epoch), col(tables.Pools.id))
+        return self._all(Pool, col(pooled.Pools.epoch) > col(pooled.Pools.sealed_epoch), col(pooled.Pools.id))
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""

@@ -3,7 +3,8 @@
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
   that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
-  nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
+  nested in a record is JSON text. All of it can be dropped and refolded from `entries`. Those of pools, and of what is
+  drawn from them for a task, are in `pooled.py`.
 - Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
+from trust.storage import pooled
 from trust.storage.columns import (
     Bytes,
     Clustered,
@@ -24,6 +26,9 @@ from trust.storage.columns import (
     Whole,
     Words,
 )
+
+METADATA = pooled.Pools.metadata
+"""All tables, those of `pooled` too."""
 
 SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
@@ -225,41 +230,6 @@ class Tasks(SQLModel, table=True):
     exclusive_until_ms: Whole
 
 
-class Allocations(SQLModel, table=True):
-    __table_args__ = (
-        Index(
-            "ix_allocations_awaited",
-            "index",
-            sqlite_where=text("state = 'awaited'"),
-            postgresql_where=text("state = 'awaited'"),
-        ),
-    )
-    id: KeyWords
-    statement: Words
-    index: Whole
-    draw_key: Words
-    state: Words
-    size: Whole
-    exclusive_ms: Whole
-    candidates: Json
-    pool: Words
-    lane: Words
-    eligible: Whole
-    owners: Whole
-    shortlist: Json
-    used: bool
-
-
-class Probations(Clustered, table=True):
-    id: KeyWords
-    claim: Words
-
-
-class Lapses(Clustered, table=True):
-    id: KeyWords
-    count: Bytes
-
-
 class Bars(Clustered, table=True):
     id: KeyWords
     claim: Words
@@ -386,46 +356,6 @@ class Liveness(Clustered, table=True):
     id: KeyWords
     done: Bytes
     expired: Bytes
-
-
-class Pools(SQLModel, table=True):
-    id: KeyWords
-    slots: Whole
-    dirty: bool
-    epoch: Whole
-    as_of: Whole
-    sealed_epoch: Whole
-    sealed: Words
-
-
-class SealedPools(SQLModel, table=True):
-    __tablename__ = "sealed_pools"
-    id: KeyWords
-    pool: Words
-    epoch: Whole
-    as_of: Whole
-    root: Words
-    count: Whole
-    total: Whole
-    members: Whole
-    owners: Whole
-    heavy: Json
-
-
-class Slots(SQLModel, table=True):
-    __table_args__ = (Index("ix_slots_pool_index", "pool", "index"),)
-    id: KeyWords
-    pool: Words
-    number: Whole
-    agent: Words
-    owner: Words
-    weight: Whole
-    index: Whole
-
-
-class Nodes(SQLModel, table=True):
-    id: KeyWords
-    data: Bytes
 
 
 class Said(Clustered, table=True):
