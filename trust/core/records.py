@@ -354,7 +354,7 @@ RECORDS: tuple[type[Record], ...] = (
 
 __all__ = [
     "RECORDS", "Account", "AdoptedPolicy", "AdoptedRules", "Allocation", "Alternate", "Bar", "Booking", "Claim",
-    "Handle", "Key", "Lapses", "Liveness", "Network", "Node", "Opening", "Pairing", "Party", "Pool", "Probation", "Rater",
-    "Record", "Relay", "Role", "Round", "Said", "Score", "SealedPool", "Seat", "Shortlisted", "Slot", "Task",
+    "Handle", "Key", "Lapses", "Liveness", "Network", "Node", "Opening", "Pairing", "Party", "Pool", "Probation",
+    "Rater", "Record", "Relay", "Role", "Round", "Said", "Score", "SealedPool", "Seat", "Shortlisted", "Slot", "Task",
     "Timer", "Track", "Withdrawal", "said_key",
 ]  # fmt: skip
