@@ -192,6 +192,13 @@ def test_a_seal_that_hides_a_heavy_owner(tmp_path: Path) -> None:
     assert found.index == index
 
 
+@pytest.mark.parametrize("counts", [{"members": 90}, {"owners": 90}], ids=["members", "owners"])
+def test_a_seal_that_counts_more_than_there_are(tmp_path: Path, counts: dict[str, int]) -> None:
+    found, index = caught_seal(tmp_path, lambda number, weight: weight, **counts)
+    assert found.index == index
+    assert "90" in found.reason
+
+
 def caught_seal(folder: Path, weigh: Callable[[int, int], int], **others: Any) -> tuple[Finding, int]:
     """What is found where the second seal, and all that follows, comes from other weights."""
     world = World()

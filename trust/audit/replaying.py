@@ -195,7 +195,10 @@ def kind_of_command(command: Command) -> str:
 
 
 def _sealed(seal: Seal) -> str:
-    return f"root {seal.root} over {seal.count} slots of weight {seal.total}, heavy owners {list(seal.heavy)}"
+    members = (
+        f"{seal.members} of {seal.count} slots with a weight, {seal.total} in all, of {seal.owners} owners"
+    )
+    return f"root {seal.root} over {members}, heavy owners {list(seal.heavy)}"
 
 
 def check_release(data: bytes) -> None:
