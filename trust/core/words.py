@@ -89,18 +89,18 @@ def _posted(event: e.TaskPosted) -> str:
 
 
 _ROUTES = {
-    "allocated": "drawn for it",
-    "probation": "drawn for it from the probation lane",
-    "first-come": "the first to come",
-    "assigned": "named by the requester",
-    "own": "of one owner with the requester",
+    "allocated": "was drawn for it",
+    "probation": "was drawn for it from the probation lane",
+    "first-come": "was the first to come",
+    "assigned": "was named by the requester",
+    "own": "is of one owner with the requester",
 }
 
 
 def _claimed(event: e.ClaimOpened) -> str:
     return (
         f"{event.worker} wins {event.task} ({event.claim}), locks a stake of {event.stake_units} and has the lease "
-        f"until {event.lease_until_ms}. It is {_ROUTES[event.route]}: praise counts {percent(event.delta_ppm)}. "
+        f"until {event.lease_until_ms}. It {_ROUTES[event.route]}: praise counts {percent(event.delta_ppm)}. "
         f"{why_this_rate(event.rate, event.inputs)}"
     )
 
