@@ -31,8 +31,8 @@ def allocating(candidates: tuple[str, ...] = ()) -> World:
     world.wait(1_000)
     world.post("alice", "a-task", relay=relay)
     world.now_ms += 1
-    fields = {"relay": relay, "candidates": candidates, "shortlist": 3, "exclusive_ms": 1_000}
-    world.say(TaskAllocate, "relay", task="a-task", **fields)
+    terms: Json = {"candidates": candidates, "shortlist": 3, "exclusive_ms": 1_000}
+    world.say(TaskAllocate, "relay", task="a-task", relay=relay, **terms)
     world.now_ms += 1
     return world
 
@@ -64,16 +64,15 @@ def test_a_log_with_an_allocation_passes_and_one_with_another_shortlist_does_not
     first, second, third = event["shortlist"]
     chosen = {first[0], second[0], third[0]}
     friend = next(did(f"worker-{n}") for n in range(12) if did(f"worker-{n}") not in chosen)
-    for number, changes in enumerate(
-        (
-            {"shortlist": [[friend, False], second, third]},
-            {"shortlist": [second, first, third]},
-            {"shortlist": [first, second]},
-            {"eligible": 120},
-            {"owners": 120},
-            {"exclusive_until_ms": event["exclusive_until_ms"] + 1},
-        )
-    ):
+    lies: list[Json] = [
+        {"shortlist": [[friend, False], second, third]},
+        {"shortlist": [second, first, third]},
+        {"shortlist": [first, second]},
+        {"eligible": 120},
+        {"owners": 120},
+        {"exclusive_until_ms": event["exclusive_until_ms"] + 1},
+    ]
+    for number, changes in enumerate(lies):
         folder = tmp_path / str(number)
         report = audit(str(publish(folder, bent(world, **changes), signer())), VKEY)
         assert [finding.index for finding in report.findings] == [index]

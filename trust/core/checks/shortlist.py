@@ -27,8 +27,8 @@ from trust.core.events import Candidate
 from trust.core.records import Shortlisted
 
 LABEL = b"shortlist"
-MAX_LOOKS = 512
-MAX_LANE_LOOKS = 128
+MAX_LOOKS = 256
+MAX_LANE_LOOKS = 64
 """Slots that one draw looks at, in the pool and in its lane: what it may cost, however many cannot pay a stake."""
 
 Accept = Callable[[str, bool], bool]
