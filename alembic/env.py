@@ -12,7 +12,7 @@ from trust.storage.unit import aside
 
 def migrate(connection: Connection) -> None:
     """Every migration that is due, in the transaction that the connection is in."""
-    context.configure(connection=connection, target_metadata=tables.Entries.metadata, transactional_ddl=True)
+    context.configure(connection=connection, target_metadata=tables.METADATA, transactional_ddl=True)
     context.run_migrations()
 
 

@@ -38,6 +38,9 @@ CODES: dict[str, Code] = {
     "wrong-signer": Code(403, "sign with the party's key that is current on the log"),
     "not-party": Code(403, "only a party to this task, claim or seat may do this"),
     "not-allowed": Code(403, "ask the operator for the role named in reasons"),
+    "on-probation": Code(
+        403, "deliver the task in flight first: newcomers that were drawn have one at a time"
+    ),
     "not-allocated": Code(403, "wait until the exclusive window of the shortlist is over"),
     "not-capable": Code(403, "register with the task kind among your capabilities"),
     "barred": Code(403, "this agent or its owner already failed this task: take another"),
@@ -58,7 +61,7 @@ CODES: dict[str, Code] = {
     "unexpected-signature": Code(
         403, "leave out the signatures that this kind of statement does not ask for"
     ),
-    "wrong-relay": Code(403, "claim through the relay that the task names"),
+    "wrong-relay": Code(403, "have the relay act that the task names"),
     "unknown-path": Code(404, "see /schema for the paths there are"),
     "unknown-agent": Code(404, "register it first: POST /v1/agents"),
     "unknown-relay": Code(404, "the operator registers it first: POST /v1/admin"),
@@ -89,6 +92,13 @@ CODES: dict[str, Code] = {
     "no-network": Code(409, "make the log first: trust init"),
     "wrong-task-index": Code(409, "name the index of the entry that posted the task"),
     "task-claimed": Code(409, "wait until the claim on it has ended"),
+    "not-in-checkpoint": Code(409, "send it again: the task's posting must be in a checkpoint first"),
+    "already-allocated": Code(
+        409, "a task is allocated once; whoever may claim it is in GET /v1/tasks/{task}"
+    ),
+    "task-allocated": Code(409, "wait until the exclusive window of the shortlist is over"),
+    "task-assigned": Code(409, "its requester named the worker: leave it to that agent"),
+    "nobody-eligible": Code(409, "name candidates that may claim it, or leave it open to all"),
     "claim-state": Code(409, "read the claim's state: this step does not follow from it"),
     "no-renewals-left": Code(409, "deliver before the lease is over; the policy allows no further renewal"),
     "challenged-already": Code(409, "one challenge a verdict: the first in the log; wait for its answer"),
@@ -139,6 +149,11 @@ CODES: dict[str, Code] = {
     "bad-genesis": Code(422, "correct what detail names, and make the network anew"),
     "bad-group": Code(422, "name each coordinator once, and a threshold they can reach"),
     "bad-deadline": Code(422, "choose a deadline ahead, within a year"),
+    "bad-exclusive": Code(422, "choose an exclusive window within the policy's bounds"),
+    "bad-candidates": Code(422, "name each candidate once"),
+    "shortlist-too-large": Code(
+        422, "ask for no more places than there are candidates, or than the policy allows"
+    ),
     "bad-lease": Code(422, "choose a lease within the policy's bounds"),
     "bad-withdrawal": Code(422, "name an amount, or the withdrawal to take back, not both"),
     "bad-draw": Code(422, "the proof, key or output of this draw does not hold"),

@@ -163,6 +163,7 @@ def create_parties() -> None:
         text("capabilities"),
         whole("registered_ms"),
         whole("index"),
+        text("places"),
         whole("rotations"),
         words("left"),
         whole("left_index"),
@@ -239,9 +240,36 @@ def create_work() -> None:
         words("closed_why"),
         words("older"),
         words("newer"),
+        whole("exclusive_until_ms"),
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
     table("posters", words("id"), words("newest"), words("closing"), clustered=True)
+    table(
+        "allocations",
+        words("id"),
+        words("statement"),
+        whole("index"),
+        words("draw_key"),
+        words("state"),
+        whole("size"),
+        whole("exclusive_ms"),
+        text("candidates"),
+        words("pool"),
+        words("lane"),
+        whole("eligible"),
+        whole("owners"),
+        text("shortlist"),
+        truth("used"),
+    )
+    op.create_index(
+        "ix_allocations_awaited",
+        "allocations",
+        ["index"],
+        sqlite_where=sa.text("state = 'awaited'"),
+        postgresql_where=sa.text("state = 'awaited'"),
+    )
+    table("probations", words("id"), words("claim"), clustered=True)
+    table("lapses", words("id"), data("count"), clustered=True)
     table("bars", words("id"), words("claim"), clustered=True)
     table(
         "claims",
@@ -257,6 +285,8 @@ def create_work() -> None:
         whole("rate_ppm"),
         words("draw_key"),
         words("pool"),
+        words("route"),
+        whole("delta_ppm"),
         whole("renewals"),
         words("output"),
         whole("output_index"),
@@ -421,6 +451,8 @@ def create_pools() -> None:
         words("root"),
         whole("count"),
         whole("total"),
+        whole("members"),
+        whole("owners"),
         text("heavy"),
     )
     table(

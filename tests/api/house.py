@@ -117,7 +117,7 @@ class House(Town):
             self.wait(lambda: self._sealed() == verifiers)
 
     def _sealed(self) -> int:
-        """How many slots the last seal of the pool counted, from the stream of events."""
+        """How many slots the last seal of the verifiers counted, from the stream of events."""
         entries = self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
         assert entries is not None
         size = int(self.client.get("/health/live").headers["trust-size"])

@@ -43,7 +43,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH, TilePath, TreeEdge, encode_bundle
 from trust.settings import shipped
-from trust.storage.sealing import heavy_owners
+from trust.storage.sealing import heavy_owners, members
 
 R = TypeVar("R", bound=Record)
 ORIGIN = "trust.example.org/audited"
@@ -197,8 +197,9 @@ class World:
         ordered = [sumtree.Slot(slot.agent, slot.owner, slot.weight) for _, slot in sorted(slots.items())]
         root = sumtree.build(ordered, nodes.__setitem__)
         self.state.put_all(Node(digest.hex(), data) for digest, data in nodes.items())
+        counts = root.count, root.total, *members(slots)
         heavy = heavy_owners(slots, root.total)
-        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
+        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), *counts, heavy)
 
     def _rows(self) -> list[scorebook.Row]:
         scored = self.state.scores.values()

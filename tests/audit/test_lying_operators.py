@@ -208,6 +208,13 @@ def test_a_seal_of_scores_that_are_not_the_record(world: World, tmp_path: Path) 
     assert found.reason.startswith("the records of scores")
 
 
+@pytest.mark.parametrize("counts", [{"members": 90}, {"owners": 90}], ids=["members", "owners"])
+def test_a_seal_that_counts_more_than_there_are(tmp_path: Path, counts: dict[str, int]) -> None:
+    found, index = caught_seal(tmp_path, lambda number, weight: weight, **counts)
+    assert found.index == index
+    assert "90" in found.reason
+
+
 def caught_seal(folder: Path, weigh: Callable[[int, int], int], **others: Any) -> tuple[Finding, int]:
     """What is found where the second seal, and all that follows, comes from other weights."""
     world = World()

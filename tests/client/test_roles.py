@@ -20,7 +20,16 @@ from trust.client.verifier import Case, Judgement
 from trust.client.wire import Exchange, Request, Response
 from trust.core.checks.votes import commitment
 from trust.core.commands import Spoken, parse
-from trust.core.payloads import ClaimRequest, Items, ItemsOpen, TaskPost, VoteCommit, VoteReveal, kind_of
+from trust.core.payloads import (
+    ClaimRequest,
+    Items,
+    ItemsOpen,
+    TaskAllocate,
+    TaskPost,
+    VoteCommit,
+    VoteReveal,
+    kind_of,
+)
 from trust.core.strict import base64_of
 
 CLAIM, SEAT, RELAY = derived_id("clm_"), derived_id("seat_"), derived_id("rly_")
@@ -120,6 +129,16 @@ def test_a_relay_confirms_only_what_the_log_says_and_the_worker_can_check_it(ser
     assert (granted.claim, proven.index) == (CLAIM, 0)
     with pytest.raises(NotProven):
         worker.confirmed(granted.confirmation, [did(1), did(3)], 2)
+
+
+def test_an_allocation_is_signed_by_every_coordinator_that_is_here(service: Service) -> None:
+    relay = Relay(service.client, RELAY, [seed(1), seed(2)])
+    relay.allocate("task-1", shortlist=2, exclusive_ms=1_000, candidates=[did(7), did(8)])
+    said = service.said[0].payload
+    assert isinstance(said, TaskAllocate)
+    assert (said.actor, said.relay, said.task) == (did(1), RELAY, "task-1")
+    assert (said.candidates, said.shortlist, said.exclusive_ms) == ((did(7), did(8)), 2, 1_000)
+    assert set(service.said[0].signed.signers) == {did(1), did(2)}
 
 
 def test_a_relay_does_not_confirm_a_claim_of_another_relay(service: Service) -> None:

@@ -17,7 +17,7 @@ from trust.core.checks import votes
 from trust.core.commands import Spoken
 from trust.core.events import MoneyMoved
 from trust.core.policy import Policy
-from trust.core.records import Claim, Party, Round, Seat, Task, Timer
+from trust.core.records import Allocation, Claim, Party, Round, Seat, Task, Timer
 from trust.core.rulebook import Decided
 from trust.log import merkle
 
@@ -101,6 +101,19 @@ class Scene:
             **fields,
         }
         return self.net.statement(p.ClaimRequest, worker or self.worker, self.net.coordinator, **said)
+
+    def allocation(self, task: str = "t1", **fields: Any) -> Spoken:
+        """A `task.allocate` of the relay, among everybody where it names nobody."""
+        said = {"relay": self.relay, "candidates": (), "shortlist": 1, "exclusive_ms": 1_000, **fields}
+        return self.net.statement(p.TaskAllocate, self.net.coordinator, task=task, **said)
+
+    def allocated(self, task: str = "t1", **fields: Any) -> Allocation:
+        """Posts a task for the relay to hand out, has it allocated, and makes the draw."""
+        terms = {name: fields.pop(name) for name in ("price_units", "deadline_ms") if name in fields}
+        self.post(task, relay=self.relay, **terms)
+        self.net.do(self.allocation(task, **fields))
+        self.net.do(self.net.shortlist_draw_of(task))
+        return self.net.get(Allocation, task)
 
     def claim(self, task: str = "t1", worker: Who | None = None, **fields: Any) -> str:
         return str(created(self.net.do(self.request(task, worker, **fields)), "claim"))

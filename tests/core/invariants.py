@@ -18,11 +18,13 @@ from trust.core.events.tasks import leaving
 from trust.core.records import (
     Account,
     AdoptedPolicy,
+    Allocation,
     Claim,
     Network,
     Node,
     Party,
     Pool,
+    Probation,
     Record,
     Round,
     Score,
@@ -42,6 +44,7 @@ OPEN_TIMERS = {
     "passing": "challenge",
     "failing": "challenge",
 }
+TASK_TIMERS = {"open": "deadline", "allocating": "allocation"}
 R = TypeVar("R", bound=Record)
 
 
@@ -68,6 +71,7 @@ class Checker:
         self._check_posters()
         self._check_futures()
         self._check_scores()
+        self._check_allocations()
 
     def _all(self, kind: type[R]) -> list[R]:
         return [record for (each, _), record in self._records.items() if each is kind]  # type: ignore[misc]
@@ -124,7 +128,7 @@ class Checker:
         held = self._balance(ledger.escrow(task.id))
         if task.state == "closed":
             assert held == 0, task
-        elif task.state == "open":
+        elif task.state in ("open", "allocating"):
             assert held == task.price_units + task.fees_units, task
         else:
             assert task.price_units <= held <= task.price_units + task.fees_units, task
@@ -204,8 +208,8 @@ class Checker:
     def _expected_timers(self) -> Iterable[tuple[str, str]]:
         """Exactly the due dates that the open things of this state must have."""
         for task in self._all(Task):
-            if task.state == "open":
-                yield f"task/{task.id}", "deadline"
+            if task.state in TASK_TIMERS:
+                yield f"task/{task.id}", TASK_TIMERS[task.state]
         for claim in self._all(Claim):
             yield from self._timers_of_claim(claim)
         for withdrawal in self._all(Withdrawal):
@@ -246,6 +250,22 @@ class Checker:
         waiting = [seat.id for seat in seats if seat is not None and seat.state == "seated"]
         assert waiting, f"nobody is waited for in {id}"
         yield from ((seat, "commit") for seat in waiting)
+
+    # -- allocations
+
+    def _check_allocations(self) -> None:
+        """A draw is awaited exactly while its task is allocating; who is on probation has that one claim in flight."""
+        awaited = {each.id for each in self._all(Allocation) if each.state == "awaited"}
+        assert awaited == {task.id for task in self._all(Task) if task.state == "allocating"}
+        for each in self._all(Allocation):
+            assert len(each.shortlist) <= min(each.size, each.eligible)
+            assert len({place.agent for place in each.shortlist}) == len(each.shortlist)
+        in_flight = {
+            claim.worker: claim.id
+            for claim in self._all(Claim)
+            if claim.route == "probation" and not claim.ended_ms
+        }
+        assert in_flight == {each.id: each.claim for each in self._all(Probation)}
 
     # -- scores
 

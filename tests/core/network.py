@@ -22,7 +22,7 @@ from tests.core.scores import rows_of, seal_over
 from tests.core.witnesses import note_of, root_of
 from trust.core import commands, envelope, rulebook, scorebook
 from trust.core import payloads as p
-from trust.core.checks import panel, sumtree, vrf
+from trust.core.checks import allotting, panel, sumtree, vrf
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.events import NETWORK, Event, PoolWeight
@@ -30,7 +30,18 @@ from trust.core.identity import did_of
 from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Account, AdoptedPolicy, Claim, Network, Node, Pool, Record, SealedPool, Task
+from trust.core.records import (
+    Account,
+    AdoptedPolicy,
+    Allocation,
+    Claim,
+    Network,
+    Node,
+    Pool,
+    Record,
+    SealedPool,
+    Task,
+)
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, MemoryState, View
@@ -59,6 +70,9 @@ TERMS: dict[str, object] = {
     "unbonding_ms": 120_000,
     "payout_ms": 60_000,
     "notice_ms": 5_000,
+    "min_exclusive_ms": 500,
+    "max_exclusive_ms": 60_000,
+    "drawn_in_ms": 10_000,
     "panels": [3, 7, 15],
     "exact_kinds": [EXACT],
     "sample_items": 57,
@@ -354,7 +368,9 @@ class Net:
         for slot in slots.values():
             owned[slot.owner] = owned.get(slot.owner, 0) + slot.weight
         heavy = tuple(sorted(pair for pair in owned.items() if pair[1] * 10 > root.total))
-        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
+        members = [slot.owner for slot in slots.values() if slot.weight]
+        counts = root.count, root.total, len(members), len(set(members))
+        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), *counts, heavy)
 
     def draw_of(self, claim: str) -> Draw:
         """The draw that a claim awaits."""
@@ -362,14 +378,24 @@ class Net:
         key = self.draw_keys[record.draw_key]
         pi = vrf.prove(key.seed, panel.alpha(self.draft, record, record.draw_round))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=f"{claim}/{record.draw_round}", beacons=(beacon,), checkpoint=self._cosigned(record))
+        return Draw(
+            of=f"{claim}/{record.draw_round}", beacons=(beacon,), checkpoint=self._cosigned(record.task)
+        )
 
-    def _cosigned(self, claim: Claim) -> str:
+    def _cosigned(self, task: str) -> str:
         """The log as it is, cosigned by every witness that the task's policy names."""
-        lines = self.get(AdoptedPolicy, str(self.get(Task, claim.task).policy)).terms.witnesses.quorum
+        lines = self.get(AdoptedPolicy, str(self.get(Task, task).policy)).terms.witnesses.quorum
         log = Signer(ORIGIN, self.log.seed)
         size, root = len(self.entries), root_of(self.entries) if lines else b""
         return note_of(log, size, root, lines, self.now_ms // 1_000) if lines else ""
+
+    def shortlist_draw_of(self, task: str) -> Draw:
+        """The draw that a task's allocation awaits."""
+        record = self.get(Allocation, task)
+        key = self.draw_keys[record.draw_key]
+        pi = vrf.prove(key.seed, allotting.alpha(self.draft, record))
+        beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
+        return Draw(of=f"task/{task}", beacons=(beacon,), checkpoint=self._cosigned(task))
 
     def draw(self, claim: str) -> Decided:
         return self.do(self.draw_of(claim))
@@ -381,6 +407,11 @@ class Net:
 def created(decided: Decided, field: str) -> Any:
     """The first value that an entry's events have under this name."""
     return next(getattr(event, field) for event in decided.events if hasattr(event, field))
+
+
+def flipped(text: str) -> str:
+    """The same with its first character changed."""
+    return ("0" if text[0] != "0" else "1") + text[1:]
 
 
 def kinds(decided: Iterable[Event]) -> list[str]:

@@ -20,7 +20,7 @@ from trust.client.canaries import Canaries
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.policy import Policy
-from trust.core.records import Claim, Opening, Round, Seat, Task, Withdrawal
+from trust.core.records import Allocation, Claim, Opening, Round, Seat, Task, Withdrawal
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 TASKS = tuple(f"t{number}" for number in range(6))
 PEOPLE = 28
 TERMS: dict[str, object] = {
+    "probation_ppm": 300_000,
     "panels": [2, 3, 5],
     "trusted_streak": 1,
     "effort_ppm": 100_000,
@@ -113,7 +114,9 @@ class Steps:
         others = () if owner is None else (owner,)
         work = nonce(who.did, self.net.policy.registration.pow_bits)
         handle = rng.choice([None, "bob"])
-        fields = {"pow": work, "handle": handle, "owner": owner.did if owner else None}
+        offered = tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(0, 3)))
+        named = {"handle": handle, "owner": owner.did if owner else None}
+        fields: dict[str, Any] = {"pow": work, "capabilities": offered, **named}
         if self.say(p.AgentRegister, who, *others, **fields):
             self.net.people[who.did] = who
 
@@ -194,12 +197,51 @@ class Steps:
             terms["items"] = p.Items(count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]))
         if rng.randrange(12) == 0:
             terms["assignee"] = self._anyone(rng).did
+        elif rng.randrange(2):
+            terms["relay"] = self.scene.relay
         who = rng.choice([self.scene.requester, self._anyone(rng)])
         self.say(p.TaskPost, who, **terms)
 
     def cancel(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
             self.say(p.TaskCancel, self._mostly(rng, self.net.people[task.requester]), task=task.id)
+
+    def allocate(self, rng: Random) -> None:
+        """Has a task allocated, among some or all, and mostly makes the draw."""
+        tasks = [
+            task
+            for task in self.net.all(Task)
+            if task.relay and (task.state == "open" or not rng.randrange(8))
+        ]
+        if not tasks:
+            self.post(rng)
+            return
+        task = rng.choice(tasks)
+        candidates = (
+            *tuple(rng.sample(list(self.net.people), 2)),
+            self.scene.worker.did,
+            self.scene.rival.did,
+        )
+        said = self.scene.allocation(
+            task.id,
+            relay=task.relay,
+            candidates=rng.choice([(), tuple(dict.fromkeys(candidates))]),
+            shortlist=rng.choice([1, 1, 1, 2, 3]),
+            exclusive_ms=rng.choice([1_000, 9_000]),
+        )
+        if self.attempt(said) is not None and rng.randrange(4):
+            self.attempt(self.net.shortlist_draw_of(task.id))
+
+    def claim_drawn(self, rng: Random) -> None:
+        """Somebody on a shortlist claims, with a stake that does for the probation lane or just misses it."""
+        drawn = [each for each in self.net.all(Allocation) if each.state == "drawn" and not each.used]
+        if not drawn:
+            self.allocate(rng)
+            return
+        allocation = rng.choice(drawn)
+        worker = self.net.people[rng.choice(allocation.shortlist).agent]
+        stake = rng.choice([STAKE, STAKE, 105, 3_300])
+        self.attempt(self.scene.request(allocation.id, worker, stake_units=stake))
 
     def request(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
@@ -364,7 +406,7 @@ ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
     "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "challenge",
     "challenge", "challenge", "wait", "repeat", "forge", "flush", "promise", *["open_canary"] * 6, "show",
-    *["advance"] * 14,
+    "allocate", "allocate", "claim_drawn", "claim_drawn", *["advance"] * 14,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.network import EXACT, Net, Who, kinds, policy_of
+from tests.core.network import EXACT, Net, Who, flipped, kinds, policy_of
 from trust.core import payloads as p
 from trust.core.checks import panel, vrf
 from trust.core.entry import Beacon, Draw
@@ -69,10 +69,6 @@ def test_a_draw_is_proved_for_this_claim_and_round_by_the_claims_key(town: Scene
         net.refused("bad-draw", Draw(of=good.of, beacons=beacons))
     net.refused("bad-draw", msgspec.structs.replace(good, checkpoint="a note"))
     net.do(good)
-
-
-def flipped(text: str) -> str:
-    return ("0" if text[0] != "0" else "1") + text[1:]
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,30 @@ def test_the_largest_statements_about_tasks_and_claims_fit(town: Scene) -> None:
     assert max(len(each.data) for each in town.net.entries[-4:]) < 40_000
 
 
+def test_the_largest_allocation_fits_with_its_draw() -> None:
+    town = Scene(Net(policy_of(max_shortlist=128, probation_ppm=500_000)), verifiers=0)
+    candidates = tuple(
+        town.net.join(f"candidate {number}", capabilities=(KINDS[0],)).did for number in range(128)
+    )
+    town.post("t" * 64, task_kind=KINDS[0], relay=town.relay)
+    fields = {"relay": town.relay, "candidates": candidates, "shortlist": 128, "exclusive_ms": 1_000}
+    in_full(town, p.TaskAllocate, town.net.coordinator, task="t" * 64, **fields)
+    drawn = town.net.do(town.net.shortlist_draw_of("t" * 64))
+    assert len(drawn.events[0].shortlist) == 128  # type: ignore[attr-defined]
+    assert len(drawn.data) < MAX_ENTRY_BYTES // 2
+
+
+def test_who_offers_and_checks_many_kinds_leaves_in_entries_that_fit(town: Scene) -> None:
+    owner = Who("owner")
+    who = town.net.join("many-sided", owner=owner, capabilities=KINDS)
+    in_full(town, p.VerifierEnroll, who, task_kinds=KINDS)
+    in_full(town, p.AgentRevoke, who, reason="r" * 256)
+    town.net.settle()
+    followed_by = town.net.entries[-1]
+    assert kinds(followed_by.events).count("pool.weight") == 48
+    assert len(followed_by.data) <= MAX_ENTRY_BYTES
+
+
 def test_the_largest_opening_of_items_fits(town: Scene) -> None:
     claim = town.drawn("t1", **town.batch_task(100_000), task_kind=KINDS[0])
     seats = town.seats(claim)

@@ -63,7 +63,7 @@ def test_the_checkpoint_covers_the_output_and_nothing_that_is_not_there_yet(town
     claim = town.submitted()
     output = town.net.get(Claim, claim).output_index
     before = root_of(town.net.entries[:output])
-    refuse(town, claim, note(town, size=output, root=before), f"the output is entry {output}")
+    refuse(town, claim, note(town, size=output, root=before), f"what it is for is entry {output}")
     refuse(town, claim, note(town, size=len(town.net.entries) + 1), "checkpoint of")
     covering = note(town, size=output + 1, root=root_of(town.net.entries[: output + 1]))
     town.net.do(msgspec.structs.replace(town.net.draw_of(claim), checkpoint=covering))

@@ -122,10 +122,6 @@ def test_the_same_statement_under_another_key_is_refused(town: Scene) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        (
-            p.TaskAllocate,
-            {"task": "t1", "relay": "rly_" + "a" * 26, "candidates": (), "shortlist": 3, "exclusive_ms": 1},
-        ),
         (p.RelayConfirm, {"task": "t1", "claim": "clm_" + "a" * 26, "worker": Who("w").did, "index": 1}),
     ],
 )

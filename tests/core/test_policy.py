@@ -38,6 +38,8 @@ DID = Net().operator.did
         ({"seeds": [DID] * 10}, "seeds"),
         ({"seeds": [DID]}, "seeds"),
         ({"sample_items": 128}, "128"),
+        ({"min_exclusive_ms": 60_001}, "exclusive"),
+        ({"probation_ppm": 500_001}, "probation"),
     ],
 )
 def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], word: str) -> None:
@@ -66,6 +68,9 @@ def test_a_dangerous_policy_is_named_with_its_reason(values: dict[str, object], 
         ({"failure_memory_ms": 86_400_000}, "shut out"),
         ({"fraud_milli": 3_999}, "made good"),
         ({"accepted_milli": 4_001}, "friends"),
+        ({"probation_ppm": 0}, "newcomers"),
+        ({"probation_stake_ppm": 999_999}, "newcomer"),
+        ({"max_shortlist": 1}, "away"),
     ],
 )
 def test_an_unwise_policy_is_allowed_and_warned_about(values: dict[str, object], word: str) -> None:
@@ -89,6 +94,9 @@ def test_rare_tasks_are_warned_about_where_records_fade_in_between() -> None:
         policy_text() + "\n[extra]\nx = 1\n",
         policy_text(panels=[]),
         policy_text(panels=[0]),
+        policy_text(probation_ppm=1_000_001),
+        policy_text(max_shortlist=0),
+        policy_text(max_shortlist=129),
         policy_text(panels=[16]),
         policy_text(panels=[1, 2, 3, 4]),
         policy_text(floor_ppm=1_000_001),

@@ -241,11 +241,44 @@ def false_word(town: Scene) -> Incoming:
     return evidence(town, town.rival, "relay-confirm", lie)
 
 
+def many_sided_registration(town: Scene) -> Incoming:
+    kinds = ("code-review", "translate", "draw")
+    who = Who("many-sided")
+    return town.net.statement(p.AgentRegister, who, pow=nonce(who.did, 4), capabilities=kinds)
+
+
+def allocation(town: Scene) -> Incoming:
+    town.post(relay=town.relay)
+    return town.allocation()
+
+
+def allocation_among_some(town: Scene) -> Incoming:
+    town.post(relay=town.relay)
+    return town.allocation(candidates=(town.worker.did, town.rival.did, town.verifiers[0].did))
+
+
+def draw_among_some(town: Scene) -> Incoming:
+    town.net.do(allocation_among_some(town))
+    return town.net.shortlist_draw_of("t1")
+
+
+def drawn_claim(town: Scene) -> Incoming:
+    town.allocated(candidates=(town.worker.did,))
+    return town.request()
+
+
+def cancelled_allocation(town: Scene) -> Incoming:
+    town.allocated(exclusive_ms=500)
+    town.net.tick(500)
+    return town.net.statement(p.TaskCancel, town.requester, task="t1")
+
+
 COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
     first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
     commit, last_commit, reveal, last_reveal, batch_reveal, last_reveal_of_a_challenged_round, cancel_between_others,
-    equivocation, canary, promise, false_word,
+    equivocation, canary, promise, false_word, many_sided_registration, allocation, allocation_among_some,
+    draw_among_some, drawn_claim, cancelled_allocation,
 )  # fmt: skip
 
 

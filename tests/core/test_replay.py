@@ -118,7 +118,7 @@ def test_events_in_another_order_are_found(town: Scene) -> None:
         ("verdict.reached", "verdict", "fail"),
         ("seat.settled", "outcome", "wrong"),
         ("agent.observed", "good_milli", 999_999),
-        ("pool.weight", "weight", 1),
+        ("pool.weight", "weight", 2),
         ("task.posted", "price_units", 1),
         ("withdrawal.opened", "matures_ms", 1),
     ],

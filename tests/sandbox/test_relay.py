@@ -21,7 +21,7 @@ from trust.client.statements import Speaker, did_of_seed
 from trust.client.verify import verify_confirmation
 from trust.client.wire import Request
 from trust.core.commands import Spoken
-from trust.core.payloads import ClaimRequest, TaskPost
+from trust.core.payloads import ClaimRequest, TaskAllocate, TaskPost
 from trust.sandbox.link import RelayLink
 from trust.sandbox.relay import RelayServer
 
@@ -39,6 +39,7 @@ class Service:
         self.log = Log()
         self.log.events = _events
         self.state = "open"
+        self.states: list[str] = []
         self.winners: dict[str, str] = {}
         self.refuse: str | None = None
 
@@ -50,7 +51,15 @@ class Service:
 
     def _answer(self, asked: Request) -> Any:
         if asked.path.startswith("/v1/tasks/"):
-            return problem(200, "none", state=self.state)
+            shortlist = [{"agent": ADA.actor, "probation": False}]
+            window = {"exclusive_until_ms": NOW_MS + 100, "allocation": {"shortlist": shortlist}}
+            return problem(200, "none", state=self.states.pop(0) if self.states else self.state, **window)
+        if (
+            asked.path == "/v1/tasks"
+            and self.refuse
+            and isinstance(_spoken(asked.body).payload, TaskAllocate)
+        ):
+            return problem(409, self.refuse)
         if asked.path == "/v1/claims":
             said = _spoken(asked.body)
             assert isinstance(said.payload, ClaimRequest)
@@ -144,6 +153,51 @@ def test_a_task_is_offered_to_everybody_once_the_log_has_it() -> None:
                     "task_index": 0,
                 }
             assert len(service.log.entries) == 1
+
+    _run(test)
+
+
+def test_a_task_that_is_allocated_is_offered_to_its_shortlist_first_and_then_to_all() -> None:
+    async def test() -> None:
+        service = Service()
+        service.states = ["allocating", "allocating", "open"]
+        async with _three(service) as (rosa, ada, bob):
+            asked = {"candidates": [ADA.actor, BOB.actor], "shortlist": 1, "exclusive_ms": 100}
+            await rosa.link.post("t1", _post(), asked)
+            assert (await ada.hears("task"))["task"] == "t1"
+            assert bob.heard.empty()
+            assert (await bob.hears("task"))["task"] == "t1"
+        statement = json.loads(service.log.entries[1])["command"]["statement"]
+        allocated = _spoken(json.dumps(statement).encode()).payload
+        assert isinstance(allocated, TaskAllocate)
+        assert (allocated.actor, allocated.relay, allocated.task) == (did_of_seed(COORDINATOR), RELAY, "t1")
+        assert (list(allocated.candidates), allocated.shortlist) == ([ADA.actor, BOB.actor], 1)
+
+    _run(test)
+
+
+def test_a_task_that_was_claimed_in_its_window_is_offered_to_nobody_else() -> None:
+    async def test() -> None:
+        service = Service()
+        service.states = ["open", "claimed"]
+        async with _three(service) as (rosa, ada, bob):
+            await rosa.link.post("t1", _post(), {"shortlist": 1, "exclusive_ms": 100})
+            await ada.hears("task")
+            await asyncio.sleep(0.3)
+            assert bob.heard.empty()
+
+    _run(test)
+
+
+def test_a_task_whose_allocation_is_refused_is_offered_to_all() -> None:
+    async def test() -> None:
+        service = Service()
+        service.refuse = "nobody-eligible"
+        async with _three(service) as (rosa, ada, bob):
+            await rosa.link.post("t1", _post(), {"shortlist": 1, "exclusive_ms": 100})
+            assert (await rosa.hears("refused"))["code"] == "nobody-eligible"
+            for agent in (ada, bob):
+                assert (await agent.hears("task"))["task"] == "t1"
 
     _run(test)
 

@@ -110,7 +110,7 @@ class Town:
             threshold=1,
         )
 
-    def post(self, task: str, price_units: int = 100) -> Spoken:
+    def post(self, task: str, price_units: int = 100, relay: str | None = None) -> Spoken:
         return self.say(
             payloads.TaskPost,
             self.requester,
@@ -119,6 +119,18 @@ class Town:
             spec_sha256=sha256(task.encode()).hexdigest(),
             price_units=price_units,
             deadline_ms=self.now_ms + DEADLINE_MS,
+            relay=relay,
+        )
+
+    def allocation(self, task: str, candidates: tuple[str, ...], shortlist: int = 2) -> Spoken:
+        return self.say(
+            payloads.TaskAllocate,
+            self.coordinator,
+            task=task,
+            relay=self.relay,
+            candidates=candidates,
+            shortlist=shortlist,
+            exclusive_ms=self.policy.allocation.min_exclusive_ms,
         )
 
     def claim(self, task: str, task_index: int, worker: Party) -> Spoken:

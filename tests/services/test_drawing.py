@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.services.houses import House
+from tests.services.logs import check_log
+from tests.services.statements import Town
 from trust import clock
+from trust.core.records import Allocation, Task
 from trust.services import drawing
-from trust.services.drawing import Drawing
+from trust.services.drawing import Drawing, seal_pools
+from trust.services.receipts import Refusal
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 
@@ -33,3 +37,53 @@ def test_a_draw_gives_way_to_callers_for_a_while_only(
         house.sequencer.stop()
     with reading(database) as reader:
         assert reader.awaiting_draw() == []
+
+
+def test_an_allocation_is_drawn_once_it_is_committed(database: Database, tmp_path: Path) -> None:
+    house = House(database, tmp_path, Town(workers=5)).found()
+    town = house.town
+    house.receipts(town.post("a-task", relay=town.relay))
+    candidates = tuple(worker.did for worker in town.workers)
+    (early,) = house.decide(town.allocation("a-task", candidates))
+    assert isinstance(early, Refusal)
+    assert early.code == "not-in-checkpoint"
+    town.now_ms += 1
+    house.receipts(town.allocation("a-task", candidates))
+    drawing = Drawing(database, house.sequencer, [town.draw.seed])
+    house.sequencer.start()
+    try:
+        assert drawing.run() == 1
+        assert drawing.run() == 0
+    finally:
+        house.sequencer.stop()
+    with reading(database) as reader:
+        allocation, task = reader.record(Allocation, "a-task"), reader.record(Task, "a-task")
+        assert reader.awaiting_shortlist() == []
+    assert allocation is not None
+    assert task is not None
+    assert (task.state, allocation.state, len(allocation.shortlist)) == ("open", "drawn", 2)
+    assert {place.agent for place in allocation.shortlist} <= set(candidates)
+    check_log(database, town.log.verifier)
+
+
+def test_a_shortlist_of_all_is_drawn_from_the_sealed_pool(database: Database, tmp_path: Path) -> None:
+    house = House(database, tmp_path, Town(workers=5)).found()
+    town = house.town
+    house.receipts(town.post("a-task", relay=town.relay))
+    town.now_ms += town.policy.verifiers.epoch_ms
+    drawing = Drawing(database, house.sequencer, [town.draw.seed])
+    house.sequencer.start()
+    try:
+        house.sequencer.submit([town.deposit(town.requester.did)]).result()
+        assert seal_pools(database, house.sequencer) == 2
+        town.now_ms += 1
+        (asked,) = house.sequencer.submit([town.allocation("a-task", ())]).result()
+        assert not isinstance(asked, Refusal)
+        assert drawing.run() == 1
+    finally:
+        house.sequencer.stop()
+    with reading(database) as reader:
+        allocation = reader.record(Allocation, "a-task")
+    assert allocation is not None
+    assert (allocation.eligible, allocation.owners, len(allocation.shortlist)) == (6, 6, 2)
+    assert town.requester.did not in {place.agent for place in allocation.shortlist}

@@ -40,7 +40,7 @@ class RelayController(Controller):
     path = "/v1"
     tags = ("relay",)
 
-    @post("/tasks", operation_class=envelope_body("task.*"), summary="Post or cancel a task")
+    @post("/tasks", operation_class=envelope_body("task.*"), summary="Post, allocate or cancel a task")
     async def post_task(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         return await service.write(request, ("task.",))
 

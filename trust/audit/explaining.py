@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from trust.core import events as e
 from trust.core.checks import vrf
+from trust.core.checks.allotting import shortlist_seed
 from trust.core.checks.draw import Stream
 from trust.core.checks.panel import seed_input
 from trust.core.commands import Spoken
@@ -58,6 +59,7 @@ class _Story:
             for event in events
             if isinstance(event, e.ClaimOpened) and case in (event.claim, event.task)
         }
+        self._asked = {event.task: event for event in events if isinstance(event, e.TaskAllocating)}
         self._task = next((event.task for event in self._claims.values()), case)
         self._whole = self._task == case
         self._mine = {case, *self._claims}
@@ -75,8 +77,12 @@ class _Story:
         events = self._of_case(entry.events) if several else self._all_or_none(entry.events)
         for event in events:
             if type(event) not in _ASIDE:
-                words = self._tossed(entry, event) if isinstance(event, e.CoinTossed) else sentence(event)
-                yield Line(index, entry.at_ms, short(words))
+                yield Line(index, entry.at_ms, short(self._words(entry, event)))
+
+    def _words(self, entry: Entry, event: Event) -> str:
+        if isinstance(event, e.CoinTossed):
+            return self._tossed(entry, event)
+        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else sentence(event)
 
     def _all_or_none(self, events: Sequence[Event]) -> Sequence[Event]:
         return events if any(map(self._is_mine, events)) else ()
@@ -115,16 +121,34 @@ class _Story:
         relation = "below" if number < rate else "not below"
         return f"The coin: the draw gives {number} of {_PPM}, {relation} {rate}: {outcome}.{agrees}"
 
+    def _allocated(self, entry: Entry, event: e.TaskAllocated) -> str:
+        """A shortlist, and whether the draw key proves the randomness that it was drawn by."""
+        asked = self._asked.get(event.task)
+        proof = asked and _proof(
+            entry, asked.draw_key, shortlist_seed(self._network, event.task, asked.statement)
+        )
+        held = (
+            "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
+        )
+        return f"{sentence(event)} {held}"
+
     def _proven(self, entry: Entry, claim: str) -> bytes | None:
         """What the draw key's proof over this claim's output gives; None where there is none that holds."""
-        opened, output, draw = self._claims.get(claim), self._outputs.get(claim), entry.command.draw
-        if opened is None or output is None or draw is None or draw.beacons[0].key != opened.draw_key:
+        opened, output = self._claims.get(claim), self._outputs.get(claim)
+        if opened is None or output is None:
             return None
-        try:
-            pi = bytes.fromhex(draw.beacons[0].pi)
-            return vrf.verify(key_of(opened.draw_key), seed_input(self._network, claim, 1, output), pi)
-        except ValueError:
-            return None
+        return _proof(entry, opened.draw_key, seed_input(self._network, claim, 1, output))
+
+
+def _proof(entry: Entry, draw_key: str, alpha: bytes) -> bytes | None:
+    """What this key's proof in the entry gives for this input; None where there is none that holds."""
+    draw = entry.command.draw
+    if draw is None or draw.beacons[0].key != draw_key:
+        return None
+    try:
+        return vrf.verify(key_of(draw_key), alpha, bytes.fromhex(draw.beacons[0].pi))
+    except ValueError:
+        return None
 
 
 def _network(entries: Iterable[Entry]) -> str:

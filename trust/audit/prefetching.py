@@ -12,7 +12,7 @@ from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Draw
 from trust.core.events.tasks import TASK_TIMER
 from trust.core.payloads import ClaimRequest
-from trust.core.records import Account, Bar, Party, Task, Timer
+from trust.core.records import Account, Allocation, Bar, Party, Task, Timer
 from trust.core.state import Key
 from trust.storage.state import SqlView
 
@@ -35,6 +35,7 @@ def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
     """What deadlines read."""
     for id in tasks:
         yield Task, id
+        yield Allocation, id
         yield Account, ledger.escrow(id)
         if (task := view.peek(Task, id)) is not None:
             yield Party, task.requester

@@ -207,7 +207,10 @@ def kind_of_command(command: Command) -> str:
 
 
 def _sealed(seal: Seal) -> str:
-    return f"root {seal.root} over {seal.count} of weight {seal.total}, heavy owners {list(seal.heavy)}"
+    members = (
+        f"{seal.count}, {seal.members} of them with a weight, {seal.total} in all, of {seal.owners} owners"
+    )
+    return f"root {seal.root} over {members}, heavy owners {list(seal.heavy)}"
 
 
 def check_release(data: bytes) -> None:

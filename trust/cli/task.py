@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Me, Service, duration_ms
+from trust.cli.connection import SERVICE, Coordinators, Me, Service, duration_ms, read_seeds
 from trust.cli.failures import Usage
 
 app = App(name="task")
@@ -78,6 +79,49 @@ def post(
             items=Items(count=items, tolerated_bad_ppm=tolerated_bad_ppm) if items else None,
             assignee=assignee,
             relay=relay,
+        )
+        service.accepted(done, receipt)
+
+
+@app.command
+def allocate(
+    task: str,
+    /,
+    *,
+    relay: str,
+    coordinator: Coordinators,
+    shortlist: int = 1,
+    exclusive: str = "1m",
+    candidate: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    receipt: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Have the draw decide who may claim a task first; once a task, by the relay that its posting names.
+
+    Parameters
+    ----------
+    task
+        The task's id.
+    relay
+        The relay's id (rly_...).
+    coordinator
+        A coordinator's key file; as many as the relay's threshold.
+    shortlist
+        How many are drawn.
+    exclusive
+        How long only they may claim it, such as 30s.
+    candidate
+        A DID to draw among, once for each; default: everybody who offers this kind of task.
+    receipt
+        Where to keep the receipt.
+    """
+    from trust.client import Relay
+
+    if not coordinator:
+        raise Usage("an allocation needs the relay's signatures: give --coordinator")
+    with service.client() as client:
+        done = Relay(client, relay, read_seeds(coordinator)).allocate(
+            task, shortlist=shortlist, exclusive_ms=duration_ms(exclusive), candidates=candidate
         )
         service.accepted(done, receipt)
 

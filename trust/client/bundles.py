@@ -11,10 +11,11 @@ Verified, in this order; `NotProven` names the entry and what is wrong with it:
 What a bundle proves is that all this is on the log and hangs together. What it cannot prove:
 - that no entry was left out, one that ended the claim later or retired a key before it was used: whoever needs this
   asks the log for a newer bundle, or audits it;
-- that the sealed pool has the right slots and weights, and that whoever the draw came upon and the panel passed over
+- that the sealed pools have the right slots and weights, and that whoever the draw came upon and the panel passed over
   (`Panel.passed`) may not sit, or only last (`Panel.late`): these follow from the whole state. A bundle may come
   without the pool's nodes, where they would make it too large: its seats and items are not traced to the draw at all
-  (`Panel.passed` is None);
+  (`Panel.passed` is None). The same goes for a shortlist that the worker was drawn for (`Shortlist.passed`), and
+  for what the candidates that a relay named weigh;
 - that the inputs of the check rate, and balances outside of the case, are what the log says elsewhere;
 - that the log shows everybody this one tree: compare checkpoints, or ask for witnesses.
 For these `trust audit` decides every entry again.

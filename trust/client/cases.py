@@ -45,8 +45,28 @@ class Challenged:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortlist:
+    """The draw that the worker was on the shortlist of: its entry and beta (hex), and who else was.
+
+    `probation` are those of them from that lane; `passed` are the agents that the draw came upon and passed over, None
+    where the shortlist is not traced to the draw.
+    """
+
+    index: int
+    beta: str
+    agents: tuple[str, ...]
+    probation: tuple[str, ...]
+    eligible: int
+    owners: int
+    passed: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What a bundle proved: of whom, in which entries, and how the claim stands after the last of them.
+
+    `route` is how the worker came to the task, `delta_ppm` what praise counts for that; `shortlist` is None unless a
+    draw led there.
 
     `checked` is the coin, None before it; `relay_signers` are the coordinators that signed the claim, None where the
     relay's group is not in the bundle; `postings` (index, why, changes in units) name an account of the case.
@@ -64,6 +84,9 @@ class Case:
     relay_signers: tuple[str, ...] | None
     price_units: int
     stake_units: int
+    route: str
+    delta_ppm: int
+    shortlist: Shortlist | None
     rate_ppm: int
     output: str
     checked: bool | None

@@ -11,7 +11,7 @@ from trust.client.problems import NotProven
 from trust.client.statements import Speaker, cosign
 from trust.client.verify import Proven
 from trust.client.wire import Exchange, Facts
-from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate
+from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Relay(Bound[C]):
         self._now_ms = client.now_ms
 
     def cosign(self, envelope: bytes) -> bytes:
-        """A claim.request or relay.confirm with these coordinators' signatures added."""
+        """A claim.request, task.allocate or relay.confirm with these coordinators' signatures added."""
         return cosign(envelope, *self._seeds)
 
     def confirm(self, entry: Proven) -> bytes:
@@ -56,6 +56,26 @@ class Relay(Bound[C]):
             worker=said.actor,
             index=entry.index,
         )
+
+    @conversation
+    def allocate(
+        self, task: str, *, shortlist: int, exclusive_ms: int, candidates: Sequence[str] = ()
+    ) -> Exchange[Accepted]:
+        """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind.
+
+        Once a task. The draw follows in an entry of its own; whom it gave, the task's document says.
+        """
+        said = self._speaker.say(
+            TaskAllocate,
+            self._now_ms(),
+            cosigners=self._seeds[1:],
+            task=task,
+            relay=self.relay,
+            candidates=tuple(candidates),
+            shortlist=shortlist,
+            exclusive_ms=exclusive_ms,
+        )
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from trust.client import shortlists
 from trust.client.cases import Case, Challenged, Panel, SeatTaken
 from trust.client.problems import NotProven
 from trust.client.steps import CHECKS, NOT_FOLDED
-from trust.client.told import DoesNotFollow, Drawn, Told, same
+from trust.client.told import DoesNotFollow, Drawn, Told, proven, same
 from trust.core import disputes, ledger
 from trust.core import events as e
-from trust.core.checks import panel, vrf
+from trust.core.checks import panel
 from trust.core.checks.draw import Stream, coin
 from trust.core.commands import Spoken
 from trust.core.entry import Entry
 from trust.core.events import Event
-from trust.core.identity import key_of
 from trust.core.records import Claim, Seat
 from trust.log.checkpoint import Checkpoint
 
@@ -85,6 +85,9 @@ class Retelling:
             relay_signers=self.told.signers,
             price_units=task.price_units,
             stake_units=claim.stake_units,
+            route=claim.route,
+            delta_ppm=claim.delta_ppm,
+            shortlist=self.told.shortlist,
             rate_ppm=claim.rate_ppm,
             output=claim.output,
             checked=self.told.checked,
@@ -133,7 +136,7 @@ class Retelling:
                 event.fold(self.told.state)
 
     def _is_mine(self, event: Any) -> bool:
-        if isinstance(event, e.TaskPosted):
+        if isinstance(event, e.TaskPosted | e.TaskAllocating | e.TaskAllocated):
             return event.task == self.told.task_id
         if hasattr(event, "claim"):
             return bool(event.claim == self.told.claim_id)
@@ -145,19 +148,17 @@ class Retelling:
     def _begin_draw(self, index: int, entry: Entry) -> bool | None:
         """Proves the randomness of the claim's draw; what its coin says, None where there is none to toss."""
         said = entry.command.draw
+        if said is not None and said.of == e.task_draw(self.told.task_id):
+            shortlists.begin(self.told, index, said)
         if said is None or said.of.partition("/")[0] != self.told.claim_id:
             return None
         claim = self.told.claim
         same("the round that is drawn", f"{claim.id}/{claim.draw_round}", said.of)
-        if len(said.beacons) != 1 or said.beacons[0].key != claim.draw_key:
-            raise DoesNotFollow(f"{claim.id} is drawn by {claim.draw_key} alone")
-        beacon, number = said.beacons[0], claim.draw_round
-        alpha = panel.seed_input(
-            self.told.network, claim.id, number, claim.output, self._asked_by(claim, number)
-        )
-        beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
-        same("beta", beta.hex(), beacon.beta)
-        self.told.drawn[number] = Drawn(number, index, beacon.beta, None)
+        number = claim.draw_round
+        asked_by = self._asked_by(claim, number)
+        alpha = panel.seed_input(self.told.network, claim.id, number, claim.output, asked_by)
+        beta = proven(said, claim.draw_key, alpha)
+        self.told.drawn[number] = Drawn(number, index, beta.hex(), None)
         self.told.stream = Stream(beta, PANEL)
         return coin(self.told.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from trust.client.told import DoesNotFollow, Drawn, Told, same
+from trust.client import shortlists
+from trust.client.told import DoesNotFollow, Drawn, Told, same, signed_for
 from trust.core import disputes, ledger
 from trust.core import events as e
 from trust.core import payloads as p
@@ -28,7 +29,7 @@ from trust.core.commands import enclosed
 from trust.core.entry import Seal
 from trust.core.events import Event, round_id
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Claim, Network, Relay, Round, Seat, Task
+from trust.core.records import Claim, Network, Round, Seat, Task
 from trust.core.strict import b64
 from trust.log.merkle import HASH_BYTES, verify_inclusion
 
@@ -70,8 +71,7 @@ def _key_adopted(t: Told, event: e.KeyAdopted) -> None:
 
 def _pool_sealed(t: Told, event: e.PoolSealed) -> None:
     said = None if t.entry is None else t.entry.command.seal
-    told = Seal(event.pool, event.epoch, event.as_of, event.root, event.count, event.total, event.heavy)
-    same("the seal", said, told)
+    same("the seal", said, Seal(event.pool, *(getattr(event, name) for name in Seal.__struct_fields__[1:])))
     t.sealed[f"{event.pool}/{event.epoch}"] = event
 
 
@@ -119,17 +119,8 @@ def _opened(t: Told, event: e.ClaimOpened) -> None:
     same("the check rate", check_rate(event.inputs), event.rate)
     terms = event.inputs.price_units, event.inputs.stake_units
     same("price and stake of the check rate", (task.price_units, event.stake_units), terms)
-    relay = t.find(Relay, event.relay)
-    if relay is not None:
-        t.signers = _signed_for(t, relay)
-
-
-def _signed_for(t: Told, relay: Relay) -> tuple[str, ...]:
-    signers = () if t.spoken is None else t.spoken.signed.signers
-    signed = tuple(one for one in relay.coordinators if t.keys.get(one, one) in signers)
-    if len(signed) < relay.threshold:
-        raise DoesNotFollow(f"{len(signed)} of the {relay.threshold} coordinators of {relay.id} signed")
-    return signed
+    t.signers = signed_for(t, event.relay)
+    shortlists.check_way(t, event)
 
 
 def _renewed(t: Told, event: e.ClaimRenewed) -> None:
@@ -327,6 +318,8 @@ CHECKS: dict[type[Event], Callable[[Told, Any], None]] = {
     e.PoolSealed: _pool_sealed,
     e.MoneyMoved: _moved,
     e.TaskPosted: _posted,
+    e.TaskAllocating: shortlists.asked,
+    e.TaskAllocated: shortlists.allocated,
     e.ClaimOpened: _opened,
     e.ClaimRenewed: _renewed,
     e.OutputSubmitted: _submitted,

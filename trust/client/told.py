@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from trust.client.cases import Shortlist
 from trust.core import events as e
 from trust.core import payloads as p
+from trust.core.checks import vrf
 from trust.core.checks.draw import Stream
 from trust.core.checks.retracing import Traced
 from trust.core.commands import Spoken
-from trust.core.entry import Entry
+from trust.core.entry import Draw, Entry
 from trust.core.events import round_id
+from trust.core.identity import key_of
 from trust.core.policy import Policy
-from trust.core.records import AdoptedPolicy, Claim, Record, Round, Task
+from trust.core.records import AdoptedPolicy, Claim, Record, Relay, Round, Task
 from trust.core.state import Draft, MemoryState
 
 R = TypeVar("R", bound=Record)
@@ -47,6 +50,7 @@ class Told:
         self.keys: dict[str, str] = {}
         self.sealed: dict[str, e.PoolSealed] = {}
         self.drawn: dict[int, Drawn] = {}
+        self.shortlist: Shortlist | None = None
         self.held: dict[str, int] = {}
         self.slashed_units = 0
         self.checked: bool | None = None
@@ -105,6 +109,29 @@ class Told:
             raise DoesNotFollow(f"the bundle's pool lacks node {digest.hex()}")
         self.visited.add(digest)
         return self.pool[digest]
+
+
+def signed_for(t: Told, relay: str) -> tuple[str, ...] | None:
+    """The coordinators that signed the entry's statement, at least their threshold; None where their group is not in
+    the bundle."""
+    group = t.find(Relay, relay)
+    if group is None:
+        return None
+    signers = () if t.spoken is None else t.spoken.signed.signers
+    signed = tuple(one for one in group.coordinators if t.keys.get(one, one) in signers)
+    if len(signed) < group.threshold:
+        raise DoesNotFollow(f"{len(signed)} of the {group.threshold} coordinators of {relay} signed")
+    return signed
+
+
+def proven(said: Draw, draw_key: str, alpha: bytes) -> bytes:
+    """The VRF's output that a draw proves, by this key alone and over this input."""
+    if len(said.beacons) != 1 or said.beacons[0].key != draw_key:
+        raise DoesNotFollow(f"{said.of} is drawn by {draw_key} alone")
+    [beacon] = said.beacons
+    beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
+    same("beta", beta.hex(), beacon.beta)
+    return beta
 
 
 def same(what: str, expected: object, told: object) -> None:

@@ -22,7 +22,8 @@ The table says which state each act may find a claim in; everything that moves a
 
 from __future__ import annotations
 
-from trust.core import ledger, parties, rating, settlement, tasks
+from trust.core import allocation, ledger, parties, rating, settlement, tasks
+from trust.core.allocation import Way
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import (
@@ -54,8 +55,10 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
     task = d.find(Task, said.task)
     policy = d.task_policy(task)
     _check_task(d, said, task, worker)
-    _check_worker(d, said, task, worker, policy)
-    rate, inputs = rating.check_rate(d, worker, task, said.stake_units, policy)
+    way = allocation.way_to(d, task, worker, policy)
+    _check_worker(d, said, task, worker, policy, way)
+    on_probation = way.route == "probation"
+    rate, inputs = rating.check_rate(d, worker, task, said.stake_units, policy, on_probation)
     claim = d.new_id("clm_")
     pool = d.get(Pool, verifier_pool(task.task_kind))
     d.emit(
@@ -68,6 +71,8 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
             lease_until_ms=d.at_ms + task.lease_ms,
             draw_key=d.network.draw_key,
             pool=pool.sealed if pool else "",
+            route=way.route,
+            delta_ppm=way.delta_ppm,
             rate=rate,
             inputs=inputs,
         )
@@ -102,14 +107,16 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
         raise Refused("barred", f"{worker.owner} failed on {task.id} before, in {bar.claim}", claim=bar.claim)
 
 
-def _check_worker(d: Decision, said: ClaimRequest, task: Task, worker: Party, policy: Policy) -> None:
+def _check_worker(
+    d: Decision, said: ClaimRequest, task: Task, worker: Party, policy: Policy, way: Way
+) -> None:
     if worker.jailed_until_ms > d.at_ms:
         raise Refused("jailed", f"{worker.id} is in jail until {worker.jailed_until_ms}")
     if d.balance(ledger.OPERATOR_BOND) < policy.money.operator_bond_min_units:
         raise Refused(
             "operator-bond-short", "the operator's bond is below its minimum: no claims until it is filled"
         )
-    least = max(task.stake_units, policy.claims.min_stake_units)
+    least = max(task.stake_units, policy.claims.min_stake_units, way.min_stake_units)
     if said.stake_units < least:
         raise Refused("insufficient-stake", f"{task.id} asks for a stake of {least} units", stake_units=least)
     held = d.balance(ledger.free(worker.id))

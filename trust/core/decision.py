@@ -1,7 +1,7 @@
 """One decision in the making: a draft of the state, and the events that made it so.
 
 Each event folds as it is emitted, so a rule reads what the rules before it did. `close` adds what follows from any
-decision: money that reaches a party that left starts unbonding, and an enrolment whose weight depends on what was
+decision: money that reaches a party that left starts unbonding, and a place in a pool whose weight depends on what was
 changed says its new weight (rules.md 6.2 and 7). Where that is much, it becomes due at once, for clock entries of its
 own: a panel of many verifiers with many enrolments would outgrow the entry that settles it. What a seal commits to,
 pools and scores, is due for one when it changed.
@@ -35,6 +35,11 @@ from trust.core.state import Draft, View
 R = TypeVar("R", bound=Record)
 FREE_PREFIX, FREE_SUFFIX = "agent/", "/free"
 MAX_FOLLOWING = 16
+WORKER_POOLS = (
+    (scoring.worker_pool, scoring.worker_weight),
+    (scoring.probation_pool, scoring.probation_weight),
+)
+"""The pools that a worker is in for each of its capabilities, at the same slot, and what it weighs there."""
 
 
 class Decision(Draft):
@@ -48,6 +53,7 @@ class Decision(Draft):
         self._serial = 0
         self._touched: dict[str, None] = {}
         self._scored = False
+        self._observed: dict[str, dict[str, None]] = {}
 
     def emit(self, event: Event) -> None:
         """Records an event and folds it."""
@@ -173,29 +179,43 @@ class Decision(Draft):
         """Notes that something changed that a party's pool weights depend on."""
         self._touched[party] = None
 
+    def observed(self, worker: str, *task_kinds: str) -> None:
+        """Notes that a worker's record in these kinds changed, and with it what it weighs in their pools."""
+        self._observed.setdefault(worker, {}).update(dict.fromkeys(task_kinds))
+
     # -- what follows from any decision
 
     def close(self) -> None:
         """Emits the consequences; the decision is complete afterwards."""
         concerned = [
-            party for did in self._touched if (party := self.get(Party, did)) and _has_to_follow(party)
+            (party, kinds)
+            for did in {**self._touched, **self._observed}
+            if (party := self.get(Party, did))
+            and ((kinds := self._observed.get(did, {})) or _has_to_follow(party))
         ]
-        if sum(max(1, len(party.enrolled)) for party in concerned) > MAX_FOLLOWING:
-            self.emit(PartiesDue(parties=tuple(party.id for party in concerned)))
+        weights = [len(party.enrolled) + len(WORKER_POOLS) * len(kinds) for party, kinds in concerned]
+        if sum(max(1, count) for count in weights) > MAX_FOLLOWING:
+            self.emit(PartiesDue(parties=tuple(party.id for party, _ in concerned)))
         else:
-            for party in concerned:
-                self.follow(party)
+            for party, kinds in concerned:
+                self.follow(party, kinds)
         if self._scored:
             self._seal_next(scorebook.POOL, self.policy.reputation.score_epoch_ms)
         self.size += 1
 
-    def follow(self, party: Party) -> None:
-        """What a party's change leads to: its free money starts unbonding, or its enrolments weigh anew."""
+    def follow(self, party: Party, observed: Collection[str]) -> None:
+        """What a party's change leads to: its free money starts unbonding, its enrolments weigh anew, and so does what
+        it offers to do in the kinds in which it was observed."""
         amount = self.balance(ledger.free(party.id))
         if party.left and amount:
             self.unbond(party.id, ledger.free(party.id), ledger.unbonding(party.id), amount)
         for task_kind, slot in party.enrolled:
-            self.weigh(party, task_kind, slot, scoring.weight(self, party, task_kind))
+            weight = scoring.weight(self, party, task_kind)
+            self.weigh(party, scoring.verifier_pool(task_kind), slot, weight)
+        for task_kind, slot in zip(party.capabilities, party.places, strict=True):
+            if task_kind in observed:
+                for pool_of, weight_of in WORKER_POOLS:
+                    self.weigh(party, pool_of(task_kind), slot, weight_of(self, party, task_kind))
 
     def unbond(self, party: str, source: str, target: str, amount: int) -> None:
         """Starts a withdrawal from `source`, which waits on `target` until it matures."""
@@ -211,9 +231,8 @@ class Decision(Draft):
             )
         )
 
-    def weigh(self, party: Party, task_kind: str, slot: int, weight: int) -> None:
-        """Says an enrolment's weight where it changed, and that its pool is due for a seal."""
-        pool_id = scoring.verifier_pool(task_kind)
+    def weigh(self, party: Party, pool_id: str, slot: int, weight: int) -> None:
+        """Says the weight of a pool's slot where it changed, and that the pool is due for a seal."""
         before = self.get(Slot, f"{pool_id}/{slot}")
         if before is not None and before.weight == weight:
             return

@@ -53,7 +53,8 @@ class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sum tree of pool `of` as of the entry that began its epoch; `heavy` are owners over a tenth of the total."""
+    """The sum tree of pool `of` as of the entry that began its epoch: `members` of its `count` slots weigh anything and
+    belong to `owners`; `heavy` are owners over a tenth of the total."""
 
     of: str
     epoch: int
@@ -61,6 +62,8 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str
     count: int
     total: int
+    members: int
+    owners: int
     heavy: tuple[tuple[str, int], ...]
 
 

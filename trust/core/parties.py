@@ -23,7 +23,7 @@ from trust.core.events.tasks import LEAVING_TIMER
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
 from trust.core.records import Handle, Key, Party, Pool, Task
 from trust.core.refusal import Refused
-from trust.core.scoring import verifier_pool
+from trust.core.scoring import verifier_pool, worker_pool
 
 MAX_ENROLMENTS = 16
 MAX_VACATED = 48
@@ -50,14 +50,19 @@ def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
         raise Refused("proof-of-work", f"the nonce does not give {needed} leading zero bits")
     if said.handle and (held := d.get(Handle, said.handle)) is not None:
         raise Refused("handle-taken", f"@{said.handle} belongs to {held.party}")
+    capabilities = tuple(sorted(set(said.capabilities)))
+    pools = [d.get(Pool, worker_pool(task_kind)) for task_kind in capabilities]
+    places = tuple(pool.slots if pool else 0 for pool in pools)
     d.emit(
         PartyRegistered(
             party=said.actor,
             owner=owner,
             handle=said.handle or "",
-            capabilities=tuple(sorted(set(said.capabilities))),
+            capabilities=capabilities,
+            places=places,
         )
     )
+    d.observed(said.actor, *capabilities)
 
 
 def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
@@ -84,6 +89,7 @@ def leave(d: Decision, party: Party, how: str) -> None:
     tasks close at once, in clock entries of their own: there may be more of them than one entry holds."""
     d.emit(PartyLeft(party=party.id, how=how))
     d.touch(party.id)
+    d.observed(party.id, *party.capabilities)
     poster = d.get(Poster, party.id)
     if poster is not None and poster.newest:
         d.emit(TasksDue(party=party.id, task=poster.newest))
@@ -106,7 +112,8 @@ def close_tasks(d: Decision, timer: str) -> None:
 
 def follow(d: Decision, did: str) -> None:
     """What changed for a party in an entry that had no room for what follows."""
-    d.follow(d.need(Party, did))
+    party = d.need(Party, did)
+    d.follow(party, party.capabilities)
     d.emit(PartyFollowed(party=did))
 
 
@@ -147,5 +154,5 @@ def unenroll(d: Decision, spoken: Spoken, said: VerifierLeave) -> None:
     for task_kind in sorted(set(said.task_kinds)):
         if task_kind not in enrolled:
             raise Refused("not-enrolled", f"{said.actor} does not check {task_kind}")
-        d.weigh(party, task_kind, enrolled[task_kind], 0)
+        d.weigh(party, verifier_pool(task_kind), enrolled[task_kind], 0)
         d.emit(VerifierLeft(party=said.actor, task_kind=task_kind))

@@ -77,6 +77,16 @@ class Checks(Section, frozen=True):
     reputation_floor_ppm: Ppm
 
 
+class Allocation(Section, frozen=True):
+    max_shortlist: Annotated[int, Meta(ge=1, le=128)]
+    min_exclusive_ms: Window
+    max_exclusive_ms: Window
+    drawn_in_ms: Window
+    probation_ppm: Ppm
+    probation_milli: Milli
+    probation_stake_ppm: Annotated[int, Meta(ge=0, le=10_000_000)]
+
+
 class Batch(Section, frozen=True):
     sample_items: Annotated[int, Meta(ge=1, le=128)]
     overlap_ppm: Ppm
@@ -163,6 +173,7 @@ class Policy(Section, frozen=True):
     claims: Claims
     windows: Windows
     checks: Checks
+    allocation: Allocation
     batch: Batch
     verifiers: Verifiers
     money: Money
@@ -289,6 +300,10 @@ def dangers(policy: Policy) -> list[str]:
         (policy.most_items > MAX_JUDGED_ITEMS,
          f"a seat may have to judge {policy.most_items} items, a vote holds {MAX_JUDGED_ITEMS}"),
         (f.exact_ppm < f.judged_ppm, "a failed exact check must cost at least what a failed judged one does"),
+        (policy.allocation.min_exclusive_ms > policy.allocation.max_exclusive_ms,
+         "no exclusive window lies between its bounds, so no task can be allocated"),
+        (policy.allocation.probation_ppm > 500_000,
+         "more than half of all draws would be from the probation lane: a record would count for nothing"),
         (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
         (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
          f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
@@ -318,6 +333,15 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (policy.verifiers.fee_units == 0, "verifiers work for nothing: expect lazy votes"),
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
+        (
+            policy.allocation.probation_ppm == 0,
+            "no draw looks at newcomers: it takes them a month to be known",
+        ),
+        (policy.allocation.probation_stake_ppm < 1_000_000, "a newcomer's stake is under what it is paid"),
+        (
+            policy.allocation.max_shortlist == 1,
+            "one agent that is away leaves an allocated task to whoever comes",
+        ),
         (policy.verifiers.min_age_ms == 0, "an agent may check others in the moment it registers"),
         (len(checks.panels) == 1,
          "the first verdict is final: nobody can challenge it, and no canary comes to bear"),

@@ -34,6 +34,8 @@ def seal(d: Decision, said: Seal) -> None:
             root=said.root,
             count=said.count,
             total=said.total,
+            members=said.members,
+            owners=said.owners,
             heavy=said.heavy,
         )
     )

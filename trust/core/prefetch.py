@@ -16,19 +16,22 @@ from trust.core.canaries import opening
 from trust.core.case_records import Challenge, Poster
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.convictions import Canary, CanaryRoot, Conviction
-from trust.core.events import NETWORK, canary_id, round_id
+from trust.core.events import NETWORK, canary_id, round_id, task_draw
 from trust.core.records import (
     Account,
     AdoptedPolicy,
+    Allocation,
     Bar,
     Booking,
     Claim,
     Handle,
     Key,
+    Lapses,
     Network,
     Opening,
     Party,
     Pool,
+    Probation,
     Rater,
     Record,
     Relay,
@@ -43,7 +46,7 @@ from trust.core.records import (
     Withdrawal,
 )
 from trust.core.refusal import Refused
-from trust.core.scoring import verifier_pool
+from trust.core.scoring import probation_pool, verifier_pool, worker_pool
 from trust.core.state import Key as StateKey
 from trust.core.strict import Malformed
 
@@ -64,8 +67,9 @@ def needs(commands: Sequence[Incoming], view: Peek) -> list[StateKey]:
 def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
     if isinstance(command, Spoken):
         return _statement(command, view)
-    of = getattr(command, "of", None)
-    return iter(()) if of is None else _claim(view, str(of).partition("/")[0])
+    of = str(getattr(command, "of", ""))
+    kind, _, rest = of.partition("/")
+    return _allocation(view, rest) if of == task_draw(rest) else _claim(view, kind)
 
 
 def _common(view: Peek) -> Iterator[StateKey]:
@@ -89,7 +93,7 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     yield from _party(view, said.actor)
     match said:
         case p.AgentRegister():
-            yield from _registering(said)
+            yield from _registering(view, said)
         case p.StakeDeposit():
             yield Booking, said.reference
             yield from _party(view, said.account)
@@ -109,9 +113,18 @@ def _work(view: Peek, command: Spoken) -> Iterator[StateKey]:
         case p.TaskPost():
             yield from _posting(view, said)
         case p.TaskCancel():
-            yield from _task(view, said.task)
+            yield from _cancelling(view, said)
+        case p.TaskAllocate():
+            yield from _allocating(view, said)
         case p.ClaimRequest():
             yield from _claiming(view, said)
+        case _:
+            yield from _case(view, command)
+
+
+def _case(view: Peek, command: Spoken) -> Iterator[StateKey]:
+    said = command.payload
+    match said:
         case p.VerdictChallenge():
             yield from _challenged(view, said.claim)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
@@ -177,8 +190,14 @@ def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
         yield from _claim(view, found.claim)
 
 
-def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
+def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
     yield Key, said.actor
+    for task_kind in said.capabilities:
+        yield Score, f"{said.actor}/worker/{task_kind}"
+        for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
+            yield Pool, pool_id
+            pool = view.peek(Pool, pool_id)
+            yield Slot, f"{pool_id}/{pool.slots if pool else 0}"
     if said.handle:
         yield Handle, said.handle
     if said.owner:
@@ -252,12 +271,66 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
         return
     yield AdoptedPolicy, str(task.policy)
     yield Party, task.requester
+    if task.exclusive_until_ms:
+        yield Allocation, task.id
+        yield Probation, worker.id
     if task.claim:
         yield Claim, task.claim
     yield Bar, f"{task.id}/{worker.owner}"
     yield Pool, verifier_pool(task.task_kind)
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _cancelling(view: Peek, said: p.TaskCancel) -> Iterator[StateKey]:
+    yield from _task(view, said.task)
+    yield Allocation, said.task
+    task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)
+    requester = None if task is None else view.peek(Party, task.requester)
+    if task and requester and allocation and not allocation.used:
+        yield Lapses, f"{requester.owner}/{task.task_kind}"
+
+
+def _allocating(view: Peek, said: p.TaskAllocate) -> Iterator[StateKey]:
+    yield Relay, said.relay
+    if (relay := view.peek(Relay, said.relay)) is not None:
+        for did in relay.coordinators:
+            yield Party, did
+    yield from _allocation(view, said.task)
+    if (task := view.peek(Task, said.task)) is not None:
+        yield from _drawn_from(view, task, said.candidates)
+
+
+def _allocation(view: Peek, id: str) -> Iterator[StateKey]:
+    """What the draw of a task's shortlist reads; of the agents in a pool only the draw knows which."""
+    yield Task, id
+    yield Allocation, id
+    task, allocation = view.peek(Task, id), view.peek(Allocation, id)
+    if task is None:
+        return
+    yield AdoptedPolicy, str(task.policy)
+    yield Party, task.requester
+    if allocation is not None:
+        yield SealedPool, allocation.pool
+        yield SealedPool, allocation.lane
+        yield from _drawn_from(view, task, allocation.candidates)
+
+
+def _drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[StateKey]:
+    for did in candidates:
+        yield Party, did
+        yield Account, ledger.free(did)
+        yield Probation, did
+        yield Score, f"{did}/worker/{task.task_kind}"
+        if (party := view.peek(Party, did)) is not None:
+            yield Bar, f"{task.id}/{party.owner}"
+            for task_kind, place in zip(party.capabilities, party.places, strict=True):
+                if task_kind == task.task_kind:
+                    yield Slot, f"{worker_pool(task_kind)}/{place}"
+    for pool_id in () if candidates else (worker_pool(task.task_kind), probation_pool(task.task_kind)):
+        yield Pool, pool_id
+        if (pool := view.peek(Pool, pool_id)) is not None:
+            yield SealedPool, pool.sealed
 
 
 def _delivering(view: Peek, id: str) -> Iterator[StateKey]:

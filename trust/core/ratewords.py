@@ -35,6 +35,7 @@ def _always(inputs: RateInputs) -> list[str]:
             f"its streak is {inputs.streak}, below {inputs.trusted_streak}",
         ),
         (inputs.jailed_recently, "it was in jail lately"),
+        (inputs.on_probation, "it was drawn from the probation lane"),
         (
             inputs.price_units > inputs.price_jump * inputs.mean_price_units,
             f"the price {inputs.price_units} is over {inputs.price_jump} times its mean {inputs.mean_price_units}",

@@ -16,7 +16,6 @@ from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted,
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Rater, Round, Seat, Task, Track
 from trust.core.refusal import Refused
-from trust.core.reputation import Route
 
 AGREED_ON_PASS_MILLI = 250
 DISAGREED_MILLI = 1_000
@@ -34,7 +33,7 @@ def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
 
 
 def check_rate(
-    d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy
+    d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy, on_probation: bool
 ) -> tuple[rate.Rate, rate.RateInputs]:
     """How likely the output will be checked, from the state at the claim's entry; Refused where no stake deters."""
     checks = policy.checks
@@ -49,6 +48,7 @@ def check_rate(
         work_saved_units=ledger.share(task.price_units, checks.effort_ppm),
         slash_ppm=policy.slash_ppm(task.task_kind),
         priority_ppm=scoring.priority_ppm(d, worker.id, task.task_kind, d.at_ms),
+        on_probation=on_probation,
         floor_ppm=checks.floor_ppm,
         catch_ppm=checks.catch_ppm,
         trusted_streak=checks.trusted_streak,
@@ -97,11 +97,8 @@ def _praise(
     d: Decision, claim: Claim, task: Task, policy: Policy, base_milli: int, why: str, rater_ppm: int
 ) -> None:
     owner = d.owner(task.requester)
-    delta = reputation.delta_ppm(
-        _route(d, claim, task),
-        first_come_ppm=policy.reputation.first_come_ppm,
-        assigned_ppm=policy.reputation.assigned_ppm,
-    )
+    lapses = scoring.lapses_milli(d, owner, task.task_kind)
+    delta = reputation.lapsed_ppm(claim.delta_ppm, lapses)
     earlier = scoring.praised_milli(d, claim.worker, task.task_kind, owner, d.at_ms)
     good = reputation.good_milli(base_milli, delta, earlier, rater_ppm, small=_small(policy))
     d.emit(
@@ -114,12 +111,6 @@ def _praise(
             counterparty=owner,
         )
     )
-
-
-def _route(d: Decision, claim: Claim, task: Task) -> Route:
-    if d.owner(claim.worker) == d.owner(task.requester):
-        return "own"
-    return "assigned" if task.assignee else "first-come"
 
 
 def _small(policy: Policy) -> bool:
@@ -202,6 +193,8 @@ def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
             recent=track.recent,
         )
     )
+    if task.task_kind in worker.capabilities:
+        d.observed(worker.id, task.task_kind)
 
 
 # -- the requester and the verifiers

@@ -13,7 +13,17 @@ import msgspec
 from trust.core.case_records import Challenge, Poster
 from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.policy import Policy
-from trust.core.record import Record as Record  # noqa: PLC0414 (mypy: this is where others find it)
+from trust.core.pooled import (
+    Allocation,
+    Lapses,
+    Node,
+    Pool,
+    Probation,
+    SealedPool,
+    Shortlisted,
+    Slot,
+)
+from trust.core.record import Record
 
 
 class Network(Record, frozen=True):
@@ -52,7 +62,7 @@ class AdoptedRules(Record, frozen=True):
 class Party(Record, frozen=True):
     """Whoever registered. `left` is "", "revoked" or "tombstoned" (by entry `left_index`, else -1); `enrolled` pairs
     task kinds with pool slots, `vacated` are the slots that enrolling again takes up; `unbonding_lost_units` is what
-    its open withdrawals name and a slash took."""
+    its open withdrawals name and a slash took; `places` are the slots in the pools of workers, one a capability."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -61,6 +71,7 @@ class Party(Record, frozen=True):
     capabilities: tuple[str, ...]
     registered_ms: int
     index: int
+    places: tuple[int, ...] = ()
     rotations: int = 0
     left: str = ""
     left_index: int = -1
@@ -133,10 +144,9 @@ class Withdrawal(Record, frozen=True):
 
 
 class Task(Record, frozen=True):
-    """`state` is open, claimed or closed; `fees_units` is F, the fees escrowed beside the price.
-
-    `older` and `newer` are its neighbours among its requester's tasks that are not closed.
-    """
+    """`state` is open, allocating, claimed or closed; `fees_units` is F, the fees escrowed beside the price; before
+    `exclusive_until_ms` only its shortlist may claim it; `older` and `newer` are its neighbours among its requester's
+    tasks that are not closed."""
 
     table: ClassVar[str] = "tasks"
     requester: str
@@ -160,6 +170,7 @@ class Task(Record, frozen=True):
     closed_why: str = ""
     older: str = ""
     newer: str = ""
+    exclusive_until_ms: int = 0
 
 
 class Bar(Record, frozen=True):
@@ -172,7 +183,8 @@ class Bar(Record, frozen=True):
 class Claim(Record, frozen=True):
     """One worker's hold on one task; `state` as in the table of rules.md section 3.
 
-    `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
+    `route` is how the worker came to it and `delta_ppm` what praise counts for that (reputation.md 1). `draw_round` is
+    the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
     said no check; `canary` is the answer that the operator had committed to ("": none).
@@ -190,6 +202,8 @@ class Claim(Record, frozen=True):
     rate_ppm: int
     draw_key: str
     pool: str
+    route: str
+    delta_ppm: int
     renewals: int = 0
     output: str = ""
     output_index: int = 0
@@ -330,50 +344,6 @@ class Liveness(Record, frozen=True):
     expired: bytes = b""
 
 
-class Pool(Record, frozen=True):
-    """`id` is verifiers/<kind>. `epoch` and `as_of` name the seal that is due or done; `sealed` the last one done."""
-
-    table: ClassVar[str] = "pools"
-    slots: int
-    dirty: bool
-    epoch: int = 0
-    as_of: int = 0
-    sealed_epoch: int = 0
-    sealed: str = ""
-
-
-class SealedPool(Record, frozen=True):
-    """A pool as it was sealed, `id` is pool/epoch: root (hex) of its sum tree, slots, total weight, heavy owners."""
-
-    table: ClassVar[str] = "sealed_pools"
-    pool: str
-    epoch: int
-    as_of: int
-    root: str
-    count: int
-    total: int
-    heavy: tuple[tuple[str, int], ...]
-
-
-class Slot(Record, frozen=True):
-    """An enrolment's place in a pool, `id` is pool/number; a place that was left keeps weight 0."""
-
-    table: ClassVar[str] = "slots"
-    pool: str
-    number: int
-    agent: str
-    owner: str
-    weight: int
-    index: int
-
-
-class Node(Record, frozen=True):
-    """A node of a sealed pool's sum tree by its digest; content-addressed, so it is never changed."""
-
-    table: ClassVar[str] = "nodes"
-    data: bytes
-
-
 class Said(Record, frozen=True):
     """A statement that is on the log: it counts once. The key begins with the time at which it was issued, so that
     what is said in one hour lies together, and remembering it costs the same however long the log is."""
@@ -397,6 +367,13 @@ class Timer(Record, frozen=True):
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
-    Poster, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater, Liveness, Pool, SealedPool, Slot,
-    Node, Said, Timer, CanaryRoot, Canary, Conviction,
+    Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
+    Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip
+
+__all__ = [
+    "RECORDS", "Account", "AdoptedPolicy", "AdoptedRules", "Allocation", "Alternate", "Bar", "Booking", "Claim",
+    "Handle", "Key", "Lapses", "Liveness", "Network", "Node", "Opening", "Pairing", "Party", "Pool", "Probation",
+    "Rater", "Record", "Relay", "Role", "Round", "Said", "Score", "SealedPool", "Seat", "Shortlisted", "Slot", "Task",
+    "Timer", "Track", "Withdrawal", "said_key",
+]  # fmt: skip

@@ -38,7 +38,7 @@ _PPM = 1_000_000
 _UNIT = 1_000
 
 Kind = Literal["good", "bad", "failure"]
-Route = Literal["allocated", "first-come", "assigned", "own"]
+Route = Literal["allocated", "probation", "first-come", "assigned", "own"]
 Rating = tuple[str, str, bool, int, int]
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -293,8 +293,7 @@ def delta_ppm(
 ) -> int:
     """How far the way in which the worker came to the task lets a good observation count.
 
-    `owners` is how many the `eligible` belong to; `lapses_milli` the decayed count of the requester's
-    allocations that it cancelled or let lapse.
+    `owners` is how many the `eligible` belong to; for `lapses_milli` see `lapsed_ppm`.
     """
     if route == "own":
         return 0
@@ -306,7 +305,12 @@ def delta_ppm(
         delta = assigned_ppm
     else:
         delta = max(first_come_ppm, (eligible - shortlist) * _PPM // eligible)
-    return delta * _UNIT // (_UNIT + lapses_milli)
+    return lapsed_ppm(delta, lapses_milli)
+
+
+def lapsed_ppm(delta_ppm: int, lapses_milli: int) -> int:
+    """That delta where a requester cancelled allocations or let them lapse: `lapses_milli` is their decayed count."""
+    return delta_ppm * _UNIT // (_UNIT + lapses_milli)
 
 
 def good_milli(

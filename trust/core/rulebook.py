@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from trust.core import (
+    allocation,
     canaries,
     challenges,
     claims,
@@ -31,7 +32,7 @@ from trust.core import (
     tasks,
 )
 from trust.core import payloads as p
-from trust.core.checks import panel, votes
+from trust.core.checks import allotting, panel, votes
 from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
 from trust.core.decision import Decision
 from trust.core.entry import (
@@ -85,6 +86,7 @@ ACTS: dict[type[p.Payload], Act] = {
     p.StakeWithdraw: stakes.withdraw,
     p.TaskPost: tasks.post,
     p.TaskCancel: tasks.cancel,
+    p.TaskAllocate: allocation.allocate,
     p.ClaimRequest: claims.request,
     p.ClaimRenew: claims.renew,
     p.ClaimAbandon: claims.abandon,
@@ -103,6 +105,7 @@ ACTS: dict[type[p.Payload], Act] = {
 Due = Callable[[Decision, str], None]
 DUE: dict[str, Due] = {
     "canary": canaries.overdue,
+    "allocation": allocation.overdue,
     "challenge": claims.window_over,
     "commit": votes.pass_on,
     "deadline": tasks.lapse,
@@ -165,7 +168,7 @@ def _act(d: Decision, incoming: Incoming) -> None:
                 raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
             act(d, incoming, incoming.payload)
         case Draw():
-            panel.draw(d, incoming)
+            (allotting if allotting.is_for(incoming) else panel).draw(d, incoming)
         case Seal():
             pools.seal(d, incoming)
         case Genesis():

@@ -11,7 +11,7 @@ from trust.core import ledger, reputation
 from trust.core.decay import decayed
 from trust.core.events import NETWORK
 from trust.core.policy import Policy
-from trust.core.records import AdoptedPolicy, Liveness, Network, Pairing, Party, Rater, Score
+from trust.core.records import AdoptedPolicy, Lapses, Liveness, Network, Pairing, Party, Rater, Score
 from trust.core.reputation import Reading
 from trust.core.state import View
 
@@ -22,6 +22,16 @@ PPM = 1_000_000
 def verifier_pool(task_kind: str) -> str:
     """The id of the pool of those who check work of this kind."""
     return f"verifiers/{task_kind}"
+
+
+def worker_pool(task_kind: str) -> str:
+    """The id of the pool of those who offer work of this kind, by what their record says."""
+    return f"workers/{task_kind}"
+
+
+def probation_pool(task_kind: str) -> str:
+    """The id of the pool of those among them whom nobody knows yet."""
+    return f"probation/{task_kind}"
 
 
 def _network(view: View) -> Network:
@@ -61,6 +71,35 @@ def weight(view: View, party: Party, task_kind: str) -> int:
     money = ledger.balance(view, ledger.free(party.id)) // bond * bond
     capped = min(money, policy.verifiers.weight_cap_units)
     return ledger.share(capped, accuracy_ppm(view, party.id, task_kind, view.at_ms)) if capped else 0
+
+
+def worker_weight(view: View, party: Party, task_kind: str) -> int:
+    """1 + P^4 in billionths: what a worker weighs in the pool of its kind (reputation.md 4); 0 once it has left.
+
+    The 1 keeps those who are there apart from those who left, and makes them all equally likely while no record says
+    anything; beside one record that does, a thousand of them weigh nothing.
+    """
+    if party.left:
+        return 0
+    return 1 + priority_ppm(view, party.id, task_kind, view.at_ms) ** 4 // 10**15
+
+
+def probation_weight(view: View, party: Party, task_kind: str) -> int:
+    """1 while a worker is in the probation lane of this kind, by the policy in force; else 0."""
+    few = _policy(view).allocation.probation_milli
+    return int(not party.left and observed_milli(view, party.id, task_kind) < few)
+
+
+def observed_milli(view: View, agent: str, task_kind: str) -> int:
+    """The decayed observations of a worker in a task kind, good and bad, in milli-units."""
+    seen = reading(view, agent, "worker", task_kind, view.at_ms)
+    return seen.good_slow + seen.bad_slow
+
+
+def lapses_milli(view: View, owner: str, task_kind: str) -> int:
+    """The decayed count of allocations that came to nothing through requesters of this owner."""
+    lapses = view.get(Lapses, f"{owner}/{task_kind}")
+    return 0 if lapses is None else decayed_milli(view, lapses.count, view.at_ms)
 
 
 def decayed_milli(view: View, packed: bytes, at_ms: int) -> int:

@@ -1,12 +1,13 @@
 """Tasks: posted, cancelled, reopened, closed (rules.md section 3).
 
-open -> claimed -> closed, and back to open when a claim fails while the deadline is ahead. Price and fees stand
+open -> claimed -> closed, and back to open when a claim fails while the deadline is ahead; between posting and the
+first claim a relay may have it allocated (`allocation`). Price and fees stand
 in escrow from `task.post` until the task closes.
 """
 
 from __future__ import annotations
 
-from trust.core import ledger
+from trust.core import allocation, ledger
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
@@ -79,9 +80,13 @@ def cancel(d: Decision, spoken: Spoken, said: TaskCancel) -> None:
     d.signed_by(spoken, [said.actor])
     if task.state == "closed":
         raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
-    if task.state != "open":
+    if task.state == "claimed":
         raise Refused("task-claimed", f"{said.task} is claimed by {task.claim}", claim=task.claim)
-    close(d, task, "cancelled")
+    if task.state == "allocating" or d.at_ms < task.exclusive_until_ms:
+        raise Refused(
+            "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
+        )
+    _close_unclaimed(d, task, "cancelled")
 
 
 def close(d: Decision, task: Task, why: str) -> None:
@@ -110,4 +115,9 @@ def reopen(d: Decision, task: Task, why: str) -> None:
 
 def lapse(d: Decision, id: str) -> None:
     """The deadline passed and nobody holds a claim."""
-    close(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
+    _close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
+
+
+def _close_unclaimed(d: Decision, task: Task, why: str) -> None:
+    allocation.lapse(d, task)
+    close(d, task, why)

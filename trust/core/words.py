@@ -73,6 +73,7 @@ _TEMPLATES: dict[type[Event], str] = {
     e.SeatSilent: "{seat} committed and never revealed.",
     e.TasksDue: "The open tasks of {party} close at once, in entries of their own.",
     e.TasksFollowed: "No task of {party} is open any more.",
+    e.AllocationLapsed: "{task} ends with its shortlist waiting: what {owner}'s requesters praise counts less.",
     e.PoolDue: "The pool {pool} changed and is sealed after {due_ms}.",
     e.PoolEpoch: "The pool {pool} is to be sealed as of {as_of} entries.",
     e.PoolSealed: "The pool {pool} is sealed: {count} slots, weight {total}.",
@@ -93,11 +94,43 @@ def _posted(event: e.TaskPosted) -> str:
     )
 
 
+_ROUTES = {
+    "allocated": "was drawn for it",
+    "probation": "was drawn for it from the probation lane",
+    "first-come": "was the first to come",
+    "assigned": "was named by the requester",
+    "own": "is of one owner with the requester",
+}
+
+
 def _claimed(event: e.ClaimOpened) -> str:
     return (
         f"{event.worker} wins {event.task} ({event.claim}), locks a stake of {event.stake_units} and has the lease "
-        f"until {event.lease_until_ms}. {why_this_rate(event.rate, event.inputs)}"
+        f"until {event.lease_until_ms}. It {_ROUTES[event.route]}: praise counts {percent(event.delta_ppm)}. "
+        f"{why_this_rate(event.rate, event.inputs)}"
     )
+
+
+def _allocating(event: e.TaskAllocating) -> str:
+    among = f"{len(event.candidates)} candidates" if event.candidates else f"everybody in {event.pool}"
+    return (
+        f"Who may claim {event.task} first is to be drawn by {event.until_ms}: {event.size} of {among}, for "
+        f"{event.exclusive_ms} ms."
+    )
+
+
+def _allocated(event: e.TaskAllocated) -> str:
+    lane = " (probation)"
+    shortlist = ", ".join(f"{one.agent}{lane if one.probation else ''}" for one in event.shortlist)
+    return (
+        f"The draw gives {shortlist}: one of them may claim {event.task} before {event.exclusive_until_ms}. "
+        f"{event.eligible} were eligible, of {event.owners} owners."
+    )
+
+
+def _unallocated(event: e.AllocationFailed) -> str:
+    why = {"overdue": "no draw was made in time", "nobody": "the draw found nobody who may claim it"}
+    return f"{event.task} is open to all: {why[event.why]}."
 
 
 def _seated(event: e.RoundOpened) -> str:
@@ -242,6 +275,9 @@ def _due(event: e.PartiesDue) -> str:
 _TOLD: dict[type[Event], Callable[[Any], str]] = {
     e.TaskPosted: _posted,
     e.ClaimOpened: _claimed,
+    e.TaskAllocating: _allocating,
+    e.TaskAllocated: _allocated,
+    e.AllocationFailed: _unallocated,
     e.RoundOpened: _seated,
     e.ItemsOpened: _opened,
     e.SeatPassed: _passed,

@@ -240,7 +240,9 @@ class Customer:
         self.agreed[winner.task] = answer
         await self.around.board.stir()
 
-    async def post(self, job: Job, sources: list[review.Source], now_ms: int) -> None:
+    async def post(
+        self, job: Job, sources: list[review.Source], now_ms: int, allocate: Facts | None = None
+    ) -> None:
         """Stores the specification, signs the task, and has the relay bring it to the service and offer it."""
         spec = await self.requester.upload(review.specification(sources))
         batch = len(sources) > 1
@@ -255,7 +257,7 @@ class Customer:
             items=Items(count=len(sources)) if batch else None,
             relay=self.around.relay,
         )
-        await self.link.post(job.task, envelope)
+        await self.link.post(job.task, envelope, allocate)
 
 
 async def _woken(wake: asyncio.Event, patience_s: float) -> None:

@@ -27,22 +27,28 @@ BATCH_FILES = 200
 MAX_EXTRA_TASKS = 24
 DEADLINE_MS = 600_000
 LEASE_MS = 120_000
+EXCLUSIVE_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One task: its id, its file ("" for the batch), who goes for it, and who after somebody failed on it."""
+    """One task: its id, its file ("" for the batch), who goes for it, and who after somebody failed on it.
+
+    Where `places` is given, the relay lets the draw decide who of all that offer such work may claim it first.
+    """
 
     task: str
     file: str
     first: tuple[str, ...]
     again: tuple[str, ...] = ("ivy",)
+    places: int = 0
 
 
 RACE = Job("review-argparse", "argparse.py", ("ada", "bob"))
 SECOND = Job("review-dataclasses", "dataclasses.py", ())  # for whoever loses the race
 BATCH = Job("review-stdlib-200", "", ("cleo",))
 LIE = Job("review-codecs", "codecs.py", (LIAR,), ("dan",))
+DRAWN = Job("review-textwrap", "textwrap.py", REVIEWERS[:-1], places=4)  # three who may be drawn take none
 SINGLES = (
     Job("review-configparser", "configparser.py", ("eve",)),
     Job("review-strptime", "_strptime.py", ("finn",)),
@@ -50,7 +56,7 @@ SINGLES = (
     Job("review-calendar", "calendar.py", ("hal",)),
     Job("review-functools", "functools.py", ("ivy",), ("hal",)),
 )
-JOBS = (RACE, SECOND, BATCH, LIE, *SINGLES)
+JOBS = (RACE, SECOND, BATCH, LIE, DRAWN, *SINGLES)
 EXTRA_FILES = ("ast.py", "bdb.py", "cmd.py", "copy.py", "csv.py", "enum.py")
 FILES = (*(job.file for job in JOBS if job.file), *EXTRA_FILES)
 EXTRA_WORKERS = ("hal", "gus", "eve", "finn")

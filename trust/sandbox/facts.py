@@ -35,6 +35,7 @@ async def gather(story: Story) -> Facts:
         "race": _race(story, handles),
         "scope": _scope(story, handles),
         "batch": _batch(story),
+        "drawn": _drawn(story, handles),
         "liar": {
             "agent": liar,
             "claim": lied.get("claim"),
@@ -92,6 +93,21 @@ def _batch(story: Story) -> Facts:
     drawn = next(event for event in board.all("round.opened") if event["claim"] == claims[-1])
     verdict = board.find("verdict.reached", claim=claims[-1]) or {}
     return {"task": cast.BATCH.task, "verdict": verdict.get("verdict"), **drawn["batch"]}
+
+
+def _drawn(story: Story, handles: Mapping[str, str]) -> Facts:
+    """The task that the relay let the draw decide on: whom it gave, and who took it."""
+    board, task = story.around.board, cast.DRAWN.task
+    drawn = board.find("task.allocated", task=task) or {"shortlist": [], "eligible": 0, "owners": 0}
+    opened = board.find("claim.opened", task=task) or {}
+    return {
+        "task": task,
+        "shortlist": [handles[agent] for agent, _ in drawn["shortlist"]],
+        "eligible": drawn["eligible"],
+        "owners": drawn["owners"],
+        "worker": handles.get(opened.get("worker", "")),
+        "delta_ppm": opened.get("delta_ppm"),
+    }
 
 
 def _lost_stake(story: Story, ended: Mapping[str, Any]) -> int:
@@ -178,6 +194,8 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
         and [(each["status"], each["code"], each["noted"]) for each in race["refusals"]]
         == [(409, "already-claimed", True)],
         "winner and requester agreed on the scope": facts["scope"]["by"] == race["winners"][0]["handle"],
+        "the task that was drawn for went to its shortlist": facts["drawn"]["worker"]
+        in facts["drawn"]["shortlist"],
         "the liar was rejected and slashed": facts["liar"]["state"] == "rejected"
         and facts["liar"]["lost_units"] > 0,
         "the silent verifier lost bond and went to jail": facts["silent"]["lost_units"] > 0

@@ -16,6 +16,7 @@ import msgspec
 
 from trust.client import AsyncTrustClient
 from trust.client.statements import did_of_seed
+from trust.core import scoring
 from trust.sandbox import cast
 from trust.sandbox.agents import Surroundings
 from trust.sandbox.board import Board
@@ -57,7 +58,10 @@ async def run(config: HostConfig) -> None:
             step="found",
             say=f"{len(cast.EVERYONE)} agents and a relay register, with money and proof of work",
         )
-        sealed = await board.until("pool.sealed", count=len(cast.VERIFIERS))
+        for pool in (scoring.worker_pool, scoring.probation_pool):
+            await board.until("pool.sealed", pool=pool(cast.TASK_KIND), count=len(cast.EVERYONE))
+        verifiers = scoring.verifier_pool(cast.TASK_KIND)
+        sealed = await board.until("pool.sealed", pool=verifiers, count=len(cast.VERIFIERS))
         say(step="found", say=f"the pool of {sealed['count']} verifiers is sealed: panels are drawn from it")
         around = Surroundings(
             client=client,

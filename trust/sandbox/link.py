@@ -48,9 +48,11 @@ class RelayLink:
         await wire.recv()
         return cls(wire, me, told)
 
-    async def post(self, task: str, envelope: bytes) -> Facts:
-        """Has a `task.post` brought to the service and offered to all; raises what the service refused."""
-        return await self._ask(("post", task), {"envelope": json.loads(envelope)})
+    async def post(self, task: str, envelope: bytes, allocate: Facts | None = None) -> Facts:
+        """Has a `task.post` brought to the service, and offered to all or to whom the draw gives first (`allocate`);
+        raises what the service refused."""
+        asked = {"allocate": allocate} if allocate else {}
+        return await self._ask(("post", task), {"envelope": json.loads(envelope), **asked})
 
     async def claim(self, task: str, envelope: bytes) -> Facts:
         """Has a `claim.request` brought to the service: the relay's confirmation, or raises the refusal."""

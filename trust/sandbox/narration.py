@@ -18,7 +18,7 @@ from trust.sandbox import cast
 Facts = Mapping[str, Any]
 COLOURS = {
     "claim": "cyan", "scope": "magenta", "lie": "red", "slash": "red", "silence": "yellow", "kill": "red bold",
-    "audit": "green", "verdict": "bold", "batch": "blue",
+    "audit": "green", "allot": "cyan", "verdict": "bold", "batch": "blue",
 }  # fmt: skip
 _ID = re.compile(r"([a-z]{3,4}_)[a-z2-7]{20}([a-z2-7]{6})")
 

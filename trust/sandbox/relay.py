@@ -1,6 +1,7 @@
 """The reference relay: one process that shows how a relay uses `trust`, small enough to read in one sitting.
 
-It offers tasks to whoever is connected and brings claims to the service; it confirms nobody before `POST /v1/claims`
+It offers tasks to whoever is connected, or has the draw decide to whom first, and brings claims to the service; it
+confirms nobody before `POST /v1/claims`
 has let exactly one worker win, and then signs `relay.confirm` for the two parties.
 
 WebSocket, JSON both ways. The relay sends `{"type": "challenge", "nonce", "relay", "network"}`; the agent proves its
@@ -9,9 +10,12 @@ DID with `{"type": "hello", "did", "signature", "contact"?}`, where `contact` is
 | from the agent                                | comes of it                                                         |
 |-----------------------------------------------|---------------------------------------------------------------------|
 | `{"type": "post", "envelope"}` (task.post)    | `posted` to it, `task` to all                                       |
+| the same with `"allocate"`                    | `posted` to it, `task` to those whom the draw gave, later to all    |
 | `{"type": "offer", "task"}`                   | `task` to all, where the service says that it is open (again)       |
 | `{"type": "claim", "envelope"}`               | `confirmed` to worker and requester, or `refused` to the worker     |
 | `{"type": "notify", "to", "body"}`            | `notification` to that party, with who sent it                      |
+
+`allocate` is `{"candidates"?, "shortlist", "exclusive_ms"}`.
 
 Whatever fails comes back as `{"type": "refused", "about", "code", "detail"}`. REST, for reading: `/` (who this relay
 is), `/tasks`, `/tasks/<id>`, `/health`.
@@ -47,6 +51,9 @@ from trust.settings import read_seed
 HELLO_CONTEXT = "trust/relay-hello/v1"
 MAX_MESSAGE_BYTES = 256 * 1024
 HELLO_TIMEOUT_S = 10.0
+MOMENT_S = 0.002
+"""A posting is in a checkpoint once the log's time has moved on, and that is counted in milliseconds."""
+LOOK_S = 0.05
 PATIENT = Retry(first_ms=50, longest_ms=400, total_ms=60_000)
 """A service that is started again is back within seconds: ask often, give up late."""
 
@@ -193,7 +200,26 @@ class RelayServer:
         }
         self._tasks[post.task] = task
         await self._send(did, {"type": "posted", "task": post.task, "receipt": _receipt(accepted)})
-        await self._broadcast({"type": "task", **task})
+        if asked := said.get("allocate"):
+            try:
+                await self._allocate(task, asked)
+            except TrustError as error:  # then it is open to all, as without a draw
+                await self._send(did, _refused(said, error))
+        if not asked or (await self._client.task(post.task))["state"] == "open":
+            await self._broadcast({"type": "task", **task})
+
+    async def _allocate(self, task: Facts, asked: Facts) -> None:
+        """Has the draw decide who may claim first, and offers the task to them alone while their window lasts."""
+        await asyncio.sleep(MOMENT_S)
+        await self._relay.allocate(task["task"], **asked)
+        found = await self._client.task(task["task"])
+        while found["state"] == "allocating":
+            await asyncio.sleep(LOOK_S)
+            found = await self._client.task(task["task"])
+        for place in found["allocation"]["shortlist"]:
+            await self._send(place["agent"], {"type": "task", **task})
+        window_ms = found["exclusive_until_ms"] - self._client.now_ms()
+        await asyncio.sleep(max(0, window_ms) / 1_000)
 
     async def _offer(self, did: str, said: Facts) -> None:
         """Offers a task of this requester again; whether it is open is for the service to say."""

@@ -60,9 +60,9 @@ class Story:
             offering = asyncio.create_task(self._offer_again())
             loser = await self._five_steps()
             second = replace(cast.SECOND, first=(loser.name,))
-            others = (cast.BATCH, cast.LIE, second, *cast.SINGLES)
+            others = (cast.BATCH, cast.LIE, cast.DRAWN, second, *cast.SINGLES)
             posting = asyncio.gather(*(self._post(job) for job in others))
-            await asyncio.gather(posting, self._lie(), self._batch(), self._silence(posting))
+            await asyncio.gather(posting, self._lie(), self._drawn(), self._batch(), self._silence(posting))
             await self._end()
             offering.cancel()
         await asyncio.gather(self.customer.leave(), *(player.leave() for player in self.players.values()))
@@ -105,7 +105,9 @@ class Story:
         for name in (*job.first, *job.again):
             self.players[name].jobs[job.task] = job
         self.jobs.append(job)
-        await self.customer.post(job, self.library[job.file], self.around.client.now_ms())
+        allocate = {"shortlist": job.places, "exclusive_ms": cast.EXCLUSIVE_MS}
+        now_ms = self.around.client.now_ms()
+        await self.customer.post(job, self.library[job.file], now_ms, allocate if job.places else None)
 
     async def _offer_again(self) -> None:
         """Whatever opens again is offered again, for ever."""
@@ -136,6 +138,18 @@ class Story:
         board = self.around.board
         claims = {event["claim"] for event in board.all("claim.opened", task=task)}
         return next((e for e in board.all("claim.ended", state=state) if e["claim"] in claims), None)
+
+    # -- the task whose worker is drawn
+
+    async def _drawn(self) -> None:
+        """One task is not for whoever comes first: the relay lets the draw decide."""
+        tell, board, task = self.around.tell, self.around.board, cast.DRAWN.task
+        drawn = await board.until("task.allocated", task=task)
+        names = ", ".join(f"@{self.by_did(agent).name}" for agent, _ in drawn["shortlist"])
+        tell("allot", f"the draw gives {task} to {names}, of {drawn['eligible']} who offer such work")
+        opened = await board.until("claim.opened", task=task)
+        worker, share = self.by_did(opened["worker"]).name, opened["delta_ppm"] // 10_000
+        tell("allot", f"@{worker} claims it; praise for drawn work counts {share} % and not 20 %")
 
     # -- the verifier that never reveals
 

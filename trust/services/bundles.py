@@ -2,7 +2,8 @@
 
 Beside the entries of the claim, its seats and the posting of its task go in: the genesis; the policy that the task
 pinned; the draw key's adoption; the relay's group; the seal of the pool; the rotation of any key that signed one of
-these; and the nodes of the sealed pool that the draws visited.
+these; and the nodes of the sealed pool that the draws visited. Where the worker was drawn for its task, so do the
+allocation, its draw, its draw key's adoption, and seals and nodes of the pools that it was drawn from.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from trust.core import bundle
 from trust.core.bundle import Bundle
+from trust.core.checks import shortlist
+from trust.core.checks.allotting import root_of
 from trust.core.checks.draw import Stream, coin
 from trust.core.checks.panel import drawn_items
 from trust.core.checks.retracing import retrace
-from trust.core.checks.sumtree import Root
+from trust.core.checks.sumtree import Get
 from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
-from trust.core.events import RoundOpened, round_id
-from trust.core.records import AdoptedPolicy, Claim, Key, Node, Relay, Round, SealedPool, Task
+from trust.core.events import RoundOpened, round_id, task_draw
+from trust.core.events.tasks import DRAWN_ROUTES
+from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Relay, Round, SealedPool, Task
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.services.publishing import head_over
@@ -55,7 +59,12 @@ def _exceeds(entries: Collection[StoredEntry]) -> bool:
 
 def _entries(reader: Reader, claim: Claim) -> Found:
     found: Found = {}
-    for stored in (*_of_case(reader, claim), *_of_network(reader, claim), *_of_seal(reader, claim)):
+    for stored in (
+        *_of_case(reader, claim),
+        *_of_network(reader, claim),
+        *_of_seal(reader, claim.pool, claim.index),
+        *_of_allocation(reader, claim),
+    ):
         found[stored.index] = stored
     waiting = list(found.values())
     while waiting:
@@ -99,11 +108,42 @@ def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
             yield from reader.of_kind(kind, 0, claim.index, claim.relay, last=True)
 
 
-def _of_seal(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
-    sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
+def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
+    allocation = _allocation_of(reader, claim)
+    if allocation is None:
+        return
+    yield from reader.entries(allocation.index, allocation.index + 1)
+    drawn = shortlist_draw(reader, allocation)
+    if drawn is not None:
+        yield drawn
+    if allocation.draw_key != claim.draw_key:
+        yield from reader.of_kind("key.adopt", 0, allocation.index, last=True)
+    for sealed in (allocation.pool, allocation.lane):
+        yield from _of_seal(reader, sealed, allocation.index)
+
+
+def _allocation_of(reader: Reader, claim: Claim) -> Allocation | None:
+    """The allocation that a claim came by."""
+    return reader.record(Allocation, claim.task) if claim.route in DRAWN_ROUTES else None
+
+
+def shortlist_draw(reader: Reader, allocation: Allocation) -> StoredEntry | None:
+    """The draw that an allocation asked for, once it was made."""
+    draws = reader.of_kind("draw", allocation.index, reader.head().size, allocation.id, limit=1)
+    drawn = [stored for stored in draws if _drawn_for(stored) == task_draw(allocation.id)]
+    return drawn[0] if drawn else None
+
+
+def _drawn_for(stored: StoredEntry) -> str:
+    draw = decode_entry(stored.data).command.draw
+    return "" if draw is None else draw.of
+
+
+def _of_seal(reader: Reader, pool: str, before: int) -> Iterator[StoredEntry]:
+    sealed = reader.record(SealedPool, pool) if pool else None
     if sealed is None:
         return
-    for stored in reader.of_kind("seal", sealed.as_of, claim.index):
+    for stored in reader.of_kind("seal", sealed.as_of, before):
         said = decode_entry(stored.data).command.seal
         if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
             yield stored
@@ -120,10 +160,7 @@ def _signing_keys(entries: Iterable[StoredEntry]) -> set[str]:
 
 
 def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
-    """The nodes that the draws of the claim's panels visited; none where they are too many."""
-    sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
-    if sealed is None:
-        return []
+    """The nodes that the draws of the claim visited; none where they are too many."""
     visited: dict[bytes, bytes] = {}
 
     def get(digest: bytes) -> bytes:
@@ -135,18 +172,44 @@ def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
                 raise _TooMany
         return visited[digest]
 
-    root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
     try:
-        for opened, beta in _panels(found, claim.id):
-            stream = Stream(beta, b"panel")
-            if opened.round == 1 and not claim.unchecked:
-                coin(stream, claim.rate_ppm)
-            seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
-            holds = _same_items(reader, claim, opened)
-            retrace(root, dict(sealed.heavy), get, stream, seated, alternates, holds)
+        _visit_pools(reader, claim, found, get)
+        _visit_shortlist(reader, claim, get)
     except _TooMany:
         return []
     return list(visited.values())
+
+
+def _visit_pools(reader: Reader, claim: Claim, found: Found, get: Get) -> None:
+    sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
+    if sealed is None:
+        return
+    for opened, beta in _panels(found, claim.id):
+        stream = Stream(beta, b"panel")
+        if opened.round == 1 and not claim.unchecked:
+            coin(stream, claim.rate_ppm)
+        seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
+        holds = _same_items(reader, claim, opened)
+        retrace(root_of(sealed), dict(sealed.heavy), get, stream, seated, alternates, holds)
+
+
+def _visit_shortlist(reader: Reader, claim: Claim, get: Get) -> None:
+    allocation = _allocation_of(reader, claim)
+    drawn = shortlist_draw(reader, allocation) if allocation and allocation.pool else None
+    task = reader.record(Task, claim.task)
+    adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
+    draw = None if drawn is None else decode_entry(drawn.data).command.draw
+    if allocation is None or draw is None or adopted is None:
+        return
+    shortlist.retrace(
+        Stream(bytes.fromhex(draw.beacons[0].beta), shortlist.LABEL),
+        allocation.size,
+        adopted.terms.allocation.probation_ppm,
+        root_of(reader.record(SealedPool, allocation.pool)),
+        root_of(reader.record(SealedPool, allocation.lane)),
+        get,
+        allocation.shortlist,
+    )
 
 
 def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[Stream], bool]:

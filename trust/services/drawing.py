@@ -1,10 +1,10 @@
 """Draws and seals: what the service itself finds due and puts to the rulebook (rules.md 6.1 and 6.2).
 
-The input of the VRF is fixed by the output, and a seal by the epoch's entry. So one that is made twice, or by two
-replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is found where it is:
-in the state.
+The input of the VRF is fixed by the output or the allocation, and a seal by the epoch's entry. So one that is made
+twice, or by two replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is
+found where it is: in the state.
 
-Where the task's policy names witnesses, its draws wait until they have cosigned a checkpoint that covers the output.
+Where the task's policy names witnesses, a draw waits until they have cosigned a checkpoint that covers what it is for.
 Draws give way to callers: a draw has minutes until it is overdue, and costs as much as several statements. But they
 give way for a while only.
 """
@@ -12,15 +12,16 @@ give way for a while only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from trust import clock
-from trust.core.checks import panel, vrf
+from trust.core.checks import allotting, panel, vrf
 from trust.core.entry import Beacon, Draw
-from trust.core.events import round_id
+from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of
-from trust.core.records import AdoptedPolicy, Claim, Task
+from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal
@@ -37,6 +38,26 @@ AT_ONCE = 16
 PATIENCE_MS = 10_000
 
 _log = structlog.get_logger("trust.drawing")
+
+
+class _Asked(NamedTuple):
+    """A draw that is awaited: what it is for, who makes it, over what; its task, and the entry that asked for it."""
+
+    of: str
+    draw_key: str
+    alpha: bytes
+    task: str
+    entry: int
+
+
+def _of_round(view: View, claim: Claim) -> _Asked:
+    of, alpha = round_id(claim.id, claim.draw_round), panel.alpha(view, claim, claim.draw_round)
+    return _Asked(of, claim.draw_key, alpha, claim.task, claim.output_index)
+
+
+def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
+    of, alpha = task_draw(allocation.id), allotting.alpha(view, allocation)
+    return _Asked(of, allocation.draw_key, alpha, allocation.id, allocation.index)
 
 
 class Drawing:
@@ -77,17 +98,20 @@ class Drawing:
 
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
-            waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
             view = view_of(reader)
-            return [self._drawn(view, *each) for each in _Gates(reader).passed(waiting, AT_ONCE)]
+            asked = [_of_shortlist(view, each) for each in reader.awaiting_shortlist(LOOKED_AT)]
+            asked += [_of_round(view, each) for each in reader.awaiting_draw(LOOKED_AT)]
+            waiting = [each for each in asked if self._can(each)]
+            passed = _Gates(reader).passed(waiting, AT_ONCE)
+        return [self._drawn(*each) for each in passed]
 
-    def _can(self, claim: Claim) -> bool:
-        return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
+    def _can(self, asked: _Asked) -> bool:
+        return asked.draw_key in self._seeds and asked.of not in self._refused
 
-    def _drawn(self, view: View, claim: Claim, checkpoint: str) -> Draw:
-        pi = vrf.prove(self._seeds[claim.draw_key], panel.alpha(view, claim, claim.draw_round))
-        beacon = Beacon(claim.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
-        return Draw(of=round_id(claim.id, claim.draw_round), beacons=(beacon,), checkpoint=checkpoint)
+    def _drawn(self, asked: _Asked, checkpoint: str) -> Draw:
+        pi = vrf.prove(self._seeds[asked.draw_key], asked.alpha)
+        beacon = Beacon(asked.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
+        return Draw(of=asked.of, beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
@@ -103,17 +127,17 @@ class _Gates:
         self._reader = reader
         self._cosigned: dict[int, CosignedHead | None] = {}
 
-    def passed(self, waiting: Sequence[Claim], limit: int) -> list[tuple[Claim, str]]:
-        """The first claims, at most `limit`, whose output the witnesses of their task's policy have seen."""
-        found: list[tuple[Claim, str]] = []
+    def passed(self, waiting: Sequence[_Asked], limit: int) -> list[tuple[_Asked, str]]:
+        """The first draws, at most `limit`, whose entry the witnesses of their task's policy have seen."""
+        found: list[tuple[_Asked, str]] = []
         for start in range(0, len(waiting), limit):
             some = waiting[start : start + limit]
-            tasks = self._reader.records(Task, [claim.task for claim in some])
+            tasks = self._reader.records(Task, [asked.task for asked in some])
             policies = {task.id: task.policy for task in tasks}
-            for claim in some:
-                held = self._held(policies[claim.task])
-                if held is None or held.size > claim.output_index:
-                    found.append((claim, held.note.decode() if held else ""))
+            for asked in some:
+                held = self._held(policies[asked.task])
+                if held is None or held.size > asked.entry:
+                    found.append((asked, held.note.decode() if held else ""))
             if len(found) >= limit:
                 break
         return found[:limit]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trust.core import payloads as p
-from trust.core import rulebook, scorebook, strict
+from trust.core import rulebook, strict
 from trust.core.checks import panel, sumtree, vrf
 from trust.core.checks.sumtree import Root
 from trust.core.commands import Incoming, Spoken
@@ -35,6 +35,7 @@ ORIGIN = "trust.example.org/simulation"
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 LIFETIME_MS = 60_000
+VERIFIERS = "verifiers/"  # the pools that a game draws from
 HEAVY_DIVISOR = 10
 BLANK = bytes(64)
 
@@ -143,7 +144,7 @@ class Network:
             if isinstance(event, PoolWeight):
                 pool = self._pools.setdefault(event.pool, _Pool())
                 pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
-            elif isinstance(event, PoolEpoch) and event.pool != scorebook.POOL:
+            elif isinstance(event, PoolEpoch) and event.pool.startswith(VERIFIERS):
                 begun.append(event)
         for event in begun:
             self._begin(event)
@@ -163,9 +164,8 @@ class Network:
         pool = self._pools[event.pool]
         self.state.put_all(pool.seal())
         root = pool.root
-        seal = Seal(
-            event.pool, event.epoch, event.as_of, root.digest.hex(), root.count, root.total, pool.heavy()
-        )
+        counts = root.count, root.total, *pool.members()
+        seal = Seal(event.pool, event.epoch, event.as_of, root.digest.hex(), *counts, pool.heavy())
         self.after(0, lambda: self._put_seal(seal))
 
     def _put_seal(self, seal: Seal) -> None:
@@ -190,6 +190,11 @@ class _Pool:
         self._slots.update(self.changes)
         self.changes = {}
         return [Node(id=digest.hex(), data=data) for digest, data in made.items()]
+
+    def members(self) -> tuple[int, int]:
+        """How many slots weigh anything, and how many owners they belong to."""
+        owners = [slot.owner for slot in self._slots.values() if slot.weight]
+        return len(owners), len(set(owners))
 
     def heavy(self) -> tuple[tuple[str, int], ...]:
         """The owners with more than a tenth of the total (rules.md 6.2)."""

@@ -34,8 +34,8 @@ SUBJECTS = frozenset(
 )
 """The event fields that name something whose history can be asked for."""
 
-SEATS = frozenset({"seats", "next"})
-"""The event fields that hold seats which were taken."""
+PLACES = frozenset({"seats", "next", "shortlist"})
+"""The event fields that hold seats which were taken, or places on a shortlist."""
 
 
 class _Said(msgspec.Struct):
@@ -107,6 +107,6 @@ def _subjects(value: msgspec.Struct) -> list[str]:
 
 @lru_cache(maxsize=1_024)
 def _fields(kind: type[msgspec.Struct]) -> tuple[list[str], list[str]]:
-    """The fields of a type that name a subject, and those that hold seats."""
+    """The fields of a type that name a subject, and those that hold places."""
     names = kind.__struct_fields__
-    return [name for name in names if name in SUBJECTS], [name for name in names if name in SEATS]
+    return [name for name in names if name in SUBJECTS], [name for name in names if name in PLACES]

@@ -13,9 +13,9 @@ import msgspec
 from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Claim, Party, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.records import Allocation, Claim, Party, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileNodes
-from trust.storage import bulk, projected, tables
+from trust.storage import bulk, pooled, projected, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
 from trust.storage.unit import Head, StoredEntry, read_head
@@ -182,9 +182,17 @@ class Reader:
             Claim, query.order_by(col(tables.Claims.output_index), col(tables.Claims.id)).limit(limit)
         )
 
+    def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
+        """Allocations that wait for their draw, the oldest first."""
+        waiting = CODECS[Allocation].table
+        query = select(waiting).where(col(pooled.Allocations.state) == "awaited")
+        return self._records(
+            Allocation, query.order_by(col(pooled.Allocations.index), col(pooled.Allocations.id)).limit(limit)
+        )
+
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
-        return self._all(Pool, col(tables.Pools.epoch) > col(tables.Pools.sealed_epoch), col(tables.Pools.id))
+        return self._all(Pool, col(pooled.Pools.epoch) > col(pooled.Pools.sealed_epoch), col(pooled.Pools.id))
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""

@@ -20,7 +20,7 @@ Convert = Callable[[Any], Any]
 _encode_json = msgspec.json.Encoder().encode
 
 
-_by_name = tables.Entries.metadata.tables
+_by_name = tables.METADATA.tables
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -33,6 +33,12 @@ def heavy_owners(slots: Mapping[int, Slot], total: int) -> tuple[tuple[str, int]
     return tuple(sorted(pair for pair in owned.items() if pair[1] * HEAVY_DIVISOR > total))
 
 
+def members(slots: Mapping[int, Slot]) -> tuple[int, int]:
+    """How many slots weigh anything, and how many owners they belong to."""
+    owners = [slot.owner for slot in slots.values() if slot.weight]
+    return len(owners), len(set(owners))
+
+
 class Sealing:
     """Builds seals one after the other; remembers each pool's slots as of its last one."""
 
@@ -51,7 +57,16 @@ class Sealing:
         root, nodes = _tree(reader, _root(before), changed)
         self._known[pool.id] = pool.as_of, slots
         heavy = heavy_owners(slots, root.total)
-        seal = Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
+        seal = Seal(
+            pool.id,
+            pool.epoch,
+            pool.as_of,
+            root.digest.hex(),
+            root.count,
+            root.total,
+            *members(slots),
+            heavy,
+        )
         return seal, nodes
 
     def prepare(self, reader: Reader, pool: Pool, size: int) -> Seal:

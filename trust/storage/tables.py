@@ -3,7 +3,8 @@
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row
   that every writer locks; `cosigned` is what witnesses added to earlier heads.
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
-  nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
+  nested in a record is JSON text. All of it can be dropped and refolded from `entries`. Those of pools, and of what is
+  drawn from them for a task, are in `pooled.py`.
 - Projections, folded from the same entries and only ever added to, stand in `projected.py`.
 - `elsewhere` holds what other networks say about agents.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
@@ -16,6 +17,7 @@ from sqlmodel import SQLModel
 
 from trust.storage import (
     case_tables,  # noqa: F401 (its tables belong to the same schema)
+    pooled,
     projected,
 )
 from trust.storage.columns import (
@@ -30,6 +32,9 @@ from trust.storage.columns import (
     Words,
 )
 from trust.storage.conviction_tables import Canaries, CanaryRoots, Convictions
+
+METADATA = pooled.Pools.metadata
+"""All tables, those of `pooled` too."""
 
 SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
@@ -138,6 +143,7 @@ class Parties(SQLModel, table=True):
     capabilities: Json
     registered_ms: Whole
     index: Whole
+    places: Json
     rotations: Whole
     left: Words
     left_index: Whole
@@ -222,6 +228,7 @@ class Tasks(SQLModel, table=True):
     closed_why: Words
     older: Words
     newer: Words
+    exclusive_until_ms: Whole
 
 
 class Bars(Clustered, table=True):
@@ -250,6 +257,8 @@ class Claims(SQLModel, table=True):
     rate_ppm: Whole
     draw_key: Words
     pool: Words
+    route: Words
+    delta_ppm: Whole
     renewals: Whole
     output: Words
     output_index: Whole
@@ -353,44 +362,6 @@ class Liveness(Clustered, table=True):
     id: KeyWords
     done: Bytes
     expired: Bytes
-
-
-class Pools(SQLModel, table=True):
-    id: KeyWords
-    slots: Whole
-    dirty: bool
-    epoch: Whole
-    as_of: Whole
-    sealed_epoch: Whole
-    sealed: Words
-
-
-class SealedPools(SQLModel, table=True):
-    __tablename__ = "sealed_pools"
-    id: KeyWords
-    pool: Words
-    epoch: Whole
-    as_of: Whole
-    root: Words
-    count: Whole
-    total: Whole
-    heavy: Json
-
-
-class Slots(SQLModel, table=True):
-    __table_args__ = (Index("ix_slots_pool_index", "pool", "index"),)
-    id: KeyWords
-    pool: Words
-    number: Whole
-    agent: Words
-    owner: Words
-    weight: Whole
-    index: Whole
-
-
-class Nodes(SQLModel, table=True):
-    id: KeyWords
-    data: Bytes
 
 
 class Said(Clustered, table=True):

@@ -14,9 +14,20 @@ from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.events import round_id
 from trust.core.payloads import OutputSubmit
-from trust.core.records import Account, AdoptedPolicy, Claim, Opening, Record, Round, Seat, Task, Timer
+from trust.core.records import (
+    Account,
+    AdoptedPolicy,
+    Allocation,
+    Claim,
+    Opening,
+    Record,
+    Round,
+    Seat,
+    Task,
+    Timer,
+)
 from trust.core.rulebook import incoming_of
-from trust.services.bundles import bundle_of
+from trust.services.bundles import bundle_of, shortlist_draw
 from trust.storage.reading import Reader
 from trust.storage.standing import challenges_on
 
@@ -30,7 +41,22 @@ def task(reader: Reader, id: str) -> dict[str, Any]:
         **shown_task(found),
         "escrow_units": _balance(reader, ledger.escrow(id)),
         "exact": _is_exact(reader, found),
+        "allocation": _allocation(reader, id),
         "claims": [_brief(each) for each in reader.claims_on(id)],
+    }
+
+
+def _allocation(reader: Reader, task: str) -> dict[str, Any] | None:
+    """The draw of who may claim a task first: what was asked for, whom it gave, and its entry with the VRF's proof."""
+    found = reader.record(Allocation, task)
+    if found is None:
+        return None
+    drawn = shortlist_draw(reader, found)
+    draw = None if drawn is None else decode_entry(drawn.data).command.draw
+    return {
+        **shown(found, "task", "task", "shortlist"),
+        "shortlist": [{"agent": one.agent, "probation": one.probation} for one in found.shortlist],
+        "draw": None if drawn is None else {"index": drawn.index, **msgspec.to_builtins(draw)},
     }
 
 

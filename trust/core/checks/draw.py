@@ -77,9 +77,14 @@ class Picker:
         self._count = root.count
         self._top: _Opened | None = None
 
-    def pick(self, accept: Callable[[Slot], bool]) -> Slot | None:
-        """The next slot that `accept` takes; None when no slot is left, or after MAX_TRIES."""
-        for _ in range(MAX_TRIES):
+    @property
+    def weight(self) -> int:
+        """The weight that is left."""
+        return self._weight
+
+    def pick(self, accept: Callable[[Slot], bool], tries: int = MAX_TRIES) -> Slot | None:
+        """The next slot that `accept` takes; None when no slot is left, or after so many tries."""
+        for _ in range(tries):
             if self._count == 0:
                 return None
             path, slot = self._draw()

@@ -3,7 +3,7 @@
 A draw then carries the cosigned checkpoint (rules.md 3 and 6.1). The policy that the task pinned says which witnesses
 and how many; the log names origin and key. Decided here:
 
-1. The log signed it, under its own origin, for a size that the log has and that covers the claim's output.
+1. The log signed it, under its own origin, for a size that the log has and that covers what is drawn for.
 2. Enough of the policy's witnesses cosigned it.
 3. Nothing else stands in it: its bytes are those that these lines make.
 
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from trust.core.identity import key_of
 from trust.core.policy import Policy
-from trust.core.records import Claim, Network
+from trust.core.records import Network
 from trust.core.refusal import Refused
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import NoteError, Signature, Verifier, parse_note
@@ -27,8 +27,11 @@ COSIGNATURE_BYTES = 8 + 64
 """A time and a signature; the log's own line has only the latter."""
 
 
-def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: str) -> None:
-    """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none."""
+def check_gate(network: Network, size: int, index: int, policy: Policy, note: str) -> None:
+    """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none.
+
+    `index` is the entry that it must cover: an output's, or an allocation's.
+    """
     if not policy.witnesses.quorum:
         if note:
             raise Refused("bad-draw", "a draw without witnesses carries no checkpoint")
@@ -39,10 +42,10 @@ def check_gate(network: Network, size: int, claim: Claim, policy: Policy, note: 
         checkpoint, cosigned = _opened(network.origin, network.log_key, policy.witnesses.quorum, note)
     except (NoteError, CheckpointError) as error:
         raise Refused("bad-draw", f"the checkpoint: {error}") from error
-    if not claim.output_index < checkpoint.size <= size:
+    if not index < checkpoint.size <= size:
         raise Refused(
             "bad-draw",
-            f"a checkpoint of {checkpoint.size} entries: the output is entry {claim.output_index} of {size}",
+            f"a checkpoint of {checkpoint.size} entries: what it is for is entry {index} of {size}",
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):

@@ -77,10 +77,10 @@ def draw(d: Decision, said: Draw) -> None:
     claim = d.get(Claim, claim_id)
     if claim is None or not claim.draw_round or str(claim.draw_round) != number:
         raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
-    beta = _proven(d, claim, said)
+    beta = proven(said, claim.draw_key, alpha(d, claim, claim.draw_round))
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
-    check_gate(d.network, d.size, claim, policy, said.checkpoint)
+    check_gate(d.network, d.size, claim.output_index, policy, said.checkpoint)
     stream = Stream(beta, b"panel")
     if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
@@ -92,14 +92,15 @@ def draw(d: Decision, said: Draw) -> None:
     _seat_panel(d, claim, task, policy, stream)
 
 
-def _proven(d: Decision, claim: Claim, said: Draw) -> bytes:
+def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
+    """The VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over `seed`."""
     if len(said.beacons) != 1:
         raise Refused("bad-draw", "a draw of these rules has one beacon")
     beacon = said.beacons[0]
-    if beacon.key != claim.draw_key:
-        raise Refused("bad-draw", f"{claim.id} is drawn by {claim.draw_key}")
+    if beacon.key != draw_key:
+        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key}")
     try:
-        beta = vrf.verify(key_of(beacon.key), alpha(d, claim, claim.draw_round), bytes.fromhex(beacon.pi))
+        beta = vrf.verify(key_of(beacon.key), seed, bytes.fromhex(beacon.pi))
     except ValueError as error:
         raise Refused("bad-draw", f"the VRF proof does not hold: {error}") from error
     if beta.hex() != beacon.beta:

@@ -1,6 +1,7 @@
 """How often a worker is checked: the probability p, in ppm (rules.md 5).
 
-p = 1 for a worker who is new, was jailed lately, asks for a price out of its line or works with a new key.
+p = 1 for a worker who is new, was jailed lately, asks for a price out of its line, works with a new key or was drawn
+from the probation lane.
 Else it is the largest of the policy's floor, 1/streak, the term of its reputation (reputation.md 4) and the
 deterrence: the least p for which cheating does not pay, p * q * (R + s*S) > c, with price R, stake S, catch
 rate q, share slashed s and work saved c. Rounded down, but for the deterrence: its inequality is strict.
@@ -28,6 +29,7 @@ class RateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     work_saved_units: int
     slash_ppm: int
     priority_ppm: int
+    on_probation: bool = False
 
     floor_ppm: int = 50_000
     catch_ppm: int
@@ -72,6 +74,7 @@ def _always(inputs: RateInputs) -> bool:
     return (
         inputs.streak < inputs.trusted_streak
         or inputs.jailed_recently
+        or inputs.on_probation
         or inputs.price_units > inputs.price_jump * inputs.mean_price_units
         or (changed is not None and changed < inputs.key_change_checks)
     )

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from trust.core.events.allocations import (
+    AllocationFailed,
+    AllocationLapsed,
+    Candidate,
+    TaskAllocated,
+    TaskAllocating,
+    task_draw,
+)
 from trust.core.events.challenges import ChallengeEnded, VerdictChallenged
 from trust.core.events.convictions import (
     CanariesCommitted,
@@ -96,19 +104,20 @@ Events = (
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
     | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed | VerdictChallenged | ChallengeEnded | TasksDue
     | TasksFollowed | Convicted | StakeSlashed | UnbondingSlashed | RelaySuspended | CanariesCommitted | CanaryOpened
-    | CanariesMissed
+    | CanariesMissed | TaskAllocating | TaskAllocated | AllocationFailed | AllocationLapsed
 )  # fmt: skip
 
 __all__ = [
-    "NETWORK", "BatchTerms", "CanariesCommitted", "CanariesMissed", "CanaryOpened", "CannotFold", "ChallengeEnded",
-    "ClaimEnded", "ClaimOpened", "ClaimRenewed", "CoinTossed", "Convicted", "DrawnSeat", "Event", "Events",
-    "FeeShort", "HoldReleased", "ItemsOpened", "KeyAdopted", "MoneyMoved", "NetworkCreated", "Observed",
-    "OutputAccepted", "OutputOpened", "OutputSubmitted", "PartiesDue", "PartyFaulted", "PartyFollowed",
-    "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated", "PhaseBegan", "PolicyAnnounced",
-    "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight", "RaterChanged", "ReferenceBooked",
-    "RelayRegistered", "RelaySuspended", "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied",
-    "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled", "SeatSilent", "StakeSlashed", "TaskBarred",
-    "TaskClosed", "TaskPosted", "TaskReopened", "TasksDue", "TasksFollowed", "TrackChanged", "UnbondingSlashed",
-    "VerdictChallenged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
-    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id",
+    "NETWORK", "AllocationFailed", "AllocationLapsed", "BatchTerms", "CanariesCommitted", "CanariesMissed",
+    "CanaryOpened", "Candidate", "CannotFold", "ChallengeEnded", "ClaimEnded", "ClaimOpened", "ClaimRenewed",
+    "CoinTossed", "Convicted", "DrawnSeat", "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened",
+    "KeyAdopted", "MoneyMoved", "NetworkCreated", "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted",
+    "PartiesDue", "PartyFaulted", "PartyFollowed", "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated",
+    "PhaseBegan", "PolicyAnnounced", "PolicyEffective", "PoolDue", "PoolEpoch", "PoolSealed", "PoolWeight",
+    "RaterChanged", "ReferenceBooked", "RelayRegistered", "RelaySuspended", "RoleGranted", "RoleRevoked",
+    "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled",
+    "SeatSilent", "StakeSlashed", "TaskAllocated", "TaskAllocating", "TaskBarred", "TaskClosed", "TaskPosted",
+    "TaskReopened", "TasksDue", "TasksFollowed", "TrackChanged", "UnbondingSlashed", "VerdictChallenged",
+    "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed", "WithdrawalEnded",
+    "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id", "task_draw",
 ]  # fmt: skip

@@ -57,10 +57,13 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
 
 
 class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
+    """`places` are its slots in the pools of workers, one for each capability."""
+
     party: str
     owner: str
     handle: str = ""
     capabilities: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
     def fold(self, s: Draft) -> None:
         s.put(
@@ -72,6 +75,7 @@ class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
                 capabilities=self.capabilities,
                 registered_ms=s.at_ms,
                 index=s.size,
+                places=self.places,
             )
         )
         s.put(Key(id=self.party, party=self.party, since_index=s.size, until_index=-1))

@@ -149,6 +149,8 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
     root: str
     count: int
     total: int
+    members: int
+    owners: int
     heavy: tuple[tuple[str, int], ...]
 
     def fold(self, s: Draft) -> None:
@@ -162,6 +164,8 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
                 root=self.root,
                 count=self.count,
                 total=self.total,
+                members=self.members,
+                owners=self.owners,
                 heavy=self.heavy,
             )
         )

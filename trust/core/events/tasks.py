@@ -7,11 +7,13 @@ from msgspec.structs import replace
 from trust.core.case_records import Poster
 from trust.core.checks.rate import Rate, RateInputs
 from trust.core.events.event import Event, known
-from trust.core.records import Bar, Claim, Task
+from trust.core.records import Allocation, Bar, Claim, Probation, Task
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
 LEAVING_TIMER = "leaving/"
+DRAWN_ROUTES = frozenset({"allocated", "probation"})
+"""The ways to a claim that a draw after `task.post` led to."""
 
 
 def deadline_of(task: str) -> str:
@@ -73,11 +75,13 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
 
 
 class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
+    """Open to all: a shortlist that it had counts no more."""
+
     task: str
 
     def fold(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state="open", claim=""))
+        s.put(replace(task, state="open", claim="", exclusive_until_ms=0))
         s.set_timer(deadline_of(self.task), "deadline", task.deadline_ms)
 
 
@@ -130,7 +134,11 @@ class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
 
 
 class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
-    """The claim, its stake's lock, and the check rate with every input that it follows from."""
+    """The claim, its stake's lock, and the check rate with every input that it follows from.
+
+    `route` is allocated, probation (allocated out of that lane), first-come, assigned or own; `delta_ppm` is what a
+    good observation of this claim counts for it.
+    """
 
     claim: str
     task: str
@@ -140,6 +148,8 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     lease_until_ms: int
     draw_key: str
     pool: str
+    route: str
+    delta_ppm: int
     rate: Rate
     inputs: RateInputs
 
@@ -158,8 +168,14 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 rate_ppm=self.rate.p_ppm,
                 draw_key=self.draw_key,
                 pool=self.pool,
+                route=self.route,
+                delta_ppm=self.delta_ppm,
             )
         )
+        if self.route in DRAWN_ROUTES:
+            s.put(replace(known(s, Allocation, self.task), used=True))
+        if self.route == "probation":
+            s.put(Probation(id=self.worker, claim=self.claim))
         s.put(replace(known(s, Task, self.task), state="claimed", claim=self.claim))
         s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
@@ -234,6 +250,8 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     def fold(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
+        if claim.route == "probation":
+            s.drop(Probation, claim.worker)
         if self.hold_units:
             s.set_timer(self.claim, "evidence", self.hold_until_ms)
         else:

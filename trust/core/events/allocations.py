@@ -1,0 +1,122 @@
+"""What happens on an allocation: a draw is asked for, made, missed, or comes to nothing through the requester."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from trust.core.events.event import Event, known
+from trust.core.events.parties import NETWORK
+from trust.core.events.tasks import deadline_of
+from trust.core.records import Allocation, Lapses, Network, Shortlisted, Task
+from trust.core.reputation import scaled
+from trust.core.state import Draft
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True):
+    """One of those whom the relay named and who may claim: its weight, and whether it is in the probation lane."""
+
+    agent: str
+    weight: int
+    newcomer: bool
+
+
+def task_draw(task: str) -> str:
+    """What a task's draw is for; no claim's id has this form."""
+    return f"task/{task}"
+
+
+class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
+    """A draw of `size` places is asked for by `statement`; made by `until_ms` (the deadline, where that is sooner).
+
+    Among `candidates`, or where there are none from the sealed pools `pool` and `lane`.
+    """
+
+    task: str
+    statement: str
+    draw_key: str
+    size: int
+    exclusive_ms: int
+    until_ms: int
+    candidates: tuple[str, ...] = ()
+    pool: str = ""
+    lane: str = ""
+
+    def fold(self, s: Draft) -> None:
+        s.put(
+            Allocation(
+                id=self.task,
+                statement=self.statement,
+                index=s.size,
+                draw_key=self.draw_key,
+                state="awaited",
+                size=self.size,
+                exclusive_ms=self.exclusive_ms,
+                candidates=self.candidates,
+                pool=self.pool,
+                lane=self.lane,
+            )
+        )
+        s.put(replace(known(s, Task, self.task), state="allocating"))
+        s.set_timer(deadline_of(self.task), "allocation", self.until_ms)
+
+
+class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
+    """The shortlist in the order of the draw; before `exclusive_until_ms` nobody else may claim.
+
+    `eligible` is among how many it was drawn, `owners` how many those belong to; `among` are they, where the relay had
+    named candidates.
+    """
+
+    task: str
+    exclusive_until_ms: int
+    eligible: int
+    owners: int
+    shortlist: tuple[Shortlisted, ...]
+    among: tuple[Candidate, ...] = ()
+
+    def fold(self, s: Draft) -> None:
+        allocation = known(s, Allocation, self.task)
+        s.put(
+            replace(
+                allocation,
+                state="drawn",
+                eligible=self.eligible,
+                owners=self.owners,
+                shortlist=self.shortlist,
+            )
+        )
+        _open(s, self.task, self.exclusive_until_ms)
+
+
+class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True):
+    """The task is open to all: `why` is overdue (no draw in time) or nobody (who may claim was drawn)."""
+
+    task: str
+    why: str
+
+    def fold(self, s: Draft) -> None:
+        s.put(replace(known(s, Allocation, self.task), state="failed"))
+        _open(s, self.task, 0)
+
+
+class AllocationLapsed(Event, tag="allocation.lapsed", frozen=True, kw_only=True):
+    """The requester's task closed without a claim from its shortlist; `owner` stands behind the requester."""
+
+    task: str
+    owner: str
+    task_kind: str
+
+    def fold(self, s: Draft) -> None:
+        network = known(s, Network, NETWORK)
+        id = f"{self.owner}/{self.task_kind}"
+        before = s.get(Lapses, id)
+        count = before.count if before else b""
+        s.put(Lapses(id, scaled(count, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)))
+        s.put(replace(known(s, Allocation, self.task), state="lapsed"))
+
+
+def _open(s: Draft, task: str, exclusive_until_ms: int) -> None:
+    found = known(s, Task, task)
+    s.put(replace(found, state="open", exclusive_until_ms=exclusive_until_ms))
+    s.set_timer(deadline_of(task), "deadline", found.deadline_ms)
