@@ -451,9 +451,9 @@ def create_pools() -> None:
         words("root"),
         whole("count"),
         whole("total"),
+        text("heavy"),
         whole("members"),
         whole("owners"),
-        text("heavy"),
     )
     table(
         "slots",

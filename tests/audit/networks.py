@@ -197,9 +197,8 @@ class World:
         ordered = [sumtree.Slot(slot.agent, slot.owner, slot.weight) for _, slot in sorted(slots.items())]
         root = sumtree.build(ordered, nodes.__setitem__)
         self.state.put_all(Node(digest.hex(), data) for digest, data in nodes.items())
-        counts = root.count, root.total, *members(slots)
-        heavy = heavy_owners(slots, root.total)
-        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), *counts, heavy)
+        told = root.digest.hex(), root.count, root.total, heavy_owners(slots, root.total), *members(slots)
+        return Seal(pool.id, pool.epoch, pool.as_of, *told)
 
     def _rows(self) -> list[scorebook.Row]:
         scored = self.state.scores.values()

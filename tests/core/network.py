@@ -369,8 +369,8 @@ class Net:
             owned[slot.owner] = owned.get(slot.owner, 0) + slot.weight
         heavy = tuple(sorted(pair for pair in owned.items() if pair[1] * 10 > root.total))
         members = [slot.owner for slot in slots.values() if slot.weight]
-        counts = root.count, root.total, len(members), len(set(members))
-        return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), *counts, heavy)
+        told = root.digest.hex(), root.count, root.total, heavy, len(members), len(set(members))
+        return Seal(pool.id, pool.epoch, pool.as_of, *told)
 
     def draw_of(self, claim: str) -> Draw:
         """The draw that a claim awaits."""

@@ -217,6 +217,8 @@ def lapse(d: Decision, task: Task) -> None:
     and weighs on whatever the requester praises later. Whoever could cancel for free would draw until a friend comes.
     """
     allocation = d.get(Allocation, task.id)
+    if allocation is not None and allocation.state == "awaited":
+        d.emit(AllocationFailed(task=task.id, why="closed"))
     if allocation is None or allocation.state != "drawn" or allocation.used:
         return
     policy = d.task_policy(task)

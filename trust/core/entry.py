@@ -62,9 +62,9 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str
     count: int
     total: int
-    members: int
-    owners: int
     heavy: tuple[tuple[str, int], ...]
+    members: int = 0
+    owners: int = 0
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -33,9 +33,9 @@ class SealedPool(Record, frozen=True):
     root: str
     count: int
     total: int
-    members: int
-    owners: int
     heavy: tuple[tuple[str, int], ...]
+    members: int = 0
+    owners: int = 0
 
 
 class Slot(Record, frozen=True):

@@ -1,8 +1,8 @@
 """Tasks: posted, cancelled, reopened, closed (rules.md section 3).
 
 open -> claimed -> closed, and back to open when a claim fails while the deadline is ahead; between posting and the
-first claim a relay may have it allocated (`allocation`). Price and fees stand
-in escrow from `task.post` until the task closes.
+first claim a relay may have it allocated (`allocation`). Price and fees stand in escrow from `task.post` until the task
+closes.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def cancel(d: Decision, spoken: Spoken, said: TaskCancel) -> None:
         raise Refused(
             "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
         )
-    _close_unclaimed(d, task, "cancelled")
+    close_unclaimed(d, task, "cancelled")
 
 
 def close(d: Decision, task: Task, why: str) -> None:
@@ -115,9 +115,10 @@ def reopen(d: Decision, task: Task, why: str) -> None:
 
 def lapse(d: Decision, id: str) -> None:
     """The deadline passed and nobody holds a claim."""
-    _close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
+    close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
 
 
-def _close_unclaimed(d: Decision, task: Task, why: str) -> None:
+def close_unclaimed(d: Decision, task: Task, why: str) -> None:
+    """Closes a task that nobody holds; an allocation that it had comes to nothing."""
     allocation.lapse(d, task)
     close(d, task, why)

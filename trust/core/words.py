@@ -129,7 +129,11 @@ def _allocated(event: e.TaskAllocated) -> str:
 
 
 def _unallocated(event: e.AllocationFailed) -> str:
-    why = {"overdue": "no draw was made in time", "nobody": "the draw found nobody who may claim it"}
+    why = {
+        "overdue": "no draw was made in time",
+        "nobody": "the draw found nobody who may claim it",
+        "closed": "it closes before its draw",
+    }
     return f"{event.task} is open to all: {why[event.why]}."
 
 

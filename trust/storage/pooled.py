@@ -62,9 +62,9 @@ class SealedPools(SQLModel, table=True):
     root: Words
     count: Whole
     total: Whole
+    heavy: Json
     members: Whole
     owners: Whole
-    heavy: Json
 
 
 class Slots(SQLModel, table=True):

@@ -64,8 +64,8 @@ class Sealing:
             root.digest.hex(),
             root.count,
             root.total,
-            *members(slots),
             heavy,
+            *members(slots),
         )
         return seal, nodes
 

@@ -90,7 +90,8 @@ class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
 
 
 class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True):
-    """The task is open to all: `why` is overdue (no draw in time) or nobody (who may claim was drawn)."""
+    """The task is open to all: `why` is overdue (no draw in time), nobody (who may claim was drawn), or closed (it
+    closes in this entry)."""
 
     task: str
     why: str

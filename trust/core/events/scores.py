@@ -149,9 +149,9 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
     root: str
     count: int
     total: int
-    members: int
-    owners: int
     heavy: tuple[tuple[str, int], ...]
+    members: int = 0
+    owners: int = 0
 
     def fold(self, s: Draft) -> None:
         id = f"{self.pool}/{self.epoch}"
@@ -164,9 +164,9 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
                 root=self.root,
                 count=self.count,
                 total=self.total,
+                heavy=self.heavy,
                 members=self.members,
                 owners=self.owners,
-                heavy=self.heavy,
             )
         )
         s.put(replace(known(s, Pool, self.pool), sealed_epoch=self.epoch, sealed=id))
