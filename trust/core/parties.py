@@ -101,8 +101,8 @@ def close_tasks(d: Decision, timer: str) -> None:
     id = d.need(Poster, party).closing
     for _ in range(TASKS_AT_ONCE):
         task = d.need(Task, id)
-        if task.state == "open":
-            tasks.close(d, task, "requester-left")
+        if task.state in ("open", "allocating"):
+            tasks.close_unclaimed(d, task, "requester-left")
         id = task.older
         if not id:
             d.emit(TasksFollowed(party=party))

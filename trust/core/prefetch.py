@@ -173,7 +173,17 @@ def _punished(view: Peek, id: str) -> Iterator[StateKey]:
         yield Account, ledger.unbonding(claim.worker)
         yield Poster, claim.worker
         yield Pool, scorebook.POOL
-        yield Score, f"{claim.worker}/worker/{task.task_kind}"
+        yield from _offers(view, claim.worker)
+
+
+def _offers(view: Peek, did: str) -> Iterator[StateKey]:
+    """The records of a worker in the kinds that it offers, and its places in their pools."""
+    party = view.peek(Party, did)
+    for task_kind, place in zip(party.capabilities, party.places, strict=True) if party else ():
+        yield Score, f"{did}/worker/{task_kind}"
+        for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
+            yield Pool, pool_id
+            yield Slot, f"{pool_id}/{place}"
 
 
 def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:

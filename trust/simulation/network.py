@@ -164,8 +164,8 @@ class Network:
         pool = self._pools[event.pool]
         self.state.put_all(pool.seal())
         root = pool.root
-        counts = root.count, root.total, *pool.members()
-        seal = Seal(event.pool, event.epoch, event.as_of, root.digest.hex(), *counts, pool.heavy())
+        counts = root.count, root.total, pool.heavy(), *pool.members()
+        seal = Seal(event.pool, event.epoch, event.as_of, root.digest.hex(), *counts)
         self.after(0, lambda: self._put_seal(seal))
 
     def _put_seal(self, seal: Seal) -> None:
