@@ -298,7 +298,8 @@ def _check_posting(event: MoneyMoved) -> None:
     elif event.why.startswith(("slash.", "bond.slash")):
         lock = "claim/" if event.why.startswith("slash.") else "seat/"
         for account, change in event.postings:
-            assert account.startswith(lock) if change < 0 else account.startswith((ledger.BURN, "agent/"))
+            gains = (ledger.BURN, "agent/") if lock == "claim/" else (ledger.BURN, ledger.VERIFICATION)
+            assert account.startswith(lock) if change < 0 else account.startswith(gains)
 
 
 def check_log(entries: Sequence[Decided], records: Records) -> None:

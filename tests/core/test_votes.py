@@ -238,7 +238,8 @@ def test_a_last_panel_without_a_verdict_voids_the_claim() -> None:
     assert town.net.free(town.worker) == 5_000
     silent = town.net.get(Seat, seats[-1].id)
     assert (silent.state, silent.outcome) == ("silent", "silent")
-    assert town.net.balance("burn") == BOND // 2
+    assert town.net.balance(f"seat/{silent.id}/bond") == 0
+    assert town.net.free(town.sitter(silent)) == 5_000 - BOND // 2
 
 
 # -- silence

@@ -7,6 +7,8 @@ challenges' bonds go in `disputes.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trust.core import disputes, fees, ledger, parties, rating, tasks
 from trust.core.decision import Decision
 from trust.core.disputes import Fought
@@ -153,7 +155,7 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
     exact = policy.is_exact(task.task_kind)
     final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
     bonds: list[ledger.Transfer] = []
-    slashes: list[ledger.Transfer] = []
+    slashes: list[tuple[str, int]] = []
     earned: dict[int, fees.Due] = {}
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
@@ -161,15 +163,37 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
             seat = d.need(Seat, name)
             outcome = _outcome(claim, seat, panel, final)
             slash = ledger.share(seat.bond_units, _penalty_ppm(outcome, exact, policy))
-            slashes.append((ledger.bond(name), ledger.BURN, slash))
+            slashes.append((ledger.bond(name), slash))
             bonds.append((ledger.bond(name), ledger.free(seat.agent), seat.bond_units - slash))
             if outcome in EARNING:
                 earned.setdefault(number, []).append((seat.agent, panel.fee_units))
             d.emit(SeatSettled(seat=name, outcome=outcome))
             rating.judged(d, seat, task, policy, outcome)
-    d.pay("bond.slash", *slashes)
+    d.pay("bond.slash", *_slashed(slashes, _doubt_units(d, claim, earned)))
     d.pay("bond.return", *bonds)
     return earned
+
+
+def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, fees.Due]) -> int:
+    """What the rounds cost that a disagreement opened."""
+    asked_for = {challenge.round for challenge in disputes.of_claim(d, claim)}
+    return sum(
+        sum(fee for _, fee in due) for number, due in earned.items() if number > 1 and number not in asked_for
+    )
+
+
+def _slashed(slashes: list[tuple[str, int]], doubt_units: int) -> list[ledger.Transfer]:
+    """Slashes of bonds first pay for the doubt that they were part of, to the pool; the rest burns.
+
+    A ring that votes falsely would drain the pool of fees otherwise. Fees are the same either way, so nobody earns by
+    another's slash.
+    """
+    transfers = []
+    for lock, units in slashes:
+        to_pool = min(units, doubt_units)
+        doubt_units -= to_pool
+        transfers += [(lock, ledger.VERIFICATION, to_pool), (lock, ledger.BURN, units - to_pool)]
+    return transfers
 
 
 def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
