@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.core.flows import Scene
-from tests.core.network import EXACT, Net, Who, kinds, policy_of
+from tests.core.network import Net, Who, kinds
+from tests.core.terms import EXACT, policy_of
 from trust.core.records import Allocation, Party
 from trust.core.rulebook import Decided
 

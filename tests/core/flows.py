@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from tests.core.network import DIGEST, EXACT, ORIGIN, Net, Who, created, policy_of
+from tests.core.network import DIGEST, ORIGIN, Net, Who, created
+from tests.core.terms import EXACT, policy_of
 from trust.core import payloads as p
 from trust.core import strict
 from trust.core.case_records import Challenge

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tests.core import proving
+from tests.core import hiring, proving
 from tests.core.flows import PRICE, STAKE, Scene, salt_of
 from tests.core.invariants import Checker, check_log
-from tests.core.network import DAY_MS, DIGEST, EXACT, JUDGED, Net, Store, Who, nonce, policy_of, policy_text
+from tests.core.network import DAY_MS, DIGEST, Net, Store, Who, nonce
+from tests.core.terms import EXACT, JUDGED, policy_of, policy_text
 from trust.client.canaries import Canaries
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.policy import Policy
-from trust.core.records import Allocation, Claim, Opening, Round, Seat, Task, Withdrawal
+from trust.core.records import Claim, Opening, Round, Seat, Task, Withdrawal
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 
@@ -92,12 +93,12 @@ class Steps:
     def say(self, kind: type[p.Payload], who: Who, *others: Who, **fields: Any) -> Decided | None:
         return self.attempt(self.net.statement(kind, who, *others, **fields))
 
-    def _anyone(self, rng: Random) -> Who:
+    def anyone(self, rng: Random) -> Who:
         return rng.choice(list(self.net.people.values()))
 
     def _mostly(self, rng: Random, who: Who) -> Who:
         """This party, but now and then anyone."""
-        return who if rng.randrange(8) else self._anyone(rng)
+        return who if rng.randrange(8) else self.anyone(rng)
 
     def _one(self, rng: Random, kind: type[T], *states: str) -> T | None:
         found = [each for each in self.net.all(kind) if not states or each.state in states]  # type: ignore[attr-defined,type-var]
@@ -110,7 +111,7 @@ class Steps:
             return
         self._joined += 1
         who = Who(f"newcomer {self._joined}")
-        owner = rng.choice([None, self._anyone(rng)])
+        owner = rng.choice([None, self.anyone(rng)])
         others = () if owner is None else (owner,)
         work = nonce(who.did, self.net.policy.registration.pow_bits)
         handle = rng.choice([None, "bob"])
@@ -121,13 +122,13 @@ class Steps:
             self.net.people[who.did] = who
 
     def rotate(self, rng: Random) -> None:
-        who = self._anyone(rng)
+        who = self.anyone(rng)
         new = Who(f"key {len(self.net.entries)}")
         if rng.randrange(4) and self.say(p.AgentRotate, who, new, new_key=new.did):
             who.seed = new.seed
 
     def revoke(self, rng: Random) -> None:
-        who = self._anyone(rng)
+        who = self.anyone(rng)
         if rng.randrange(4):
             return
         if rng.randrange(3):
@@ -138,12 +139,12 @@ class Steps:
     def enroll(self, rng: Random) -> None:
         kind = rng.choice([p.VerifierEnroll, p.VerifierLeave])
         self.say(
-            kind, self._anyone(rng), task_kinds=tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(1, 2)))
+            kind, self.anyone(rng), task_kinds=tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(1, 2)))
         )
 
     def grant(self, rng: Random) -> None:
         kind = rng.choice([p.RoleGrant, p.RoleRevoke])
-        party = self._anyone(rng).did
+        party = self.anyone(rng).did
         self.say(kind, self._mostly(rng, self.net.operator), party=party, role="treasurer")
 
     def adopt(self, rng: Random) -> None:
@@ -160,14 +161,14 @@ class Steps:
     # -- money
 
     def deposit(self, rng: Random) -> None:
-        account = rng.choice([self._anyone(rng).did, "operator/bond", "burn"])
+        account = rng.choice([self.anyone(rng).did, "operator/bond", "burn"])
         amount = rng.choice([1, 500, 5_000, 2**53 - 1])
         treasurer = self._mostly(rng, self.net.operator)
         fields = {"account": account, "amount_units": amount, "reference": f"r{rng.randrange(10**6)}"}
         self.say(p.StakeDeposit, treasurer, **fields)
 
     def withdraw(self, rng: Random) -> None:
-        who = rng.choice([self._anyone(rng), self.net.operator])
+        who = rng.choice([self.anyone(rng), self.net.operator])
         account = rng.choice([None, who.did, "operator/bond"])
         self.say(p.StakeWithdraw, who, amount_units=rng.choice([1, 300, 10**6]), account=account)
 
@@ -196,10 +197,10 @@ class Steps:
         if rng.randrange(3) == 0:
             terms["items"] = p.Items(count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]))
         if rng.randrange(12) == 0:
-            terms["assignee"] = self._anyone(rng).did
+            terms["assignee"] = self.anyone(rng).did
         elif rng.randrange(2):
             terms["relay"] = self.scene.relay
-        who = rng.choice([self.scene.requester, self._anyone(rng)])
+        who = rng.choice([self.scene.requester, self.anyone(rng)])
         self.say(p.TaskPost, who, **terms)
 
     def cancel(self, rng: Random) -> None:
@@ -207,45 +208,14 @@ class Steps:
             self.say(p.TaskCancel, self._mostly(rng, self.net.people[task.requester]), task=task.id)
 
     def allocate(self, rng: Random) -> None:
-        """Has a task allocated, among some or all, and mostly makes the draw."""
-        tasks = [
-            task
-            for task in self.net.all(Task)
-            if task.relay and (task.state == "open" or not rng.randrange(8))
-        ]
-        if not tasks:
-            self.post(rng)
-            return
-        task = rng.choice(tasks)
-        candidates = (
-            *tuple(rng.sample(list(self.net.people), 2)),
-            self.scene.worker.did,
-            self.scene.rival.did,
-        )
-        said = self.scene.allocation(
-            task.id,
-            relay=task.relay,
-            candidates=rng.choice([(), tuple(dict.fromkeys(candidates))]),
-            shortlist=rng.choice([1, 1, 1, 2, 3]),
-            exclusive_ms=rng.choice([1_000, 9_000]),
-        )
-        if self.attempt(said) is not None and rng.randrange(4):
-            self.attempt(self.net.shortlist_draw_of(task.id))
+        hiring.allocate(self, rng)
 
     def claim_drawn(self, rng: Random) -> None:
-        """Somebody on a shortlist claims, with a stake that does for the probation lane or just misses it."""
-        drawn = [each for each in self.net.all(Allocation) if each.state == "drawn" and not each.used]
-        if not drawn:
-            self.allocate(rng)
-            return
-        allocation = rng.choice(drawn)
-        worker = self.net.people[rng.choice(allocation.shortlist).agent]
-        stake = rng.choice([STAKE, STAKE, 105, 3_300])
-        self.attempt(self.scene.request(allocation.id, worker, stake_units=stake))
+        hiring.claim_drawn(self, rng)
 
     def request(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
-            worker = rng.choice([self.scene.worker] * 4 + [self.scene.rival, self._anyone(rng)])
+            worker = rng.choice([self.scene.worker] * 4 + [self.scene.rival, self.anyone(rng)])
             stake = rng.choice([STAKE, STAKE, STAKE, 3_000])
             self.attempt(self.scene.request(task.id, worker, stake_units=stake))
 
@@ -379,7 +349,7 @@ class Steps:
         said = self.said[-20:]
         if said:
             chosen: Spoken = rng.choice(said)
-            thief = self._anyone(rng)
+            thief = self.anyone(rng)
             fields = msgspec.structs.asdict(chosen.payload)
             fields.update(issued_ms=self.net.now_ms, expires_ms=self.net.now_ms + 10_000)
             spoken = self.net.statement(type(chosen.payload), thief, signers=[thief], **fields)

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from tests.core.crowds import capable, crowd, drawn_from, judged, outsider
 from tests.core.flows import STAKE, Scene
 from tests.core.invariants import check_log
-from tests.core.network import DAY_MS, EXACT, JUDGED, Who, created, flipped, kinds, nonce
+from tests.core.network import DAY_MS, Who, created, flipped, kinds, nonce
+from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core import rulebook, scoring
 from trust.core.checks import allotting

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import JUDGED, kinds, policy_of
+from tests.core.network import kinds
 from tests.core.proofs import Promise, canaries, evidence, whole
+from tests.core.terms import JUDGED, policy_of
 from tests.core.test_draws import trusted
 from trust.core import payloads as p
 from trust.core.convictions import Canary, CanaryRoot, Conviction

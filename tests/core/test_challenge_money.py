@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, posted, scene, unchecked
-from tests.core.network import EXACT, JUDGED, Who, policy_of
+from tests.core.network import Who
+from tests.core.terms import EXACT, JUDGED, policy_of
 from trust.core import payloads as p
 from trust.core.case_records import Challenge
 from trust.core.events import ChallengeEnded, FeeShort

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.network import Who, kinds, policy_of
+from tests.core.network import Who, kinds
+from tests.core.terms import policy_of
 from trust.core import payloads as p
 from trust.core.events import MoneyMoved
 from trust.core.records import Bar, Claim, Liveness, Task

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.network import EXACT, Net, Who, flipped, kinds, policy_of
+from tests.core.network import Net, Who, flipped, kinds
+from tests.core.terms import EXACT, policy_of
 from trust.core import payloads as p
 from trust.core.checks import panel, vrf
 from trust.core.entry import Beacon, Draw

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from tests.core.flows import ARTIFACT, Scene
-from tests.core.network import DAY_MS, START_MS, Net, Who, kinds, nonce, policy_of, policy_text
+from tests.core.network import DAY_MS, START_MS, Net, Who, kinds, nonce
+from tests.core.terms import policy_of, policy_text
 from tests.core.witnesses import witness
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import ORIGIN, Who, policy_of, policy_text
+from tests.core.network import ORIGIN, Who
+from tests.core.terms import policy_of, policy_text
 from tests.core.witnesses import note_of, root_of, two_of_three, witness
 from trust.core.checks.gate import claimed_root, cosigned_times_s
 from trust.core.payloads import PolicyAdopt

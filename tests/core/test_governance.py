@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import DAY_MS, DIGEST, ORIGIN, START_MS, Net, Who, created, kinds, policy_text
+from tests.core.network import DAY_MS, DIGEST, ORIGIN, START_MS, Net, Who, created, kinds
+from tests.core.terms import policy_text
 from trust.core import payloads as p
 from trust.core.entry import Genesis
 from trust.core.records import AdoptedPolicy, Claim, Network, Relay, Role, Task

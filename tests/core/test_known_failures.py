@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, posted, scene, unchecked
-from tests.core.network import EXACT, Net, policy_of
+from tests.core.network import Net
+from tests.core.terms import EXACT, policy_of
 from trust.core import disputes
 from trust.core import payloads as p
 from trust.core.case_records import Challenge

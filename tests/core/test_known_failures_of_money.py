@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.core.flows import PRICE, STAKE, Scene, posted, scene
 from tests.core.invariants import Checker
-from tests.core.network import EXACT, JUDGED, Who, policy_of
+from tests.core.network import Who
+from tests.core.terms import EXACT, JUDGED, policy_of
 from trust.core import payloads as p
 from trust.core.events import MoneyMoved
 from trust.core.records import Account, Claim, Seat

@@ -6,7 +6,8 @@ import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, posted, scene
 from tests.core.invariants import Checker
-from tests.core.network import DAY_MS, EXACT, Who, kinds
+from tests.core.network import DAY_MS, Who, kinds
+from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.entry import MAX_ENTRY_BYTES

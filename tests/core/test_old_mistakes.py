@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import EXACT, Who
+from tests.core.network import Who
+from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import reputation, scoring
 from trust.core.records import Claim, Seat

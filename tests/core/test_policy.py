@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.network import Net, policy_of, policy_text
+from tests.core.network import Net
+from tests.core.terms import policy_of, policy_text
 from trust.core.payloads import MAX_JUDGED_ITEMS
 from trust.core.policy import DAY_MS, InvalidPolicy, Policy, dangers, parse, warnings
 from trust.settings import shipped

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import STAKE, Scene, scene
-from tests.core.network import EXACT, JUDGED, ORIGIN, Net, Who, nonce
+from tests.core.network import ORIGIN, Net, Who, nonce
+from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core.events import PoolWeight
 from trust.core.parties import MAX_ENROLMENTS, work_bits

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.network import EXACT, JUDGED, Net, kinds, policy_of
+from tests.core.network import Net, kinds
+from tests.core.terms import EXACT, JUDGED, policy_of
 from trust.core import payloads as p
 from trust.core import scoring
 from trust.core.events import FeeShort, MoneyMoved

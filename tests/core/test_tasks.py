@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.core.flows import STAKE, Scene, raw, scene
-from tests.core.network import DAY_MS, Who, kinds, policy_of
+from tests.core.network import DAY_MS, Who, kinds
+from tests.core.terms import policy_of
 from trust.core import commands, envelope
 from trust.core import payloads as p
 from trust.core.records import Task

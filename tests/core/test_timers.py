@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import Scene, scene
-from tests.core.network import EXACT, Net, kinds
+from tests.core.network import Net, kinds
+from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.entry import MAX_CLOCK_ITEMS, decode_entry

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.flows import Scene, raw, scene
-from tests.core.network import DIGEST, Net, Who, policy_of
+from tests.core.network import DIGEST, Net, Who
+from tests.core.terms import policy_of
 from trust.core import commands, envelope
 from trust.core import payloads as p
 from trust.core.records import Claim, Seat, Task

@@ -6,12 +6,8 @@ import pytest
 
 from tests.core.crowds import capable, crowd, drawn_from, judged
 from tests.core.flows import PRICE, Scene
-from tests.core.network import (
-    DAY_MS,
-    EXACT,
-    START_MS,
-    Who,
-)
+from tests.core.network import DAY_MS, START_MS, Who
+from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import reputation, scoring
 from trust.core.decay import growth

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.core.flows import Scene
-from tests.core.network import EXACT, Net
+from tests.core.network import Net
+from tests.core.terms import EXACT
 from tests.storage.stores import SqlStore
 from trust.core import payloads as p
 from trust.core.entry import Seal

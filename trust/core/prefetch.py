@@ -74,10 +74,8 @@ def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
 
 def _common(view: Peek) -> Iterator[StateKey]:
     yield Network, NETWORK
-    yield Account, ledger.OPERATOR_BOND
-    yield Account, ledger.VERIFICATION
-    yield Account, ledger.EXTERNAL
-    yield Account, ledger.BURN
+    for account in (ledger.OPERATOR_BOND, ledger.VERIFICATION, ledger.EXTERNAL, ledger.BURN):
+        yield Account, account
     if (network := view.peek(Network, NETWORK)) is not None:
         yield AdoptedPolicy, str(network.policy)
         yield Party, network.operator
