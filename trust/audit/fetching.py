@@ -31,6 +31,7 @@ from trust.storage.reading import Reader, reading
 from trust.storage.unit import StoredEntry
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 30.0
 DEADLINE_S = 120.0
 TRIES = 4
@@ -52,7 +53,7 @@ class Answer(NamedTuple):
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call gives, TimeoutError where it takes longer; then it goes on by itself on a thread that nobody awaits."""
+    """What a call gives; TimeoutError where it takes longer, and then it goes on on a thread that nobody awaits."""
     done: Future[T] = Future()
 
     def work() -> None:
@@ -63,6 +64,13 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, daemon=True).start()
     return done.result(seconds)
+
+
+class Service(NamedTuple):
+    """A service's address, and how it is asked: URL, the most bytes to read, and what is posted where anything is."""
+
+    address: str
+    ask: Callable[..., Answer | None]
 
 
 class Source(Protocol):
@@ -81,6 +89,10 @@ class Source(Protocol):
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
         """The first `width` hashes of a tile, or None where it is not served."""
+        ...
+
+    def service(self) -> Service | None:
+        """The service behind the log, where one answers beside it."""
         ...
 
     def close(self) -> None:
@@ -114,6 +126,9 @@ class _Files:
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         raise NotImplementedError
+
+    def service(self) -> Service | None:
+        return None
 
     def close(self) -> None:
         return None
@@ -164,6 +179,11 @@ class HttpSource(_Files):
         """The body, None for 404 and 410; tries again where the server is busy or does not answer."""
         answer = self.ask(self._prefix + path, max_bytes)
         return None if answer is None else answer.body
+
+    def service(self) -> Service | None:
+        address = self._prefix.removesuffix("/log/")
+        has_one = address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+        return Service(address, self.ask) if has_one else None
 
     def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
         """The same with the headers; `posted` is sent as JSON."""
@@ -238,6 +258,9 @@ class DatabaseSource:
                 yield reader
         except SQLAlchemyError as error:
             raise CannotCheck(f"the database cannot be read: {error}") from error
+
+    def service(self) -> Service | None:
+        return None
 
     def close(self) -> None:
         self.database.close()

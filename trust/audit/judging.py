@@ -21,14 +21,13 @@ from trust.audit.auditing import Progress
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
-from trust.audit.replaying import Identity, Replay
+from trust.audit.replaying import Replay
 from trust.audit.report import CannotCheck, Finding
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
 from trust.client.problems import NotProven
 from trust.client.verify import Denial, Proven, verify_file
 from trust.core import rulebook
-from trust.core.identity import did_of
 from trust.core.refusal import Refused
 from trust.core.state import Draft
 from trust.log.checkpoint import CheckpointError, open_checkpoint
@@ -106,7 +105,7 @@ def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progre
     if checkpoint.size < refusal.size:
         return Finding(None, f"it names {refusal.size} entries, the log has {checkpoint.size}")
     with scratch(None) as own:
-        replay = Replay(own, Identity(key.name, did_of(key.public_key)))
+        replay = Replay(own, key.name)
         cut = spans(0, refusal.size)
         for piece, found in inspected(source, cut, checkpoint.size):  # 1
             if (finding := _replayed(own, replay, piece, found)) is not None:
@@ -122,8 +121,8 @@ def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progre
 
 def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> Finding | None:
     """Decides a piece again and keeps it; the first of its entries that is false."""
-    if found.index is not None:
-        return Finding(found.index, found.reason)
+    if found.finding is not None:
+        return found.finding
     if (finding := replay.take(entries_of(piece))) is not None:
         return finding
     edge, hashes = own.edge.copy(), found.hashes

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from trust.core import ledger
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
-from trust.core.events import NETWORK, round_id
+from trust.core.events import NETWORK, round_id, service_key
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -107,6 +107,8 @@ def _work(view: Peek, said: p.Payload) -> Iterator[StateKey]:
             yield from _claiming(view, said)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
             yield from _claim(view, said.claim)
+        case p.KeyAdopt():
+            yield from _adopting(view, said)
         case p.VoteCommit():
             yield from _seat(view, said.seat)
         case p.ItemsOpen() | p.VoteReveal():
@@ -120,6 +122,17 @@ def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
         yield Handle, said.handle
     if said.owner:
         yield Party, said.owner
+
+
+def _adopting(view: Peek, said: p.KeyAdopt) -> Iterator[StateKey]:
+    yield Party, said.key
+    keys = {said.key}
+    if (network := view.peek(Network, NETWORK)) is not None:
+        yield Party, network.log_key
+        keys |= {network.log_key, network.draw_key}
+    for key in sorted(keys):
+        for use in ("log", "draw"):
+            yield Key, service_key(use, key)
 
 
 def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:

@@ -75,7 +75,10 @@ class Party(Record, frozen=True):
 
 
 class Key(Record, frozen=True):
-    """A key (`id` is its DID) that is or was a party's; `until_index` is -1 while it is current."""
+    """A key (`id` is its DID) that is or was a party's; `until_index` is -1 while it is current.
+
+    A key of the service itself has the id `use/DID`, and its use (log, draw) for a party.
+    """
 
     table: ClassVar[str] = "keys"
     party: str

@@ -213,16 +213,20 @@ class Reader:
 
     def stats(self) -> dict[str, int]:
         """How many rows the tables for users have, and what lies on each kind of account, in units."""
-        counted = {name: self._count(name) for name in _COUNTED}
+        return {name: self.count(name) for name in _COUNTED} | self.summed()
+
+    def summed(self) -> dict[str, int]:
+        """What lies on each kind of account, in units."""
         account, balance = col(tables.Accounts.id), col(tables.Accounts.balance_units)
         sums = [
             func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
             for pattern in _SUMMED.values()
         ]
         row = self.connection.execute(select(*sums)).one()
-        return counted | {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
+        return {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
 
-    def _count(self, name: str) -> int:
+    def count(self, name: str) -> int:
+        """How many rows a table has."""
         return int(
             self.connection.execute(
                 select(func.count()).select_from(SQLModel.metadata.tables[name])

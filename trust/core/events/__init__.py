@@ -48,6 +48,7 @@ from trust.core.events.parties import (
     RulesEffective,
     VerifierEnrolled,
     VerifierLeft,
+    service_key,
 )
 from trust.core.events.scores import (
     Observed,
@@ -93,5 +94,5 @@ __all__ = [
     "RoleGranted", "RoleRevoked", "RoundDue", "RoundOpened", "RoundTallied", "RulesAnnounced", "RulesEffective",
     "SeatPassed", "SeatSettled", "SeatSilent", "TaskBarred", "TaskClosed", "TaskPosted", "TaskReopened",
     "TrackChanged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
-    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id",
+    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "round_id", "service_key",
 ]  # fmt: skip
