@@ -17,6 +17,7 @@ The first thing that is false ends it. Memory is bounded by a piece, whatever th
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -28,7 +29,7 @@ from msgspec.structs import replace
 from trust import clock
 from trust.audit.answers import SAMPLE, Answered, Asking
 from trust.audit.checking import check_log
-from trust.audit.fetching import DatabaseSource, Service, Source, open_source
+from trust.audit.fetching import PAUSE_S, TRIES, DatabaseSource, Service, Source, open_source
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay, check_release
@@ -191,7 +192,8 @@ class _Audit:
     ) -> Finding | None:
         roots = {mark.size: mark.root for mark in (earlier, checkpoint) if mark is not None}
         replay = Replay(self._own, checkpoint.origin)
-        cut = spans(self._own.view.size, *sorted({*roots, *looks}))
+        stops = {*roots, *(size for size in looks if size < checkpoint.size)}
+        cut = spans(self._own.view.size, *sorted(stops))
         self._options.progress(self._own.view.size, checkpoint.size)
         if finding := self._look(looks):
             return finding
@@ -251,7 +253,14 @@ class _Audit:
             for answer in answers:
                 asked.setdefault(answer.size, []).append(answer)
             looks = {size: partial(asking.compare, found) for size, found in asked.items()}
-            finding = asking.stale(answers) or self._advance(looks) or asking.unsigned(answers)
+            finding = asking.stale(answers) or self._advance(looks)
+            for _ in range(TRIES):
+                if finding is None and asking.unsigned(answers) is not None:
+                    time.sleep(
+                        PAUSE_S
+                    )  # another replica may have answered than the one that shows the checkpoint
+                    finding = self._advance(looks)
+            finding = finding or asking.unsigned(answers)
             if finding is not None:
                 return finding
             self._answered += len(answers)

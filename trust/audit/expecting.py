@@ -146,12 +146,14 @@ def claim(replayed: Replayed, id: str) -> Facts:
     reader, found = replayed.reader, replayed.need(Claim, id)
     timer = reader.record(Timer, id)
     seats = reader.seats_on(id)
+    output = {"statement": found.output, "index": found.output_index, "opened": found.opened}
     return {
         "claim": id,
         **_shown(found),
         "staked_units": _balance(replayed, ledger.stake(id)),
         "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
         "task": _task(replayed.need(Task, found.task)),
+        "output": output if found.output else None,
         "rounds": [_round(each, seats) for each in reader.rounds_of(id)],
     }
 
