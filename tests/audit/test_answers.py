@@ -36,7 +36,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield running
 
 
-def proxied(town: House, lie: Lie | None = None, heard: Heard | None = None, **headers: str) -> HttpSource:
+def proxied(
+    town: House, lie: Lie | None = None, heard: Heard | None = None, size: str | None = None
+) -> HttpSource:
     """The service behind a proxy, which changes what it answers under /v1."""
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -50,15 +52,15 @@ def proxied(town: House, lie: Lie | None = None, heard: Heard | None = None, **h
                 said = json.loads(body)
                 lie(request.url.path, said)
                 body = json.dumps(said).encode()
-        size = {"trust-size": found.headers["trust-size"]} if "trust-size" in found.headers else {}
-        return httpx.Response(found.status_code, content=body, headers=size | headers)
+        named = found.headers.get("trust-size", "") if size is None else size
+        return httpx.Response(found.status_code, content=body, headers={"trust-size": named})
 
     return HttpSource("https://trust.example.org", httpx.MockTransport(handle), pause_s=0)
 
 
-def asked(town: House, lie: Lie | None = None, heard: Heard | None = None, **headers: str) -> Report:
+def asked(town: House, lie: Lie | None = None, heard: Heard | None = None, size: str | None = None) -> Report:
     """An audit through such a proxy."""
-    return audit(proxied(town, lie, heard, **headers), town.vkey)
+    return audit(proxied(town, lie, heard, size), town.vkey)
 
 
 def line(report: Report, step: Step) -> tuple[bool | None, str]:
@@ -141,7 +143,7 @@ def test_a_score_that_is_not_the_logs_is_named(name: str, town: House) -> None:
 
 @pytest.mark.parametrize("size", ["0", "1000000", "", "nonsense"])
 def test_an_answer_as_of_a_size_that_the_log_never_signed_is_false(size: str, town: House) -> None:
-    (finding,) = asked(town, **{"trust-size": size}).findings
+    (finding,) = asked(town, size=size).findings
     assert finding.step is Step.ANSWERS
     assert "as of" in finding.reason
 

@@ -123,19 +123,30 @@ class _Audit:
         note = self._source.checkpoint()
         try:
             claimed = self._checkpoint = self._peeked(note)
-            is_known = is_signed_by(note, {*self._keys().verifiers, self._verifier})
+            is_known = self._is_known(note)
         except (NoteError, CheckpointError) as error:
             return Finding(None, f"the checkpoint: {error}", Step.KEYS)
         if not is_known and claimed.size <= self._own.view.size:
             return Finding(None, "the checkpoint: no known key signed the note", Step.KEYS)
-        earlier = self._earlier()
+        before, earlier = self._own.progress.checkpoint, self._earlier()
         finding = self._check_history(claimed, earlier) if is_known else None
         if finding is None and is_known:
-            self._keep(note, claimed, earlier)
-        finding = finding or self._check_entries(claimed, earlier, looks) or self._check_keys(note)
-        if finding is None and not is_known:
-            self._keep(note, claimed, earlier)
+            self._keep(note, earlier != claimed)
+        finding = finding or self._check_entries(claimed, earlier, looks)
+        if finding is None and (finding := self._check_keys(note)) is not None:
+            self._keep(before, False)
+        elif finding is None and not is_known:
+            self._keep(note, earlier != claimed)
         return finding or self._check_money()
+
+    def _is_known(self, note: bytes) -> bool:
+        """Whether a key that is known so far signed it; NoteError or CheckpointError where one did that may not."""
+        keys = self._keys()
+        if not is_signed_by(note, {*keys.verifiers, self._verifier}):
+            return False
+        if self._verifier in keys.verifiers:
+            keys.open(note)
+        return True
 
     def _peeked(self, note: bytes) -> Checkpoint:
         claimed = peek_checkpoint(note)
@@ -143,10 +154,10 @@ class _Audit:
             raise CheckpointError(f"it is of {claimed.origin!r}, not of {self._verifier.name!r}")
         return claimed
 
-    def _keep(self, note: bytes, now: Checkpoint, earlier: Checkpoint | None) -> None:
+    def _keep(self, note: bytes, is_new: bool) -> None:
         progress = self._own.progress
         progress.key, progress.checkpoint = str(self._verifier), note
-        progress.checkpoints += earlier != now
+        progress.checkpoints += is_new
         self._own.save()
 
     def _earlier(self) -> Checkpoint | None:

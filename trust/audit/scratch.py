@@ -23,7 +23,7 @@ from sqlmodel import col
 from trust.audit.report import CannotCheck, Sums
 from trust.core import ledger
 from trust.core.identity import key_of
-from trust.core.records import RECORDS, Key, Node, Slot
+from trust.core.records import RECORDS, Node, Slot
 from trust.core.state import Draft
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import Verifier
@@ -51,7 +51,6 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(tables.Weights)
-_KEYS = CODECS[Key].table
 _STATE = [CODECS[kind].table for kind in RECORDS]
 _NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
 _PROGRESS = Table(
@@ -155,9 +154,8 @@ class Scratch:
 
     def keys(self, origin: str) -> Succession | None:
         """The log's keys as the entries so far name them; None before genesis."""
-        query = select(_KEYS).where(_KEYS.c.party == "log").order_by(_KEYS.c.since_index)
-        rows = self.connection.execute(query).all()
-        named = [(row.since_index, Verifier(origin, key_of(row.id.removeprefix("log/")))) for row in rows]
+        keys = self.reader.service_keys("log")
+        named = [(key.since_index, Verifier(origin, key_of(key.id.removeprefix("log/")))) for key in keys]
         return Succession.of(named[0][1], named[1:]) if named else None
 
     def sums(self) -> Sums:

@@ -14,13 +14,21 @@ from trust.cli.terminal import progress
 if TYPE_CHECKING:
     from trust.client.cases import Case
     from trust.client.verify import Proven, Refusal
+    from trust.log.note import Verifier
+    from trust.log.succession import Succession
 
 app = App(name="receipt")
+MAX_ROTATION_BYTES = 512 * 1024
 
 
 @app.command
 def verify(
-    file: Path, /, *, key: Annotated[str, Parameter(env_var="TRUST_VKEY")], output: Output = OUTPUT
+    file: Path,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    rotation: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
+    output: Output = OUTPUT,
 ) -> None:
     """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
 
@@ -30,12 +38,15 @@ def verify(
         The file to verify.
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
+    rotation
+        The receipt of an entry by which the log changed its key since: it leads from the key before to the next one.
     """
     from trust.client.cases import Case
     from trust.client.forks import Convicted
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
 
-    proven = verify_file(file.read_bytes(), read_vkey(key))
+    keys = _keys(read_vkey(key), rotation)
+    proven = verify_file(file.read_bytes(), keys)
     if isinstance(proven, Case):
         output.show({"verified": "bundle", **_case(proven, whole=output.json)})
     elif isinstance(proven, Refusal):
@@ -50,9 +61,25 @@ def verify(
         facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
         output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
     elif len(proven) == 1:
-        output.show({"verified": "receipt", **_facts(proven[0])})
+        output.show({"verified": "receipt", **_facts(proven[0], keys)})
     else:
-        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven]})
+        output.show({"verified": "batch", "receipts": [_facts(each, keys) for each in proven]})
+
+
+def _keys(first: Verifier, rotations: tuple[Path, ...]) -> Succession:
+    """The log's keys from the caller's on; with no rotation it is the only one, as far as is known here."""
+    from trust.client.problems import NotProven
+    from trust.client.rotations import follow
+    from trust.client.verify import Receipt
+    from trust.core import strict
+
+    try:
+        parsed = [
+            strict.parse(file.read_bytes(), Receipt, max_bytes=MAX_ROTATION_BYTES) for file in rotations
+        ]
+    except strict.Malformed as error:
+        raise NotProven(f"a rotation: {error}") from error
+    return follow(first, parsed)
 
 
 @app.command
@@ -108,12 +135,13 @@ def _refusal(said: Refusal) -> dict[str, Any]:
     return {"network": said.network, **facts}
 
 
-def _facts(proven: Proven) -> dict[str, Any]:
+def _facts(proven: Proven, keys: Succession) -> dict[str, Any]:
     from trust.core.payloads import kind_of
 
     said = proven.spoken
     about = {"kind": kind_of(said.payload), "actor": said.payload.actor, "statement": said.id} if said else {}
     checkpoint = proven.checkpoint
+    tenure = keys.at(checkpoint.size)
     return {
         "network": checkpoint.origin,
         "index": proven.index,
@@ -121,4 +149,7 @@ def _facts(proven: Proven) -> dict[str, Any]:
         **about,
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
+        "key": str(tenure.verifier),
+        "key_signs_from": tenure.first,
+        "key_signs_to": tenure.last,
     }

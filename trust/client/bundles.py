@@ -34,18 +34,19 @@ from trust.core.checks import sumtree
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, InvalidEntry, NewerEntry, decode_entry, encode_command, encode_entry
 from trust.log import merkle
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
-from trust.log.note import NoteError, Verifier
+from trust.log.checkpoint import Checkpoint, CheckpointError
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, opened
 
 _BAD_ENTRY = (ValueError, LookupError)
 """What the rulebook and the log raise where an entry is not what it must be; their own errors are among these."""
 
 
-def verify_bundle(data: bytes, key: Verifier) -> Case:
+def verify_bundle(data: bytes, key: LogKey) -> Case:
     """What a bundle proves of its claim under the log's key. Raises `NotProven`, `TooNew`."""
     try:
         packed = strict.parse(data, Bundle, max_bytes=bundle.MAX_BUNDLE_BYTES)  # 1
-        checkpoint = open_checkpoint(packed.checkpoint.encode("utf-8", "surrogatepass"), key.name, key)  # 2
+        checkpoint = opened(packed.checkpoint.encode("utf-8", "surrogatepass"), key)  # 2
         hashes = _distinct("hashes", packed.hashes, merkle.HASH_BYTES)
         nodes = _distinct("pool", packed.pool)
     except (strict.Malformed, NoteError, CheckpointError) as error:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from trust.client.agents import Agent
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.statements import did_of_seed
 from trust.client.wire import Exchange
-from trust.core.payloads import PolicyAdopt, RelayRegister, RoleGrant, RoleRevoke, StakeDeposit, StakePayout
+from trust.core.payloads import (
+    KeyAdopt,
+    PolicyAdopt,
+    RelayRegister,
+    RoleGrant,
+    RoleRevoke,
+    StakeDeposit,
+    StakePayout,
+)
 
 
 class Treasurer(Agent[C]):
@@ -51,6 +60,15 @@ class Operator(Treasurer[C]):
     def adopt_policy(self, toml: str, effective_ms: int) -> Exchange[Accepted]:
         """Announces a policy that takes effect at a Unix time, a notice from now at the earliest."""
         return (yield from self.tell(PolicyAdopt, toml=toml, effective_ms=effective_ms))
+
+    @conversation
+    def adopt_key(
+        self, use: Literal["log", "draw"], new: bytes, before: bytes | None = None
+    ) -> Exchange[Accepted]:
+        """Gives the service another key, by its seed. For the log's key the one `before` signs too, as does the new."""
+        cosigners = [] if before is None else [before, new]
+        said = self.say(KeyAdopt, cosigners=cosigners, use=use, key=did_of_seed(new))
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def grant_treasurer(self, party: str) -> Exchange[Accepted]:

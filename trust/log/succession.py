@@ -93,7 +93,7 @@ def peek_checkpoint(note: bytes) -> Checkpoint:
 
 
 def is_signed_by(note: bytes, verifiers: Iterable[Verifier]) -> bool:
-    """Whether one of these keys signed a note; False where it names none of them. NoteError where it names one falsely."""
+    """Whether one of these keys signed a note: False where none is named in it, NoteError where one is, falsely."""
     known = list(verifiers)
     named = {(verifier.name, verifier.key_id) for verifier in known}
     if not any((line.name, line.key_id) in named for line in parse_note(note)[1]):

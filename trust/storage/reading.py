@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Select, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Claim, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.records import Claim, Key, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -164,6 +164,10 @@ class Reader:
     def scores_of(self, agent: str) -> list[Score]:
         """An agent's raw sums in every role and task kind."""
         return self._all(Score, col(tables.Scores.agent) == agent, col(tables.Scores.id))
+
+    def service_keys(self, use: str) -> list[Key]:
+        """The service's own keys of a use (log, draw), the first one first."""
+        return self._all(Key, col(tables.Keys.party) == use, col(tables.Keys.since_index))
 
     def awaiting_draw(self, limit: int = 100) -> list[Claim]:
         """Claims whose round waits for its draw, the oldest output first."""
