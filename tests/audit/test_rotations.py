@@ -203,7 +203,7 @@ def test_what_is_no_rotation_of_this_log_leads_nowhere() -> None:
 def test_a_refusal_is_signed_by_the_key_of_the_next_checkpoint() -> None:
     keys = Succession.of(FIRST.verifier, [(7, SECOND.verifier)])
     for size, right, wrong in ((7, FIRST, SECOND), (8, SECOND, FIRST)):
-        said = {"size": size, "at_ms": 1, "root": bytes(32)}
+        said: dict[str, Any] = {"size": size, "at_ms": 1, "root": bytes(32)}
         good, bad = (
             refusal_note(each, ORIGIN, "sha256:" + "0" * 64, "jailed", **said) for each in (right, wrong)
         )
