@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
 from trust.core.records import Claim, Key, Pool, Record, Round, Score, Seat, Slot, Task
-from trust.log.tiles import TileNodes
+from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
@@ -59,8 +59,9 @@ class Posting(msgspec.Struct, frozen=True):
 class Reader:
     """Queries on one snapshot."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, cache: TileCache | None = None) -> None:
         self.connection = connection
+        self._cache = cache
 
     # -- the log
 
@@ -116,7 +117,7 @@ class Reader:
 
     def nodes(self, size: int) -> TileNodes:
         """The tree's complete subtrees at a size that the log has reached."""
-        return TileNodes(self.tile, self.leaf_hashes, size)
+        return TileNodes(self.tile, self.leaf_hashes, size, self._cache)
 
     # -- state
 
@@ -266,4 +267,4 @@ def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:
 def reading(database: Database) -> Iterator[Reader]:
     """A reader on one snapshot of the database."""
     with database.snapshot() as connection:
-        yield Reader(connection)
+        yield Reader(connection, database.tiles)
