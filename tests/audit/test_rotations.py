@@ -11,9 +11,11 @@ import pytest
 from tests.audit.networks import ORIGIN, World, did, publish, seed_of, signer
 from tests.journeys.shown import root_of
 from trust.audit.auditing import audit
+from trust.audit.fetching import DirectorySource
 from trust.audit.report import CannotCheck, Finding, Report, Step
+from trust.audit.watching import Watcher
 from trust.cli import run
-from trust.cli.failures import FALSE, GOOD
+from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.problems import NotProven
 from trust.client.rotations import follow
 from trust.client.verify import Receipt, verify_receipt, verify_refusal
@@ -230,3 +232,42 @@ def test_a_checkpoint_opens_under_the_key_of_its_size_only() -> None:
         wrong = SECOND if right is FIRST else FIRST
         with pytest.raises(CheckpointError, match="its size is not one for the key"):
             keys.open(sign_note(body, wrong))
+
+
+# -- a monitor, and a judge
+
+
+def test_a_monitor_takes_the_next_key_where_it_was_told_of_it(tmp_path: Path, capsys: Capture) -> None:
+    world, (index,) = rotated("log-2")
+    rotation, log, state = tmp_path / "rotation.json", tmp_path / "log", tmp_path / "state"
+    rotation.write_bytes(receipt(world.entries, index, index + 1, FIRST).encode())
+    watch = ["log", "watch", str(log), "--state", str(state), "--once", "--key", str(FIRST.verifier)]
+    publish(log, world.entries[:index], FIRST)
+    assert run(watch) == GOOD
+    publish(log, world.entries, SECOND)
+    assert run(watch) == CANNOT_CHECK
+    assert "no known key" in capsys.readouterr().err
+    assert run([*watch, "--rotation", str(rotation)]) == GOOD
+
+
+def test_a_monitor_raises_the_alarm_when_a_key_is_used_after_its_rotation(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    world, (index,) = rotated("log-2")
+    keys = follow(FIRST.verifier, [receipt(world.entries, index, index + 1, FIRST)])
+    log = publish(tmp_path / "log", world.entries, FIRST)
+    alarm = Watcher(lambda: DirectorySource(log), keys, tmp_path / "state").poll(0)
+    assert alarm is not None
+    assert (alarm.kind, alarm.size) == ("key-used", len(world.entries))
+    assert str(FIRST.verifier) in alarm.reason
+
+
+def test_an_old_receipt_is_borne_out_by_a_log_that_another_key_signs(tmp_path: Path, capsys: Capture) -> None:
+    world, (index,) = rotated("log-2")
+    rotation, old = tmp_path / "rotation.json", tmp_path / "old.json"
+    rotation.write_bytes(receipt(world.entries, index, index + 1, FIRST).encode())
+    old.write_bytes(receipt(world.entries, 1, index, FIRST).encode())
+    log = str(publish(tmp_path / "log", world.entries, SECOND))
+    judge = ["receipt", "judge", str(old), log, "--key", str(FIRST.verifier)]
+    assert run([*judge, "--rotation", str(rotation)]) == GOOD
+    assert run(judge) == CANNOT_CHECK

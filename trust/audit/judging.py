@@ -22,7 +22,7 @@ from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay
-from trust.audit.report import CannotCheck, Finding
+from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
 from trust.client.problems import NotProven
@@ -30,9 +30,10 @@ from trust.client.verify import Denial, Proven, verify_file
 from trust.core import rulebook
 from trust.core.refusal import Refused
 from trust.core.state import Draft
-from trust.log.checkpoint import CheckpointError, open_checkpoint
+from trust.log.checkpoint import CheckpointError
 from trust.log.merkle import HASH_BYTES
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, first_key, opened
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def judge(
-    file: Path, open_log: Callable[[], Source], key: Verifier, progress: Progress | None = None
+    file: Path, open_log: Callable[[], Source], key: LogKey, progress: Progress | None = None
 ) -> Judged:
     """Holds a receipt, a batch of them or a refusal with its statement against the log; evidence is put beside it.
 
@@ -71,9 +72,7 @@ def judge(
 # -- a receipt
 
 
-def _judge_receipts(
-    proven: list[Proven], file: Path, open_log: Callable[[], Source], key: Verifier
-) -> Judged:
+def _judge_receipts(proven: list[Proven], file: Path, open_log: Callable[[], Source], key: LogKey) -> Judged:
     with TemporaryDirectory(prefix="trust-judge-") as temporary:
         watcher = Watcher(open_log, key, Path(temporary) / file.name)
         watcher.memory.checkpoint = proven[0].note.decode()
@@ -95,11 +94,11 @@ def _silent(done: int, total: int) -> None:
     del done, total
 
 
-def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progress) -> Finding | None:
+def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress) -> Finding | None:
     """Why the refusal is not what the rules say, None where it is."""
     refusal = said.refusal
     try:
-        checkpoint = open_checkpoint(source.checkpoint(), key.name, key)
+        checkpoint = opened(source.checkpoint(), key)
     except (NoteError, CheckpointError) as error:
         raise CannotCheck(f"the checkpoint: {error}") from error
     if checkpoint.size < refusal.size:
@@ -111,6 +110,9 @@ def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progre
             if (finding := _replayed(own, replay, piece, found)) is not None:
                 return finding
             progress(piece.end, refusal.size)
+        keys = own.keys(key.name)
+        if keys is not None and first_key(key) not in keys.verifiers:
+            return Finding(0, f"this genesis names another key than {first_key(key)}", Step.KEYS)
         root = own.edge.root()
         if root != refusal.root:
             reason = f"{refusal.size} entries lead to the root {root.hex()}, the refusal names {refusal.root.hex()}"

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, Rotations, read_keys
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
     from trust.client.cases import Case
     from trust.client.verify import Proven, Refusal
-    from trust.log.note import Verifier
     from trust.log.succession import Succession
 
 app = App(name="receipt")
-MAX_ROTATION_BYTES = 512 * 1024
 
 
 @app.command
@@ -27,7 +25,7 @@ def verify(
     /,
     *,
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
-    rotation: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
+    rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> None:
     """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
@@ -45,7 +43,7 @@ def verify(
     from trust.client.forks import Convicted
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
 
-    keys = _keys(read_vkey(key), rotation)
+    keys = read_keys(key, rotation)
     proven = verify_file(file.read_bytes(), keys)
     if isinstance(proven, Case):
         output.show({"verified": "bundle", **_case(proven, whole=output.json)})
@@ -66,22 +64,6 @@ def verify(
         output.show({"verified": "batch", "receipts": [_facts(each, keys) for each in proven]})
 
 
-def _keys(first: Verifier, rotations: tuple[Path, ...]) -> Succession:
-    """The log's keys from the caller's on; with no rotation it is the only one, as far as is known here."""
-    from trust.client.problems import NotProven
-    from trust.client.rotations import follow
-    from trust.client.verify import Receipt
-    from trust.core import strict
-
-    try:
-        parsed = [
-            strict.parse(file.read_bytes(), Receipt, max_bytes=MAX_ROTATION_BYTES) for file in rotations
-        ]
-    except strict.Malformed as error:
-        raise NotProven(f"a rotation: {error}") from error
-    return follow(first, parsed)
-
-
 @app.command
 def judge(
     file: Path,
@@ -89,6 +71,7 @@ def judge(
     /,
     *,
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> int:
     """Hold a receipt, or a refusal with its statement, against the log. Exit 1 where the log does not bear it out.
@@ -104,6 +87,8 @@ def judge(
         The address of a service, a directory of the log's files, or a data directory.
     key
         The log's verifier key, or a file with it: from somewhere you trust.
+    rotation
+        The receipt of an entry by which the log changed its key since.
     """
     import msgspec
 
@@ -111,7 +96,7 @@ def judge(
     from trust.audit.judging import judge as held_against
 
     with progress("deciding entries again") as report:
-        judged = held_against(file, lambda: open_source(log), read_vkey(key), report)
+        judged = held_against(file, lambda: open_source(log), read_keys(key, rotation), report)
     output.show(msgspec.to_builtins(judged))
     return GOOD if judged.ok else FALSE
 

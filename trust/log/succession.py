@@ -14,6 +14,10 @@ from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier, open_note, parse_note
 
 
+class WrongKey(CheckpointError):
+    """A checkpoint that a key of the log signed, but not the one for its size: a key used after its rotation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenure:
     """A key and the sizes of the checkpoints that it signs; `last` is None while it is current."""
@@ -67,9 +71,7 @@ class Succession:
         except (NoteError, CheckpointError) as error:
             for other in self.tenures:
                 if other is not right and _signed(note, other.verifier):
-                    raise CheckpointError(
-                        f"its size is not one for the key that signed it: {other}"
-                    ) from error
+                    raise WrongKey(f"its size is not one for the key that signed it: {other}") from error
             raise
 
 
@@ -80,6 +82,11 @@ LogKey = Verifier | Succession
 def opened(note: bytes, key: LogKey) -> Checkpoint:
     """The checkpoint in a note that the log's key signed. Raises NoteError or CheckpointError."""
     return key.open(note) if isinstance(key, Succession) else open_checkpoint(note, key.name, key)
+
+
+def first_key(key: LogKey) -> Verifier:
+    """The one that the caller trusts by itself."""
+    return key.tenures[0].verifier if isinstance(key, Succession) else key
 
 
 def key_for(key: LogKey, size: int) -> Verifier:
