@@ -124,6 +124,19 @@ def test_an_audit_goes_on_over_a_rotation_and_knows_the_keys_afterwards(tmp_path
         audit(str(tmp_path / str(index + 2)), str(THIRD.verifier), state)
 
 
+def test_what_a_stranger_added_is_forgotten_again(tmp_path: Path) -> None:
+    shown, true, state = World(), World(), tmp_path / "state"
+    for world in (shown, true):
+        world.deposit("operator/bond", 1)
+    assert audit(str(true.publish(tmp_path / "first")), str(FIRST.verifier), state).ok
+    shown.register("mallory")
+    added = publish(tmp_path / "added", shown.entries, signer("mallory"))
+    assert "no known key" in caught(audit(str(added), str(FIRST.verifier), state)).reason
+    true.deposit("operator/bond", 2)
+    assert shown.entries[:2] == true.entries[:2]
+    assert audit(str(true.publish(tmp_path / "second")), str(FIRST.verifier), state).findings == ()
+
+
 def test_a_size_that_nobody_signed_is_not_gone_through(tmp_path: Path) -> None:
     world, _ = rotated("log-2")
     log = publish(tmp_path, world.entries, SECOND)

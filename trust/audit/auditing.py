@@ -135,9 +135,16 @@ class _Audit:
         finding = finding or self._check_entries(claimed, earlier, looks)
         if finding is None and (finding := self._check_keys(note)) is not None:
             self._keep(before, False)
-        elif finding is None and not is_known:
-            self._keep(note, earlier != claimed)
+        if not is_known:
+            self._settle(note, finding, earlier != claimed)
         return finding or self._check_money()
+
+    def _settle(self, note: bytes, finding: Finding | None, is_new: bool) -> None:
+        """What was replayed under a checkpoint that no known key signed: kept when all of it turned out to hold."""
+        if finding is None:
+            self._keep(note, is_new)
+        else:
+            self._own.start_anew()
 
     def _is_known(self, note: bytes) -> bool:
         """Whether a key that is known so far signed it; NoteError or CheckpointError where one did that may not."""

@@ -56,7 +56,7 @@ class Line(msgspec.Struct, frozen=True):
     finding: str = ""
 
     def __str__(self) -> str:
-        said = {True: "good", False: "FALSE", None: "not finished"}[self.ok]
+        said = {True: "good", False: "FALSE", None: "not done"}[self.ok]
         return f"{self.step:<16} {said}: {self.finding or self.counted}"
 
 
