@@ -41,7 +41,7 @@ from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verifying
-from trust.settings import Settings, load
+from trust.settings import Settings, SettingsError, load
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
@@ -110,7 +110,7 @@ def build(settings: Settings) -> App:
     _check_key("draw", network.draw_key, draw_seeds)
 
     def signers() -> list[Signer]:
-        return [Signer(network.origin, seed) for seed in settings.keys("log")]
+        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
 
     notifier = Notifier()
     sequencer = Sequencer(
@@ -129,7 +129,7 @@ def build(settings: Settings) -> App:
         sequencer,
         draw_seeds,
         lambda: admission.in_hand >= BUSY_STATEMENTS,
-        lambda: settings.keys("draw"),
+        lambda: _keys_now(settings, "draw"),
     )
     blobs = Blobs(database, settings.blob_max_bytes)
     service = Service(
@@ -179,6 +179,15 @@ def _network(database: Database) -> Network:
             "log-frozen", "the database holds no log yet", hint="make one first: trust init --data DIR"
         )
     return network
+
+
+def _keys_now(settings: Settings, use: str) -> tuple[bytes, ...]:
+    """The keys that lie there while the service runs; one that cannot be read is said, and harms no other."""
+    try:
+        return settings.keys(use)
+    except (SettingsError, OSError) as error:
+        structlog.get_logger("trust").error("a key cannot be read", use=use, error=str(error))
+        return ()
 
 
 def _check_key(use: str, expected: str, seeds: Sequence[bytes]) -> None:

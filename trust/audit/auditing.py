@@ -100,6 +100,9 @@ class _Audit:
         self._options = options
         self._checkpoint = Checkpoint(verifier.name, 0, EMPTY_ROOT)
         self._answered: int | None = None
+        self._is_strange = (
+            False  # replayed under a checkpoint of a key that is none of the log's: not to be kept
+        )
         self._began_ms = clock.monotonic_ms()
         self._began_at = own.view.size
         if own.progress.key not in ("", str(verifier)) and verifier not in self._keys().verifiers:
@@ -110,7 +113,10 @@ class _Audit:
         service = self._source.service() if finding is None else None
         if service is not None:
             finding = self._check_answers(service)
-        return self._report(finding)
+        report = self._report(finding)
+        if self._is_strange:
+            self._own.start_anew()
+        return report
 
     def _keys(self) -> Succession:
         """The log's keys as far as it is replayed; the caller's own where nothing is yet."""
@@ -135,16 +141,10 @@ class _Audit:
         finding = finding or self._check_entries(claimed, earlier, looks)
         if finding is None and (finding := self._check_keys(note)) is not None:
             self._keep(before, False)
-        if not is_known:
-            self._settle(note, finding, earlier != claimed)
+        if finding is None and not is_known:
+            self._keep(note, earlier != claimed)
+        self._is_strange = finding is not None and not is_known
         return finding or self._check_money()
-
-    def _settle(self, note: bytes, finding: Finding | None, is_new: bool) -> None:
-        """What was replayed under a checkpoint that no known key signed: kept when all of it turned out to hold."""
-        if finding is None:
-            self._keep(note, is_new)
-        else:
-            self._own.start_anew()
 
     def _is_known(self, note: bytes) -> bool:
         """Whether a key that is known so far signed it; NoteError or CheckpointError where one did that may not."""
