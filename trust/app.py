@@ -32,13 +32,15 @@ from trust.core.tasks import MAX_TASK_MS
 from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
-from trust.log.note import Signer, Verifier
+from trust.log.note import NoteError, Signer, Verifier
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, missing
 from trust.services.drawing import Drawing, seal_pools
+from trust.services.elsewhere import Elsewhere
 from trust.services.founding import HEAD_FILE, seeds
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
+from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verifying
 from trust.settings import Settings, SettingsError, load
@@ -139,6 +141,8 @@ def build(settings: Settings) -> App:
         admission=admission,
         blobs=blobs,
         notifier=notifier,
+        scores=ScoreProofs(),
+        elsewhere=Elsewhere(database, recognised(settings)),
         telemetry=Telemetry(),
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
@@ -169,6 +173,14 @@ def _limits(settings: Settings) -> Limits:
         inbox_bytes=MAX_INBOX_BYTES,
         batch_statements=settings.batch_max_statements,
     )
+
+
+def recognised(settings: Settings) -> list[Verifier]:
+    """The keys of the other networks whose scores are shown; SettingsError where one is no vkey."""
+    try:
+        return [Verifier.parse(vkey) for vkey in settings.recognises]
+    except NoteError as error:
+        raise SettingsError(f"recognises: {error}") from error
 
 
 def _network(database: Database) -> Network:

@@ -104,6 +104,7 @@ class Settings:
     host: str = _option("127.0.0.1", _text)
     port: int = _option(8400, _integer(0, 65_535))
     witnesses: tuple[str, ...] = _option((), _texts)  # URLs to ask for cosignatures
+    recognises: tuple[str, ...] = _option((), _texts)  # vkeys of other networks whose scores are shown
     log_key_file: Path | None = _option(None, _path)  # none: log.key in data_dir
     draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
     body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))

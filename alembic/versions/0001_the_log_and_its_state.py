@@ -101,6 +101,19 @@ def create_projections() -> None:
         clustered=True,
     )
     op.create_index("ix_weights_pool_index", "weights", ["pool", "index"])
+    table(
+        "sealed_scores",
+        words("id"),
+        whole("epoch"),
+        whole("until_epoch"),
+        data("data"),
+        data("leaf_hash"),
+        key=("id", "epoch"),
+        clustered=True,
+    )
+    table(
+        "elsewhere", words("agent"), words("network"), text("shown"), key=("agent", "network"), clustered=True
+    )
     table("blobs", words("sha256"), whole("size"), data("data"), whole("created_ms"), key=("sha256",))
     op.create_index("ix_blobs_created_ms", "blobs", ["created_ms"])
 
@@ -135,6 +148,7 @@ def create_parties() -> None:
         whole("index"),
         whole("rotations"),
         words("left"),
+        whole("left_index"),
         whole("jailed_ms"),
         whole("jailed_until_ms"),
         text("enrolled"),

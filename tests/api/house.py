@@ -38,6 +38,7 @@ TERMS = {
     "evidence_ms": 2_000,
     "unbonding_ms": 200_000,
     "epoch_ms": 200,
+    "score_epoch_ms": 300,
 }
 """The tests' windows; the sandbox policy's own may change."""
 
@@ -61,16 +62,16 @@ def settings_for(directory: Path, database_url: str, **changes: Any) -> Settings
     )
 
 
-def found(settings: Settings, **policy: object) -> str:
+def found(settings: Settings, origin: str = ORIGIN, **policy: object) -> str:
     """Makes the log under the sandbox policy, with some of its values replaced; returns its verifier key."""
-    return founding.found(settings, ORIGIN, policy_text(**policy), Party("operator").seed)
+    return founding.found(settings, origin, policy_text(**policy), Party("operator").seed)
 
 
 class House(Town):
     """The town's people as they talk to the service; times are the machine's."""
 
-    def __init__(self, client: Any, vkey: str, database: Database) -> None:
-        super().__init__(workers=2, policy="sandbox", start_ms=_now_ms())
+    def __init__(self, client: Any, vkey: str, database: Database, origin: str = ORIGIN) -> None:
+        super().__init__(workers=2, policy="sandbox", start_ms=_now_ms(), origin=origin)
         self.client = client
         self.vkey = vkey
         self.database = database
@@ -122,7 +123,8 @@ class House(Town):
         for index in range(size):
             entry = strict.b64(self.get(f"/v1/receipts/{index}")["entry"])
             for event in msgspec.json.decode(entry)["events"]:
-                count = event["count"] if event["kind"] == "pool.sealed" else count
+                if event["kind"] == "pool.sealed" and event["pool"] == f"verifiers/{KIND}":
+                    count = event["count"]
         return count
 
     def task_post(self, task: str, **fields: Any) -> Spoken:
@@ -168,7 +170,7 @@ class House(Town):
             reveal = {"seat": seat["seat"], "verdict": verdict, "salt": salt}
             spoken = self.say(payloads.VoteReveal, party, **reveal)
             assert isinstance(spoken.payload, payloads.VoteReveal)
-            commitment = votes.commitment(ORIGIN, seat["seat"], party.did, spoken.payload)
+            commitment = votes.commitment(self.origin, seat["seat"], party.did, spoken.payload)
             said = self.say(payloads.VoteCommit, party, seat=seat["seat"], commitment=commitment)
             self.done("/v1/votes", said)
             revealed.append(spoken)
@@ -198,12 +200,16 @@ def _now_ms() -> int:
 
 @contextmanager
 def house(
-    directory: Path, database_url: str, changes: dict[str, Any] | None = None, **policy: object
+    directory: Path,
+    database_url: str,
+    changes: dict[str, Any] | None = None,
+    origin: str = ORIGIN,
+    **policy: object,
 ) -> Iterator[House]:
     """A service that runs, on an empty database."""
     settings = settings_for(directory, database_url, **(changes or {}))
-    vkey = found(settings, **policy)
+    vkey = found(settings, origin, **policy)
     parts = app.build(settings)
     application: Any = parts.asgi()
     with TestClient(application) as client:
-        yield House(client, vkey, parts.database)
+        yield House(client, vkey, parts.database, origin)

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
-from trust.core import commands, envelope, rulebook
+from tests.core.scores import seal_over
+from trust.core import commands, envelope, reputation, rulebook, scorebook
 from trust.core.checks import panel, sumtree, vrf
 from trust.core.checks.votes import commitment
 from trust.core.commands import Incoming, Spoken
@@ -33,7 +34,7 @@ from trust.core.payloads import (
 )
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Claim, Node, Pool, Record, Round, Seat, Slot, Timer
+from trust.core.records import Claim, Node, Party, Pool, Record, Round, Score, Seat, Slot, Timer
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, MemoryState, timer_order
 from trust.core.strict import base64_of
@@ -60,6 +61,8 @@ class QuickState(MemoryState):
         super().__init__()
         self.pools: dict[str, Pool] = {}
         self.slots: dict[str, Slot] = {}
+        self.scores: dict[str, Score] = {}
+        self.left: dict[str, Party] = {}
         self.awaiting_draw: dict[str, Claim] = {}
         self._order: list[tuple[int, str, str]] = []
 
@@ -74,6 +77,10 @@ class QuickState(MemoryState):
                 self.pools[id] = record
             elif isinstance(record, Slot):
                 self.slots[id] = record
+            elif isinstance(record, Score):
+                self.scores[id] = record
+            elif isinstance(record, Party) and record.left:
+                self.left[id] = record
             elif isinstance(record, Claim):
                 self.awaiting_draw.pop(id, None)
                 if record.draw_round:
@@ -183,6 +190,8 @@ class World:
 
     def seal(self, pool: Pool) -> Seal:
         """The seal that this pool awaits; in these worlds nothing changes between an epoch and its seal."""
+        if pool.id == scorebook.POOL:
+            return seal_over(pool, self._rows())
         slots = {slot.number: slot for slot in self.state.slots.values() if slot.pool == pool.id}
         nodes: dict[bytes, bytes] = {}
         ordered = [sumtree.Slot(slot.agent, slot.owner, slot.weight) for _, slot in sorted(slots.items())]
@@ -190,6 +199,16 @@ class World:
         self.state.put_all(Node(digest.hex(), data) for digest, data in nodes.items())
         heavy = heavy_owners(slots, root.total)
         return Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
+
+    def _rows(self) -> list[scorebook.Row]:
+        scored = self.state.scores.values()
+        return [
+            *(scorebook.scored(each, each.events, reputation.stored(each)) for each in scored),
+            *(
+                scorebook.Row(party.id, scorebook.PARTY, left=party.left)
+                for party in self.state.left.values()
+            ),
+        ]
 
     def draw(self, claim: Claim) -> Draw:
         """The draw that this claim awaits."""

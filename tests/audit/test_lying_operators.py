@@ -192,6 +192,22 @@ def test_a_seal_that_hides_a_heavy_owner(tmp_path: Path) -> None:
     assert found.index == index
 
 
+def test_a_seal_of_scores_that_are_not_the_record(world: World, tmp_path: Path) -> None:
+    index = next(
+        index
+        for index, data in enumerate(world.entries)
+        if json.loads(data)["command"].get("seal", {}).get("of") == "scores"
+    )
+
+    def flatter(entry: Json) -> None:
+        for said in (entry["command"]["seal"], event_of(entry, "pool.sealed")):
+            said["root"] = "00" * 32
+
+    found = caught(tmp_path, altered(world, index, flatter))
+    assert found.index == index
+    assert found.reason.startswith("the records of scores")
+
+
 def caught_seal(folder: Path, weigh: Callable[[int, int], int], **others: Any) -> tuple[Finding, int]:
     """What is found where the second seal, and all that follows, comes from other weights."""
     world = World()

@@ -18,8 +18,9 @@ from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.problems import NotProven
 from trust.client.rotations import follow
-from trust.client.verify import Receipt, verify_receipt, verify_refusal
+from trust.client.verify import verify_receipt, verify_refusal
 from trust.core.payloads import KeyAdopt
+from trust.core.receipt import Receipt
 from trust.core.strict import base64_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError

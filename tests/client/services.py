@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from tests.factories import NETWORK, NOW_MS, log_signer
-from trust.client.verify import Receipt
 from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
 from trust.core import commands, envelope
 from trust.core.entry import Command, encode_command
+from trust.core.receipt import Receipt
 from trust.core.strict import base64_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint

@@ -12,7 +12,6 @@ from tests.factories import NETWORK, did, log_signer, seed, statement
 from trust.client.problems import NotProven
 from trust.client.verify import (
     BatchReceipt,
-    Receipt,
     Refusal,
     check_confirmed,
     pack,
@@ -24,6 +23,7 @@ from trust.client.verify import (
     verify_refusal,
     verify_written,
 )
+from trust.core.receipt import Receipt
 from trust.log.note import Signer
 
 KEY = log_signer().verifier

@@ -18,17 +18,18 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import pytest
 
-from trust.core import commands, envelope, rulebook
+from tests.core.scores import rows_of, seal_over
+from trust.core import commands, envelope, rulebook, scorebook
 from trust.core import payloads as p
 from trust.core.checks import panel, sumtree, vrf
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
-from trust.core.events import Event, PoolWeight
+from trust.core.events import NETWORK, Event, PoolWeight
 from trust.core.identity import did_of
 from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Account, Claim, Node, Pool, Record, SealedPool
+from trust.core.records import Account, Claim, Network, Node, Pool, Record, SealedPool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, MemoryState, View
@@ -64,6 +65,7 @@ TERMS: dict[str, object] = {
     "min_bond_units": 100,
     "min_age_ms": 0,
     "epoch_ms": 500,
+    "score_epoch_ms": 5_000,
     "no_reveal_jail_ms": 10_000,
     "round_reserve_ppm": 300_000,
     "operator_bond_min_units": 1_000,
@@ -327,6 +329,15 @@ class Net:
         return [self.decide(self.seal_of(pool)) for pool in due]
 
     def seal_of(self, pool: Pool) -> Seal:
+        if pool.id == scorebook.POOL:
+            return seal_over(pool, self.rows(pool.as_of))
+        return self._pool_seal(pool)
+
+    def rows(self, as_of: int) -> list[scorebook.Row]:
+        """What a seal of scores commits to, as of the first entries."""
+        return rows_of(self.entries[:as_of], self.get(Network, NETWORK))
+
+    def _pool_seal(self, pool: Pool) -> Seal:
         slots: dict[int, sumtree.Slot] = {}
         for entry in self.entries[: pool.as_of]:
             for event in entry.events:

@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.audit.networks import ORIGIN, publish, signer
-from trust.client.verify import Receipt
+from trust.core.receipt import Receipt
 from trust.core.strict import base64_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint

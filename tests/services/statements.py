@@ -41,11 +41,14 @@ class Party:
 class Town:
     """An operator, a relay with one coordinator, a requester and workers, and what they sign."""
 
-    def __init__(self, workers: int = 2, policy: str = "fast", start_ms: int = START_MS) -> None:
+    def __init__(
+        self, workers: int = 2, policy: str = "fast", start_ms: int = START_MS, origin: str = ORIGIN
+    ) -> None:
+        self.origin = origin
         self.now_ms = start_ms
         self.operator, self.coordinator, self.requester = map(Party, ("operator", "coordinator", "requester"))
         self.workers = [Party(f"worker {number}") for number in range(workers)]
-        self.log = Signer(ORIGIN, Party("log").seed)
+        self.log = Signer(origin, Party("log").seed)
         self.draw = Party("draw")
         self.policy = policy_of(policy)
         self.relay = ""
@@ -54,7 +57,7 @@ class Town:
     def genesis(self) -> Genesis:
         return Genesis(
             format=1,
-            network=ORIGIN,
+            network=self.origin,
             rules=1,
             log_key=did_of(self.log.verifier.public_key),
             draw_key=self.draw.did,
@@ -70,7 +73,7 @@ class Town:
     ) -> Spoken:
         """A statement; each is another one, because each is issued at another time."""
         said = kind(
-            network=ORIGIN,
+            network=self.origin,
             actor=(actor or signers[0]).did,
             issued_ms=self.now_ms,
             expires_ms=self.now_ms + LIFETIME_MS - next(self._serial) % 1_000_000,
@@ -79,7 +82,7 @@ class Town:
         return parse(envelope.sign(msgspec.json.encode(said), [signer.seed for signer in signers]))
 
     def register(self, party: Party) -> Spoken:
-        nonce = next(f"{n:x}" for n in count() if work_bits(ORIGIN, party.did, f"{n:x}") >= self._bits)
+        nonce = next(f"{n:x}" for n in count() if work_bits(self.origin, party.did, f"{n:x}") >= self._bits)
         return self.say(payloads.AgentRegister, party, pow=nonce, capabilities=(KIND,))
 
     def deposit(self, account: str, amount_units: int = MONEY_UNITS) -> Spoken:

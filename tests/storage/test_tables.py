@@ -19,7 +19,7 @@ from trust.storage.rows import CODECS
 from trust.storage.unit import Head, read_head
 
 SCALARS = {str: Text, int: BigInteger, bytes: LargeBinary, bool: Boolean}
-LOG_TABLES = {"entries", "tiles", "head", "blobs"}
+LOG_TABLES = {"entries", "tiles", "head", "blobs", "sealed_scores", "elsewhere"}
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)

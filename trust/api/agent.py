@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
-from litestar import Controller, Response, get, post
+import msgspec
+from litestar import Controller, Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 
-from trust.api.bodies import HttpRequest
-from trust.api.documents import envelope_body
+from trust.api.bodies import HttpRequest, read
+from trust.api.documents import envelope_body, json_body
 from trust.api.parameters import MAX_INDEX, After, AfterIndex, Limit, TaskKind
-from trust.api.service import Serving
+from trust.api.service import Serving, answer
 from trust.api.views import agents
+from trust.api.views.shapes import find_party
+from trust.core.scorebook import MAX_FILE_BYTES, ScoreFile
 
 State = Annotated[
     Literal["open", "seated", "committed", "revealed", "passed", "silent", ""],
@@ -67,6 +71,26 @@ class AgentController(Controller):
         self, request: HttpRequest, service: Serving, agent: FromPath[str], task_kind: TaskKind = ""
     ) -> Response[bytes]:
         return await service.show(request, agents.reputation, agent, task_kind)
+
+    @get("/agents/{agent:str}/reputation/proof", summary="A file that proves its scores to other networks")
+    async def reputation_proof(
+        self, request: HttpRequest, service: Serving, agent: FromPath[str]
+    ) -> Response[bytes]:
+        return await service.show(request, agents.proof, service.scores, agent)
+
+    @put(
+        "/agents/{agent:str}/elsewhere",
+        status_code=201,
+        operation_class=json_body(ScoreFile),
+        summary="Show what another network says about it",
+    )
+    async def put_elsewhere(
+        self, request: HttpRequest, service: Serving, agent: FromPath[str]
+    ) -> Response[bytes]:
+        data = await read(request, MAX_FILE_BYTES)
+        party = await service.run(request, find_party, agent)
+        shown = await asyncio.to_thread(service.elsewhere.take, party, data)
+        return answer(msgspec.json.encode(shown), 201)
 
     @get("/agents/{agent:str}/ledger", summary="Its money, the newest posting first")
     async def ledger(

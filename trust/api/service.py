@@ -22,8 +22,10 @@ from trust.api.telemetry import Telemetry
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
+from trust.services.elsewhere import Elsewhere
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
+from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Sequencer
 from trust.settings import Settings
 from trust.storage.engine import Database
@@ -45,6 +47,8 @@ class Service:
     admission: Admission
     blobs: Blobs
     notifier: Notifier
+    scores: ScoreProofs
+    elsewhere: Elsewhere
     telemetry: Telemetry
     readers: Executor
     vkey: str

@@ -14,18 +14,9 @@ import msgspec
 from trust.audit.report import Finding, Step
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken
-from trust.core.entry import MAX_ENTRY_BYTES, Command
-from trust.core.payloads import Ms
+from trust.core.entry import MAX_ENTRY_BYTES, Header
 from trust.log.merkle import HASH_BYTES, leaf_hash
 from trust.log.tiles import TILE_WIDTH
-
-
-class Header(msgspec.Struct, frozen=True):
-    """An entry without its events."""
-
-    v: int
-    at_ms: Ms
-    command: Command
 
 
 class Piece(msgspec.Struct, frozen=True):

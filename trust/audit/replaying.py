@@ -2,7 +2,8 @@
 
 What the rules make of an entry's command must be the entry, byte for byte; so its events are read only to say where
 it differs. Two things are not for the rulebook to decide and are looked at here: that genesis speaks of the log whose
-checkpoint was fetched, and that a seal's root is that of the slots as they stood when its epoch began (rules.md 6.2).
+checkpoint was fetched, and that a seal's root is that of the slots, or of the scores, as they stood when its epoch
+began (rules.md 6.2).
 A command of rules that this release does not know is `CannotCheck`, never a finding.
 """
 
@@ -30,7 +31,9 @@ from trust.core.payloads import RulesAdopt, Statement, kind_of
 from trust.core.records import Pool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided, Lie
+from trust.core.scorebook import POOL
 from trust.core.state import Draft
+from trust.storage import scorebook
 from trust.storage.sealing import Sealing
 
 _FALSE = (
@@ -93,7 +96,7 @@ class Replay:
         return None
 
     def _batch(self, logged: Sequence[Logged]) -> Finding | None:
-        """Decides entries up to one that begins a pool's epoch: its seal reads the slots as they are written then."""
+        """Decides entries up to one that begins an epoch: its seal reads the state as it is written then."""
         batch = Batch(self._view, self._agenda)
         for at, entry in enumerate(logged):
             try:
@@ -105,7 +108,16 @@ class Replay:
             if entry.command.clock and any((Pool, id) in batch.writes for id in entry.command.clock):
                 break
         self._scratch.write(batch)
+        if (Pool, POOL) in batch.writes:
+            self._keep_scores()
         return None
+
+    def _keep_scores(self) -> None:
+        """Where an epoch of scores has begun, they are kept for its seal: the auditor has no entries to go back to."""
+        pool = self._view.get(Pool, POOL)
+        if pool is not None and pool.epoch > pool.sealed_epoch:
+            reader = self._scratch.reader
+            scorebook.store(reader.connection, pool, scorebook.changed(reader, pool, self._view.size))
 
     def _holds(self, batch: Batch, logged: Logged) -> bool:
         """Whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
@@ -159,12 +171,12 @@ class Replay:
             or pool.epoch <= pool.sealed_epoch
         ):
             return  # the rulebook refuses it, and says why
-        seal, nodes = self._sealing.seal(self._scratch.reader, pool)
+        seal = self._sealing.prepare(self._scratch.reader, pool, self._view.size)
         if seal != said:
+            what = "records" if said.of == POOL else "slots"
             raise Lie(
-                f"the slots of {said.of} at size {said.as_of} lead to {_sealed(seal)}, it says {_sealed(said)}"
+                f"the {what} of {said.of} at size {said.as_of} lead to {_sealed(seal)}, it says {_sealed(said)}"
             )
-        self._scratch.put_nodes(nodes)
 
     def _count(self, logged: Sequence[Logged]) -> None:
         progress = self._scratch.progress
@@ -199,7 +211,7 @@ def kind_of_command(command: Command) -> str:
 
 
 def _sealed(seal: Seal) -> str:
-    return f"root {seal.root} over {seal.count} slots of weight {seal.total}, heavy owners {list(seal.heavy)}"
+    return f"root {seal.root} over {seal.count} of weight {seal.total}, heavy owners {list(seal.heavy)}"
 
 
 def _step_of(lie: Lie) -> Step | None:

@@ -7,7 +7,7 @@ audit knows a log that was rolled back or forked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from sqlmodel import col
 from trust.audit.report import CannotCheck, Sums
 from trust.core import ledger
 from trust.core.identity import key_of
-from trust.core.records import RECORDS, Node, Slot
+from trust.core.records import RECORDS, Slot
 from trust.core.state import Draft
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import Verifier
@@ -51,6 +51,7 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(tables.Weights)
+_SCORES = table_of(tables.SealedScores)
 _STATE = [CODECS[kind].table for kind in RECORDS]
 _NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
 _PROGRESS = Table(
@@ -59,7 +60,7 @@ _PROGRESS = Table(
     Column("id", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
-_EVERY = [*_STATE, _TILES, _HEAD, _WEIGHTS, _PROGRESS]
+_EVERY = [*_STATE, _TILES, _HEAD, _WEIGHTS, _SCORES, _PROGRESS]
 _EMPTY_HEAD = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint": b""}
 
 
@@ -104,11 +105,6 @@ class Scratch:
         """The leaf hashes in tile `n`, 32 bytes each, as far as there are any."""
         return self.reader.tile(0, n) or self.progress.tail
 
-    def put_nodes(self, nodes: Iterable[Node]) -> None:
-        """Stores the nodes of a pool that is about to be sealed."""
-        codec = CODECS[Node]
-        bulk.insert(self.connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
-
     def write(self, draft: Draft) -> None:
         """Writes what entries have changed, and what each slot weighs as of the last of them."""
         Unit(self.connection).write_state(draft.writes, Projections())
@@ -146,7 +142,7 @@ class Scratch:
     def start_anew(self) -> None:
         """Forgets everything but the checkpoint that was signed: what was folded turned out to be another log."""
         self.connection.rollback()
-        for table in (*_STATE, _TILES, _WEIGHTS):
+        for table in (*_STATE, _TILES, _WEIGHTS, _SCORES):
             self.connection.execute(table.delete())
         self.connection.execute(update(_HEAD).values(_EMPTY_HEAD))
         self.progress = Progress(key=self.progress.key, checkpoint=self.progress.checkpoint)

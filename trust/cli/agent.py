@@ -94,6 +94,11 @@ def reputation(agent: str, /, *, kind: str | None = None, service: Service = SER
         print(f"  {score['role']} of {score['task_kind']}: {_percentages(score)}")
     if not facts["scores"]:
         print("  no observations yet: a newcomer")
+    for other in facts["elsewhere"]:
+        for score in other["scores"]:
+            print(
+                f"  {other['network']} says: {score['role']} of {score['task_kind']}: {_percentages(score)}"
+            )
 
 
 def _percentages(score: dict[str, Any]) -> str:
@@ -108,3 +113,28 @@ def explain_score(agent: str, /, *, kind: str | None = None, service: Service = 
     """Show what an agent's scores are made of, and the entries that moved them most."""
     with service.client() as client:
         service.show(client.reputation(agent, kind))
+
+
+@app.command
+def prove(agent: str, /, *, service: Service = SERVICE) -> None:
+    """Write a file to stdout that proves an agent's scores to another network: `trust receipt verify` verifies it."""
+    import sys
+
+    with service.client() as client:
+        data = client.score_file(agent)
+    sys.stdout.buffer.write(data)
+
+
+@app.command
+def bring(agent: str, file: Path, /, *, service: Service = SERVICE) -> None:
+    """Show here what another network says about an agent, if the service recognises that network's log.
+
+    Parameters
+    ----------
+    agent
+        A DID, or @handle.
+    file
+        What `trust agent prove` wrote there.
+    """
+    with service.client() as client:
+        service.show(client.show_elsewhere(agent, file.read_bytes()))

@@ -146,8 +146,9 @@ def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
     """The log's keys from the caller's own on, as the receipts of its rotations lead from each to the next."""
     from trust.client.problems import NotProven
     from trust.client.rotations import follow
-    from trust.client.verify import MAX_RECEIPT_BYTES, Receipt
+    from trust.client.verify import MAX_RECEIPT_BYTES
     from trust.core import strict
+    from trust.core.receipt import Receipt
 
     try:
         receipts = [

@@ -14,6 +14,7 @@ from trust.cli.terminal import progress
 if TYPE_CHECKING:
     from trust.client.cases import Case
     from trust.client.verify import Proven, Refusal
+    from trust.core.standing import Standing
     from trust.log.succession import Succession
 
 app = App(name="receipt")
@@ -28,7 +29,7 @@ def verify(
     rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> None:
-    """Verify a receipt or a batch, a refusal, a bundle or evidence of a lie, offline. Exit 1 where it does not hold.
+    """Verify a receipt, a batch, a refusal, a bundle, scores or evidence of a lie, offline. Exit 1 where it fails.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def verify(
     from trust.client.cases import Case
     from trust.client.forks import Convicted
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
+    from trust.core.standing import Standing
 
     keys = read_keys(key, rotation)
     proven = verify_file(file.read_bytes(), keys)
@@ -58,6 +60,8 @@ def verify(
     elif isinstance(proven, FalseConfirmation):
         facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
         output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
+    elif isinstance(proven, Standing):
+        output.show({"verified": "scores", **_standing(proven, whole=output.json)})
     elif len(proven) == 1:
         output.show({"verified": "receipt", **_facts(proven[0], keys)})
     else:
@@ -113,6 +117,22 @@ def _case(case: Case, *, whole: bool) -> dict[str, Any]:
         traced = "not traced to the draw" if panel["passed"] is None else "as the draw has it"
         facts[f"round {panel['round']}"] = f"{votes}: {panel['verdict'] or 'no verdict'}; seats {traced}"
     return {name: value for name, value in facts.items() if name not in ("panels", "postings")}
+
+
+def _standing(said: Standing, *, whole: bool) -> dict[str, Any]:
+    """The facts; for people each score as a sentence."""
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(said)
+    if whole:
+        return facts
+    for score in facts.pop("scores"):
+        expected, priority = (score[name] / 10_000 for name in ("expected_ppm", "priority_ppm"))
+        seen = f"{score['observations_milli'] / 1_000:.2f} observations in {score['events']} events"
+        facts[f"{score['role']} of {score['task_kind']}"] = (
+            f"expected {expected:.2f} %, priority {priority:.2f} %, {seen}"
+        )
+    return facts
 
 
 def _refusal(said: Refusal) -> dict[str, Any]:

@@ -86,6 +86,8 @@ class Client(Bound[C]):
     get = forwarded(Exchanges.get)
     agent = forwarded(Exchanges.agent)
     reputation = forwarded(Exchanges.reputation)
+    score_file = forwarded(Exchanges.score_file)
+    show_elsewhere = forwarded(Exchanges.show_elsewhere)
     ledger = forwarded(Exchanges.ledger)
     seats = forwarded(Exchanges.seats)
     task = forwarded(Exchanges.task)

@@ -22,9 +22,10 @@ from trust.client.bundles import verify_bundle
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
 from trust.client.rotations import follow
 from trust.client.statements import opened
-from trust.client.verify import Proven, Receipt, verify_receipt, verify_refusal, verify_written
+from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_scores, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
+from trust.core.receipt import Receipt
 from trust.errors import TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier
@@ -233,6 +234,20 @@ class Exchanges:
     def reputation(self, id: str, task_kind: str | None = None) -> Exchange[Facts]:
         """An agent's named scores, in one task kind or all."""
         return (yield from self.get(wire.path("/v1/agents/{}/reputation", id, task_kind=task_kind)))
+
+    def score_file(self, id: str) -> Exchange[bytes]:
+        """The file that shows an agent's scores to other networks, verified."""
+        answer = yield from self.attempt(Request("GET", wire.path("/v1/agents/{}/reputation/proof", id)))
+        data = wire.content(answer)
+        shown = (yield from self._proven(lambda: verify_scores(data, self.key))).agent
+        if id.startswith("did:") and shown != id:
+            raise NotProven(f"asked for the scores of {id}, shown those of {shown}")
+        return data
+
+    def show_elsewhere(self, id: str, file: bytes) -> Exchange[Facts]:
+        """Brings what another network says about an agent: shown here where the service recognises that network."""
+        path = wire.path("/v1/agents/{}/elsewhere", id)
+        return wire.facts((yield from self.attempt(Request("PUT", path, file, wire.JSON_TYPE))))
 
     def ledger(self, id: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
         """An agent's balances and postings."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trust.client.problems import NotProven
-from trust.client.verify import Receipt, verify_receipt
+from trust.client.verify import verify_receipt
 from trust.core import envelope, rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import InvalidEntry, decode_entry
 from trust.core.identity import did_of, key_of
 from trust.core.payloads import KeyAdopt
+from trust.core.receipt import Receipt
 from trust.log.note import Verifier
 from trust.log.succession import Succession
 

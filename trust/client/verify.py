@@ -27,12 +27,14 @@ from trust.client.bundles import verify_bundle
 from trust.client.cases import Case
 from trust.client.forks import Convicted, verify_fork
 from trust.client.problems import NotProven
-from trust.core import commands, envelope, strict
+from trust.core import commands, envelope, scorebook, standing, strict
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
 from trust.core.envelope import Envelope
 from trust.core.events import RelayRegistered
 from trust.core.payloads import RelayConfirm
+from trust.core.receipt import Receipt
+from trust.core.standing import Standing
 from trust.log import merkle, note, proof
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
@@ -44,18 +46,6 @@ MAX_BATCH_RECEIPT_BYTES = 256 * 1024 * 1024
 REFUSAL_HEADER = "trust/refusal/v1"
 _REFUSAL_LINES = 7
 T = TypeVar("T")
-
-
-class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The proof of one entry: its index, its bytes in base64, and a C2SP tlog-proof."""
-
-    index: int
-    entry: str
-    proof: str
-
-    def encode(self) -> bytes:
-        """The receipt as a file."""
-        return msgspec.json.encode(self) + b"\n"
 
 
 class BatchReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -293,7 +283,15 @@ def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
     raise NotProven(f"the relay told the truth: entry {claim.index} says the same")
 
 
-Verified = list[Proven] | Refusal | Convicted | Denial | FalseConfirmation | Case
+def verify_scores(data: bytes, key: LogKey) -> Standing:
+    """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
+    try:
+        return standing.verify(data, key)
+    except standing.BadScores as error:
+        raise NotProven(str(error)) from error
+
+
+Verified = list[Proven] | Refusal | Convicted | Denial | FalseConfirmation | Case | Standing
 _EVIDENCE: dict[object, Callable[[bytes, LogKey], Verified]] = {
     "refusal": verify_denial,
     "relay-confirm": verify_false_confirmation,
@@ -302,13 +300,15 @@ _EVIDENCE: dict[object, Callable[[bytes, LogKey], Verified]] = {
 
 def verify_file(data: bytes, key: LogKey) -> Verified:
     """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
-    evidence."""
+    scores, evidence."""
     try:
         members = json.loads(data)
     except (ValueError, RecursionError):
         return verify_refusal(data, key)
     if not isinstance(members, dict):
         return [verify_receipt(data, key)]
+    if members.get("format") == scorebook.FORMAT:
+        return verify_scores(data, key)
     if "format" in members:
         return verify_bundle(data, key)
     if "evidence" in members:

@@ -3,7 +3,8 @@
 Each event folds as it is emitted, so a rule reads what the rules before it did. `close` adds what follows from any
 decision: money that reaches a party that left starts unbonding, and an enrolment whose weight depends on what was
 changed says its new weight (rules.md 6.2 and 7). Where that is much, it becomes due at once, for clock entries of its
-own: a panel of many verifiers with many enrolments would outgrow the entry that settles it.
+own: a panel of many verifiers with many enrolments would outgrow the entry that settles it. What a seal commits to,
+pools and scores, is due for one when it changed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TypeVar
 
-from trust.core import ledger, scoring
+from trust.core import ledger, scorebook, scoring
 from trust.core.commands import Spoken
 from trust.core.entry import derive_id
-from trust.core.events import NETWORK, Event, MoneyMoved, PartiesDue, PoolDue, PoolWeight, WithdrawalOpened
+from trust.core.events import (
+    NETWORK,
+    Event,
+    MoneyMoved,
+    Observed,
+    PartiesDue,
+    PartyLeft,
+    PoolDue,
+    PoolWeight,
+    WithdrawalOpened,
+)
 from trust.core.ledger import Transfer
 from trust.core.policy import Policy
 from trust.core.records import Account, AdoptedPolicy, Key, Network, Party, Pool, Record, Relay, Slot, Task
@@ -36,11 +47,13 @@ class Decision(Draft):
         self._command = command
         self._serial = 0
         self._touched: dict[str, None] = {}
+        self._scored = False
 
     def emit(self, event: Event) -> None:
         """Records an event and folds it."""
         event.fold(self)
         self.events.append(event)
+        self._scored = self._scored or isinstance(event, Observed | PartyLeft)
 
     def new_id(self, prefix: str) -> str:
         """The id of the next thing that this entry creates."""
@@ -172,6 +185,8 @@ class Decision(Draft):
         else:
             for party in concerned:
                 self.follow(party)
+        if self._scored:
+            self._seal_next(scorebook.POOL, self.policy.reputation.score_epoch_ms)
         self.size += 1
 
     def follow(self, party: Party) -> None:
@@ -203,8 +218,13 @@ class Decision(Draft):
         if before is not None and before.weight == weight:
             return
         self.emit(PoolWeight(pool=pool_id, slot=slot, agent=party.id, owner=party.owner, weight=weight))
-        if not self.need(Pool, pool_id).dirty:
-            epoch_ms, t0_ms = self.policy.verifiers.epoch_ms, self.network.t0_ms
+        self._seal_next(pool_id, self.policy.verifiers.epoch_ms)
+
+    def _seal_next(self, pool_id: str, epoch_ms: int) -> None:
+        """Has the next epoch begin with a seal, where none is due already."""
+        pool = self.get(Pool, pool_id)
+        if pool is None or not pool.dirty:
+            t0_ms = self.network.t0_ms
             epoch = (self.at_ms - t0_ms) // epoch_ms + 1
             self.emit(PoolDue(pool=pool_id, due_ms=t0_ms + epoch * epoch_ms))
 

@@ -14,6 +14,7 @@ import msgspec
 
 from trust.core.envelope import Envelope
 from trust.core.events import Event, Events
+from trust.core.payloads import Ms
 from trust.core.policy import Policy
 
 FORMAT = 1
@@ -79,6 +80,14 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_ms: int
     command: Command
     events: tuple[Events, ...]
+
+
+class Header(msgspec.Struct, frozen=True):
+    """An entry without its events."""
+
+    v: int
+    at_ms: Ms
+    command: Command
 
 
 class InvalidEntry(ValueError):

@@ -132,6 +132,7 @@ class Reputation(Section, frozen=True):
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
+    score_epoch_ms: Window
 
 
 class Witnesses(Section, frozen=True):

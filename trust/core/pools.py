@@ -1,7 +1,8 @@
-"""Pools of verifiers: an epoch begins, a seal follows (rules.md 6.2)."""
+"""What is sealed, pools and scores: an epoch begins, a seal follows (rules.md 6.2, reputation.md 5)."""
 
 from __future__ import annotations
 
+from trust.core import scorebook
 from trust.core.decision import Decision
 from trust.core.entry import Seal
 from trust.core.events import PoolEpoch, PoolSealed
@@ -10,15 +11,16 @@ from trust.core.refusal import Refused
 
 
 def begin_epoch(d: Decision, id: str) -> None:
-    """A pool that changed begins its next epoch: it will be sealed as it stands after this entry."""
+    """What changed begins its next epoch: it will be sealed as it stands after this entry."""
     pool = d.need(Pool, id)
-    epoch_ms, t0_ms = d.policy.verifiers.epoch_ms, d.network.t0_ms
-    epoch = max((d.at_ms - t0_ms) // epoch_ms, pool.epoch + 1)
+    is_scores = id == scorebook.POOL
+    epoch_ms = d.policy.reputation.score_epoch_ms if is_scores else d.policy.verifiers.epoch_ms
+    epoch = max((d.at_ms - d.network.t0_ms) // epoch_ms, pool.epoch + 1)
     d.emit(PoolEpoch(pool=id, epoch=epoch, as_of=d.size + 1))
 
 
 def seal(d: Decision, said: Seal) -> None:
-    """Takes the service's word for the root; the audit rebuilds it from the slots and names a wrong one."""
+    """Takes the service's word for the root; the audit rebuilds it and names a wrong one."""
     pool = d.get(Pool, said.of)
     if pool is None:
         raise Refused("unknown-pool", f"there is no pool {said.of}")

@@ -54,8 +54,8 @@ class AdoptedRules(Record, frozen=True):
 
 
 class Party(Record, frozen=True):
-    """Whoever registered. `left` is "", "revoked" or "tombstoned"; `enrolled` pairs task kinds with pool slots,
-    `vacated` are the slots that enrolling again takes up."""
+    """Whoever registered. `left` is "", "revoked" or "tombstoned" (by entry `left_index`, else -1); `enrolled` pairs
+    task kinds with pool slots, `vacated` are the slots that enrolling again takes up."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -66,6 +66,7 @@ class Party(Record, frozen=True):
     index: int
     rotations: int = 0
     left: str = ""
+    left_index: int = -1
     jailed_ms: int = 0
     jailed_until_ms: int = 0
     enrolled: tuple[tuple[str, int], ...] = ()

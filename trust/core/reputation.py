@@ -160,7 +160,16 @@ def stored(record: msgspec.Struct) -> Sums:
 
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
-    sums = stored(record)
+    sums = _after(stored(record), seen, t_ms, decay, 1)
+    return replace(record, **{name: pack(getattr(sums, name)) for name in Sums.__struct_fields__})
+
+
+def without(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives) -> Sums:
+    """The sums before one event at t that is in them: exact, like the sums."""
+    return _after(sums, seen, t_ms, decay, -1)
+
+
+def _after(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives, sign: int) -> Sums:
     weights: tuple[tuple[Kind, int], ...] = (
         ("good", seen.good_milli),
         ("bad", seen.bad_milli),
@@ -168,8 +177,8 @@ def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     )
     for kind, weight_milli in weights:
         if weight_milli:
-            sums = add(sums, decay, kind, weight_milli, t_ms)
-    return replace(record, **{name: pack(getattr(sums, name)) for name in Sums.__struct_fields__})
+            sums = add(sums, decay, kind, sign * weight_milli, t_ms)
+    return sums
 
 
 def _fields(sums: Sums) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Every table of state, folded again from the entries (design.md 3): after a migration, or to see that they agree.
 
 One transaction under the head's lock: nobody sees half a rebuild, and a crash leaves the tables as they were.
-Memory is that of one chunk, whatever the length of the log. A seal's nodes are not in its entry; they are made again
-from the weights, just before it.
+Memory is that of one chunk, whatever the length of the log. What a seal commits to is not in its entry;
+it is made again just before it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from trust.core import rulebook
 from trust.core.entry import Entry, decode_entry
 from trust.core.records import RECORDS, Pool
 from trust.core.state import Draft
-from trust.services.sealing import store
-from trust.storage import projections
+from trust.storage import projections, tables
 from trust.storage.engine import Database
 from trust.storage.projections import Projections, actor_of
 from trust.storage.reading import Reader
-from trust.storage.rows import CODECS
+from trust.storage.rows import CODECS, table_of
 from trust.storage.sealing import Sealing
 from trust.storage.state import SqlView
 from trust.storage.unit import Head, Unit, unit
@@ -61,7 +60,7 @@ class _Refold:
         """Folds one entry."""
         if entry.command.seal is not None:
             self.flush()
-            self._make_nodes(entry.command.seal.of)
+            self._prepare(entry.command.seal.of)
         index = self._draft.size
         rulebook.fold(self._draft, entry)
         self._projections.add(index, actor_of(entry), entry.events)
@@ -77,15 +76,18 @@ class _Refold:
         self._draft = Draft(self._view)
         self._projections = Projections()
 
-    def _make_nodes(self, pool_id: str) -> None:
+    def _prepare(self, pool_id: str) -> None:
         pool = self._view.get(Pool, pool_id)
         if pool is not None:
-            _, nodes = self._sealing.seal(Reader(self._unit.connection), pool)
-            store(self._unit.connection, nodes)
+            self._sealing.prepare(Reader(self._unit.connection), pool, self.size)
 
 
 def _clear(u: Unit) -> None:
-    for table in (*projections.TABLES, *(CODECS[kind].table for kind in RECORDS)):
+    for table in (
+        *projections.TABLES,
+        table_of(tables.SealedScores),
+        *(CODECS[kind].table for kind in RECORDS),
+    ):
         u.connection.execute(delete(table))
 
 

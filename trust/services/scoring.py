@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
@@ -23,7 +24,9 @@ from trust.core.records import (
     Party,
     Score,
 )
+from trust.core.standing import Standing
 from trust.core.state import Key
+from trust.services import elsewhere
 from trust.storage.reading import Reader
 from trust.storage.standing import latest_mentions, locked_units
 from trust.storage.state import SqlView
@@ -51,12 +54,26 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
     view.load(_read_of(candidates, task_kind))
     locked = locked_units(reader.connection, candidates)
     ranked = scoring.priorities(view, task_kind, candidates, task, locked)
+    others = elsewhere.standings(reader.connection, candidates)
     return {
         "task_kind": task_kind,
         "task": task or None,
         "as_of": {"size": view.size, "at_ms": view.at_ms},
-        "candidates": [{"rank": rank, **asdict(each)} for rank, each in enumerate(ranked, 1)],
+        "candidates": [
+            {"rank": rank, **asdict(each), "elsewhere": _as_worker(others.get(each.agent, ()), task_kind)}
+            for rank, each in enumerate(ranked, 1)
+        ],
     }
+
+
+def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any]]:
+    """What other networks say of an agent's work of this kind; it has no part in its rank here."""
+    return [
+        {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}
+        for said in others
+        for score in said.scores
+        if (score.role, score.task_kind) == ("worker", task_kind)
+    ]
 
 
 def _read_of(agents: Sequence[str], task_kind: str) -> list[Key]:
@@ -93,6 +110,9 @@ def record_of(reader: Reader, party: Party, task_kind: str = "") -> dict[str, An
         "jailed_until_ms": party.jailed_until_ms if party.jailed_until_ms > view.at_ms else None,
         "failed_exact_checks_ms": party.failures_ms,
         "liveness_faults_ms": party.liveness_ms,
+        "elsewhere": msgspec.to_builtins(
+            elsewhere.standings(reader.connection, [party.id]).get(party.id, ())
+        ),
         "moved_most": _moved_most(reader, party.id, task_kind),
     }
 

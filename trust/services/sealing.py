@@ -1,39 +1,39 @@
 """Seals that are due: computed outside the head's lock, put to the rulebook like any command (design.md 4).
 
-The nodes of the tree are stored before the seal is on the log, so a draw finds them at once. They are known by their
-digests: stored twice, or for a seal that another replica made first, they do no harm.
+What a seal commits to is stored before the seal is on the log, so that a draw or a proof finds it at once: the nodes of
+a pool's tree, the rows of scores. Stored twice, or for a seal that another replica made first, it is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from sqlalchemy import Connection
-
 from trust.core.entry import Seal
-from trust.core.records import Node
-from trust.storage import bulk
-from trust.storage.bulk import Existing
+from trust.core.records import Pool
+from trust.core.scorebook import POOL
+from trust.storage import scorebook
 from trust.storage.engine import Database
 from trust.storage.reading import reading
-from trust.storage.rows import CODECS
-from trust.storage.sealing import Sealing
+from trust.storage.sealing import Sealing, store
 from trust.storage.unit import aside
 
 
 def due_seals(database: Database) -> list[Seal]:
-    """The seal of every pool whose epoch has begun and is not sealed; their nodes are stored when this returns."""
+    """The seal of all whose epoch has begun and is not sealed; what they commit to is stored when this returns."""
     with reading(database) as reader:
+        due = reader.awaiting_seal()
         sealing = Sealing()
-        made = [sealing.seal(reader, pool) for pool in reader.awaiting_seal()]
-    if made:
+        made = [sealing.seal(reader, pool) for pool in due if pool.id != POOL]
+        scores = next((pool for pool in due if pool.id == POOL), None)
+        rows = [] if scores is None else scorebook.changed(reader, scores, reader.head().size)
+    if made or rows:
         with aside(database) as connection:
             for _, nodes in made:
                 store(connection, nodes)
-    return [seal for seal, _ in made]
+            if scores is not None:
+                scorebook.store(connection, scores, rows)
+    seals = [seal for seal, _ in made]
+    return seals if scores is None else [*seals, _of_scores(database, scores)]
 
 
-def store(connection: Connection, nodes: Sequence[Node]) -> None:
-    """Stores nodes; those that are there already are the same bytes."""
-    codec = CODECS[Node]
-    bulk.insert(connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
+def _of_scores(database: Database, pool: Pool) -> Seal:
+    with reading(database) as reader:
+        return scorebook.seal(reader, pool)

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Select, case, func, literal_column, select
+from sqlalchemy import Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Claim, Key, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.records import Claim, Key, Party, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -169,6 +169,15 @@ class Reader:
     def service_keys(self, use: str) -> list[Key]:
         """The service's own keys of a use (log, draw), the first one first."""
         return self._all(Key, col(tables.Keys.party) == use, col(tables.Keys.since_index))
+
+    def scores_since(self, index: int) -> list[Score]:
+        """The records of scores that entry `index` or a later one changed."""
+        return self._all(Score, col(tables.Scores.index) >= index, col(tables.Scores.id))
+
+    def left_between(self, start: int, end: int) -> list[Party]:
+        """Who was revoked or tombstoned by the entries [start, end)."""
+        index = col(tables.Parties.left_index)
+        return self._all(Party, and_(index >= start, index < end), col(tables.Parties.id))
 
     def awaiting_draw(self, limit: int = 100) -> list[Claim]:
         """Claims whose round waits for its draw, the oldest output first."""

@@ -1,18 +1,25 @@
 """What a pool's seal must say: the sum tree over its slots as they stood when its epoch began (rules.md 6.2).
 
 Both who seals and who audits come here, so that they cannot differ. Only what changed since the pool's last seal is
-hashed again; the nodes below stay in their table, because claims refer to earlier seals.
+hashed again; the nodes below stay in their table, because claims refer to earlier seals. Scores are sealed by
+`scorebook.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
 
 from trust.core.checks import sumtree
 from trust.core.checks.sumtree import Root
 from trust.core.entry import Seal
 from trust.core.records import Node, Pool, SealedPool, Slot
+from trust.core.scorebook import POOL
+from trust.storage import bulk, scorebook
+from trust.storage.bulk import Existing
 from trust.storage.reading import Reader
+from trust.storage.rows import CODECS
 
 HEAVY_DIVISOR = 10
 
@@ -47,11 +54,29 @@ class Sealing:
         seal = Seal(pool.id, pool.epoch, pool.as_of, root.digest.hex(), root.count, root.total, heavy)
         return seal, nodes
 
+    def prepare(self, reader: Reader, pool: Pool, size: int) -> Seal:
+        """The same, of a pool or of the scores; what the seal commits to is stored, in the reader's transaction.
+
+        `size` entries are folded into the state.
+        """
+        if pool.id == POOL:
+            scorebook.store(reader.connection, pool, scorebook.changed(reader, pool, size))
+            return scorebook.seal(reader, pool)
+        seal, nodes = self.seal(reader, pool)
+        store(reader.connection, nodes)
+        return seal
+
     def _slots(self, reader: Reader, pool: str, as_of: int) -> dict[int, Slot]:
         known_as_of, slots = self._known.get(pool, (-1, {}))
         if known_as_of != as_of:
             return {slot.number: slot for slot in reader.slots(pool, 0, as_of)}
         return slots
+
+
+def store(connection: Connection, nodes: Sequence[Node]) -> None:
+    """Stores nodes; those that are there already are the same bytes."""
+    codec = CODECS[Node]
+    bulk.insert(connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
 
 
 def _root(sealed: SealedPool | None) -> Root:

@@ -5,6 +5,8 @@
 - State: one table for each record type of `trust.core.records`, columns named as the record's fields. What is
   nested in a record is JSON text. All of it can be dropped and refolded from `entries`.
 - Projections, folded from the same entries and only ever added to: `postings`, `mentions`, `weights`.
+- `elsewhere` holds what other networks say about agents.
+- `sealed_scores` holds what the last seals of scores commit to; made again from state and log.
 - `blobs` holds bytes that parties checked or will check; the log has only their digests.
 """
 
@@ -90,6 +92,25 @@ class Weights(SQLModel, table=True):
     weight: Whole
 
 
+class SealedScores(Clustered, table=True):
+    """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
+
+    __tablename__ = "sealed_scores"
+    id: KeyWords
+    epoch: KeyWhole
+    until_epoch: Whole
+    data: Bytes
+    leaf_hash: Bytes
+
+
+class Elsewhere(Clustered, table=True):
+    """What another network said about an agent last: information for relays, no state."""
+
+    agent: KeyWords
+    network: KeyWords
+    shown: Json
+
+
 class Blobs(SQLModel, table=True):
     sha256: KeyWords
     size: Whole
@@ -136,6 +157,7 @@ class Parties(SQLModel, table=True):
     index: Whole
     rotations: Whole
     left: Words
+    left_index: Whole
     jailed_ms: Whole
     jailed_until_ms: Whole
     enrolled: Json

@@ -11,7 +11,9 @@ from trust.api.views.log import told_entry
 from trust.api.views.shapes import find_party, page, shown
 from trust.core import ledger
 from trust.core.records import Account, Party, Role
+from trust.core.scorebook import ScoreFile
 from trust.services import scoring
+from trust.services.scoreproofs import ScoreProofs
 from trust.storage.reading import Posting, Reader
 from trust.storage.standing import locked_units, withdrawals_of
 
@@ -76,6 +78,11 @@ def _whole_entries(postings: list[Posting], limit: int) -> tuple[list[Posting], 
 def reputation(reader: Reader, name: str, task_kind: str) -> dict[str, Any]:
     """An agent's named scores."""
     return scoring.record_of(reader, find_party(reader, name), task_kind)
+
+
+def proof(reader: Reader, proofs: ScoreProofs, name: str) -> ScoreFile:
+    """The file that shows an agent's scores elsewhere."""
+    return proofs.of(reader, find_party(reader, name))
 
 
 def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict[str, Any]:

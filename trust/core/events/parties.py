@@ -104,7 +104,7 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     how: str
 
     def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Party, self.party), left=self.how))
+        s.put(replace(known(s, Party, self.party), left=self.how, left_index=s.size))
 
 
 class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):

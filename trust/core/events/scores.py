@@ -119,13 +119,14 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
 
 
 class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
-    """A pool changed since its last epoch began: the next one begins at `due_ms`."""
+    """A pool, or the scores, changed since the last epoch began: the next one begins at `due_ms`."""
 
     pool: str
     due_ms: int
 
     def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Pool, self.pool), dirty=True))
+        pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=True)
+        s.put(replace(pool, dirty=True))
         s.set_timer(self.pool, "epoch", self.due_ms)
 
 

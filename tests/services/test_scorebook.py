@@ -1,0 +1,133 @@
+"""A seal of scores commits to every record as it stood when its epoch began, whatever was observed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.core.flows import Scene
+from tests.core.network import Net
+from tests.storage.stores import SqlStore
+from trust.core import payloads as p
+from trust.core.entry import Seal
+from trust.core.records import Pool
+from trust.core.scorebook import POOL
+from trust.log import merkle
+from trust.services.rebuilding import rebuild
+from trust.services.sealing import due_seals
+from trust.storage import scorebook
+from trust.storage.engine import Database
+from trust.storage.reading import reading
+
+EPOCH_MS = 5_000
+
+
+@pytest.fixture
+def scene(database: Database) -> Iterator[Scene]:
+    store = SqlStore(database)
+    yield Scene(Net(store=store))
+    store.close()
+
+
+def work(scene: Scene, task: str, verdict: str = "pass") -> None:
+    """A claim with all that follows from it: a panel, votes, the end."""
+    claim = scene.opened(task)
+    for act in (scene.commit, scene.reveal):
+        for seat in scene.seats(claim):
+            act(seat, scene.vote(seat, verdict))
+    scene.net.tick(scene.net.policy.windows.challenge_ms)
+
+
+def begin_epoch(net: Net) -> Pool:
+    """Waits for the scores' next epoch."""
+    while (pool := net.get(Pool, POOL)).epoch == pool.sealed_epoch:
+        net.now_ms += 100
+        net.settle()
+    return pool
+
+
+def due(database: Database) -> Seal:
+    return next(seal for seal in due_seals(database) if seal.of == POOL)
+
+
+def test_a_seal_of_scores_is_that_of_all_observations_before_its_epoch(
+    scene: Scene, database: Database
+) -> None:
+    net = scene.net
+    for number in range(3):
+        work(scene, f"early-{number}", "fail" if number == 1 else "pass")
+        pool = begin_epoch(net)
+        expected = net.seal_of(pool)
+        seal = due(database)
+        assert seal == expected
+        assert seal.count == len(net.rows(pool.as_of)) >= 4
+        net.do(seal)
+
+
+def test_what_was_observed_after_the_epoch_began_is_not_in_its_seal(scene: Scene, database: Database) -> None:
+    net = scene.net
+    work(scene, "early")
+    pool = begin_epoch(net)
+    expected = net.seal_of(pool)
+    claim = scene.claimed("late")
+    net.now_ms += 1_100
+    net.settle()
+    net.say(p.ClaimAbandon, scene.worker, claim=claim)
+    net.say(p.AgentRevoke, scene.rival, reason="enough")
+    assert net.get(Pool, POOL).as_of == pool.as_of
+    assert net.rows(len(net.entries)) != net.rows(pool.as_of)
+    assert due(database) == expected
+
+
+def test_who_left_is_marked_in_the_next_seal(scene: Scene, database: Database) -> None:
+    net = scene.net
+    work(scene, "before")
+    net.do(due_after(net, database))
+    net.say(p.AgentRevoke, scene.worker, reason="enough")
+    pool = begin_epoch(net)
+    seal = due(database)
+    assert seal == net.seal_of(pool)
+    rows = {row.key: row.left for row in net.rows(pool.as_of)}
+    assert rows[scene.worker.did, "party", ""] == "revoked"
+
+
+def due_after(net: Net, database: Database) -> Seal:
+    begin_epoch(net)
+    return due(database)
+
+
+def test_a_seal_made_twice_or_by_two_replicas_is_the_same(scene: Scene, database: Database) -> None:
+    work(scene, "twice")
+    begin_epoch(scene.net)
+    assert due(database) == due(database)
+
+
+def test_the_rows_of_the_last_seal_are_found_again_after_a_rebuild(scene: Scene, database: Database) -> None:
+    for task in ("one", "two"):
+        work(scene, task)
+        scene.net.do(due_after(scene.net, database))
+    sealed = scene.net.get(Pool, POOL)
+    with reading(database) as reader:
+        before = scorebook.tree_of(reader, sealed.sealed_epoch)
+        shown = scorebook.rows_about(reader, sealed.sealed_epoch, scene.worker.did)
+    rebuild(database)
+    with reading(database) as reader:
+        assert scorebook.tree_of(reader, sealed.sealed_epoch) == before
+        assert scorebook.rows_about(reader, sealed.sealed_epoch, scene.worker.did) == shown
+
+
+def test_the_rows_of_an_agent_come_with_their_neighbours(scene: Scene, database: Database) -> None:
+    work(scene, "shown")
+    scene.net.do(due_after(scene.net, database))
+    epoch = scene.net.get(Pool, POOL).sealed_epoch
+    with reading(database) as reader:
+        tree = scorebook.tree_of(reader, epoch)
+        for agent in sorted({row.agent for row in scene.net.rows(scene.net.get(Pool, POOL).as_of)}):
+            place, rows = scorebook.rows_about(reader, epoch, agent)
+            for at, row in enumerate(rows, place):
+                path = merkle.inclusion_proof(at, tree.size, tree.node)
+                merkle.verify_inclusion(merkle.leaf_hash(row), at, tree.size, path, tree.root())
+            mine = [f'"agent":"{agent}"'.encode() in row for row in rows]
+            assert any(mine)
+            assert mine.count(False) == (place > 0 or mine[0] is False) + (mine[-1] is False)

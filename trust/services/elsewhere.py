@@ -1,0 +1,71 @@
+"""What other networks say about agents of this one: shown to relays, never counted (reputation.md 5).
+
+Anyone may bring a file of scores; it is taken when a log that the operator recognises signed it. The newest of each
+network is kept beside the log, in no state that decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from sqlalchemy import Connection, select
+from sqlmodel import col
+
+from trust.core import standing
+from trust.core.records import Party
+from trust.core.standing import BadScores, Standing
+from trust.errors import TrustError
+from trust.log.note import Verifier
+from trust.storage import bulk, tables
+from trust.storage.bulk import Existing
+from trust.storage.engine import Database
+from trust.storage.rows import table_of
+from trust.storage.unit import aside
+
+_TABLE = table_of(tables.Elsewhere)
+_decode = msgspec.json.Decoder(Standing).decode
+
+
+class Elsewhere:
+    """Takes files of scores; `recognised` are the keys of the logs whose word is shown."""
+
+    def __init__(self, database: Database, recognised: Sequence[Verifier]) -> None:
+        self._database = database
+        self._recognised = tuple(recognised)
+
+    def take(self, party: Party, data: bytes) -> Standing:
+        """Keeps what a file says about a party. TrustError where it proves nothing, or something newer is here."""
+        shown = self._verified(data)
+        if shown.agent != party.id:
+            raise TrustError("proof-invalid", f"the file is about {shown.agent}, not about {party.id}")
+        with aside(self._database) as connection:
+            before = standings(connection, [party.id]).get(party.id, ())
+            if any(each.network == shown.network and each.as_of > shown.as_of for each in before):
+                raise TrustError("already-done", f"{shown.network} said something newer, which is kept")
+            row = (party.id, shown.network, msgspec.json.encode(shown).decode())
+            bulk.insert(connection, _TABLE, [row], Existing.REPLACE)
+        return shown
+
+    def _verified(self, data: bytes) -> Standing:
+        reasons = []
+        for key in self._recognised:
+            try:
+                return standing.verify(data, key)
+            except BadScores as error:
+                reasons.append(f"{key.name}: {error}")
+        raise TrustError(
+            "proof-invalid",
+            "; ".join(reasons) or "this service recognises no other network",
+            hint="bring a file that GET /v1/agents/{id}/reputation/proof of a recognised network gave",
+        )
+
+
+def standings(connection: Connection, agents: Collection[str]) -> dict[str, tuple[Standing, ...]]:
+    """What other networks say about these agents, by agent; those about whom none does are left out."""
+    table = tables.Elsewhere
+    query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(agents))
+    found: dict[str, tuple[Standing, ...]] = {}
+    for agent, shown in connection.execute(query.order_by(col(table.agent), col(table.network))):
+        found[agent] = (*found.get(agent, ()), _decode(shown))
+    return found

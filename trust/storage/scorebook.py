@@ -1,0 +1,150 @@
+"""What a seal of scores must say: the tree over all records of scores as they stood when its epoch began.
+
+Both who seals and who audits come here, so that they cannot differ. The rows that changed since the seal before are
+stored first, each with the epochs that it is part of; then the tree is that over the rows of this epoch. The state may
+have moved on since the epoch began: raw sums are exact, so what was observed later is taken off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlmodel import col
+
+from trust.core import reputation, scorebook
+from trust.core.entry import Seal, decode_entry
+from trust.core.events import NETWORK, Observed
+from trust.core.records import Network, Pool, SealedPool
+from trust.core.scorebook import Row
+from trust.log import merkle
+from trust.storage import bulk, tables
+from trust.storage.bulk import Existing
+from trust.storage.reading import Reader
+from trust.storage.rows import table_of
+
+STANDING = 2**53 - 1
+CHUNK = 1_000
+_TABLE = tables.SealedScores
+_MARK = b'"agent.observed"'
+
+
+class Tree(NamedTuple):
+    """A tree with all its rows of hashes, the leaves first."""
+
+    levels: list[list[bytes]]
+
+    @classmethod
+    def over(cls, leaves: list[bytes]) -> Tree:
+        """The tree over leaf hashes."""
+        levels = [leaves]
+        while len(levels[-1]) > 1:
+            levels.append(merkle.parents(levels[-1]))
+        return cls(levels)
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self.levels[0])
+
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of a complete subtree."""
+        return self.levels[level][index]
+
+    def root(self) -> bytes:
+        """The root over all leaves."""
+        return merkle.root(self.size, self.node)
+
+
+def changed(reader: Reader, pool: Pool, size: int) -> list[Row]:
+    """The rows that are new or other in the epoch that scores are in, as they stood when it began.
+
+    `size` entries are folded into the state. None where they are stored already: epochs without a change have no seal.
+    """
+    stored = select(func.count()).select_from(_TABLE).where(col(_TABLE.epoch) == pool.epoch)
+    if reader.connection.execute(stored).scalar_one():
+        return []
+    before = reader.record(SealedPool, pool.sealed) if pool.sealed else None
+    since = before.as_of if before else 0
+    return [*_scored(reader, since, pool.as_of, size), *_left(reader, since, pool.as_of)]
+
+
+def _scored(reader: Reader, since: int, as_of: int, size: int) -> list[Row]:
+    scores = {score.id: score for score in reader.scores_since(since)}
+    events = {id: score.events for id, score in scores.items()}
+    sums = {id: reputation.stored(score) for id, score in scores.items()}
+    network = reader.record(Network, NETWORK)
+    assert network is not None
+    for at_ms, seen in _observed(reader, as_of, size):
+        id = f"{seen.agent}/{seen.role}/{seen.task_kind}"
+        events[id] -= 1
+        sums[id] = reputation.without(sums[id], seen, at_ms, network)
+    return [scorebook.scored(score, events[id], sums[id]) for id, score in scores.items() if events[id]]
+
+
+def _observed(reader: Reader, start: int, end: int) -> Iterator[tuple[int, Observed]]:
+    """The observations of the entries [start, end), with their times."""
+    for first in range(start, end, CHUNK):
+        for stored in reader.entries(first, min(first + CHUNK, end)):
+            if _MARK in stored.data:
+                events = decode_entry(stored.data).events
+                yield from ((stored.at_ms, event) for event in events if isinstance(event, Observed))
+
+
+def _left(reader: Reader, since: int, as_of: int) -> list[Row]:
+    return [Row(party.id, scorebook.PARTY, left=party.left) for party in reader.left_between(since, as_of)]
+
+
+def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
+    """Stores the changed rows of the epoch that scores are in, in place of those that they change."""
+    if not rows:
+        return
+    leaves = [(row.id, data, merkle.leaf_hash(data)) for row in rows for data in (row.encode(),)]
+    connection.execute(delete(_TABLE).where(col(_TABLE.until_epoch) <= pool.sealed_epoch))
+    connection.execute(_SUPERSEDE, [{"of": id, "now": pool.epoch} for id, _, _ in leaves])
+    new = [(id, pool.epoch, STANDING, data, leaf_hash) for id, data, leaf_hash in leaves]
+    bulk.insert(connection, table_of(_TABLE), new, Existing.KEEP)
+
+
+def seal(reader: Reader, pool: Pool) -> Seal:
+    """The seal of the epoch that scores are in, whose changed rows are stored."""
+    tree = tree_of(reader, pool.epoch)
+    return Seal(pool.id, pool.epoch, pool.as_of, tree.root().hex(), tree.size, 0, ())
+
+
+def tree_of(reader: Reader, epoch: int) -> Tree:
+    """The tree of the seal of an epoch: the last one, or the one that is due."""
+    query = select(col(_TABLE.leaf_hash)).where(_part_of(epoch)).order_by(col(_TABLE.id))
+    return Tree.over(list(reader.connection.execute(query).scalars()))
+
+
+def rows_about(reader: Reader, epoch: int, agent: str) -> tuple[int, list[bytes]]:
+    """The rows of an agent in the seal of an epoch with the one before and the one after them, where there are such.
+
+    And the place of the first of these.
+    """
+    id, data = col(_TABLE.id), col(_TABLE.data)
+    first, end = f"{agent}/", f"{agent}0"  # 0 is what follows a slash
+    part = select(data).where(_part_of(epoch))
+    before = reader.connection.execute(part.where(id < first).order_by(id.desc()).limit(1)).scalars().all()
+    own = reader.connection.execute(part.where(id >= first, id < end).order_by(id)).scalars().all()
+    after = reader.connection.execute(part.where(id >= end).order_by(id).limit(1)).scalars().all()
+    count = select(func.count()).select_from(_TABLE).where(_part_of(epoch), id < first)
+    place: int = reader.connection.execute(count).scalar_one()
+    return place - len(before), [*before, *own, *after]
+
+
+def _part_of(epoch: int) -> ColumnElement[bool]:
+    return and_(col(_TABLE.epoch) <= epoch, col(_TABLE.until_epoch) > epoch)
+
+
+_SUPERSEDE = (
+    update(_TABLE)
+    .where(
+        col(_TABLE.id) == bindparam("of"),
+        col(_TABLE.epoch) < bindparam("now"),
+        col(_TABLE.until_epoch) > bindparam("now"),
+    )
+    .values(until_epoch=bindparam("now"))
+)
