@@ -16,7 +16,7 @@ from trust.core.canaries import opening
 from trust.core.case_records import Challenge, Poster
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.convictions import Canary, CanaryRoot, Conviction
-from trust.core.events import NETWORK, canary_id, round_id
+from trust.core.events import NETWORK, canary_id, round_id, service_key
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -65,7 +65,12 @@ def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
     if isinstance(command, Spoken):
         return _statement(command, view)
     of = getattr(command, "of", None)
-    return iter(()) if of is None else _claim(view, str(of).partition("/")[0])
+    return iter(()) if of is None else chain(_claim(view, str(of).partition("/")[0]), _gate(view, command))
+
+
+def _gate(view: Peek, command: Incoming) -> Iterator[StateKey]:
+    if getattr(command, "checkpoint", "") and (network := view.peek(Network, NETWORK)) is not None:
+        yield Key, service_key("log", network.log_key)
 
 
 def _common(view: Peek) -> Iterator[StateKey]:
@@ -116,11 +121,11 @@ def _work(view: Peek, command: Spoken) -> Iterator[StateKey]:
             yield from _challenged(view, said.claim)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
             yield from _claim(view, said.claim)
+        case p.KeyAdopt():
+            yield from _adopting(view, said)
         case p.VoteCommit():
             yield from _seat(view, said.seat)
-        case p.CanaryCommit():
-            yield CanaryRoot, said.root
-        case p.CanaryOpen() | p.EvidenceSubmit():
+        case p.CanaryCommit() | p.CanaryOpen() | p.EvidenceSubmit():
             yield from _shown(command, view)
         case p.ItemsOpen() | p.VoteReveal():
             yield from _seat(view, said.seat)
@@ -138,6 +143,8 @@ def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
                 yield from _claim(view, claim)
                 yield from _relay_of(view, command, each)
                 yield from _punished(view, claim)
+            case p.CanaryCommit(root=root):
+                yield CanaryRoot, root
             case p.CanaryOpen():
                 yield from _canary(view, each.payload)
 
@@ -183,6 +190,17 @@ def _registering(said: p.AgentRegister) -> Iterator[StateKey]:
         yield Handle, said.handle
     if said.owner:
         yield Party, said.owner
+
+
+def _adopting(view: Peek, said: p.KeyAdopt) -> Iterator[StateKey]:
+    yield Party, said.key
+    keys = {said.key}
+    if (network := view.peek(Network, NETWORK)) is not None:
+        yield Party, network.log_key
+        keys |= {network.log_key, network.draw_key}
+    for key in sorted(keys):
+        for use in ("log", "draw"):
+            yield Key, service_key(use, key)
 
 
 def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:

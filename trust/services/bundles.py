@@ -17,7 +17,7 @@ from trust.core.checks.retracing import retrace
 from trust.core.checks.sumtree import Root
 from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
-from trust.core.events import RoundOpened, round_id
+from trust.core.events import RoundOpened, round_id, service_key
 from trust.core.records import AdoptedPolicy, Claim, Key, Node, Relay, Round, SealedPool, Task
 from trust.errors import TrustError
 from trust.log import merkle
@@ -90,7 +90,9 @@ def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
         yield genesis
         founded = decode_entry(genesis.data).command.genesis
         if founded is not None and founded.draw_key != claim.draw_key:
-            yield from reader.of_kind("key.adopt", 0, claim.index, last=True)
+            adopted = reader.record(Key, service_key("draw", claim.draw_key))
+            if adopted is not None:
+                yield from reader.entries(adopted.since_index, adopted.since_index + 1)
     relay = reader.record(Relay, claim.relay)
     if relay is not None and relay.index < claim.index:
         yield from reader.entries(relay.index, relay.index + 1)

@@ -40,7 +40,8 @@ _log = structlog.get_logger("trust.drawing")
 
 
 class Drawing:
-    """Draws with the keys that this process holds. `is_busy` says whether many callers wait for their answers."""
+    """Draws with the keys that this process holds, among them those of earlier claims; `more_seeds` are asked for where
+    one is missing. `is_busy` says whether many callers wait for their answers."""
 
     def __init__(
         self,
@@ -48,10 +49,13 @@ class Drawing:
         sequencer: Sequencer,
         seeds: Sequence[bytes],
         is_busy: Callable[[], bool] = lambda: False,
+        more_seeds: Callable[[], Sequence[bytes]] = tuple,
     ) -> None:
         self._database = database
         self._sequencer = sequencer
-        self._seeds = {did_of(ed25519.public_key(seed)): seed for seed in seeds}
+        self._seeds = _by_did(seeds)
+        self._more_seeds = more_seeds
+        self._missing: set[str] = set()
         self._refused: set[str] = set()
         self._is_busy = is_busy
         self._quiet_ms = clock.monotonic_ms()
@@ -77,9 +81,19 @@ class Drawing:
 
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
-            waiting = [claim for claim in reader.awaiting_draw(LOOKED_AT) if self._can(claim)]
+            awaiting = reader.awaiting_draw(LOOKED_AT)
+            self._look_for({claim.draw_key for claim in awaiting} - self._seeds.keys())
+            waiting = [claim for claim in awaiting if self._can(claim)]
             view = view_of(reader)
             return [self._drawn(view, *each) for each in _Gates(reader).passed(waiting, AT_ONCE)]
+
+    def _look_for(self, missing: set[str]) -> None:
+        """A key that was adopted since may lie there by now. One that is missing costs money: that is said once."""
+        if missing:
+            self._seeds |= _by_did(self._more_seeds())
+        for key in missing - self._seeds.keys() - self._missing:
+            self._missing.add(key)
+            _log.error("a draw is awaited whose key is not here", key=key)
 
     def _can(self, claim: Claim) -> bool:
         return claim.draw_key in self._seeds and round_id(claim.id, claim.draw_round) not in self._refused
@@ -125,6 +139,10 @@ class _Gates:
             nothing = CosignedHead(policy, 0, 0, b"") if adopted.terms.witnesses.quorum else None
             self._cosigned[policy] = nothing and (newest(self._reader.connection, policy) or nothing)
         return self._cosigned[policy]
+
+
+def _by_did(seeds: Sequence[bytes]) -> dict[str, bytes]:
+    return {did_of(ed25519.public_key(seed)): seed for seed in seeds}
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

@@ -80,7 +80,7 @@ def draw(d: Decision, said: Draw) -> None:
     beta = _proven(d, claim, said)
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
-    check_gate(d.network, d.size, claim, policy, said.checkpoint)
+    check_gate(d, claim, policy, said.checkpoint)
     stream = Stream(beta, b"panel")
     if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))

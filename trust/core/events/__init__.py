@@ -59,6 +59,7 @@ from trust.core.events.parties import (
     RulesEffective,
     VerifierEnrolled,
     VerifierLeft,
+    service_key,
 )
 from trust.core.events.scores import (
     Observed,
@@ -110,5 +111,5 @@ __all__ = [
     "RulesAnnounced", "RulesEffective", "SeatPassed", "SeatSettled", "SeatSilent", "StakeSlashed", "TaskBarred",
     "TaskClosed", "TaskPosted", "TaskReopened", "TasksDue", "TasksFollowed", "TrackChanged", "UnbondingSlashed",
     "VerdictChallenged", "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed",
-    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id",
+    "WithdrawalEnded", "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id", "service_key",
 ]  # fmt: skip
