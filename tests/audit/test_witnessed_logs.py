@@ -205,7 +205,7 @@ def test_the_commands_take_the_callers_policy_from_a_file(
     none.write_text("quorum nobody")
     audited = ["audit", log, "--key", str(KEY), "--witnesses"]
     assert run([*audited, str(good)]) == GOOD
-    assert "cosigned by 2 of 3 witnesses: w1, w3" in capsys.readouterr().out
+    assert "witnesses        good: 2 of 3 witnesses: w1, w3" in capsys.readouterr().out
     assert run([*audited, str(strict)]) == FALSE
     assert run([*audited, str(none)]) == USAGE
     watched = ["log", "watch", log, "--key", str(KEY), "--once", "--state", str(tmp_path / "state")]

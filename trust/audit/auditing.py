@@ -44,7 +44,9 @@ from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import NoteError, Signature, Verifier
 from trust.log.quorum import Quorum, QuorumMissing, cosigned_by
 from trust.log.succession import Succession, is_signed_by, peek_checkpoint
+from trust.storage.cosigned import policy_in_force
 
+TRIES_WITNESSED = 20
 Progress = Callable[[int, int], None]
 """Told how many entries of how many are done."""
 Look = Callable[[], Finding | None]
@@ -292,17 +294,35 @@ class _Audit:
                 asked.setdefault(answer.size, []).append(answer)
             looks = {size: partial(asking.compare, found) for size, found in asked.items()}
             finding = asking.stale(answers) or self._advance(looks)
-            for _ in range(TRIES):
-                if finding is None and asking.unsigned(answers) is not None:
-                    time.sleep(
-                        PAUSE_S
-                    )  # another replica may have answered than the one that shows the checkpoint
-                    finding = self._advance(looks)
-            finding = finding or asking.unsigned(answers)
+            finding = finding or self._await_signed(asking, answers, looks)
             if finding is not None:
                 return finding
             self._answered += len(answers)
         return None
+
+    def _await_signed(
+        self, asking: Asking, answers: list[Answered], looks: Mapping[int, Look]
+    ) -> Finding | None:
+        """Another replica may have answered than the one that shows the checkpoint, and witnesses take their time.
+
+        CannotCheck where theirs does not end: a log whose witnesses are silent goes on, and shows no newer checkpoint.
+        """
+        is_witnessed = self._is_witnessed()
+        for _ in range(TRIES_WITNESSED if is_witnessed else TRIES):
+            if asking.unsigned(answers) is None:
+                return None
+            time.sleep(PAUSE_S)
+            if finding := self._advance(looks):
+                return finding
+        late = asking.unsigned(answers)
+        if late is not None and is_witnessed:
+            raise CannotCheck(f"{late}: its witnesses have not cosigned what it answers from")
+        return late
+
+    def _is_witnessed(self) -> bool:
+        """Whether the log shows only what witnesses cosigned, by the policy in force."""
+        policy = policy_in_force(self._own.reader)
+        return policy is not None and bool(policy.terms.witnesses.quorum)
 
     # -- the report
 

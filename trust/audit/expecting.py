@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from trust.core import ledger, reputation, scoring
 from trust.core.records import Account, Claim, Party, Record, Round, Score, Seat, Task, Timer
 from trust.storage.reading import Reader
-from trust.storage.standing import locked_units
+from trust.storage.standing import bonded_units, challenges_on, locked_units
 from trust.storage.state import SqlView
 
 R = TypeVar("R", bound=Record)
@@ -68,6 +68,7 @@ def agent(replayed: Replayed, id: str) -> Facts:
         "balances": {
             "free_units": free,
             "staked_units": replayed.locked(id),
+            "bonded_units": bonded_units(replayed.reader.connection, id),
             "unbonding_units": unbonding,
         },
     }
@@ -142,7 +143,7 @@ def _brief(found: Claim) -> Facts:
 
 
 def claim(replayed: Replayed, id: str) -> Facts:
-    """A claim with its task, its rounds and their seats, and what is due next."""
+    """A claim with its task, its challenges, its rounds and their seats, and what is due next."""
     reader, found = replayed.reader, replayed.need(Claim, id)
     timer = reader.record(Timer, id)
     seats = reader.seats_on(id)
@@ -154,6 +155,9 @@ def claim(replayed: Replayed, id: str) -> Facts:
         "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
         "task": _task(replayed.need(Task, found.task)),
         "output": output if found.output else None,
+        "challenges": [
+            {"challenge": each.id, **_shown(each, "claim")} for each in challenges_on(reader.connection, id)
+        ],
         "rounds": [_round(each, seats) for each in reader.rounds_of(id)],
     }
 
