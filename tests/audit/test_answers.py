@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,20 @@ import pytest
 
 from tests.api.house import House, house
 from tests.audit.networks import signer
+from tests.core.witnesses import two_of_three
+from tests.services.statements import Party
+from tests.services.witnesses import honest_ones
+from trust.audit import auditing
 from trust.audit.auditing import audit
 from trust.audit.fetching import HttpSource
 from trust.audit.report import CannotCheck, Report, Step
 from trust.core.payloads import OutputOpen
+from trust.log.note import Signer
+from trust.log.quorum import parse_quorum
 
 Lie = Callable[[str, Any], None]
 Heard = list[httpx.Request]
+LOG = Signer("trust.example.org/test", Party("log").seed)
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +202,23 @@ def test_a_service_that_fails_while_it_is_asked_cannot_be_checked(
 def test_a_static_log_has_no_answers_to_compare(log: Path) -> None:
     report = audit(str(log), str(signer().verifier))
     assert line(report, Step.ANSWERS) == (None, "no service behind the log was asked")
+
+
+def test_answers_beyond_what_witnesses_cosigned_wait_for_them_and_cannot_be_checked_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "PAUSE_S", 0.1)
+    with ExitStack() as witnesses:
+        urls = witnesses.enter_context(honest_ones(tmp_path, LOG.verifier, "w1", "w2"))
+        changes = {"witnesses": tuple(urls), "witness_interval_ms": 50}
+        with house(tmp_path, f"sqlite:///{tmp_path / 'trust.db'}", changes, quorum=two_of_three()) as town:
+            town.done("/v1/agents", town.register(town.requester))
+            town.wait(lambda: town.get("/health/ready")["witnesses"]["cosigned_size"] == 2)
+            report = audit(proxied(town), town.vkey, quorum=parse_quorum(two_of_three()))
+            assert report.findings == ()
+            assert [each.ok for each in report.steps] == [True] * len(Step)
+            assert line(report, Step.WITNESSES) == (True, "2 of 3 witnesses: w1, w2")
+            witnesses.close()
+            town.done("/v1/agents", town.register(town.workers[0]))
+            with pytest.raises(CannotCheck, match="its witnesses have not cosigned"):
+                audit(proxied(town), town.vkey)

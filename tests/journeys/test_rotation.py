@@ -50,6 +50,12 @@ def drawn_by(house: House, claim: str) -> str:
     return beacon.key
 
 
+def scores_of(house: House) -> bytes | None:
+    """The file of the worker's scores, once they are sealed."""
+    answer = house.client.get(f"/v1/agents/{house.workers[0].did}/reputation/proof")
+    return answer.content if answer.status_code == 200 else None
+
+
 def told(capture: Capture, *command: str, exit_code: int = GOOD) -> dict[str, Any]:
     """What a command says as JSON."""
     capture.readouterr()
@@ -99,5 +105,10 @@ def test_both_keys_of_a_running_service_change_and_nothing_is_lost(tmp_path: Pat
         proven = told(capsys, "receipt", "verify", str(newest), "--key", vkey, *rotations)
         assert (proven["key"], proven["key_signs_to"]) == (third["vkey"], None)
         assert run(["receipt", "verify", str(newest), "--key", vkey]) == FALSE
+        scores = tmp_path / "scores.json"
+        scores.write_bytes(house.wait(lambda: scores_of(house)))
+        proven = told(capsys, "receipt", "verify", str(scores), "--key", vkey, *rotations)
+        assert (proven["verified"], proven["agent"]) == ("scores", house.workers[0].did)
+        assert run(["receipt", "verify", str(scores), "--key", vkey]) == FALSE
         assert running.stop() == 0
     told(capsys, "log", "check", "--data", str(tmp_path), "--vkey", vkey)

@@ -67,6 +67,8 @@ class Line(msgspec.Struct, frozen=True):
 def lines(counted: dict[Step, str], finding: Finding | None, skipped: frozenset[Step]) -> tuple[Line, ...]:
     """A line for every step that was counted: the one with the finding is false, and then what follows is not done."""
 
+    order = list(Step)
+
     def line(step: Step) -> Line:
         if finding is not None and finding.step is step:
             return Line(step, counted[step], False, str(finding))
@@ -75,7 +77,6 @@ def lines(counted: dict[Step, str], finding: Finding | None, skipped: frozenset[
         )
         return Line(step, counted[step], None if step in skipped or ended else True)
 
-    order = list(Step)
     return tuple(line(step) for step in order if step in counted)
 
 
