@@ -115,3 +115,23 @@ def test_no_secret_shows_when_settings_are_printed(tmp_path: Path) -> None:
 
 def test_what_a_wheel_carries_is_found_in_a_checkout_too() -> None:
     assert shipped("policies") == Path(__file__).parents[1] / "policies"
+
+
+def test_a_service_may_hold_several_keys_of_a_use(tmp_path: Path) -> None:
+    write_seed(tmp_path / "draw.key", SEED)
+    settings = load({"data": tmp_path}, {})
+    assert settings.keys("draw") == (SEED,)
+    assert settings.keys("log") == ()
+    write_seed(tmp_path / "draw-later.key", b"\x01" * 32)
+    assert settings.keys("draw") == (SEED, b"\x01" * 32)
+    given = {"TRUST_DRAW_KEY": f"{'ff' * 32}, {'ee' * 32}"}
+    assert load({"data": tmp_path}, given).keys("draw") == (b"\xff" * 32, b"\xee" * 32, b"\x01" * 32)
+    (tmp_path / "draw-later.key").chmod(0o644)
+    with pytest.raises(SettingsError, match="others can reach the key"):
+        settings.keys("draw")
+
+
+def test_several_keys_are_nowhere_to_be_read(tmp_path: Path) -> None:
+    settings = load({"data": tmp_path}, {"TRUST_LOG_KEY": f"{'ff' * 32},{'ee' * 32}"})
+    assert "ee" * 8 not in repr(settings)
+    assert str(b"\xee" * 4)[2:-1] not in repr(settings)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from trust.api.edge import Edge
 from trust.api.service import Service
 from trust.api.telemetry import Telemetry
 from trust.core.events import NETWORK
-from trust.core.identity import did_of
+from trust.core.identity import did_of, key_of
 from trust.core.records import Network
 from trust.core.tasks import MAX_TASK_MS
 from trust.errors import TrustError
@@ -108,25 +108,37 @@ class App:
 
 def build(settings: Settings) -> App:
     """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
-    log_seed, draw_seed = seeds(settings)
+    log_seeds, draw_seeds = settings.keys("log"), settings.keys("draw")
+    if not log_seeds or not draw_seeds:
+        seeds(settings)  # says which is missing
     upgrade(settings.database_url)
     database = Database(settings.database_url, settings.reader_threads + BACKGROUND_READERS)
     network = _network(database)
-    _check_key("log", network.log_key, log_seed)
-    _check_key("draw", network.draw_key, draw_seed)
-    signer = Signer(network.origin, log_seed)
+    _check_key("log", network.log_key, log_seeds)
+    _check_key("draw", network.draw_key, draw_seeds)
+
+    def signers() -> list[Signer]:
+        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
+
     notifier = Notifier()
     sequencer = Sequencer(
         database,
-        [signer],
+        signers(),
         settings.data_dir / HEAD_FILE,
+        more_signers=signers,
         limits=_limits(settings),
         on_append=lambda head: notifier.committed(head.size),
     )
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
     admission = Admission(sequencer, verifying, database, readers, missing)
-    drawing = Drawing(database, sequencer, [draw_seed], lambda: admission.in_hand >= BUSY_STATEMENTS)
+    drawing = Drawing(
+        database,
+        sequencer,
+        draw_seeds,
+        lambda: admission.in_hand >= BUSY_STATEMENTS,
+        lambda: _keys_now(settings, "draw"),
+    )
     blobs = Blobs(database, settings.blob_max_bytes)
     graph = Graph()
     cosigning = Cosigning(
@@ -145,7 +157,7 @@ def build(settings: Settings) -> App:
         telemetry=Telemetry(),
         graph=graph,
         readers=readers,
-        vkey=str(signer.verifier),
+        vkey=str(Verifier(network.origin, key_of(network.log_key))),
     )
     schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
     return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
@@ -199,12 +211,21 @@ def _network(database: Database) -> Network:
     return network
 
 
-def _check_key(use: str, expected: str, seed: bytes) -> None:
-    held = did_of(ed25519.public_key(seed))
-    if held != expected:
+def _keys_now(settings: Settings, use: str) -> tuple[bytes, ...]:
+    """The keys that lie there while the service runs; one that cannot be read is said, and harms no other."""
+    try:
+        return settings.keys(use)
+    except (SettingsError, OSError) as error:
+        structlog.get_logger("trust").error("a key cannot be read", use=use, error=str(error))
+        return ()
+
+
+def _check_key(use: str, expected: str, seeds: Sequence[bytes]) -> None:
+    held = [did_of(ed25519.public_key(seed)) for seed in seeds]
+    if expected not in held:
         raise TrustError(
             "log-frozen",
-            f"the log names {expected} as its {use} key, and the key here is {held}",
+            f"the log names {expected} as its {use} key, and the key here is {' or '.join(held)}",
             hint="this is another network's key or database: bring the two that belong together",
         )
 

@@ -4,7 +4,7 @@ Each setting is taken from the first that has it (protocol 6): the flag, `TRUST_
 default. Nothing in here may influence a decision: what does stands in the policy, on the log.
 
 Private keys come from `TRUST_LOG_KEY` and `TRUST_DRAW_KEY` or from files of mode 0600, never from a flag
-(others see the process list) and never from trust.toml (it gets copied around).
+(others see the process list) and never from trust.toml (it gets copied around). There may be several of each.
 """
 
 from __future__ import annotations
@@ -118,6 +118,22 @@ class Settings:
     requests_per_s: int = _option(0, _integer(0, 1_000_000))  # of one caller; 0: no limit
     log_key: bytes | None = field(default=None, repr=False)
     draw_key: bytes | None = field(default=None, repr=False)
+    more_keys: Mapping[str, tuple[bytes, ...]] = field(
+        default_factory=dict, repr=False
+    )  # by use, beside these
+
+    def keys(self, use: str) -> tuple[bytes, ...]:
+        """Every key of a use (log, draw) that this process holds; key files are looked for anew.
+
+        A network changes its keys, and the ones before are needed for what began under them: files USE-*.key lie
+        beside the first, TRUST_USE_KEY holds several with commas.
+        """
+        first = self.log_key if use == "log" else self.draw_key
+        named = self.log_key_file if use == "log" else self.draw_key_file
+        folder = named.parent if named is not None else self.data_dir
+        files = [read_seed(path) for path in sorted(folder.glob(f"{use}-*.key"))]
+        given = [*((first,) if first else ()), *self.more_keys.get(use, ()), *files]
+        return tuple(dict.fromkeys(given))
 
     def __post_init__(self) -> None:
         if not self.database_url:
@@ -134,10 +150,13 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     config = chosen.get("data_dir", Settings.data_dir) / CONFIG_NAME
     chosen = _from_file(config) | chosen
     settings = Settings(**chosen)
+    log = _keys(environ, "log", settings.log_key_file, settings.data_dir)
+    draw = _keys(environ, "draw", settings.draw_key_file, settings.data_dir)
     return replace(
         settings,
-        log_key=_key(environ, "log", settings.log_key_file, settings.data_dir),
-        draw_key=_key(environ, "draw", settings.draw_key_file, settings.data_dir),
+        log_key=log[0] if log else None,
+        draw_key=draw[0] if draw else None,
+        more_keys={"log": log[1:], "draw": draw[1:]},
     )
 
 
@@ -176,13 +195,13 @@ def _from_file(path: Path) -> dict[str, Any]:
     return _parsed(given, lambda name: f"{name} in {path}")
 
 
-def _key(environ: Mapping[str, str], name: str, file: Path | None, data_dir: Path) -> bytes | None:
+def _keys(environ: Mapping[str, str], name: str, file: Path | None, data_dir: Path) -> tuple[bytes, ...]:
     variable = _variable(f"{name}_key")
     if environ.get(variable):
-        return _seed(environ[variable], variable)
+        return tuple(_seed(text.strip(), variable) for text in environ[variable].split(","))
     path = file or data_dir / f"{name}.key"
     if path.exists():
-        return read_seed(path)
+        return (read_seed(path),)
     if file is not None:
         raise SettingsError(f"{path}: there is no such key file")
-    return None
+    return ()

@@ -183,6 +183,7 @@ def create_parties() -> None:
         whole("since_index"),
         whole("until_index"),
         whole("until_ms"),
+        words("before"),
         clustered=True,
     )
     table("handles", words("id"), words("party"), clustered=True)

@@ -53,7 +53,7 @@ def test_a_service_with_witnesses_shows_what_they_cosigned(tmp_path: Path, sqlit
             note = home.client.get("/log/checkpoint").content
             ready = home.get("/health/ready")["witnesses"]
             metrics = home.client.get("/metrics").text
-    checkpoint, cosigned = open_with_quorum(note, LOG.name, LOG.verifier, QUORUM)
+    checkpoint, cosigned = open_with_quorum(note, LOG.verifier, QUORUM)
     assert checkpoint.size == 2
     assert QUORUM.told(cosigned) == "2 of 3 witnesses: w1, w3"
     assert [each["state"] for each in ready["asked"]] == ["cosigned", "cosigned"]

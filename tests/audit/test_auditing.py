@@ -13,11 +13,21 @@ from tests.audit.networks import ORIGIN, World, did, publish, signer
 from trust.audit import pipeline
 from trust.audit.auditing import audit
 from trust.audit.fetching import DirectorySource
-from trust.audit.report import CannotCheck, Report
+from trust.audit.report import CannotCheck, Report, Step
 from trust.audit.scratch import scratch
 from trust.log.note import NoteError
 
 VKEY = str(signer().verifier)
+
+
+def split_bundle(bundle: bytes) -> list[bytes]:
+    """The entries of a bundle."""
+    entries = []
+    while bundle:
+        end = 2 + int.from_bytes(bundle[:2])
+        entries.append(bundle[2:end])
+        bundle = bundle[end:]
+    return entries
 
 
 def test_an_honest_log_passes_and_is_counted(world: World, log: Path) -> None:
@@ -40,6 +50,39 @@ def test_the_money_of_a_log_that_passes_sums_to_zero(log: Path) -> None:
     assert sums.total == 0
     assert sums.external < 0 < sums.burnt
     assert sums.overdrawn == ()
+
+
+def test_every_step_has_its_line_with_what_was_counted(log: Path) -> None:
+    report = audit(str(log), VKEY)
+    counted = {line.step: line.counted for line in report.steps if line.ok}
+    said = sum(report.statements.values())
+    assert list(counted) == [step for step in Step if step not in (Step.WITNESSES, Step.ANSWERS)]
+    assert counted[Step.KEYS] == f"{ORIGIN}, keys: {VKEY}"
+    assert counted[Step.TREE].startswith("300 entries hashed, root ")
+    assert counted[Step.CHECKPOINTS] == "1 seen, all of one tree"
+    assert counted[Step.STATEMENTS] == f"{said} statements, {report.signatures} signatures"
+    assert counted[Step.DECISIONS] == "300 entries decided again, 0 before"
+    assert counted[Step.DRAWS] == f"2 draws, {report.commands['seal']} sealed pools"
+    postings = int(counted[Step.POSTINGS].split()[0])
+    assert postings == sum(
+        len(event["postings"])
+        for data in (log / "tile" / "entries").rglob("*")
+        if data.is_file()
+        for entry in split_bundle(data.read_bytes())
+        for event in msgspec.json.decode(entry)["events"]
+        if event["kind"] == "money.moved"
+    )
+
+
+def test_the_step_that_finds_a_lie_is_false_and_the_others_are_not_finished(
+    world: World, tmp_path: Path
+) -> None:
+    entries = [*world.entries[:270], world.entries[270].replace(b'"sig":"', b'"sig":"A', 1)]
+    report = audit(str(publish(tmp_path / "forged", entries, signer())), VKEY)
+    assert {line.step: line.ok for line in report.steps} == {
+        step: False if step is Step.STATEMENTS else None for step in Step if step is not Step.WITNESSES
+    }
+    assert report.steps[3].finding.startswith("entry 270: ")
 
 
 def test_a_report_is_json(log: Path) -> None:

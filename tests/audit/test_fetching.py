@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -110,6 +114,43 @@ def test_a_body_without_end_is_not_read_to_its_end(log: Path) -> None:
     report = audit(served(flood), VKEY)
     assert report.findings[0].index == 0
     assert endless.sent < 1_000_000
+
+
+@contextmanager
+def dripping(answer: bytes) -> Iterator[str]:
+    """The address of a server that begins every answer with these bytes, then sends one a second, for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(answer)
+            while not over.wait(1):
+                connection.sendall(b"x")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        over.set()
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nX-", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_server_that_drips_holds_nobody_longer_than_the_deadline(answer: bytes) -> None:
+    with dripping(answer) as url:
+        begun = time.monotonic()
+        with pytest.raises(CannotCheck, match=r"no whole answer within 2 s"):
+            HttpSource(url, deadline_s=2)
+        assert time.monotonic() - begun < 4
 
 
 def test_a_partial_tile_that_gave_way_to_the_full_one_is_cut(world: World, log: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_piece_may_begin_and_end_within_a_bundle(world: World, log: Path) -> N
         (span,) = spans(start, end)
         piece = fetch(DirectorySource(log), span, 300)
         assert entries_of(piece) == world.entries[start:end]
-        assert inspect(piece).index is None
+        assert inspect(piece).finding is None
 
 
 def test_a_log_is_still_audited_when_the_inspecting_process_dies(

@@ -10,22 +10,24 @@ import pytest
 from msgspec.structs import replace
 
 from tests.audit.conftest import played
-from tests.audit.networks import ORIGIN, T0_MS, World, policy, publish, signer
+from tests.audit.networks import ORIGIN, T0_MS, World, did, policy, publish, signer
 from tests.core.witnesses import note_of, two_of_three, witness
 from trust.audit.auditing import audit
 from trust.audit.exporting import export
 from trust.audit.fetching import DirectorySource
-from trust.audit.report import Report
+from trust.audit.report import Report, Step
 from trust.audit.watching import Watcher
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD, USAGE
 from trust.core.entry import Draw
+from trust.core.payloads import KeyAdopt
 from trust.core.policy import Witnesses
 from trust.core.records import Claim
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import add_signatures, sign_note
 from trust.log.quorum import parse_quorum
+from trust.log.succession import Succession
 
 LINES = two_of_three()
 QUORUM = parse_quorum(tuple(LINES))
@@ -141,6 +143,29 @@ def test_an_export_keeps_the_cosignatures(honest: World, tmp_path: Path) -> None
     assert examine(tmp_path / "copy").witnesses == "2 of 3 witnesses: w1, w3"
 
 
+def test_the_quorum_is_asked_of_a_log_whatever_key_signs_it(tmp_path: Path) -> None:
+    world = Witnessed()
+    world.deposit("operator/bond", 100_000)
+    index = world.say(KeyAdopt, "operator", ["log", "log-2"], use="log", key=did("log-2")).index
+    world.deposit("operator/bond", 5)
+    log = cosigned(publish(tmp_path / "log", world.entries, signer("log-2")))
+    report = examine(log)
+    assert report.findings == ()
+    assert {line.step: line.ok for line in report.steps}[Step.WITNESSES]
+    keys = Succession.of(KEY, [(index, signer("log-2").verifier)])
+    watch = Watcher(lambda: DirectorySource(log), keys, tmp_path / "state", quorum=QUORUM)
+    assert watch.poll(5) is None
+
+
+def test_the_line_of_the_witnesses_is_false_where_their_quorum_is_missing(
+    honest: World, tmp_path: Path
+) -> None:
+    report = examine(cosigned(honest.publish(tmp_path), ["w2"]))
+    steps = {line.step: line.ok for line in report.steps}
+    assert {step for step, ok in steps.items() if ok is False} == {Step.WITNESSES}
+    assert {step for step, ok in steps.items() if ok is None} == {Step.ANSWERS}
+
+
 # -- the monitor
 
 
@@ -205,7 +230,7 @@ def test_the_commands_take_the_callers_policy_from_a_file(
     none.write_text("quorum nobody")
     audited = ["audit", log, "--key", str(KEY), "--witnesses"]
     assert run([*audited, str(good)]) == GOOD
-    assert "cosigned by 2 of 3 witnesses: w1, w3" in capsys.readouterr().out
+    assert "witnesses        good: 2 of 3 witnesses: w1, w3" in capsys.readouterr().out
     assert run([*audited, str(strict)]) == FALSE
     assert run([*audited, str(none)]) == USAGE
     watched = ["log", "watch", log, "--key", str(KEY), "--once", "--state", str(tmp_path / "state")]

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import audit, claims, graph, log, outputs, reputation, scores, startup
+from tests.benchmarks import audit, claims, graph, log, outputs, reads, reputation, scores, startup
 from tests.benchmarks.table import Row, at_least, show
 
 TIMES_PYMERKLE = 10
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "claims": claims.run,
     "growth": claims.grown,
     "log": lambda quick: _log(20_000 if quick else 100_000),
+    "reads": reads.run,
     "audit": lambda quick: audit.run(50_000 if quick else 1_000_000),
     "reputation": reputation.run,
     "scores": scores.run,

@@ -59,15 +59,13 @@ def _measured(name: str, url: str, directory: Path, goal: float, batches: int) -
     filled = FilledLog(url, directory)
     outputs = [filled.outputs(BATCH) for _ in range(batches + WARM_BATCHES)]
     filled.close()
-    bodies = [
-        _encode([msgspec.Raw(envelope.encode(each.signed.envelope)) for each in batch]) for batch in outputs
-    ]
+    bodies = list(map(posted, outputs))
     signed = [each for batch in outputs[WARM_BATCHES:] for each in batch]
     with Served(filled.town, directory, url) as service:
-        _post_all(service, bodies[:WARM_BATCHES])
+        post_all(service, bodies[:WARM_BATCHES])
         before = bare_rate(signed)
         begun = perf_counter()
-        answers = _post_all(service, bodies[WARM_BATCHES:])
+        answers = post_all(service, bodies[WARM_BATCHES:])
         rate = len(signed) / (perf_counter() - begun)
         bare = max(before, bare_rate(signed))
         draws_per_s = _draws_per_s(service)
@@ -104,7 +102,12 @@ def bare_rate(statements: Sequence[Spoken]) -> float:
     return len(prepared) / (perf_counter() - begun)
 
 
-def _post_all(service: Served, bodies: Sequence[bytes]) -> list[bytes]:
+def posted(statements: Sequence[Spoken]) -> bytes:
+    """The body of a batch."""
+    return _encode([msgspec.Raw(envelope.encode(each.signed.envelope)) for each in statements])
+
+
+def post_all(service: Served, bodies: Sequence[bytes]) -> list[bytes]:
     """Posts every body over a few connections; the answers in order."""
     waiting = list(enumerate(bodies))[::-1]
     answers = [b""] * len(bodies)

@@ -17,7 +17,7 @@ from tests.audit.networks import ORIGIN, did, signer
 from tests.client.cases import KEY, bundled, claim_of, good, network, pool_nodes, refused, troubled
 from tests.client.services import Script
 from trust.cli import run
-from trust.cli.failures import FALSE, GOOD
+from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.bundles import verify_bundle
 from trust.client.cases import Case
 from trust.client.exchanges import Exchanges
@@ -229,3 +229,21 @@ def test_an_entry_that_is_left_out_makes_no_other_story() -> None:
     assert len(told) < len(full.entries) / 2
     assert all(case.verdict in ("", whole.verdict) for case in told)
     assert all(case.state == whole.state or not case.slashed_units for case in told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"kind":"claim.opened"', b'"kind":"claim.opened.2"'), (b'"v":1', b'"v":2')]
+)
+def test_a_bundle_of_a_newer_release_cannot_be_checked(
+    old: bytes, new: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = network()
+    claim = claim_of(world, "bob")
+    index, data = next(
+        pair for pair in enumerate(world.entries) if f'"claim.opened","claim":"{claim}'.encode() in pair[1]
+    )
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundled(world, claim, {index: data.replace(old, new)}).encode())
+    assert run(["receipt", "verify", str(file), "--key", str(KEY)]) == CANNOT_CHECK
+    assert f"entry {index}" in (said := capsys.readouterr().err)
+    assert "newer" in said

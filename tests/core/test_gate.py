@@ -13,7 +13,7 @@ from tests.core.network import ORIGIN, Who
 from tests.core.terms import policy_of, policy_text
 from tests.core.witnesses import note_of, root_of, two_of_three, witness
 from trust.core.checks.gate import claimed_root, cosigned_times_s
-from trust.core.payloads import PolicyAdopt
+from trust.core.payloads import KeyAdopt, PolicyAdopt
 from trust.core.policy import InvalidPolicy, dangers, parse
 from trust.core.records import Claim
 from trust.log.checkpoint import Checkpoint
@@ -102,6 +102,18 @@ def test_a_cosignature_over_another_note_and_a_line_too_many_open_no_gate(town: 
         sign_note(foreign, LOG), [witness(each).sign(foreign, 1) for each in ("w1", "w2")]
     )
     refuse(town, claim, signed.decode(), "is of 'trust.example.org/other'")
+
+
+def test_after_a_rotation_the_log_has_signed_a_checkpoint_with_the_key_for_its_size(town: Scene) -> None:
+    net, claim, new = town.net, town.submitted(), Who("next log")
+    earlier = note(town)
+    net.say(KeyAdopt, net.operator, net.log, new, use="log", key=new.did)
+    last, too_early = note(town), note(town, log=Signer(ORIGIN, new.seed))
+    refuse(town, claim, too_early, "did not sign the checkpoint")
+    net.join("another")
+    refuse(town, claim, note(town), "did not sign the checkpoint")
+    for checkpoint in (earlier, last, note(town, log=Signer(ORIGIN, new.seed))):
+        town.fork().net.do(msgspec.structs.replace(net.draw_of(claim), checkpoint=checkpoint))
 
 
 def test_a_task_keeps_the_witnesses_of_the_policy_that_it_pinned(town: Scene) -> None:

@@ -12,7 +12,8 @@ from tests.core.network import DAY_MS, DIGEST, ORIGIN, START_MS, Net, Who, creat
 from tests.core.terms import policy_text
 from trust.core import payloads as p
 from trust.core.entry import Genesis
-from trust.core.records import AdoptedPolicy, Claim, Network, Relay, Role, Task
+from trust.core.events import NETWORK, service_key
+from trust.core.records import AdoptedPolicy, Claim, Key, Network, Relay, Role, Task
 
 HOUR_MS = 3_600_000
 
@@ -282,4 +283,21 @@ def test_a_service_key_is_not_adopted_twice_nor_by_others(net: Net) -> None:
     ann = net.join("ann")
     net.refuses("not-operator", p.KeyAdopt, ann, use="draw", key=Who("new").did)
     net.refuses("key-used", p.KeyAdopt, net.operator, use="draw", key=net.draw_key.did)
-    net.refuses("not-yet", p.KeyAdopt, net.operator, use="log", key=Who("new").did)
+    net.refuses("key-used", p.KeyAdopt, net.operator, use="draw", key=net.log.did)
+    net.say(p.KeyAdopt, net.operator, use="draw", key=Who("new").did)
+    net.refuses("key-used", p.KeyAdopt, net.operator, use="draw", key=net.draw_key.did)
+
+
+def test_a_log_key_is_adopted_by_the_operator_with_the_key_before_and_the_key_itself(net: Net) -> None:
+    new, former = Who("new"), net.log
+    said = {"use": "log", "key": new.did}
+    net.refuses("not-operator", p.KeyAdopt, net.join("ann"), former, new, **said)
+    net.refuses("wrong-signer", p.KeyAdopt, net.operator, **said)
+    net.refuses("wrong-signer", p.KeyAdopt, net.operator, former, **said)
+    net.refuses("wrong-signer", p.KeyAdopt, net.operator, new, **said)
+    net.refuses("unexpected-signature", p.KeyAdopt, net.operator, former, new, Who("other"), **said)
+    index = net.say(p.KeyAdopt, net.operator, former, new, **said).index
+    assert net.get(Network, NETWORK).log_key == new.did
+    keys = [net.get(Key, service_key("log", key.did)) for key in (former, new)]
+    assert [(key.since_index, key.until_index) for key in keys] == [(0, index), (index, -1)]
+    net.refuses("key-used", p.KeyAdopt, net.operator, new, former, use="log", key=former.did)

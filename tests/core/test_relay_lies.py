@@ -150,6 +150,28 @@ def test_two_checkpoints_of_one_size_burn_the_operators_bond_and_stop_claims(tow
     whole(town)
 
 
+def test_a_former_key_convicts_for_the_sizes_that_were_its_own_and_for_no_others(town: Scene) -> None:
+    net, second, third = town.net, Who("second log"), Who("third log")
+    index = net.say(p.KeyAdopt, net.operator, net.log, second, use="log", key=second.did).index
+    net.join("between")
+    later = net.say(p.KeyAdopt, net.operator, second, third, use="log", key=third.did).index
+
+    def forked(size: int, key: Who) -> commands.Spoken:
+        notes = tuple(note(net, size, bytes([root]) * 32, signer=key) for root in range(2))
+        return evidence(town, town.rival, "log-fork", notes=notes)
+
+    for size, right, wrong in (
+        (5, net.log, second),
+        (index + 1, net.log, second),
+        (index + 2, second, net.log),
+        (later + 1, second, third),
+        (later + 2, third, second),
+    ):
+        net.refused("bad-note", forked(size, wrong))
+        net.do(forked(size, right))
+        net.refused("convicted-already", forked(size, right))
+
+
 def test_notes_that_prove_no_fork_are_refused_each_with_its_code(town: Scene) -> None:
     one, other = fork(town.net)
     stranger = Who("stranger")

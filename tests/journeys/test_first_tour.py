@@ -68,4 +68,4 @@ def test_the_readmes_first_tour_runs_as_written(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "already-claimed" in done.stderr
     assert "verified:  receipt" in done.stdout
-    assert re.search(r"good: \d+ entries decided again", done.stdout)
+    assert re.search(r"decisions +good: \d+ entries decided again", done.stdout)

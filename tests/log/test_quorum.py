@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.core.witnesses import note_of, two_of_three, witness
 from tests.shared import VECTORS, need
-from trust.log.checkpoint import CheckpointError
 from trust.log.note import COSIGNATURE_V1, NoteError, Signer, Verifier, add_signatures, parse_note
 from trust.log.quorum import (
     MAX_WITNESSES,
@@ -141,17 +140,17 @@ def note(labels: list[str]) -> bytes:
 
 
 def test_a_note_with_the_quorum_opens_and_names_who_cosigned() -> None:
-    checkpoint, cosigned = open_with_quorum(note(["w2", "w3"]), LOG.name, LOG.verifier, QUORUM)
+    checkpoint, cosigned = open_with_quorum(note(["w2", "w3"]), LOG.verifier, QUORUM)
     assert checkpoint.size == 7
     assert QUORUM.told(cosigned) == "2 of 3 witnesses: w2, w3"
     assert [line.time_s for line in cosigned] == [50, 50]
     with pytest.raises(QuorumMissing, match="1 of 3 witnesses: w2"):
-        open_with_quorum(note(["w2"]), LOG.name, LOG.verifier, QUORUM)
+        open_with_quorum(note(["w2"]), LOG.verifier, QUORUM)
 
 
 def test_a_bad_line_of_a_witness_counts_as_missing_and_spoils_nothing() -> None:
     bad = add_signatures(note(["w1", "w2"]), [witness("w3").sign("another text\n", 5)])
-    _, cosigned = open_with_quorum(bad, LOG.name, LOG.verifier, QUORUM)
+    _, cosigned = open_with_quorum(bad, LOG.verifier, QUORUM)
     assert QUORUM.told(cosigned) == "2 of 3 witnesses: w1, w2"
     text, lines = parse_note(note(["w1"]))
     twice = f"{text}\n{''.join(map(str, [*lines, *lines]))}".encode()
@@ -160,6 +159,6 @@ def test_a_bad_line_of_a_witness_counts_as_missing_and_spoils_nothing() -> None:
 
 def test_witnesses_do_not_stand_in_for_the_log() -> None:
     with pytest.raises(NoteError):
-        open_with_quorum(note(["w1", "w2"]), LOG.name, Signer(LOG.name, bytes(32)).verifier, QUORUM)
-    with pytest.raises(CheckpointError):
-        open_with_quorum(note(["w1", "w2"]), "log.example/other", LOG.verifier, QUORUM)
+        open_with_quorum(note(["w1", "w2"]), Signer(LOG.name, bytes(32)).verifier, QUORUM)
+    with pytest.raises(NoteError):
+        open_with_quorum(note(["w1", "w2"]), Verifier("log.example/other", LOG.verifier.public_key), QUORUM)

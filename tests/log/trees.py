@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from trust.log import merkle
-from trust.log.tiles import TILE_BYTES, TileNodes, TreeEdge
+from trust.log.tiles import TILE_BYTES, TileCache, TileNodes, TreeEdge
 
 
 def leaf_hashes(count: int) -> list[bytes]:
@@ -76,7 +76,7 @@ class WholeTree:
         return TreeEdge.load(size, self.leaf_hashes, self.tile)
 
     def nodes(self, size: int, cached_tiles: int = 512) -> TileNodes:
-        return TileNodes(self.tile, self.leaf_hashes, size, cached_tiles)
+        return TileNodes(self.tile, self.leaf_hashes, size, TileCache(cached_tiles))
 
 
 def flipped(data: bytes, bit: int) -> bytes:

@@ -72,7 +72,7 @@ def shown(house: House) -> tuple[Checkpoint, list[str]]:
     with reading(house.database) as reader:
         note = published(reader)
     log = house.town.log.verifier
-    checkpoint, lines = open_with_quorum(note, log.name, log, QUORUM)
+    checkpoint, lines = open_with_quorum(note, log, QUORUM)
     return checkpoint, sorted(line.name[-2:] for line in lines)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from tests.services.houses import House
 from tests.services.logs import check_log
-from tests.services.statements import Town
+from tests.services.statements import Party, Town
 from trust import clock
-from trust.core.records import Allocation, Task
+from trust.core.payloads import KeyAdopt
+from trust.core.records import Allocation, Claim, Task
 from trust.services import drawing
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.receipts import Refusal
@@ -87,3 +88,28 @@ def test_a_shortlist_of_all_is_drawn_from_the_sealed_pool(database: Database, tm
     assert allocation is not None
     assert (allocation.eligible, allocation.owners, len(allocation.shortlist)) == (6, 6, 2)
     assert town.requester.did not in {place.agent for place in allocation.shortlist}
+
+
+def test_a_draw_waits_for_its_key_and_is_made_when_the_key_is_there(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, tmp_path).found()
+    town, (worker, _), new = house.town, house.town.workers, Party("draw 2")
+    house.receipts(town.say(KeyAdopt, town.operator, use="draw", key=new.did))
+    claim = house.claimed("a-task", worker)
+    house.receipts(town.output(claim, worker))
+    found: list[bytes] = []
+    draws = Drawing(database, house.sequencer, [town.draw.seed], more_seeds=lambda: found)
+    house.sequencer.start()
+    try:
+        assert draws.run() == 0
+        found.append(new.seed)
+        assert draws.run() == 1
+    finally:
+        house.sequencer.stop()
+    with reading(database) as reader:
+        assert reader.awaiting_draw() == []
+        assert [key.until_index for key in reader.service_keys("draw")] == [
+            reader.records(Claim, [claim])[0].index - 2,
+            -1,
+        ]

@@ -11,14 +11,18 @@ import pytest
 
 from tests.services.houses import House
 from tests.services.logs import check_log, check_receipt
-from tests.services.statements import created
+from tests.services.statements import ORIGIN, Party, created
+from trust.core.payloads import KeyAdopt
 from trust.core.records import Account, Claim
 from trust.errors import TrustError
 from trust.log import merkle
-from trust.log.note import decode_base64, open_note
+from trust.log.checkpoint import open_checkpoint
+from trust.log.note import Signer, decode_base64, open_note
+from trust.log.proof import TlogProof
+from trust.log.succession import Succession
 from trust.services import headfile
 from trust.services.receipts import Receipt, Refusal, stored_receipt
-from trust.services.sequencing import Limits
+from trust.services.sequencing import Limits, Sequencer
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 
@@ -256,3 +260,45 @@ def test_money_on_the_tables_is_money_on_the_log(house: House) -> None:
         account = reader.record(Account, worker)
         assert account is not None
         assert sum(posting.change_units for posting in reader.ledger([worker])) == account.balance_units
+
+
+def test_a_batch_ends_with_the_entry_that_gives_the_log_another_key(
+    database: Database, tmp_path: Path
+) -> None:
+    new = Signer(ORIGIN, Party("log 2").seed)
+    house = House(database, tmp_path).found()
+    town, (worker, _) = house.town, house.town.workers
+    house.sequencer = Sequencer(
+        database, [town.log], house.head_file, now_ms=lambda: town.now_ms, more_signers=lambda: [new]
+    )
+    house.sequencer.open()
+    adopt = town.say(KeyAdopt, town.operator, Party("log"), Party("log 2"), use="log", key=Party("log 2").did)
+    first, refused, adopted, last = house.decide(
+        town.deposit(worker.did, 1), town.register(worker), adopt, town.deposit(worker.did, 2)
+    )
+    assert isinstance(refused, Refusal)
+    assert isinstance(adopted, Receipt)
+    open_note(refused.note, [new.verifier])
+    keys = Succession.of(town.log.verifier, [(adopted.index, new.verifier)])
+    for receipt in (first, adopted, last):
+        assert isinstance(receipt, Receipt)
+        proof = TlogProof.parse(receipt.proof)
+        assert keys.open(proof.checkpoint).size == adopted.index + 2
+    (alone,) = house.receipts(town.deposit(worker.did, 3))
+    assert keys.open(TlogProof.parse(alone.proof).checkpoint).size == adopted.index + 3
+
+
+def test_a_key_that_is_adopted_alone_is_answered_under_the_key_before(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, tmp_path).found()
+    town, new = house.town, Party("log 2")
+    adopt = town.say(KeyAdopt, town.operator, Party("log"), new, use="log", key=new.did)
+    (adopted,) = house.receipts(adopt)
+    assert not adopted.repeated
+    checkpoint = TlogProof.parse(adopted.proof).checkpoint
+    assert open_checkpoint(checkpoint, ORIGIN, town.log.verifier).size == adopted.index + 1
+    with pytest.raises(TrustError) as frozen:
+        house.decide(town.deposit(town.workers[0].did, 1))
+    assert frozen.value.code == "log-frozen"
+    assert new.did in house.sequencer.frozen

@@ -82,7 +82,7 @@ class AuditorController(Controller):
     async def policy(
         self, request: HttpRequest, service: Serving, number: PolicyNumber = None
     ) -> Response[bytes]:
-        return await service.show(request, network.policy, service.vkey, number)
+        return await service.show(request, network.policy, number)
 
     @get("/stats", summary="Counts and sums of the whole network")
     async def stats(self, request: HttpRequest, service: Serving) -> Response[bytes]:

@@ -9,6 +9,7 @@ from trust import __version__, clock
 from trust.api.bodies import HttpRequest
 from trust.api.documents import envelope_body
 from trust.api.service import Serving, answer
+from trust.api.views import network
 from trust.api.views.readiness import readiness
 from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
@@ -62,8 +63,9 @@ class HealthController(Controller):
         )
 
     @get("/version", summary="Release, log format and the newest rules it knows")
-    async def version(self, service: Serving) -> Response[bytes]:
-        about = {"version": __version__, "format": FORMAT, "rules": max(KNOWN), "vkey": service.vkey}
+    async def version(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        vkey = await service.run(request, network.vkey)
+        about = {"version": __version__, "format": FORMAT, "rules": max(KNOWN), "vkey": vkey}
         return answer(msgspec.json.encode(about))
 
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")

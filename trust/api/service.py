@@ -42,7 +42,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Service:
-    """The parts that the API talks to; `vkey` is the log's verifier key as text."""
+    """The parts that the API talks to; `vkey` is the log's verifier key, as text, when this process started."""
 
     settings: Settings
     database: Database

@@ -14,11 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.inspecting import decode_header
 from trust.audit.report import CannotCheck, Finding
+from trust.core import commands, envelope
+from trust.core.entry import Entry, InvalidEntry, decode_entry
+from trust.core.events import KeyAdopted, NetworkCreated
 from trust.core.identity import InvalidKey, key_of
 from trust.log import merkle
 from trust.log.checkpoint import CheckpointError, open_checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import NoteError, Verifier
+from trust.log.succession import Succession
 from trust.log.tiles import TreeEdge
 from trust.storage.cosigned import every
 from trust.storage.engine import Database
@@ -40,7 +44,7 @@ class Checked(msgspec.Struct, frozen=True):
 def check_log(
     database: Database, vkey: str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Checked:
-    """Checks the stored log under a key, or else under the one that its own genesis names.
+    """Checks the stored log under the keys that its own entries name, of which `vkey` must be one where it is given.
 
     Raises CannotCheck where the database cannot be read, NoteError where `vkey` is no key.
     """
@@ -62,10 +66,11 @@ def _findings(
     reader: Reader, head: Head, verifier: Verifier | None, progress: Callable[[int, int], None]
 ) -> Iterator[Finding]:
     """Everything that is false, in the order of the log."""
-    edge = TreeEdge()
+    edge, keys = TreeEdge(), Named()
     for start in range(0, head.size, CHUNK_ENTRIES):
         stored = reader.entries(start, min(start + CHUNK_ENTRIES, head.size))
         yield from _false_entries(stored, start, min(start + CHUNK_ENTRIES, head.size))
+        keys.take(stored)
         for tile in edge.append_many([leaf_hash(entry.data) for entry in stored]):
             if reader.tile(tile.level, tile.n) != tile.data:
                 first = tile.n << 8 * (tile.level + 1)
@@ -78,10 +83,10 @@ def _findings(
     if reader.entries(head.size, head.size + 1):
         yield Finding(head.size, "this entry stands after the head: it belongs to no checkpoint")
     if head.size:
-        key = verifier or _key_of_genesis(reader)
-        yield from _false_checkpoint(head, key)
-        if key is not None:
-            yield from _false_cosigned(reader, head, key)
+        succession = keys.succession()
+        yield from _false_checkpoint(head, succession, verifier)
+        if succession is not None:
+            yield from _false_cosigned(reader, head, succession)
 
 
 def _false_entries(stored: Sequence[StoredEntry], start: int, end: int) -> Iterator[Finding]:
@@ -103,20 +108,46 @@ def _at_ms(data: bytes) -> int | None:
         return None
 
 
-def _key_of_genesis(reader: Reader) -> Verifier | None:
-    first = reader.entry(0)
-    genesis = decode_header(first.data).command.genesis if first else None
+class Named:
+    """The log's keys as its entries name them."""
+
+    def __init__(self) -> None:
+        self._named: list[tuple[int, Verifier]] = []
+
+    def take(self, stored: Sequence[StoredEntry]) -> None:
+        """Looks at the next entries."""
+        for entry in stored:
+            if entry.index == 0 or b'"key.adopted"' in entry.data:
+                self._named += _named(entry)
+
+    def succession(self) -> Succession | None:
+        """The keys of all entries that were taken; None where the first of them is no genesis."""
+        is_founded = self._named and self._named[0][0] == 0
+        return Succession.of(self._named[0][1], self._named[1:]) if is_founded else None
+
+
+def _named(entry: StoredEntry) -> Iterator[tuple[int, Verifier]]:
     try:
-        return Verifier(genesis.network, key_of(genesis.log_key)) if genesis else None
-    except (InvalidKey, NoteError):
-        return None
+        decoded = decode_entry(entry.data)
+        for event in decoded.events:
+            if isinstance(event, NetworkCreated):
+                yield entry.index, Verifier(event.origin, key_of(event.log_key))
+            elif isinstance(event, KeyAdopted) and event.use == "log":
+                yield entry.index, Verifier(_network(decoded), key_of(event.key))
+    except (InvalidKey, NoteError, InvalidEntry):
+        return
 
 
-def _false_cosigned(reader: Reader, head: Head, key: Verifier) -> Iterator[Finding]:
+def _network(entry: Entry) -> str:
+    statement = entry.command.statement
+    return commands.spoken(envelope.from_envelope(statement)).payload.network if statement else ""
+
+
+def _false_cosigned(reader: Reader, head: Head, keys: Succession) -> Iterator[Finding]:
     """The checkpoints that witnesses cosigned and the world is shown: each is of this very tree."""
     for kept in every(reader.connection):
         try:
-            checkpoint = open_checkpoint(kept.note, key.name, key)
+            checkpoint = keys.open(kept.note)
         except (NoteError, CheckpointError) as error:
             yield Finding(None, f"the cosigned checkpoint of policy {kept.policy}: {error}")
             continue
@@ -129,12 +160,14 @@ def _false_cosigned(reader: Reader, head: Head, key: Verifier) -> Iterator[Findi
             )
 
 
-def _false_checkpoint(head: Head, verifier: Verifier | None) -> Iterator[Finding]:
-    if verifier is None:
+def _false_checkpoint(head: Head, keys: Succession | None, verifier: Verifier | None) -> Iterator[Finding]:
+    if keys is None:
         yield Finding(0, "this entry is no genesis that names the log's key")
         return
     try:
-        checkpoint = open_checkpoint(head.checkpoint, verifier.name, verifier)
+        checkpoint = keys.open(head.checkpoint)
+        if verifier is not None and verifier not in keys.verifiers:
+            checkpoint = open_checkpoint(head.checkpoint, verifier.name, verifier)
     except (NoteError, CheckpointError) as error:
         yield Finding(None, f"the checkpoint: {error}")
         return

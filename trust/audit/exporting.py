@@ -25,9 +25,10 @@ from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import CannotCheck
 from trust.client.problems import NotProven
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, leaf_hash
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, opened
 from trust.log.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TilePath, TreeEdge, encode_bundle
 
 CHECKPOINT = "checkpoint"
@@ -44,7 +45,7 @@ class Exported(msgspec.Struct, frozen=True):
     kept: int
 
 
-def export(source: Source, key: Verifier, folder: Path, progress: Progress) -> Exported:
+def export(source: Source, key: LogKey, folder: Path, progress: Progress) -> Exported:
     """Brings the log into a folder. Raises NotProven where it is not the log that is signed, CannotCheck where it
     cannot be read or somebody else is exporting there."""
     note = source.checkpoint()
@@ -63,14 +64,14 @@ def export(source: Source, key: Verifier, folder: Path, progress: Progress) -> E
         return Exported(now.origin, now.size, now.root.hex(), files.written, files.kept)
 
 
-def _opened(note: bytes, key: Verifier, what: str) -> Checkpoint:
+def _opened(note: bytes, key: LogKey, what: str) -> Checkpoint:
     try:
-        return open_checkpoint(note, key.name, key)
+        return opened(note, key)
     except (NoteError, CheckpointError) as error:
         raise NotProven(f"{what}: {error}") from error
 
 
-def _earlier(folder: Path, key: Verifier, now: Checkpoint) -> Checkpoint | None:
+def _earlier(folder: Path, key: LogKey, now: Checkpoint) -> Checkpoint | None:
     """What the folder held, which the log must not have gone back behind."""
     path = folder / CHECKPOINT
     if not path.exists():

@@ -3,16 +3,21 @@
 All three give the same bytes (C2SP tlog-tiles): checkpoint, entry bundles, hash tiles. Nothing here is believed.
 What is not there is None and for the audit to judge; what cannot be reached at all is `CannotCheck`. A partial tile
 may have given way to the full one since the checkpoint was signed: the full one is then cut.
+
+A server may answer a byte at a time for ever, and no timeout between bytes ends that: a request has a deadline of its
+own, headers and body together.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,10 +32,46 @@ from trust.storage.reading import Reader, reading
 from trust.storage.unit import StoredEntry
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 30.0
+DEADLINE_S = 120.0
 TRIES = 4
 PAUSE_S = 0.5
 DATABASE_NAME = "trust.db"
+
+
+SIZE_HEADER = "Trust-Size"
+JSON = {"Content-Type": "application/json"}
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """What a server said: its status, the body as far as it was wanted, and the size of log that it is as of."""
+
+    status: int
+    body: bytes
+    size: str
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call gives; TimeoutError where it takes longer, and then it goes on on a thread that nobody awaits."""
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return done.result(seconds)
+
+
+class Service(NamedTuple):
+    """A service's address, and how it is asked: URL, the most bytes to read, and what is posted where anything is."""
+
+    address: str
+    ask: Callable[..., Answer | None]
 
 
 class Source(Protocol):
@@ -49,6 +90,10 @@ class Source(Protocol):
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
         """The first `width` hashes of a tile, or None where it is not served."""
+        ...
+
+    def service(self) -> Service | None:
+        """The service behind the log, where one answers beside it."""
         ...
 
     def close(self) -> None:
@@ -83,6 +128,9 @@ class _Files:
     def get(self, path: str, max_bytes: int) -> bytes | None:
         raise NotImplementedError
 
+    def service(self) -> Service | None:
+        return None
+
     def close(self) -> None:
         return None
 
@@ -112,10 +160,15 @@ class HttpSource(_Files):
     fetchers = 4
 
     def __init__(
-        self, url: str, transport: httpx.BaseTransport | None = None, pause_s: float = PAUSE_S
+        self,
+        url: str,
+        transport: httpx.BaseTransport | None = None,
+        pause_s: float = PAUSE_S,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._client = httpx.Client(timeout=TIMEOUT_S, transport=transport, follow_redirects=True)
         self._pause_s = pause_s
+        self._deadline_s = deadline_s
         self._prefix = url.rstrip("/") + "/log/"
         if self.get("checkpoint", MAX_NOTE_BYTES) is None:
             self._prefix = url.rstrip("/") + "/"
@@ -125,33 +178,49 @@ class HttpSource(_Files):
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """The body, None for 404 and 410; tries again where the server is busy or does not answer."""
+        answer = self.ask(self._prefix + path, max_bytes)
+        return None if answer is None else answer.body
+
+    def service(self) -> Service | None:
+        address = self._prefix.removesuffix("/log/")
+        has_one = address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+        return Service(address, self.ask) if has_one else None
+
+    def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
+        """The same with the headers; `posted` is sent as JSON."""
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(self._pause_s * 2 ** (attempt - 1))
             try:
-                status, body = self._attempt(path, max_bytes)
+                answer = within(self._deadline_s, lambda: self._attempt(url, max_bytes, posted))
+            except TimeoutError as error:
+                raise CannotCheck(f"{url}: no whole answer within {self._deadline_s:g} s") from error
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = str(error) or type(error).__name__
                 continue
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise CannotCheck(f"{self._prefix}{path}: {error}") from error
-            if status == httpx.codes.OK:
-                return body
-            if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+                raise CannotCheck(f"{url}: {error}") from error
+            if answer.status == httpx.codes.OK:
+                return answer
+            if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                 return None
-            problem = f"status {status}"
-            if status != httpx.codes.TOO_MANY_REQUESTS and status < httpx.codes.INTERNAL_SERVER_ERROR:
+            problem = f"status {answer.status}"
+            if (
+                answer.status != httpx.codes.TOO_MANY_REQUESTS
+                and answer.status < httpx.codes.INTERNAL_SERVER_ERROR
+            ):
                 break
-        raise CannotCheck(f"{self._prefix}{path} cannot be fetched: {problem}")
+        raise CannotCheck(f"{url} cannot be fetched: {problem}")
 
-    def _attempt(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+    def _attempt(self, url: str, max_bytes: int, posted: bytes | None) -> Answer:
         body = bytearray()
-        with self._client.stream("GET", self._prefix + path) as response:
+        sent: dict[str, Any] = {} if posted is None else {"content": posted, "headers": JSON}
+        with self._client.stream("GET" if posted is None else "POST", url, **sent) as response:
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:
                     break
-            return response.status_code, bytes(body)
+            return Answer(response.status_code, bytes(body), response.headers.get(SIZE_HEADER, ""))
 
     def close(self) -> None:
         self._client.close()
@@ -193,6 +262,9 @@ class DatabaseSource:
                 yield reader
         except SQLAlchemyError as error:
             raise CannotCheck(f"the database cannot be read: {error}") from error
+
+    def service(self) -> Service | None:
+        return None
 
     def close(self) -> None:
         self.database.close()

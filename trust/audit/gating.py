@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from trust.audit.report import Finding
+from trust.audit.report import Finding, Step
 from trust.core.checks.gate import claimed_root, cosigned_times_s
 from trust.core.entry import Draw
 from trust.log import merkle
@@ -71,10 +71,12 @@ def false_gate(gates: Iterable[Gate], tree: Tree) -> Finding | None:
                 gate.entry,
                 f"its checkpoint has the root {gate.root.hex()}, the first {gate.size} entries lead to "
                 f"{roots[gate.size].hex()}: the witnesses were shown another log",
+                Step.DRAWS,
             )
         for name, time_s in gate.times_s.items():
             if time_s * 1_000 > gate.at_ms + APART_MS:
-                return Finding(gate.entry, f"{name} cosigned at {time_s} s, this draw is of {gate.at_ms} ms")
+                reason = f"{name} cosigned at {time_s} s, this draw is of {gate.at_ms} ms"
+                return Finding(gate.entry, reason, Step.DRAWS)
     return None
 
 
@@ -85,5 +87,6 @@ def false_time(at_ms: int, cosigned: Iterable[Signature]) -> Finding | None:
             return Finding(
                 None,
                 f"{line.name} cosigned the checkpoint at {line.time_s} s, its last entry is of {at_ms} ms",
+                Step.WITNESSES,
             )
     return None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from trust.audit.report import Finding, Step
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken, signed_parts
 from trust.core.entry import MAX_ENTRY_BYTES, Header
@@ -33,15 +34,14 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Inspected(msgspec.Struct, frozen=True):
-    """The leaf hashes of a piece, joined, and the first entry that is false by itself: its index, and why.
+    """The leaf hashes of a piece, joined, and the first entry that is false by itself.
 
     Where there is one, `hashes` may end before it.
     """
 
     hashes: bytes
     signatures: int
-    index: int | None = None
-    reason: str = ""
+    finding: Finding | None = None
 
 
 decode_header = msgspec.json.Decoder(Header).decode
@@ -76,15 +76,15 @@ def inspect(piece: Piece) -> Inspected:
     entries = entries_of(piece)
     hashes = [leaf_hash(data) for data in entries]
     signatures = 0
-    index, reason = _first_difference(piece, hashes)
-    for at, data in enumerate(entries):
-        if index is not None and piece.start + at >= index:
-            break
+    finding = _first_difference(piece, hashes)
+    good = len(entries) if finding is None else (finding.index or 0) - piece.start
+    for at, data in enumerate(entries[:good]):
         try:
             signatures += _verify(data)
         except (ValueError, RecursionError) as error:
-            index, reason = piece.start + at, str(error)
-    return Inspected(b"".join(hashes), signatures, index, reason)
+            finding = Finding(piece.start + at, str(error), Step.STATEMENTS)
+            break
+    return Inspected(b"".join(hashes), signatures, finding)
 
 
 def _verify(data: bytes) -> int:
@@ -105,7 +105,7 @@ def _verify(data: bytes) -> int:
     return sum(len(part.signatures) for part in signed_parts(said))
 
 
-def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> tuple[int | None, str]:
+def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> Finding | None:
     """The first entry that is missing or is not the one whose hash the log serves."""
     for at, mine in enumerate(hashes):
         index = piece.start + at
@@ -114,7 +114,7 @@ def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> tuple[int | None
             continue
         offset = index % TILE_WIDTH * HASH_BYTES
         if tile[offset : offset + HASH_BYTES] != mine:
-            return index, f"its hash is {mine.hex()}, not the one in the log's hash tile"
+            return Finding(index, f"its hash is {mine.hex()}, not the one in the log's hash tile")
     if len(hashes) < piece.end - piece.start:
-        return piece.start + len(hashes), "it is not there, although the checkpoint covers it"
-    return None, ""
+        return Finding(piece.start + len(hashes), "it is not there, although the checkpoint covers it")
+    return None

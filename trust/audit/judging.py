@@ -21,19 +21,19 @@ from trust.audit.auditing import Progress
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
-from trust.audit.replaying import Identity, Replay
-from trust.audit.report import CannotCheck, Finding
+from trust.audit.replaying import Replay
+from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
 from trust.client.problems import NotProven
 from trust.client.verify import Denial, Proven, verify_file
 from trust.core import rulebook
-from trust.core.identity import did_of
 from trust.core.refusal import Refused
 from trust.core.state import Draft
-from trust.log.checkpoint import CheckpointError, open_checkpoint
+from trust.log.checkpoint import CheckpointError
 from trust.log.merkle import HASH_BYTES
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, first_key, opened
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def judge(
-    file: Path, open_log: Callable[[], Source], key: Verifier, progress: Progress | None = None
+    file: Path, open_log: Callable[[], Source], key: LogKey, progress: Progress | None = None
 ) -> Judged:
     """Holds a receipt, a batch of them or a refusal with its statement against the log; evidence is put beside it.
 
@@ -72,9 +72,7 @@ def judge(
 # -- a receipt
 
 
-def _judge_receipts(
-    proven: list[Proven], file: Path, open_log: Callable[[], Source], key: Verifier
-) -> Judged:
+def _judge_receipts(proven: list[Proven], file: Path, open_log: Callable[[], Source], key: LogKey) -> Judged:
     with TemporaryDirectory(prefix="trust-judge-") as temporary:
         watcher = Watcher(open_log, key, Path(temporary) / file.name)
         watcher.memory.checkpoint = proven[0].note.decode()
@@ -96,22 +94,25 @@ def _silent(done: int, total: int) -> None:
     del done, total
 
 
-def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progress) -> Finding | None:
+def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress) -> Finding | None:
     """Why the refusal is not what the rules say, None where it is."""
     refusal = said.refusal
     try:
-        checkpoint = open_checkpoint(source.checkpoint(), key.name, key)
+        checkpoint = opened(source.checkpoint(), key)
     except (NoteError, CheckpointError) as error:
         raise CannotCheck(f"the checkpoint: {error}") from error
     if checkpoint.size < refusal.size:
         return Finding(None, f"it names {refusal.size} entries, the log has {checkpoint.size}")
     with scratch(None) as own:
-        replay = Replay(own, Identity(key.name, did_of(key.public_key)))
+        replay = Replay(own, key.name)
         cut = spans(0, refusal.size)
         for piece, found in inspected(source, cut, checkpoint.size):  # 1
             if (finding := _replayed(own, replay, piece, found)) is not None:
                 return finding
             progress(piece.end, refusal.size)
+        keys = own.keys(key.name)
+        if keys is not None and first_key(key) not in keys.verifiers:
+            return Finding(0, f"this genesis names another key than {first_key(key)}", Step.KEYS)
         root = own.edge.root()
         if root != refusal.root:
             reason = f"{refusal.size} entries lead to the root {root.hex()}, the refusal names {refusal.root.hex()}"
@@ -122,8 +123,8 @@ def _false_refusal(said: Denial, source: Source, key: Verifier, progress: Progre
 
 def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> Finding | None:
     """Decides a piece again and keeps it; the first of its entries that is false."""
-    if found.index is not None:
-        return Finding(found.index, found.reason)
+    if found.finding is not None:
+        return found.finding
     if (finding := replay.take(entries_of(piece))) is not None:
         return finding
     edge, hashes = own.edge.copy(), found.hashes

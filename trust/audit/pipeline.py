@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import NamedTuple
 
 from trust.audit.fetching import Source
@@ -56,16 +57,19 @@ def fetch(source: Source, span: Span, size: int) -> Piece:
 
 
 def inspected(source: Source, cut: Iterable[Span], size: int) -> Iterator[tuple[Piece, Inspected]]:
-    """Each piece with what was found in it, in order."""
-    todo = deque(cut)
+    """Each piece with what was found in it, in order; cut as they are needed, as the size may be anybody's word."""
+    few = list(islice(cut := iter(cut), -(-FEW_ENTRIES // (PIECE_BUNDLES * TILE_WIDTH)) + 1))
+    todo = chain(few, cut)
+    coming = next(todo, None)
     fetching: deque[Future[Piece]] = deque()
     inspecting: deque[tuple[Piece, Future[Inspected]]] = deque()
     fetcher = ThreadPoolExecutor(source.fetchers, thread_name_prefix="fetch")
     try:
-        with _inspector(todo[-1].end - todo[0].start if todo else 0) as begin:
-            while todo or fetching or inspecting:
-                while todo and len(fetching) < AHEAD_PIECES:
-                    fetching.append(fetcher.submit(fetch, source, todo.popleft(), size))
+        with _inspector(few[-1].end - few[0].start if few else 0) as begin:
+            while coming or fetching or inspecting:
+                while coming and len(fetching) < AHEAD_PIECES:
+                    fetching.append(fetcher.submit(fetch, source, coming, size))
+                    coming = next(todo, None)
                 while fetching and _has_room(inspecting) and (not inspecting or fetching[0].done()):
                     piece = fetching.popleft().result()
                     inspecting.append((piece, begin(piece)))

@@ -2,7 +2,7 @@
 
 What the rules make of an entry's command must be the entry, byte for byte; so its events are read only to say where
 it differs. Two things are not for the rulebook to decide and are looked at here: that genesis speaks of the log whose
-checkpoint was opened, and that a seal's root is that of the slots, or of the scores, as they stood when its epoch
+checkpoint was fetched, and that a seal's root is that of the slots, or of the scores, as they stood when its epoch
 began (rules.md 6.2).
 A command of rules that this release does not know is `CannotCheck`, never a finding.
 """
@@ -21,16 +21,17 @@ from trust.audit.agenda import Agenda, Batch
 from trust.audit.gating import Gate, gate_of
 from trust.audit.inspecting import decode_header
 from trust.audit.prefetching import prefetch
-from trust.audit.report import CannotCheck, Finding
+from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core import changes, rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry
 from trust.core.envelope import Envelope, Signed
+from trust.core.events import MoneyMoved
 from trust.core.payloads import RulesAdopt, Statement, kind_of
 from trust.core.records import Pool
 from trust.core.refusal import Refused
-from trust.core.rulebook import Lie
+from trust.core.rulebook import Decided, Lie
 from trust.core.scorebook import POOL
 from trust.core.state import Draft
 from trust.storage import scorebook
@@ -46,14 +47,19 @@ _FALSE = (
     AttributeError,
     RecursionError,
 )
+_OF_STATEMENTS = frozenset(
+    {
+        "repeated",
+        "expired",
+        "issued-in-future",
+        "lifetime-too-long",
+        "foreign-network",
+        "wrong-signer",
+        "retired-key",
+    }
+)
+_MONEY = MoneyMoved.__struct_config__.tag
 _decode_payload = msgspec.json.Decoder(Statement).decode
-
-
-class Identity(NamedTuple):
-    """What genesis must say: the checkpoint's origin, and the DID of the key that signed it."""
-
-    origin: str
-    log_key: str
 
 
 class Logged(NamedTuple):
@@ -66,12 +72,13 @@ class Logged(NamedTuple):
 
 
 class Replay:
-    """Replays a log, in order, into a scratch state."""
+    """Replays the log of an origin, in order, into a scratch state."""
 
-    def __init__(self, scratch: Scratch, identity: Identity) -> None:
+    def __init__(self, scratch: Scratch, origin: str) -> None:
         self._scratch = scratch
         self._view = scratch.view
-        self._identity = identity
+        self._origin = origin
+        self._postings = 0
         self._sealing = Sealing()
         self._agenda = Agenda()
         self.gates: list[Gate] = []
@@ -105,7 +112,7 @@ class Replay:
             except _FALSE:
                 holds = False
             if not holds:
-                return Finding(self._view.size + at, self._reason(logged[:at], entry))
+                return self._finding(logged[:at], entry)
             if entry.command.clock and any((Pool, id) in batch.writes for id in entry.command.clock):
                 break
         self._scratch.write(batch)
@@ -126,24 +133,30 @@ class Replay:
             return False
         due = batch.due(logged.at_ms, 1)
         if logged.incoming is None:
-            return bool(due) and next(rulebook.settle(batch, logged.at_ms)).data == logged.data
+            return bool(due) and self._is(logged, next(rulebook.settle(batch, logged.at_ms)))
         self._check(batch, logged.command)
-        return not due and rulebook.decide(batch, logged.incoming, logged.at_ms).data == logged.data
+        return not due and self._is(logged, rulebook.decide(batch, logged.incoming, logged.at_ms))
 
-    def _reason(self, before: Sequence[Logged], false: Logged) -> str:
+    def _is(self, logged: Logged, decided: Decided) -> bool:
+        self._postings += sum(len(event.postings) for event in decided.events if type(event) is MoneyMoved)
+        return decided.data == logged.data
+
+    def _finding(self, before: Sequence[Logged], false: Logged) -> Finding:
         """What is wrong with an entry, which is decided once more, now with its events."""
+        index = self._view.size + len(before)
+        step = Step.DECISIONS if false.command.draw is None and false.command.seal is None else Step.DRAWS
         draft = Draft(self._view)
         for logged in before:
             rulebook.replay(draft, decode_entry(logged.data), logged.data)
         try:
             entry = decode_entry(false.data)
-            _check_rules(entry.command, self._view.size + len(before))
+            _check_rules(entry.command, index)
             self._check(draft, entry.command)
             rulebook.replay(draft, entry, false.data)
         except Lie as lie:
-            return str(lie)
+            return Finding(index, str(lie), _step_of(lie) or step)
         except _FALSE as error:
-            return f"the rules cannot decide it: {error}"
+            return Finding(index, f"the rules cannot decide it: {error}", step)
         raise AssertionError("an entry that is false once is false again")
 
     # -- what the rulebook takes somebody's word for
@@ -155,11 +168,8 @@ class Replay:
             self._check_seal(draft, command.seal)
 
     def _check_genesis(self, genesis: Genesis) -> None:
-        if (genesis.network, genesis.log_key) != self._identity:
-            raise Lie(
-                f"this genesis is of {genesis.network} and its key {genesis.log_key}, "
-                f"the checkpoint of {self._identity.origin} and {self._identity.log_key}"
-            )
+        if genesis.network != self._origin:
+            raise Lie(f"this genesis is of {genesis.network}, the checkpoint of {self._origin}")
 
     def _check_seal(self, draft: Draft, said: Seal) -> None:
         pool = draft.get(Pool, said.of)
@@ -183,6 +193,8 @@ class Replay:
         commands = Counter(kind_of_command(each.command) for each in logged)
         progress.commands = dict(commands + Counter(progress.commands))
         progress.statements = dict(statements + Counter(progress.statements))
+        progress.postings += self._postings
+        self._postings = 0
 
 
 def _read(data: bytes) -> Logged:
@@ -211,6 +223,13 @@ def _sealed(seal: Seal) -> str:
         f"{seal.count}, {seal.members} of them with a weight, {seal.total} in all, of {seal.owners} owners"
     )
     return f"root {seal.root} over {members}, heavy owners {list(seal.heavy)}"
+
+
+def _step_of(lie: Lie) -> Step | None:
+    """Which step a lie is for: that of statements where one does not count, that of postings where money differs."""
+    if isinstance(lie.__cause__, Refused) and lie.__cause__.code in _OF_STATEMENTS:
+        return Step.STATEMENTS
+    return Step.POSTINGS if lie.event == _MONEY else None
 
 
 def check_release(data: bytes) -> None:

@@ -1,10 +1,16 @@
 """What an audit comes to: a report, or `CannotCheck` where nothing can be said about the log.
 
-A finding names the entry at which the log is not what it should be; without an index it is about the checkpoint
-or the tree as a whole. An audit stops at the first one: what follows a lie proves nothing.
+The audit's steps are named here and nowhere else; each that is taken has its line in the report. They advance together,
+piece by piece of the log, so where one of them finds something the others end there too: they found nothing up to that
+point, and what would follow a lie proves nothing. Only the last two come after all entries.
+
+A finding names the entry at which the log is not what it should be; without an index it is about the checkpoint, the
+tree as a whole, or what the service answers.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 import msgspec
 
@@ -13,14 +19,65 @@ class CannotCheck(Exception):
     """The log could not be read, or needs a newer release: this says nothing about whether it is true (exit 3)."""
 
 
+class Step(StrEnum):
+    """What is checked, in order."""
+
+    KEYS = "keys and origin"
+    TREE = "tree"
+    CHECKPOINTS = "checkpoints"
+    STATEMENTS = "statements"
+    DECISIONS = "decisions"
+    DRAWS = "draws"
+    POSTINGS = "postings"
+    WITNESSES = "witnesses"
+    ANSWERS = "answers"
+
+
+_AFTER_ENTRIES = (Step.WITNESSES, Step.ANSWERS)
+
+
 class Finding(msgspec.Struct, frozen=True):
-    """What is false, and at which entry."""
+    """What is false, at which entry, and which step found it."""
 
     index: int | None
     reason: str
+    step: Step = Step.TREE
 
     def __str__(self) -> str:
         return f"entry {self.index}: {self.reason}" if self.index is not None else self.reason
+
+    def marked(self, line: Line) -> Line:
+        """A line of the report, false where it is that of this finding's step."""
+        return Line(line.step, line.counted, False, str(self)) if line.step is self.step else line
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One step of the report: what was counted, and `ok`: None where it did not come to its end, or was not taken."""
+
+    step: Step
+    counted: str
+    ok: bool | None
+    finding: str = ""
+
+    def __str__(self) -> str:
+        said = {True: "good", False: "FALSE", None: "not done"}[self.ok]
+        return f"{self.step:<16} {said}: {self.finding or self.counted}"
+
+
+def lines(counted: dict[Step, str], finding: Finding | None, skipped: frozenset[Step]) -> tuple[Line, ...]:
+    """A line for every step that was counted: the one with the finding is false, and then what follows is not done."""
+
+    order = list(Step)
+
+    def line(step: Step) -> Line:
+        if finding is not None and finding.step is step:
+            return Line(step, counted[step], False, str(finding))
+        ended = finding is not None and (
+            finding.step not in _AFTER_ENTRIES or order.index(step) > order.index(finding.step)
+        )
+        return Line(step, counted[step], None if step in skipped or ended else True)
+
+    return tuple(line(step) for step in order if step in counted)
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -47,6 +104,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checked: int
     replayed: int
     findings: tuple[Finding, ...]
+    steps: tuple[Line, ...]
     commands: dict[str, int]
     statements: dict[str, int]
     signatures: int

@@ -22,9 +22,12 @@ from sqlmodel import col
 
 from trust.audit.report import CannotCheck, Sums
 from trust.core import ledger
+from trust.core.identity import key_of
 from trust.core.records import RECORDS, Slot
 from trust.core.state import Draft
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
+from trust.log.note import Verifier
+from trust.log.succession import Succession
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
 from trust.storage import bulk, projected, tables
 from trust.storage.bulk import Existing
@@ -35,7 +38,7 @@ from trust.storage.state import SqlView
 from trust.storage.unit import Unit
 
 FILE_NAME = "audit.db"
-FORMAT = 1
+FORMAT = 2
 CACHE_KIB = 32_768
 SHOWN = 10
 REMEMBERED = 60_000
@@ -73,6 +76,8 @@ class Progress(msgspec.Struct):
     commands: dict[str, int] = {}
     statements: dict[str, int] = {}
     signatures: int = 0
+    postings: int = 0
+    checkpoints: int = 0
     format: int = FORMAT
 
     def hashes(self, start: int, end: int) -> list[bytes]:
@@ -127,6 +132,13 @@ class Scratch:
             self._remembered = 0
             self.view.forget()
 
+    def index(self) -> None:
+        """Makes the other indexes of the state's tables, which only reads need, where they are not there yet."""
+        for table in _STATE:
+            for index in table.indexes:
+                self.connection.execute(CreateIndex(index, if_not_exists=True))
+        self.connection.commit()
+
     def start_anew(self) -> None:
         """Forgets everything but the checkpoint that was signed: what was folded turned out to be another log."""
         self.connection.rollback()
@@ -135,6 +147,12 @@ class Scratch:
         self.connection.execute(update(_HEAD).values(_EMPTY_HEAD))
         self.progress = Progress(key=self.progress.key, checkpoint=self.progress.checkpoint)
         self.save()
+
+    def keys(self, origin: str) -> Succession | None:
+        """The log's keys as the entries so far name them; None before genesis."""
+        keys = self.reader.service_keys("log")
+        named = [(key.since_index, Verifier(origin, key_of(key.id.removeprefix("log/")))) for key in keys]
+        return Succession.of(named[0][1], named[1:]) if named else None
 
     def sums(self) -> Sums:
         """The money as it stands."""

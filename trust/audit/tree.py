@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from trust.audit.fetching import Source
-from trust.audit.report import Finding
+from trust.audit.report import Finding, Step
 from trust.log import merkle
 from trust.log.merkle import HASH_BYTES
 from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH, FullTile, TileError, TileNodes, TilePath, TreeEdge
@@ -72,8 +72,10 @@ def forked(source: Source, size: int, old: int, root: bytes, stored: Stored) -> 
         mine, served = stored(n), _served(source, n, size)
         if served[: len(mine)] != mine:
             index = n * TILE_WIDTH + _first_difference(served, mine)
-            return Finding(index, "the log was forked: this is no longer the entry that an earlier audit saw")
-    return Finding(None, f"the log was forked: its first {old} entries had the root {root.hex()}")
+            reason = "the log was forked: this is no longer the entry that an earlier audit saw"
+            return Finding(index, reason, Step.CHECKPOINTS)
+    reason = f"the log was forked: its first {old} entries had the root {root.hex()}"
+    return Finding(None, reason, Step.CHECKPOINTS)
 
 
 def _served(source: Source, n: int, size: int) -> bytes:

@@ -32,10 +32,11 @@ from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import CannotCheck
 from trust.client.forks import Fork
 from trust.log import merkle
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, CompactRange, ProofError
-from trust.log.note import NoteError, Verifier
-from trust.log.quorum import Quorum, QuorumMissing, open_with_quorum
+from trust.log.note import NoteError
+from trust.log.quorum import Quorum, QuorumMissing, cosigned_by
+from trust.log.succession import LogKey, WrongKey, first_key, opened, peek_checkpoint
 from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH
 
 CACHED_TILES = 256
@@ -105,7 +106,7 @@ class Watcher:
     def __init__(
         self,
         open_log: Callable[[], Source],
-        key: Verifier,
+        key: LogKey,
         state: Path,
         keys: frozenset[str] = frozenset(),
         stale_ms: int = 0,
@@ -119,18 +120,17 @@ class Watcher:
         self._state = state
         self._keys = keys
         self._stale_ms = stale_ms
-        self.memory = _load(state, str(key))
+        self.memory = _load(state, str(first_key(key)))
 
     def poll(self, now_ms: int) -> Alarm | None:
         """Looks once. Raises CannotCheck where there is no answer that says anything."""
         source = self._open_log()
         try:
             note = source.checkpoint()
-            new = self._opened(note)  # 1
             try:
-                self._check(source, note, new, now_ms)
+                self._check(source, note, self._opened(note), now_ms)  # 1
             except _Alarming as alarm:
-                return self._alarm(alarm, new, now_ms)
+                return self._alarm(alarm, peek_checkpoint(note), now_ms)
         finally:
             source.close()
         return None
@@ -142,7 +142,9 @@ class Watcher:
 
     def _opened(self, note: bytes) -> Checkpoint:
         try:
-            return open_checkpoint(note, self._key.name, self._key)
+            return opened(note, self._key)
+        except WrongKey as error:
+            raise _Alarming("key-used", f"the checkpoint: {error}") from error
         except (NoteError, CheckpointError) as error:
             raise CannotCheck(f"the checkpoint: {error}") from error
 
@@ -173,7 +175,7 @@ class Watcher:
 
     def _check_quorum(self, quorum: Quorum, note: bytes, new: Checkpoint, now_ms: int) -> None:
         try:
-            open_with_quorum(note, self._key.name, self._key, quorum)
+            cosigned_by(note, quorum)
         except QuorumMissing as error:
             raise _Alarming("no-quorum", f"the checkpoint of {new.size} entries: {error}") from error
         alone_ms = now_ms - self.memory.ahead_ms if self.memory.ahead_ms else 0

@@ -18,7 +18,7 @@ GROUPS = {
     "init": "Make keys, a log with its first entry, and a database.",
     "serve": "Run the service.",
     "backup": "Copy a data directory while the service runs.",
-    "keys": "Make and show keys.",
+    "keys": "Make and show keys; give the service new ones.",
     "agent": "Register agents; what their records say.",
     "task": "Post tasks and look at them.",
     "claim": "Claim tasks and look at claims.",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trust.client import Accepted, TrustClient
     from trust.log.note import Verifier
     from trust.log.quorum import Quorum
+    from trust.log.succession import Succession
 
 VKEY_FILE = "log.vkey"
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
@@ -39,6 +40,7 @@ def duration_ms(text: str) -> int:
     return int(match[1]) * _UNITS_MS[match[2]]
 
 
+Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
 Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
 
 
@@ -152,6 +154,23 @@ def read_witnesses(file: Path | None) -> Quorum | None:
         return read_quorum(file)
     except PolicyError as error:
         raise Usage(f"{file}: {error}") from error
+
+
+def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
+    """The log's keys from the caller's own on, as the receipts of its rotations lead from each to the next."""
+    from trust.client.problems import NotProven
+    from trust.client.rotations import follow
+    from trust.client.verify import MAX_RECEIPT_BYTES
+    from trust.core import strict
+    from trust.core.receipt import Receipt
+
+    try:
+        receipts = [
+            strict.parse(file.read_bytes(), Receipt, max_bytes=MAX_RECEIPT_BYTES) for file in rotations
+        ]
+    except strict.Malformed as error:
+        raise NotProven(f"a rotation: {error}") from error
+    return follow(read_vkey(vkey), receipts)
 
 
 def read_seeds(files: Iterable[Path]) -> list[bytes]:

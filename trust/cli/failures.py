@@ -8,7 +8,7 @@ import sys
 from cyclopts import CycloptsError
 
 from trust.audit.report import CannotCheck
-from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.problems import ClientError, NotProven, ServiceError, TooNew, Unreachable
 from trust.errors import RETRY_STATUSES, TrustError
 from trust.settings import SettingsError
 
@@ -59,7 +59,7 @@ def _explain(error: BaseException) -> int:
 def _code_of(error: TrustError) -> int:
     if isinstance(error, NotProven):
         return FALSE
-    if isinstance(error, Unreachable) or error.status in RETRY_STATUSES:
+    if isinstance(error, Unreachable | TooNew) or error.status in RETRY_STATUSES:
         return CANNOT_CHECK
     if isinstance(error, ServiceError) or not isinstance(error, ClientError):
         return FALSE

@@ -1,14 +1,20 @@
-"""`trust keys`: key files are 64 hex digits, mode 0600; a key's public name is its DID."""
+"""`trust keys`: key files are 64 hex digits, mode 0600; a key's public name is its DID.
+
+The service's own keys (log, draw) are changed by an entry of the log. The new key lies in the data directory before
+it is adopted, so that the service finds it when it needs it; the key before stays as long as anything began under it.
+"""
 
 from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import Any, Literal
 
 from cyclopts import App
 
 from trust import settings
-from trust.cli.connection import OUTPUT, Output
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
+from trust.cli.failures import Usage
 
 app = App(name="keys")
 
@@ -33,3 +39,53 @@ def show(file: Path, /, *, output: Output = OUTPUT) -> None:
 
     did = did_of_seed(settings.read_seed(file))
     output.show({"file": str(file), "did": did}) if output.json else print(did)
+
+
+@app.command
+def adopt(
+    use: Literal["log", "draw"],
+    file: Path | None = None,
+    /,
+    *,
+    me: Me,
+    receipt: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Give the service another key: for the log's checkpoints from the next one on, or for the draws of later claims.
+
+    Run it where the service's data directory is. Keep the receipt of a log key: it leads from the key before to it.
+
+    Parameters
+    ----------
+    use
+        What the key is for.
+    file
+        A key file; default: a new key in the data directory.
+    receipt
+        Where to keep the receipt; default: rotation-INDEX.json in the data directory, for a log key.
+    """
+    from trust.client import Operator
+    from trust.client.statements import did_of_seed
+
+    chosen = service.settings()
+    seed = settings.read_seed(file) if file is not None else secrets.token_bytes(settings.SEED_BYTES)
+    did = did_of_seed(seed)
+    with service.client() as client:
+        before = _held(chosen, use, client.policy()) if use == "log" else None
+        if seed not in chosen.keys(use):
+            settings.write_seed(chosen.data_dir / f"{use}-{did[-12:]}.key", seed)
+        done = Operator(client, me.seed(), me.actor).adopt_key(use, seed, before)
+        if use == "log" and receipt is None:
+            receipt = chosen.data_dir / f"rotation-{done.index}.json"
+        service.accepted(done, receipt)
+
+
+def _held(chosen: settings.Settings, use: str, policy: dict[str, Any]) -> bytes:
+    """The key that is in force now, which signs for its successor."""
+    from trust.client.statements import did_of_seed
+
+    named = policy.get(f"{use}_key")
+    for seed in chosen.keys(use):
+        if did_of_seed(seed) == named:
+            return seed
+    raise Usage(f"the key in force, {named}, is not in {chosen.data_dir}: it has to sign for the next one")

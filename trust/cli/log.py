@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, SERVICE, Output, Service, duration_ms, read_vkey, read_witnesses
+from trust.cli.connection import (
+    OUTPUT,
+    SERVICE,
+    Output,
+    Rotations,
+    Service,
+    duration_ms,
+    read_keys,
+    read_witnesses,
+)
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress
 
@@ -108,6 +117,7 @@ def watch(
     stale: str = "",
     patience: str = "10m",
     key_of: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    rotation: Rotations = (),
     webhook: str = "",
     witnesses: Path | None = None,
     once: bool = False,
@@ -131,6 +141,8 @@ def watch(
         How long the log may give no answer that can be checked, and go on without its witnesses.
     key_of
         A DID that should not sign anything any more; may be repeated.
+    rotation
+        The receipt of an entry by which the log changed its key since. A checkpoint by a key before is then an alarm.
     webhook
         An address that an alarm is posted to, as JSON.
     witnesses
@@ -143,7 +155,7 @@ def watch(
     from trust.audit.report import CannotCheck
 
     _check_watched(key_of, webhook)
-    verifier = read_vkey(key)
+    verifier = read_keys(key, rotation)
     pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
     stale_ms = duration_ms(stale) if stale else 0
     quorum = read_witnesses(witnesses)

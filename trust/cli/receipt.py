@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
+from trust.cli.connection import OUTPUT, Output, Rotations, read_keys, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trust.client.cases import Case
     from trust.client.verify import Proven, Refusal
     from trust.core.standing import Standing
+    from trust.log.succession import Succession
 
 app = App(name="receipt")
 
@@ -25,6 +26,7 @@ def verify(
     /,
     *,
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    rotation: Rotations = (),
     witnesses: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -36,6 +38,8 @@ def verify(
         The file to verify.
     key
         The log's verifier key, or a file with it: from somewhere you trust, never from what you verify.
+    rotation
+        The receipt of an entry by which the log changed its key since: it leads from the key before to the next one.
     witnesses
         A file with the witnesses that you trust and their quorum (C2SP tlog-policy), from there too: the checkpoint
         of a receipt or bundle must have it.
@@ -49,12 +53,12 @@ def verify(
     from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
     from trust.core.standing import Standing
 
-    data, verifier, quorum = file.read_bytes(), read_vkey(key), read_witnesses(witnesses)
+    data, keys, quorum = file.read_bytes(), read_keys(key, rotation), read_witnesses(witnesses)
     if is_equivocation(data):
-        output.show({"verified": "equivocation", **msgspec.to_builtins(verify_equivocation(data, verifier))})
+        output.show({"verified": "equivocation", **msgspec.to_builtins(verify_equivocation(data, keys))})
         return
-    proven = verify_file(data, verifier)
-    seen = {"cosigned_by": check_quorum(proven, data, verifier, quorum)} if quorum else {}
+    proven = verify_file(data, keys)
+    seen = {"cosigned_by": check_quorum(proven, data, keys, quorum)} if quorum else {}
     if isinstance(proven, Case):
         output.show({"verified": "bundle", **_case(proven, whole=output.json), **seen})
     elif isinstance(proven, Refusal):
@@ -71,9 +75,9 @@ def verify(
     elif isinstance(proven, Standing):
         output.show({"verified": "scores", **_standing(proven, whole=output.json)})
     elif len(proven) == 1:
-        output.show({"verified": "receipt", **_facts(proven[0]), **seen})
+        output.show({"verified": "receipt", **_facts(proven[0], keys), **seen})
     else:
-        output.show({"verified": "batch", "receipts": [_facts(each) for each in proven], **seen})
+        output.show({"verified": "batch", "receipts": [_facts(each, keys) for each in proven], **seen})
 
 
 @app.command
@@ -83,6 +87,7 @@ def judge(
     /,
     *,
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> int:
     """Hold a receipt, or a refusal with its statement, against the log. Exit 1 where the log does not bear it out.
@@ -98,6 +103,8 @@ def judge(
         The address of a service, a directory of the log's files, or a data directory.
     key
         The log's verifier key, or a file with it: from somewhere you trust.
+    rotation
+        The receipt of an entry by which the log changed its key since.
     """
     import msgspec
 
@@ -105,7 +112,7 @@ def judge(
     from trust.audit.judging import judge as held_against
 
     with progress("deciding entries again") as report:
-        judged = held_against(file, lambda: open_source(log), read_vkey(key), report)
+        judged = held_against(file, lambda: open_source(log), read_keys(key, rotation), report)
     output.show(msgspec.to_builtins(judged))
     return GOOD if judged.ok else FALSE
 
@@ -145,12 +152,13 @@ def _refusal(said: Refusal) -> dict[str, Any]:
     return {"network": said.network, **facts}
 
 
-def _facts(proven: Proven) -> dict[str, Any]:
+def _facts(proven: Proven, keys: Succession) -> dict[str, Any]:
     from trust.core.payloads import kind_of
 
     said = proven.spoken
     about = {"kind": kind_of(said.payload), "actor": said.payload.actor, "statement": said.id} if said else {}
     checkpoint = proven.checkpoint
+    tenure = keys.at(checkpoint.size)
     return {
         "network": checkpoint.origin,
         "index": proven.index,
@@ -158,4 +166,7 @@ def _facts(proven: Proven) -> dict[str, Any]:
         **about,
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
+        "key": str(tenure.verifier),
+        "key_signs_from": tenure.first,
+        "key_signs_to": tenure.last,
     }

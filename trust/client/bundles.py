@@ -27,26 +27,27 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from trust.client.cases import Case
-from trust.client.problems import NotProven
+from trust.client.problems import NotProven, TooNew
 from trust.client.retelling import Retelling
 from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
 from trust.core.checks import sumtree
 from trust.core.commands import Spoken
-from trust.core.entry import Entry, InvalidEntry, decode_entry, encode_command, encode_entry
+from trust.core.entry import Entry, InvalidEntry, NewerEntry, decode_entry, encode_command, encode_entry
 from trust.log import merkle
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
-from trust.log.note import NoteError, Verifier
+from trust.log.checkpoint import Checkpoint, CheckpointError
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, opened
 
 _BAD_ENTRY = (ValueError, LookupError)
 """What the rulebook and the log raise where an entry is not what it must be; their own errors are among these."""
 
 
-def verify_bundle(data: bytes, key: Verifier) -> Case:
-    """What a bundle proves of its claim under the log's key. Raises `NotProven`."""
+def verify_bundle(data: bytes, key: LogKey) -> Case:
+    """What a bundle proves of its claim under the log's key. Raises `NotProven`, `TooNew`."""
     try:
         packed = strict.parse(data, Bundle, max_bytes=bundle.MAX_BUNDLE_BYTES)  # 1
-        checkpoint = open_checkpoint(packed.checkpoint.encode("utf-8", "surrogatepass"), key.name, key)  # 2
+        checkpoint = opened(packed.checkpoint.encode("utf-8", "surrogatepass"), key)  # 2
         hashes = _distinct("hashes", packed.hashes, merkle.HASH_BYTES)
         nodes = _distinct("pool", packed.pool)
     except (strict.Malformed, NoteError, CheckpointError) as error:
@@ -87,6 +88,8 @@ def _proven(each: BundledEntry, hashes: Sequence[bytes], checkpoint: Checkpoint)
         entry = decode_entry(data)
         if encode_entry(entry.at_ms, encode_command(entry.command), list(entry.events)) != data:
             raise InvalidEntry("its bytes are not canonical")
+    except NewerEntry as newer:
+        raise TooNew(f"entry {each.index}: {newer}; needs a newer trust") from newer
     except _BAD_ENTRY as error:
         raise NotProven(f"entry {each.index}: {error}") from error
     return entry

@@ -20,7 +20,7 @@ from trust.core import commands, envelope, rulebook, strict
 from trust.core.envelope import Envelope
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, OutputSubmit
 from trust.core.receipt import Receipt
-from trust.log.note import Verifier
+from trust.log.succession import LogKey
 
 MAX_FILE_BYTES = 512 * 1024
 
@@ -59,7 +59,7 @@ class TwoOutputs:
     statements: tuple[str, str]
 
 
-def verify_equivocation(data: bytes, key: Verifier) -> TwoOutputs:
+def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     """What the file proves by itself. Raises `NotProven` where it proves nothing, or a retry."""
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)

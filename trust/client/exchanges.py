@@ -10,25 +10,30 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from trust.client import wire
 from trust.client.bundles import verify_bundle
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.rotations import follow
 from trust.client.statements import opened
 from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_scores, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
 from trust.core.receipt import Receipt
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.errors import TrustError
+from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier
+from trust.log.succession import LogKey
+from trust.log.succession import opened as opened_note
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
+T = TypeVar("T")
 _CLAIM_ID = re.compile(r"clm_[a-z2-7]{26}")
 _CREATED = {
     "claim.opened": "claim",
@@ -82,7 +87,8 @@ class Exchanges:
     """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
 
     def __init__(self, key: Verifier, retry: Retry | None = None) -> None:
-        self.key = key
+        self.key: LogKey = key
+        self._first = key
         self.network = key.name
         self.retry = retry or Retry()
         self.seen_size = 0
@@ -118,9 +124,14 @@ class Exchanges:
         try:
             written = wire.shaped(wire.facts(response), wire.Written)
         except ServiceError as error:
-            raise self._refused(error, said.id) from None
+            refused = error
+            raise (yield from self._proven(lambda: self._refused(refused, said.id))) from None
         receipt = Receipt(written.receipt.index, written.receipt.entry, written.receipt.proof)
-        return self._accepted(envelope, said.id, receipt, repeated=written.repeated)
+        return (
+            yield from self._proven(
+                lambda: self._accepted(envelope, said.id, receipt, repeated=written.repeated)
+            )
+        )
 
     def send_many(self, envelopes: Sequence[bytes]) -> Exchange[list[Accepted | ServiceError]]:
         """Posts statements in order, in as few requests as may be; one result each, in the same order."""
@@ -130,9 +141,37 @@ class Exchanges:
             answer = wire.shaped(wire.facts(response), wire.BatchAnswer)
             if len(answer.results) != len(batch):
                 raise NotProven(f"{len(answer.results)} results for {len(batch)} statements")
-            pairs = zip(batch, answer.results, strict=True)
+            pairs = list(zip(batch, answer.results, strict=True))
+            yield from self._proven(lambda pair=pairs[0]: self._result(*pair))  # type: ignore[misc]
             results += yield from wire.compute(lambda pairs=pairs: [self._result(*pair) for pair in pairs])  # type: ignore[misc]
         return results
+
+    def _proven(self, verify: Callable[[], T]) -> Exchange[T]:
+        """What a verification gives. Where it fails, the log may have another key by now: it is followed, once."""
+        try:
+            return verify()
+        except NotProven as lie:
+            try:
+                is_new = yield from self._follow()
+            except TrustError:
+                is_new = False
+            if not is_new:
+                raise lie
+        return verify()
+
+    def _follow(self) -> Exchange[bool]:
+        """Learns the keys that came after the caller's, each vouched for by the one before; whether there are any."""
+        facts = yield from self.get("/v1/policy")
+        rotations, own = [], str(self._first)
+        keys = facts.get("log_keys")
+        vkeys = [each.get("vkey") for each in keys] if isinstance(keys, list) else []
+        for each in keys[vkeys.index(own) + 1 :] if keys and own in vkeys else ():
+            path = wire.path("/v1/receipts/{}", str(each.get("since_index")))
+            given = wire.shaped((yield from self.get(path)), wire.WrittenReceipt)
+            rotations.append(Receipt(given.index, given.entry, given.proof))
+        before = self.key
+        self.key = follow(self._first, rotations) if rotations else before
+        return self.key != before
 
     def _result(self, envelope: bytes, result: Facts) -> Accepted | ServiceError:
         said = opened(envelope)
@@ -211,7 +250,7 @@ class Exchanges:
         """The file that shows an agent's scores to other networks, verified."""
         answer = yield from self.attempt(Request("GET", wire.path("/v1/agents/{}/reputation/proof", id)))
         data = wire.content(answer)
-        shown = verify_scores(data, self.key).agent
+        shown = (yield from self._proven(lambda: verify_scores(data, self.key))).agent
         if id.startswith("did:") and shown != id:
             raise NotProven(f"asked for the scores of {id}, shown those of {shown}")
         return data
@@ -241,7 +280,7 @@ class Exchanges:
         """A claim's bundle, verified: the file that proves its case offline."""
         request = Request("GET", wire.path("/v1/claims/{}/bundle", claim, min_size=self.seen_size or None))
         data = wire.content((yield from self.attempt(request)))
-        case = yield from wire.compute(lambda: verify_bundle(data, self.key))
+        case = yield from self._proven(lambda: verify_bundle(data, self.key))
         if case.claim != claim:
             raise NotProven(f"asked for the bundle of {claim}, shown that of {case.claim}")
         return data
@@ -283,7 +322,7 @@ class Exchanges:
             (yield from self.get(wire.path("/v1/receipts/{}", str(index)))), wire.WrittenReceipt
         )
         receipt = Receipt(given.index, given.entry, given.proof)
-        proven = verify_receipt(receipt, self.key)
+        proven = yield from self._proven(lambda: verify_receipt(receipt, self.key))
         if proven.index != index:
             raise NotProven(f"asked for entry {index}, shown entry {proven.index}")
         return receipt, proven
@@ -291,7 +330,10 @@ class Exchanges:
     def checkpoint(self) -> Exchange[Checkpoint]:
         """The log's newest checkpoint, its signature verified."""
         signed = wire.content((yield from self.attempt(Request("GET", "/log/checkpoint"))))
+        return (yield from self._proven(lambda: self._opened(signed)))
+
+    def _opened(self, signed: bytes) -> Checkpoint:
         try:
-            return open_checkpoint(signed, self.network, self.key)
+            return opened_note(signed, self.key)
         except (NoteError, CheckpointError) as error:
             raise NotProven(f"the checkpoint: {error}") from error

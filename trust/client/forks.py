@@ -16,9 +16,10 @@ import msgspec
 from trust.client.problems import NotProven
 from trust.core import strict
 from trust.log import merkle
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, ProofError
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError
+from trust.log.succession import LogKey, opened
 
 MAX_EVIDENCE_BYTES = 4 * 1024 * 1024
 
@@ -55,11 +56,11 @@ class Convicted(msgspec.Struct, frozen=True):
     signed_size: int
 
 
-def verify_fork(data: bytes, key: Verifier) -> Convicted:
+def verify_fork(data: bytes, key: LogKey) -> Convicted:
     """What the evidence proves against the log of `key`. Raises `NotProven` where it proves nothing."""
     try:
         fork = strict.parse(data, Fork, max_bytes=MAX_EVIDENCE_BYTES)
-        held, shown = (open_checkpoint(note.encode(), key.name, key) for note in fork.notes)
+        held, shown = (opened(note.encode(), key) for note in fork.notes)
         other = _root_of(fork, held, shown)
     except (strict.Malformed, NoteError, CheckpointError, ProofError) as error:
         raise NotProven(f"the evidence: {error}") from error

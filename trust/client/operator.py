@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from trust.client.agents import Agent
 from trust.client.canaries import Canaries
@@ -13,6 +14,7 @@ from trust.client.wire import Exchange
 from trust.core.payloads import (
     CanaryCommit,
     CanaryOpen,
+    KeyAdopt,
     PolicyAdopt,
     RelayRegister,
     RoleGrant,
@@ -71,6 +73,15 @@ class Operator(Treasurer[C]):
     def open_canary(self, secrets: Canaries, number: int) -> Exchange[Accepted]:
         """Opens one canary: after the reveals of its claim, before the window is over."""
         return (yield from self.tell(CanaryOpen, **secrets.opening(number)))
+
+    @conversation
+    def adopt_key(
+        self, use: Literal["log", "draw"], new: bytes, before: bytes | None = None
+    ) -> Exchange[Accepted]:
+        """Gives the service another key, by its seed. For the log's key the one `before` signs too, as does the new."""
+        cosigners = [] if before is None else [before, new]
+        said = self.say(KeyAdopt, cosigners=cosigners, use=use, key=did_of_seed(new))
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def grant_treasurer(self, party: str) -> Exchange[Accepted]:

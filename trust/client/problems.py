@@ -13,6 +13,7 @@ from trust.errors import CODES, TrustError, title
 
 UNREACHABLE = "unreachable"
 NOT_PROVEN = "not-proven"
+TOO_NEW = "too-new"
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "reasons", "hint"})
 
 
@@ -74,3 +75,10 @@ class NotProven(ClientError):
         super().__init__(
             NOT_PROVEN, detail, hint="do not act on it; keep it, it may be evidence against the service"
         )
+
+
+class TooNew(ClientError):
+    """What was shown needs a newer release: this says nothing about whether it is true."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(TOO_NEW, detail, hint="verify it with a newer release of trust")

@@ -13,8 +13,9 @@ from trust.client.cases import Case
 from trust.client.problems import NotProven
 from trust.client.verify import Verified
 from trust.log.checkpoint import CheckpointError
-from trust.log.note import NoteError, Verifier
+from trust.log.note import NoteError
 from trust.log.quorum import PolicyError, Quorum, QuorumMissing, open_with_quorum, parse_quorum
+from trust.log.succession import LogKey
 
 
 def read_quorum(path: Path) -> Quorum:
@@ -25,7 +26,7 @@ def read_quorum(path: Path) -> Quorum:
         raise PolicyError(f"{path} is not a text: {error}") from error
 
 
-def check_quorum(proven: Verified, data: bytes, key: Verifier, quorum: Quorum) -> str:
+def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> str:
     """Who cosigned what a verified file (its bytes: `data`) stands on; `NotProven` where too few did."""
     if isinstance(proven, list):
         notes = [each.note for each in proven]
@@ -36,7 +37,7 @@ def check_quorum(proven: Verified, data: bytes, key: Verifier, quorum: Quorum) -
     told = ""
     for note in dict.fromkeys(notes):
         try:
-            told = quorum.told(open_with_quorum(note, key.name, key, quorum)[1])
+            told = quorum.told(open_with_quorum(note, key, quorum)[1])
         except (QuorumMissing, NoteError, CheckpointError) as error:
             raise NotProven(f"the witnesses: {error}") from error
     return told

@@ -1,5 +1,8 @@
 """Offline verification: receipts, refusal notes, relay confirmations and evidence, under a key that the caller brings.
 
+A caller who knows that the log changed its key brings all of them (`rotations.py`): then the one that is right for a
+checkpoint's size must have signed it. A refusal at a size is signed by the key of the next checkpoint.
+
 No step asks anybody. A receipt is good when, in this order:
 1. it is JSON of exactly its members, its entry canonical base64;
 2. the entry has format 1 and one command;
@@ -33,9 +36,10 @@ from trust.core.payloads import RelayConfirm
 from trust.core.receipt import Receipt
 from trust.core.standing import Standing
 from trust.log import merkle, note, proof
-from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
 from trust.log.note import NoteError, Verifier
+from trust.log.succession import LogKey, key_for, opened
 
 MAX_RECEIPT_BYTES = 512 * 1024
 MAX_BATCH_RECEIPT_BYTES = 256 * 1024 * 1024
@@ -148,7 +152,7 @@ def parse_key(vkey: str | Verifier) -> Verifier:
         raise NotProven(f"the verifier key: {error}") from error
 
 
-def verify_receipt(receipt: Receipt | bytes, key: Verifier) -> Proven:
+def verify_receipt(receipt: Receipt | bytes, key: LogKey) -> Proven:
     """The entry that a receipt proves to be in the log of `key`. Raises `NotProven`."""
     try:
         receipt = (
@@ -163,7 +167,7 @@ def verify_receipt(receipt: Receipt | bytes, key: Verifier) -> Proven:
     return Proven(receipt.index, entry.at_ms, data, entry.command, entry.events, spoken, checkpoint, signed)
 
 
-def verify_written(receipt: Receipt, sent: bytes, key: Verifier, *, repeated: bool) -> Proven:
+def verify_written(receipt: Receipt, sent: bytes, key: LogKey, *, repeated: bool) -> Proven:
     """The same for an answer to a write: the entry holds exactly the envelope that was sent.
 
     Where the service says that the statement is a repetition, its first sending may have had other signatures;
@@ -200,7 +204,7 @@ def unpack(packed: BatchReceipt | bytes) -> list[Receipt]:
     return [Receipt(receipt.index, receipt.entry, receipt.proof + tail) for receipt in batch.receipts]
 
 
-def verify_batch(packed: BatchReceipt | bytes, key: Verifier) -> list[Proven]:
+def verify_batch(packed: BatchReceipt | bytes, key: LogKey) -> list[Proven]:
     """Every entry that a batch receipt proves. Raises `NotProven` where one of them is bad, or there is none."""
     receipts = unpack(packed)
     if not receipts:
@@ -208,13 +212,14 @@ def verify_batch(packed: BatchReceipt | bytes, key: Verifier) -> list[Proven]:
     return [verify_receipt(receipt, key) for receipt in receipts]
 
 
-def verify_refusal(signed: bytes, key: Verifier) -> Refusal:
+def verify_refusal(signed: bytes, key: LogKey) -> Refusal:
     """What a refusal note says that the log of `key` refused, and when. Raises `NotProven`."""
     try:
-        text = note.open_note(signed, [key]).text
-        return _refusal(text, key.name)
+        said = _refusal(note.parse_note(signed)[0], key.name)
+        note.open_note(signed, [key_for(key, said.size + 1)])
     except (NoteError, ValueError) as error:
         raise NotProven(f"the refusal note: {error}") from error
+    return said
 
 
 def verify_confirmation(
@@ -245,7 +250,7 @@ def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
         raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
 
 
-def verify_denial(data: bytes, key: Verifier) -> Denial:
+def verify_denial(data: bytes, key: LogKey) -> Denial:
     """The refusal in a file of evidence, which is of the statement beside it. Raises `NotProven`."""
     file = _parse(data, DenialEvidence, MAX_RECEIPT_BYTES)
     refusal = verify_refusal(file.note.encode("utf-8", "surrogatepass"), key)
@@ -259,7 +264,7 @@ def verify_denial(data: bytes, key: Verifier) -> Denial:
     return Denial(refusal, spoken)
 
 
-def verify_false_confirmation(data: bytes, key: Verifier) -> FalseConfirmation:
+def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
     """What a file proves against a relay. Raises `NotProven` where it proves nothing, or the relay told the truth."""
     file = _parse(data, ConfirmEvidence, MAX_RECEIPT_BYTES)
     claim, registered = verify_receipt(file.claim, key), verify_receipt(file.relay, key)
@@ -278,7 +283,7 @@ def verify_false_confirmation(data: bytes, key: Verifier) -> FalseConfirmation:
     raise NotProven(f"the relay told the truth: entry {claim.index} says the same")
 
 
-def verify_scores(data: bytes, key: Verifier) -> Standing:
+def verify_scores(data: bytes, key: LogKey) -> Standing:
     """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
     try:
         return standing.verify(data, key)
@@ -287,13 +292,13 @@ def verify_scores(data: bytes, key: Verifier) -> Standing:
 
 
 Verified = list[Proven] | Refusal | Convicted | Denial | FalseConfirmation | Case | Standing
-_EVIDENCE: dict[object, Callable[[bytes, Verifier], Verified]] = {
+_EVIDENCE: dict[object, Callable[[bytes, LogKey], Verified]] = {
     "refusal": verify_denial,
     "relay-confirm": verify_false_confirmation,
 }
 
 
-def verify_file(data: bytes, key: Verifier) -> Verified:
+def verify_file(data: bytes, key: LogKey) -> Verified:
     """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
     scores, evidence."""
     try:
@@ -335,7 +340,7 @@ def _decode(data: bytes) -> _Entry:
     return entry
 
 
-def _included(data: bytes, receipt: Receipt, key: Verifier) -> tuple[Checkpoint, bytes]:
+def _included(data: bytes, receipt: Receipt, key: LogKey) -> tuple[Checkpoint, bytes]:
     parsed = proof.TlogProof.parse(receipt.proof.encode("utf-8", "surrogatepass"))
     if parsed.index != receipt.index:
         raise ProofError(f"the proof is for entry {parsed.index}")
@@ -347,9 +352,9 @@ def _included(data: bytes, receipt: Receipt, key: Verifier) -> tuple[Checkpoint,
 
 
 @lru_cache(maxsize=64)
-def _opened(signed: bytes, key: Verifier) -> Checkpoint:
+def _opened(signed: bytes, key: LogKey) -> Checkpoint:
     """The receipts of a batch share a checkpoint: its signature is verified once."""
-    return open_checkpoint(signed, key.name, key)
+    return opened(signed, key)
 
 
 def _statement(command: Command, network: str) -> Spoken | None:

@@ -25,6 +25,7 @@ from trust.core.events import (
     PoolDue,
     PoolWeight,
     WithdrawalOpened,
+    service_key,
 )
 from trust.core.ledger import Transfer
 from trust.core.policy import Policy
@@ -113,6 +114,13 @@ class Decision(Draft):
         """Who stands behind a DID: the declared owner, else itself."""
         party = self.get(Party, did)
         return did if party is None else party.owner
+
+    def log_key(self, size: int) -> str:
+        """The key that signs the checkpoint of a size: the one that ends with a `key.adopt` is still the former's."""
+        key = self.network.log_key
+        while (held := self.need(Key, service_key("log", key))).before and size < held.since_index + 2:
+            key = held.before
+        return key
 
     def key(self, did: str) -> str:
         """The key that signs for a DID now: a party's current one, else the DID itself."""

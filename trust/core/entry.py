@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import get_args
 
 import msgspec
 
@@ -96,8 +97,23 @@ class InvalidEntry(ValueError):
     """Bytes that are no entry of this format."""
 
 
+class NewerEntry(InvalidEntry):
+    """An entry with a format or an event that this release does not know: nothing can be said about it here."""
+
+
+class _Named(msgspec.Struct):
+    kind: str
+
+
+class _Peeked(msgspec.Struct):
+    v: int
+    events: tuple[_Named, ...]
+
+
 _encoder = msgspec.json.Encoder()
 _entry_decoder = msgspec.json.Decoder(Entry)
+_peek = msgspec.json.Decoder(_Peeked).decode
+_KNOWN_EVENTS = frozenset(kind.__struct_config__.tag for kind in get_args(Events))
 
 
 def encode_command(command: Command) -> bytes:
@@ -115,12 +131,26 @@ def decode_entry(data: bytes) -> Entry:
     try:
         entry = _entry_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _check_known(data)
         raise InvalidEntry(str(error)) from error
     if entry.v != FORMAT:
-        raise InvalidEntry(f"entry format {entry.v}; this release reads {FORMAT}")
+        raise NewerEntry(f"entry format {entry.v}; this release reads {FORMAT}")
     if sum(part is not None for part in _parts(entry.command)) != 1:
         raise InvalidEntry("an entry has exactly one command")
     return entry
+
+
+def _check_known(data: bytes) -> None:
+    """NewerEntry where bytes that cannot be decoded name what a later release may know."""
+    try:
+        peeked = _peek(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if peeked.v > FORMAT:
+        raise NewerEntry(f"entry format {peeked.v}; this release reads {FORMAT}")
+    for event in peeked.events:
+        if event.kind not in _KNOWN_EVENTS:
+            raise NewerEntry(f"this release knows no event {event.kind[:80]!r}")
 
 
 def _parts(command: Command) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 - `equivocation`: two `output.submit` of one key for one claim with different bytes, one on the log and the other issued
   after it was accepted. A retry has the same bytes; a second vote is refused, and proves nothing.
 - `relay-confirm`: a `relay.confirm`, signed by a relay's threshold, that the entry at its index does not bear out.
-- `log-fork`: two checkpoints of one size and different roots, both under the log's key.
+- `log-fork`: two checkpoints of one size and different roots, both under the log's key for it.
 - `canary`: two `canary.open` of the operator that answer for the same work differently.
 
 The signatures in it were verified with its own (`rulebook.verify`); notes are verified here, since only the state knows
@@ -26,6 +26,7 @@ from trust.core.records import Claim, Key, Party, Relay, Task
 from trust.core.refusal import Refused
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
+from trust.log.succession import peek_checkpoint
 
 
 def submit(d: Decision, spoken: Spoken, said: EvidenceSubmit) -> None:
@@ -196,9 +197,11 @@ def _log_fork(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -
 
 
 def _checkpoint(d: Decision, note: str) -> Checkpoint:
-    key = Verifier(d.network.origin, identity.key_of(d.network.log_key))
+    """What the log signed, with the key for the note's size: for sizes after its time a key speaks for nobody."""
     try:
-        return open_checkpoint(note.encode(), d.network.origin, key)
+        data = note.encode()
+        key = Verifier(d.network.origin, identity.key_of(d.log_key(peek_checkpoint(data).size)))
+        return open_checkpoint(data, d.network.origin, key)
     except (NoteError, CheckpointError, UnicodeEncodeError) as error:
         reason = str(error).encode("ascii", "replace").decode()
         raise Refused("bad-note", reason) from error

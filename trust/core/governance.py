@@ -19,6 +19,7 @@ from trust.core.events import (
     RoleRevoked,
     RulesAnnounced,
     RulesEffective,
+    service_key,
 )
 from trust.core.payloads import (
     KeyAdopt,
@@ -30,7 +31,7 @@ from trust.core.payloads import (
     RulesAdopt,
 )
 from trust.core.policy import InvalidPolicy, dangers, parse
-from trust.core.records import AdoptedRules, Relay, Role
+from trust.core.records import AdoptedRules, Key, Relay, Role
 from trust.core.refusal import Refused
 
 MAX_NOTICE_MS = 366 * 86_400_000
@@ -69,9 +70,13 @@ def create(d: Decision, genesis: Genesis) -> None:
 
 def by_operator(d: Decision, spoken: Spoken) -> None:
     """Refused unless the operator speaks, alone."""
+    _check_operator(d, spoken)
+    d.signed_by(spoken, [spoken.payload.actor])
+
+
+def _check_operator(d: Decision, spoken: Spoken) -> None:
     if spoken.payload.actor != d.network.operator:
         raise Refused("not-operator", f"a {spoken.payload.__struct_config__.tag} is the operator's to say")
-    d.signed_by(spoken, [spoken.payload.actor])
 
 
 def is_treasurer(d: Decision, did: str) -> bool:
@@ -181,13 +186,19 @@ def adopt_rules(d: Decision, spoken: Spoken, said: RulesAdopt) -> None:
 
 
 def adopt_key(d: Decision, spoken: Spoken, said: KeyAdopt) -> None:
-    """A draw key counts for claims made after this entry; another log key comes with the auditor's release."""
-    by_operator(d, spoken)
+    """A draw key counts for claims made after this entry, a log key from the next checkpoint on.
+
+    Who trusts a log key must be able to tell its successor by that key alone, so it signs the statement too. So does
+    the successor: a log whose next key nobody holds would end here.
+    """
     identity.key_of(said.key)
     if said.use == "log":
-        raise Refused("not-yet", "this release keeps the log key of genesis")
-    if said.key in (d.network.log_key, d.network.draw_key):
-        raise Refused("key-used", f"{said.key} is a key of this service already")
+        _check_operator(d, spoken)
+        d.signed_by(spoken, [said.actor, d.network.log_key, said.key])
+    else:
+        by_operator(d, spoken)
+    if any(d.get(Key, service_key(use, said.key)) is not None for use in ("log", "draw")):
+        raise Refused("key-used", f"{said.key} is or was a key of this service")
     d.emit(KeyAdopted(use=said.use, key=said.key))
 
 

@@ -16,7 +16,7 @@ from trust.core.canaries import opening
 from trust.core.case_records import Challenge, Poster
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.convictions import Canary, CanaryRoot, Conviction
-from trust.core.events import NETWORK, canary_id, round_id, task_draw
+from trust.core.events import NETWORK, canary_id, round_id, service_key, task_draw
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -69,7 +69,13 @@ def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
         return _statement(command, view)
     of = str(getattr(command, "of", ""))
     kind, _, rest = of.partition("/")
-    return _allocation(view, rest) if of == task_draw(rest) else _claim(view, kind)
+    subject = _allocation(view, rest) if of == task_draw(rest) else _claim(view, kind)
+    return chain(subject, _gate(view, command))
+
+
+def _gate(view: Peek, command: Incoming) -> Iterator[StateKey]:
+    if getattr(command, "checkpoint", "") and (network := view.peek(Network, NETWORK)) is not None:
+        yield Key, service_key("log", network.log_key)
 
 
 def _common(view: Peek) -> Iterator[StateKey]:
@@ -127,11 +133,11 @@ def _case(view: Peek, command: Spoken) -> Iterator[StateKey]:
             yield from _challenged(view, said.claim)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
             yield from _claim(view, said.claim)
+        case p.KeyAdopt():
+            yield from _adopting(view, said)
         case p.VoteCommit():
             yield from _seat(view, said.seat)
-        case p.CanaryCommit():
-            yield CanaryRoot, said.root
-        case p.CanaryOpen() | p.EvidenceSubmit():
+        case p.CanaryCommit() | p.CanaryOpen() | p.EvidenceSubmit():
             yield from _shown(command, view)
         case p.ItemsOpen() | p.VoteReveal():
             yield from _seat(view, said.seat)
@@ -149,6 +155,8 @@ def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
                 yield from _claim(view, claim)
                 yield from _relay_of(view, command, each)
                 yield from _punished(view, claim)
+            case p.CanaryCommit(root=root):
+                yield CanaryRoot, root
             case p.CanaryOpen():
                 yield from _canary(view, each.payload)
 
@@ -210,6 +218,17 @@ def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
         yield Handle, said.handle
     if said.owner:
         yield Party, said.owner
+
+
+def _adopting(view: Peek, said: p.KeyAdopt) -> Iterator[StateKey]:
+    yield Party, said.key
+    keys = {said.key}
+    if (network := view.peek(Network, NETWORK)) is not None:
+        yield Party, network.log_key
+        keys |= {network.log_key, network.draw_key}
+    for key in sorted(keys):
+        for use in ("log", "draw"):
+            yield Key, service_key(use, key)
 
 
 def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:

@@ -85,13 +85,18 @@ class Party(Record, frozen=True):
 
 
 class Key(Record, frozen=True):
-    """A key (`id` is its DID) that is or was a party's; `until_index` is -1 while it is current."""
+    """A key (`id` is its DID) that is or was a party's; `until_index` is -1 while it is current.
+
+    A key of the service itself has the id `use/DID`, and its use (log, draw) for a party; `before` is the DID of the
+    one that it follows, empty for the first.
+    """
 
     table: ClassVar[str] = "keys"
     party: str
     since_index: int
     until_index: int
     until_ms: int = 0
+    before: str = ""
 
 
 class Handle(Record, frozen=True):

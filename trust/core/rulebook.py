@@ -247,7 +247,11 @@ def fold(batch: Draft, entry: Entry) -> None:
 
 
 class Lie(ValueError):
-    """An entry that these rules do not make of the log before it."""
+    """An entry that these rules do not make of the log before it; `event` is the kind of that in which it differs."""
+
+    def __init__(self, reason: str, event: str = "") -> None:
+        super().__init__(reason)
+        self.event = event
 
 
 def replay(batch: Draft, entry: Entry, data: bytes) -> None:
@@ -267,7 +271,7 @@ def replay(batch: Draft, entry: Entry, data: bytes) -> None:
         except Refused as refused:
             raise Lie(f"the rules refuse it: {refused.code}, {refused.detail}") from refused
     if decided.data != data:
-        raise Lie(_difference(decided, entry))
+        raise _difference(decided, entry)
 
 
 def incoming_of(command: Command) -> Incoming:
@@ -280,11 +284,11 @@ def incoming_of(command: Command) -> Incoming:
     raise strict.Malformed("a command without anything in it")
 
 
-def _difference(decided: Decided, entry: Entry) -> str:
+def _difference(decided: Decided, entry: Entry) -> Lie:
     for mine, theirs in zip(decided.events, entry.events, strict=False):
         if mine != theirs:
             made, said = msgspec.json.encode(mine).decode(), msgspec.json.encode(theirs).decode()
-            return f"the rules make {made} where it says {said}"
+            return Lie(f"the rules make {made} where it says {said}", str(type(mine).__struct_config__.tag))
     if len(decided.events) != len(entry.events):
-        return f"the rules make {len(decided.events)} events where it has {len(entry.events)}"
-    return "its bytes are not the ones that the rules make"
+        return Lie(f"the rules make {len(decided.events)} events where it has {len(entry.events)}")
+    return Lie("its bytes are not the ones that the rules make")

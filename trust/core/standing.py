@@ -23,8 +23,8 @@ from trust.core.entry import MAX_ENTRY_BYTES, Header, Seal
 from trust.core.receipt import Receipt
 from trust.core.scorebook import ProvenRow, Row, ScoreFile
 from trust.log import merkle
-from trust.log.note import Verifier
 from trust.log.proof import verify_proof
+from trust.log.succession import LogKey
 
 
 class BadScores(ValueError):
@@ -57,7 +57,7 @@ class Standing(msgspec.Struct, frozen=True):
     scores: tuple[NamedScore, ...]
 
 
-def verify(data: bytes, key: Verifier) -> Standing:
+def verify(data: bytes, key: LogKey) -> Standing:
     """What a file proves that the network of `key` said about an agent. Raises `BadScores`."""
     try:
         file = strict.parse(data, ScoreFile, max_bytes=scorebook.MAX_FILE_BYTES)  # 1
@@ -76,7 +76,7 @@ def verify(data: bytes, key: Verifier) -> Standing:
     return Standing(key.name, file.agent, file.seal.index, sealed.as_of, seal.at_ms, left, scores)
 
 
-def _included(receipt: Receipt, key: Verifier) -> Header:
+def _included(receipt: Receipt, key: LogKey) -> Header:
     """The entry of a receipt, without its events: a newer release may have kinds that this one does not know."""
     try:
         data = strict.b64(receipt.entry)

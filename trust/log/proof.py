@@ -16,7 +16,8 @@ from typing import Self
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, open_checkpoint
 from trust.log.merkle import ProofError
-from trust.log.note import MAX_NOTE_BYTES, Verifier, decode_base64, encode_base64
+from trust.log.note import MAX_NOTE_BYTES, decode_base64, encode_base64
+from trust.log.succession import LogKey, first_key, opened
 
 HEADER = "c2sp.org/tlog-proof@v1"
 MAX_EXTRA_BYTES = 2**16
@@ -67,7 +68,7 @@ def encode_proof(index: int, path: Sequence[bytes], checkpoint: bytes, extra: by
 
 
 def verify_proof(
-    leaf: bytes, text: bytes, verifier: Verifier, *, origin: str | None = None, index: int | None = None
+    leaf: bytes, text: bytes, verifier: LogKey, *, origin: str | None = None, index: int | None = None
 ) -> Checkpoint:
     """Check offline that the entry with leaf hash `leaf` is in the log, at `index` where that is given.
 
@@ -77,7 +78,10 @@ def verify_proof(
     proof = TlogProof.parse(text)
     if index is not None and proof.index != index:
         raise ProofError(f"the proof is for index {proof.index}, not {index}")
-    checkpoint = open_checkpoint(proof.checkpoint, verifier.name if origin is None else origin, verifier)
+    note = proof.checkpoint
+    checkpoint = (
+        opened(note, verifier) if origin is None else open_checkpoint(note, origin, first_key(verifier))
+    )
     merkle.verify_inclusion(leaf, proof.index, checkpoint.size, proof.path, checkpoint.root)
     return checkpoint
 

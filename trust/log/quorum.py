@@ -17,8 +17,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from trust.log.checkpoint import Checkpoint, open_checkpoint
+from trust.log.checkpoint import Checkpoint
 from trust.log.note import COSIGNATURE_V1, NoteError, Signature, Verifier, parse_note
+from trust.log.succession import LogKey, opened
 
 MAX_WITNESSES = 16
 """So that a note with all cosignatures fits where one is needed; more parties than that nobody calls."""
@@ -165,19 +166,24 @@ class _Parser:
         return Quorum(tuple(self._witnesses), self._groups, self._needed)
 
 
-def open_with_quorum(
-    note: bytes, origin: str, verifier: Verifier, quorum: Quorum
-) -> tuple[Checkpoint, tuple[Signature, ...]]:
+def open_with_quorum(note: bytes, key: LogKey, quorum: Quorum) -> tuple[Checkpoint, tuple[Signature, ...]]:
     """The checkpoint, and the cosignatures that make the quorum.
 
-    Lines of a policy's witness that do not verify count as missing, so that nobody can spoil a note by adding one.
     Raises QuorumMissing where they are not enough, NoteError or CheckpointError where the log did not sign.
     """
-    checkpoint = open_checkpoint(note, origin, verifier)
+    return opened(note, key), cosigned_by(note, quorum)
+
+
+def cosigned_by(note: bytes, quorum: Quorum) -> tuple[Signature, ...]:
+    """The cosignatures that make the quorum, whoever else signed.
+
+    Lines of a policy's witness that do not verify count as missing, so that nobody can spoil a note by adding one.
+    Raises QuorumMissing where they are not enough, NoteError where it is no note.
+    """
     good = cosignatures_of(note, quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in good}):
         raise QuorumMissing(f"the quorum {quorum.needed} is missing: {quorum.told(good)}")
-    return checkpoint, good
+    return good
 
 
 def cosignatures_of(note: bytes, quorum: Quorum) -> tuple[Signature, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple, Self
 
@@ -21,6 +20,7 @@ TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
 TILE_BYTES = TILE_WIDTH * merkle.HASH_BYTES
 MAX_LEVEL = 63
+CACHED_ROOTS = 65_536
 MAX_ENTRY_BYTES = 2**16 - 1
 _PATH = re.compile(r"tile/(entries|[0-9]|[1-9][0-9])/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
@@ -226,20 +226,57 @@ def _full_tiles(level: int, first: int, data: bytes) -> list[FullTile]:
     return [FullTile(level, first + n, data[at:end]) for n, (at, end) in enumerate(pairwise(cuts))]
 
 
+class TileCache:
+    """The tiles of one log that were used last, with their inner nodes (16 KiB each), and roots of full tiles.
+
+    Threads may share it, and whoever reads the same log: what is in a tree does not change as it grows, and the width
+    in the key keeps partial tiles from going stale. Two generations: what was not asked for since the last turn goes.
+    """
+
+    def __init__(self, tiles: int = 512) -> None:
+        self._half = max(1, tiles // 2)
+        self._recent: dict[tuple[int, int, int], list[bytes]] = {}
+        self._older = self._recent
+        self._roots: dict[tuple[int, int], bytes] = {}
+
+    def subtrees(
+        self, level: int, n: int, width: int, build: Callable[[int, int, int], list[bytes]]
+    ) -> list[bytes]:
+        """The inner nodes of a tile, built where they are not here."""
+        key = level, n, width
+        found = self._recent.get(key)
+        if found is None:
+            found = self._older.get(key) or build(level, n, width)
+            if len(self._recent) >= self._half:
+                self._older, self._recent = self._recent, {}
+            self._recent[key] = found
+        return found
+
+    def root(self, level: int, n: int, build: Callable[[int, int], bytes]) -> bytes:
+        """The root of a full tile, built where it is not here."""
+        found = self._roots.get((level, n))
+        if found is None:
+            found = build(level, n)
+            if len(self._roots) >= CACHED_ROOTS:
+                self._roots = {}
+            self._roots[level, n] = found
+        return found
+
+
 class TileNodes:
     """`node(level, index)` of a tree whose full tiles are stored, for proofs at any size up to `size`.
 
-    `tile(level, n)` reads a full tile, `leaf_hashes(start, end)` those at the end that are in none. The last
-    used tiles are kept with their inner nodes (16 KiB each). `size` may be raised as the log grows.
+    `tile(level, n)` reads a full tile, `leaf_hashes(start, end)` those at the end that are in none. `size` may be
+    raised as the log grows; a cache that outlives these nodes makes the next proofs of this log cheap.
     """
 
-    def __init__(self, tile: ReadTile, leaf_hashes: LeafHashes, size: int, cached_tiles: int = 512) -> None:
+    def __init__(
+        self, tile: ReadTile, leaf_hashes: LeafHashes, size: int, cache: TileCache | None = None
+    ) -> None:
         self.size = size
         self._tile = tile
         self._leaf_hashes = leaf_hashes
-        # lru_cache is safe for several threads; the width in the key keeps partial tiles from going stale.
-        self._subtrees = lru_cache(maxsize=cached_tiles)(self._build_subtrees)
-        self._tile_root = lru_cache(maxsize=TILE_WIDTH * TILE_HEIGHT)(self._build_tile_root)
+        self._cache = cache or TileCache()
 
     def __call__(self, level: int, index: int) -> bytes:
         """The hash of the complete subtree over the leaves [index << level, (index + 1) << level)."""
@@ -249,7 +286,8 @@ class TileNodes:
         n, offset = divmod(index << height, TILE_WIDTH)
         width = min(TILE_WIDTH, (self.size >> tile_level * TILE_HEIGHT) - n * TILE_WIDTH)
         at = (offset >> height) * merkle.HASH_BYTES
-        return self._subtrees(tile_level, n, width)[height][at : at + merkle.HASH_BYTES]
+        rows = self._cache.subtrees(tile_level, n, width, self._build_subtrees)
+        return rows[height][at : at + merkle.HASH_BYTES]
 
     def _build_subtrees(self, level: int, n: int, width: int) -> list[bytes]:
         """The inner nodes of a tile by height, joined: a third of the memory of separate objects."""
@@ -265,7 +303,8 @@ class TileNodes:
         if width == TILE_WIDTH:
             return self._read(level, n)
         if level > 0:
-            return [self._tile_root(level - 1, below) for below in range(first, first + width)]
+            root = self._cache.root
+            return [root(level - 1, below, self._build_tile_root) for below in range(first, first + width)]
         hashes = self._leaf_hashes(first, first + width)
         if len(hashes) != width:
             raise TileError(f"storage has {len(hashes)} of the {width} leaf hashes from {first} on")

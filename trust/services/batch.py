@@ -7,9 +7,12 @@ first: an entry may set a date that has come already.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Draw, Genesis
+from trust.core.events import KeyAdopted
 from trust.core.payloads import kind_of
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
@@ -52,6 +55,7 @@ class Batch:
         self.at_ms = at_ms
         self.entries: list[StoredEntry] = []
         self.projections = Projections()
+        self._is_over = False
 
     def settle(self, max_entries: int) -> bool:
         """Writes clock entries for what is due; False where `max_entries` of them were not enough."""
@@ -60,6 +64,15 @@ class Batch:
             if len(self.entries) >= max_entries:
                 return False
         return True
+
+    def decide_all(self, commands: Sequence[Incoming]) -> list[Answer] | None:
+        """Decides commands in order; None where one before the last gives the log another key, which ends the batch."""
+        answers: list[Answer] = []
+        for command in commands:
+            if self._is_over:
+                return None
+            answers.append(self.decide(command))
+        return answers
 
     def decide(self, incoming: Incoming) -> Answer:
         """Decides one command."""
@@ -80,6 +93,10 @@ class Batch:
         data = decided.data
         self.entries.append(StoredEntry(decided.index, decided.at_ms, kind, data, leaf_hash(data)))
         self.projections.add(decided.index, actor, decided.events)
+        if kind == "key.adopt":
+            self._is_over = any(
+                isinstance(event, KeyAdopted) and event.use == "log" for event in decided.events
+            )
 
 
 def entry_kind(incoming: Incoming) -> str:

@@ -20,7 +20,7 @@ from trust.core.checks.retracing import retrace
 from trust.core.checks.sumtree import Get
 from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
-from trust.core.events import RoundOpened, round_id, task_draw
+from trust.core.events import RoundOpened, round_id, service_key, task_draw
 from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Relay, Round, SealedPool, Task
 from trust.errors import TrustError
@@ -95,17 +95,21 @@ def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
     policy = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
     if policy is not None:
         yield from reader.entries(policy.index, policy.index + 1)
-    for genesis in reader.entries(0, 1):
-        yield genesis
-        founded = decode_entry(genesis.data).command.genesis
-        if founded is not None and founded.draw_key != claim.draw_key:
-            yield from reader.of_kind("key.adopt", 0, claim.index, last=True)
+    yield from reader.entries(0, 1)
+    yield from _adoption(reader, claim.draw_key)
     relay = reader.record(Relay, claim.relay)
     if relay is not None and relay.index < claim.index:
         yield from reader.entries(relay.index, relay.index + 1)
     else:
         for kind in ("relay.register", "relay.update"):
             yield from reader.of_kind(kind, 0, claim.index, claim.relay, last=True)
+
+
+def _adoption(reader: Reader, draw_key: str) -> Iterator[StoredEntry]:
+    """The entry that brought a draw key, unless genesis did."""
+    adopted = reader.record(Key, service_key("draw", draw_key))
+    if adopted is not None and adopted.since_index:
+        yield from reader.entries(adopted.since_index, adopted.since_index + 1)
 
 
 def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
@@ -116,8 +120,7 @@ def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
     drawn = shortlist_draw(reader, allocation)
     if drawn is not None:
         yield drawn
-    if allocation.draw_key != claim.draw_key:
-        yield from reader.of_kind("key.adopt", 0, allocation.index, last=True)
+    yield from _adoption(reader, allocation.draw_key)
     for sealed in (allocation.pool, allocation.lane):
         yield from _of_seal(reader, sealed, allocation.index)
 

@@ -61,7 +61,8 @@ def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
 
 
 class Drawing:
-    """Draws with the keys that this process holds. `is_busy` says whether many callers wait for their answers."""
+    """Draws with the keys that this process holds, among them those of earlier claims; `more_seeds` are asked for where
+    one is missing. `is_busy` says whether many callers wait for their answers."""
 
     def __init__(
         self,
@@ -69,10 +70,13 @@ class Drawing:
         sequencer: Sequencer,
         seeds: Sequence[bytes],
         is_busy: Callable[[], bool] = lambda: False,
+        more_seeds: Callable[[], Sequence[bytes]] = tuple,
     ) -> None:
         self._database = database
         self._sequencer = sequencer
-        self._seeds = {did_of(ed25519.public_key(seed)): seed for seed in seeds}
+        self._seeds = _by_did(seeds)
+        self._more_seeds = more_seeds
+        self._missing: set[str] = set()
         self._refused: set[str] = set()
         self._is_busy = is_busy
         self._quiet_ms = clock.monotonic_ms()
@@ -101,12 +105,21 @@ class Drawing:
             view = view_of(reader)
             asked = [_of_shortlist(view, each) for each in reader.awaiting_shortlist(LOOKED_AT)]
             asked += [_of_round(view, each) for each in reader.awaiting_draw(LOOKED_AT)]
+            self._look_for({each.draw_key for each in asked} - self._seeds.keys())
             waiting = [each for each in asked if self._can(each)]
             passed = _Gates(reader).passed(waiting, AT_ONCE)
         return [self._drawn(*each) for each in passed]
 
     def _can(self, asked: _Asked) -> bool:
         return asked.draw_key in self._seeds and asked.of not in self._refused
+
+    def _look_for(self, missing: set[str]) -> None:
+        """A key that was adopted since may lie there by now. One that is missing costs money: that is said once."""
+        if missing:
+            self._seeds |= _by_did(self._more_seeds())
+        for key in missing - self._seeds.keys() - self._missing:
+            self._missing.add(key)
+            _log.error("a draw is awaited whose key is not here", key=key)
 
     def _drawn(self, asked: _Asked, checkpoint: str) -> Draw:
         pi = vrf.prove(self._seeds[asked.draw_key], asked.alpha)
@@ -149,6 +162,10 @@ class _Gates:
             nothing = CosignedHead(policy, 0, 0, b"") if adopted.terms.witnesses.quorum else None
             self._cosigned[policy] = nothing and (newest(self._reader.connection, policy) or nothing)
         return self._cosigned[policy]
+
+
+def _by_did(seeds: Sequence[bytes]) -> dict[str, bytes]:
+    return {did_of(ed25519.public_key(seed)): seed for seed in seeds}
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

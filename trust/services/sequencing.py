@@ -77,8 +77,9 @@ class _Stopped(Exception):
 class Sequencer:
     """Decides what is submitted, in order, and appends it to the log.
 
-    `signers` are the log keys that this process holds; the one that the log names signs. `after_step` is told that
-    step 9, 11, 12 or 13 is done, and may kill the process there; `on_append` that the log has grown.
+    `signers` are the log keys that this process holds; the one that the log names signs. Where it is not among them,
+    it may be one of `more_signers`, which are asked for then. `after_step` is told that step 9, 11, 12 or 13 is done,
+    and may kill the process there; `on_append` that the log has grown.
     """
 
     def __init__(
@@ -89,13 +90,15 @@ class Sequencer:
         *,
         limits: Limits | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        more_signers: Callable[[], Sequence[Signer]] = tuple,
         after_step: Callable[[int], None] = lambda _: None,
         on_append: Callable[[Head], None] = lambda _: None,
     ) -> None:
         self.figures = Figures()
         self.frozen = ""
         self._database = database
-        self._signers = {did_of(signer.verifier.public_key): signer for signer in signers}
+        self._signers = _by_did(signers)
+        self._more_signers = more_signers
         self._head_file = head_file
         self._limits = limits or Limits()
         self._now_ms = now_ms
@@ -219,7 +222,8 @@ class Sequencer:
             _fail(submissions, error)
 
     def _sequence(self, submissions: list[Submission]) -> bool:
-        """One batch, steps 6 to 14. False where only what was due has been written, and it is to be called again."""
+        """One batch, steps 6 to 14. False where it ended before all was decided, and it is to be called again: much was
+        due, or the log's key changed, whose entry is the last under a checkpoint of the key before."""
         commands = [command for submission in submissions for command in submission.commands]
         try:
             # 6. Lock: from here on nobody else moves the head.
@@ -230,8 +234,7 @@ class Sequencer:
                 self._load(commands)
                 # 8. Decide
                 batch = Batch(self._view, max(u.head.at_ms, self._now_ms()))
-                settled = batch.settle(self._limits.clock_entries)
-                answers = [batch.decide(command) for command in commands] if settled else []
+                answers = batch.decide_all(commands) if batch.settle(self._limits.clock_entries) else None
                 signer = self._signer(batch)
                 head = u.head
                 if batch.entries:
@@ -260,9 +263,9 @@ class Sequencer:
             self._after_step(13)
             self._on_append(head)
         # 14. Receipts and refusal notes. A crash here is like a lost connection: callers send again.
-        if settled:
+        if answers is not None:
             _answer(submissions, self._outcomes(answers, batch, edge, head, signer))
-        return settled
+        return answers is not None
 
     # -- the steps
 
@@ -290,6 +293,8 @@ class Sequencer:
         network = self._view.get(Network, NETWORK) or batch.draft.get(Network, NETWORK)
         if network is None:
             raise TrustError("log-frozen", "this log has no genesis", hint="create it first: trust init")
+        if network.log_key not in self._signers:
+            self._signers |= _by_did(self._more_signers())
         if network.log_key not in self._signers:
             raise self._freeze(f"this process does not hold the log's key {network.log_key}")
         return self._signers[network.log_key]
@@ -351,6 +356,10 @@ class Sequencer:
     def _refuse_frozen(self) -> None:
         if self.frozen:
             raise TrustError("log-frozen", self.frozen)
+
+
+def _by_did(signers: Sequence[Signer]) -> dict[str, Signer]:
+    return {did_of(signer.verifier.public_key): signer for signer in signers}
 
 
 def _signed_head(batch: Batch, edge: TreeEdge, signer: Signer) -> Head:

@@ -21,6 +21,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from trust.log.tiles import TileCache
+
 BUSY_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MS = 10_000
 IDLE_WRITER_MS = 5_000
@@ -58,10 +60,14 @@ class NotDurable(RuntimeError):
 
 
 class Database:
-    """One database: a pool of connections that write, and one of connections that only read."""
+    """One database: a pool of connections that write, and one of connections that only read.
+
+    `tiles` is what proofs of its log have in common.
+    """
 
     def __init__(self, url: str, reader_threads: int = 4) -> None:
         self.url = url
+        self.tiles = TileCache()
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.writers = self._engine(1 if self.is_sqlite else WRITERS, writes=True)
         self.readers = self._engine(reader_threads, writes=False)

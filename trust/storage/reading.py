@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Allocation, Claim, Party, Pool, Record, Round, Score, Seat, Slot, Task
-from trust.log.tiles import TileNodes
+from trust.core.records import Allocation, Claim, Key, Party, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, pooled, projected, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
@@ -59,8 +59,9 @@ class Posting(msgspec.Struct, frozen=True):
 class Reader:
     """Queries on one snapshot."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, cache: TileCache | None = None) -> None:
         self.connection = connection
+        self._cache = cache
 
     # -- the log
 
@@ -116,7 +117,7 @@ class Reader:
 
     def nodes(self, size: int) -> TileNodes:
         """The tree's complete subtrees at a size that the log has reached."""
-        return TileNodes(self.tile, self.leaf_hashes, size)
+        return TileNodes(self.tile, self.leaf_hashes, size, self._cache)
 
     # -- state
 
@@ -164,6 +165,10 @@ class Reader:
     def scores_of(self, agent: str) -> list[Score]:
         """An agent's raw sums in every role and task kind."""
         return self._all(Score, col(tables.Scores.agent) == agent, col(tables.Scores.id))
+
+    def service_keys(self, use: str) -> list[Key]:
+        """The service's own keys of a use (log, draw), the first one first."""
+        return self._all(Key, col(tables.Keys.party) == use, col(tables.Keys.since_index))
 
     def scores_since(self, index: int) -> list[Score]:
         """The records of scores that entry `index` or a later one changed."""
@@ -235,16 +240,20 @@ class Reader:
 
     def stats(self) -> dict[str, int]:
         """How many rows the tables for users have, and what lies on each kind of account, in units."""
-        counted = {name: self._count(name) for name in _COUNTED}
+        return {name: self.count(name) for name in _COUNTED} | self.summed()
+
+    def summed(self) -> dict[str, int]:
+        """What lies on each kind of account, in units."""
         account, balance = col(tables.Accounts.id), col(tables.Accounts.balance_units)
         sums = [
             func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
             for pattern in _SUMMED.values()
         ]
         row = self.connection.execute(select(*sums)).one()
-        return counted | {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
+        return {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
 
-    def _count(self, name: str) -> int:
+    def count(self, name: str) -> int:
+        """How many rows a table has."""
         return int(
             self.connection.execute(
                 select(func.count()).select_from(SQLModel.metadata.tables[name])
@@ -280,4 +289,4 @@ def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:
 def reading(database: Database) -> Iterator[Reader]:
     """A reader on one snapshot of the database."""
     with database.snapshot() as connection:
-        yield Reader(connection)
+        yield Reader(connection, database.tiles)

@@ -162,6 +162,7 @@ class Keys(Clustered, table=True):
     since_index: Whole
     until_index: Whole
     until_ms: Whole
+    before: Words
 
 
 class Handles(Clustered, table=True):

@@ -8,14 +8,26 @@ import msgspec
 
 from trust.api.views.shapes import shown
 from trust.core.events import NETWORK
+from trust.core.identity import key_of
 from trust.core.records import AdoptedPolicy, AdoptedRules, Network
 from trust.errors import TrustError
+from trust.log.note import Verifier
 from trust.services.scoring import policy_of
 from trust.storage.reading import Reader
 from trust.storage.standing import unpaid
 
 
-def policy(reader: Reader, vkey: str, number: int | None) -> dict[str, Any]:
+def vkey(reader: Reader) -> str:
+    """The log's verifier key as it is now."""
+    network = cast(Network, reader.record(Network, NETWORK))
+    return _vkey(network, network.log_key)
+
+
+def _vkey(network: Network, did: str) -> str:
+    return str(Verifier(network.origin, key_of(did)))
+
+
+def policy(reader: Reader, number: int | None) -> dict[str, Any]:
     """The network, its keys and rules, and one policy: in force now, or by its number."""
     network = cast(Network, reader.record(Network, NETWORK))
     asked = network.policy if number is None else number
@@ -26,7 +38,15 @@ def policy(reader: Reader, vkey: str, number: int | None) -> dict[str, Any]:
     return {
         **shown(network, "id", "id"),
         "network": network.origin,
-        "vkey": vkey,
+        "vkey": _vkey(network, network.log_key),
+        "log_keys": [
+            {
+                "vkey": _vkey(network, key.id.removeprefix("log/")),
+                "since_index": key.since_index,
+                "until_index": key.until_index if key.until_index >= 0 else None,
+            }
+            for key in reader.service_keys("log")
+        ],
         "policy": asked,
         "in_force": network.policy,
         "effective_ms": adopted.effective_ms,

@@ -50,7 +50,7 @@ def draw(d: Decision, said: Draw) -> None:
     task = d.need(Task, allocation.id)
     policy = d.task_policy(task)
     stream = Stream(proven(said, allocation.draw_key, alpha(d, allocation)), shortlist.LABEL)
-    check_gate(d.network, d.size, allocation.index, policy, said.checkpoint)
+    check_gate(d, allocation.index, policy, said.checkpoint)
     event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
     d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
 

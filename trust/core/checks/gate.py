@@ -3,7 +3,8 @@
 A draw then carries the cosigned checkpoint (rules.md 3 and 6.1). The policy that the task pinned says which witnesses
 and how many; the log names origin and key. Decided here:
 
-1. The log signed it, under its own origin, for a size that the log has and that covers what is drawn for.
+1. The log signed it, under its own origin, with the key for its size: one that the log has, and that covers what is
+   drawn for.
 2. Enough of the policy's witnesses cosigned it.
 3. Nothing else stands in it: its bytes are those that these lines make.
 
@@ -15,20 +16,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from trust.core.decision import Decision
 from trust.core.identity import key_of
 from trust.core.policy import Policy
-from trust.core.records import Network
 from trust.core.refusal import Refused
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
+from trust.log.succession import peek_checkpoint
 
 COSIGNATURE_BYTES = 8 + 64
 """A time and a signature; the log's own line has only the latter."""
 
 
-def check_gate(network: Network, size: int, index: int, policy: Policy, note: str) -> None:
-    """Refused `bad-draw` unless a draw at `size` entries carries the checkpoint that its policy asks for, or none.
+def check_gate(d: Decision, index: int, policy: Policy, note: str) -> None:
+    """Refused `bad-draw` unless a draw carries the checkpoint that its policy asks for, or none.
 
     `index` is the entry that it must cover: an output's, or an allocation's.
     """
@@ -39,13 +41,14 @@ def check_gate(network: Network, size: int, index: int, policy: Policy, note: st
     if not note:
         raise Refused("bad-draw", "this draw waits for a checkpoint that the witnesses cosigned")
     try:
-        checkpoint, cosigned = _opened(network.origin, network.log_key, policy.witnesses.quorum, note)
+        log_key = d.log_key(peek_checkpoint(note.encode()).size)
+        checkpoint, cosigned = _opened(d.network.origin, log_key, policy.witnesses.quorum, note)
     except (NoteError, CheckpointError) as error:
         raise Refused("bad-draw", f"the checkpoint: {error}") from error
-    if not index < checkpoint.size <= size:
+    if not index < checkpoint.size <= d.size:
         raise Refused(
             "bad-draw",
-            f"a checkpoint of {checkpoint.size} entries: what it is for is entry {index} of {size}",
+            f"a checkpoint of {checkpoint.size} entries: what it is for is entry {index} of {d.size}",
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):

@@ -80,7 +80,7 @@ def draw(d: Decision, said: Draw) -> None:
     beta = proven(said, claim.draw_key, alpha(d, claim, claim.draw_round))
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
-    check_gate(d.network, d.size, claim.output_index, policy, said.checkpoint)
+    check_gate(d, claim.output_index, policy, said.checkpoint)
     stream = Stream(beta, b"panel")
     if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))

@@ -67,6 +67,7 @@ from trust.core.events.parties import (
     RulesEffective,
     VerifierEnrolled,
     VerifierLeft,
+    service_key,
 )
 from trust.core.events.scores import (
     Observed,
@@ -119,5 +120,5 @@ __all__ = [
     "SeatSilent", "StakeSlashed", "TaskAllocated", "TaskAllocating", "TaskBarred", "TaskClosed", "TaskPosted",
     "TaskReopened", "TasksDue", "TasksFollowed", "TrackChanged", "UnbondingSlashed", "VerdictChallenged",
     "VerdictReached", "VerifierEnrolled", "VerifierLeft", "VoteCommitted", "VoteRevealed", "WithdrawalEnded",
-    "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id", "task_draw",
+    "WithdrawalMatured", "WithdrawalOpened", "WorkCounted", "canary_id", "round_id", "service_key", "task_draw",
 ]  # fmt: skip

@@ -21,6 +21,11 @@ from trust.core.state import Draft
 NETWORK = "network"
 
 
+def service_key(use: str, key: str) -> str:
+    """The id of a key of the service itself."""
+    return f"{use}/{key}"
+
+
 def policy_timer(number: int) -> str:
     """The timer of a policy's notice: of two that end together, the later policy is settled last."""
     return f"policy/{number:08}"
@@ -54,6 +59,8 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
             )
         )
         s.put(AdoptedPolicy(id="0", effective_ms=s.at_ms, index=s.size, terms=self.terms))
+        for use, key in (("log", self.log_key), ("draw", self.draw_key)):
+            s.put(Key(id=service_key(use, key), party=use, since_index=s.size, until_index=-1))
 
 
 class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
@@ -254,14 +261,23 @@ class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
 
 
 class KeyAdopted(Event, tag="key.adopted", frozen=True, kw_only=True):
-    """`use` is log or draw; a log key signs from the next checkpoint, a draw key draws for claims made after."""
+    """`use` is log or draw: a draw key draws for claims made after this entry, a log key signs every checkpoint of more
+    than this entry, whose own checkpoint is still the earlier key's."""
 
     use: str
     key: str
 
     def fold(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
-        changed = (
-            replace(network, log_key=self.key) if self.use == "log" else replace(network, draw_key=self.key)
+        before = network.log_key if self.use == "log" else network.draw_key
+        s.put(replace(known(s, Key, service_key(self.use, before)), until_index=s.size))
+        s.put(
+            Key(
+                id=service_key(self.use, self.key),
+                party=self.use,
+                since_index=s.size,
+                until_index=-1,
+                before=before,
+            )
         )
-        s.put(changed)
+        s.put(replace(network, **{f"{self.use}_key": self.key}))

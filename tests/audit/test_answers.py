@@ -1,0 +1,224 @@
+"""What a service answers is held against its own log: a balance, a score, a state or an order that is not the log's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.house import House, house
+from tests.audit.networks import signer
+from tests.core.witnesses import two_of_three
+from tests.services.statements import Party
+from tests.services.witnesses import honest_ones
+from trust.audit import auditing
+from trust.audit.auditing import audit
+from trust.audit.fetching import HttpSource
+from trust.audit.report import CannotCheck, Report, Step
+from trust.core.payloads import OutputOpen
+from trust.log.note import Signer
+from trust.log.quorum import parse_quorum
+
+Lie = Callable[[str, Any], None]
+Heard = list[httpx.Request]
+LOG = Signer("trust.example.org/test", Party("log").seed)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A service on which one claim was checked and another is open."""
+    folder = tmp_path_factory.mktemp("house")
+    with house(folder, f"sqlite:///{folder / 'trust.db'}") as running:
+        running.settle_in(verifiers=5)
+        checked = running.delivered("checked")
+        running.wait(lambda: running.get(f"/v1/claims/{checked}")["state"] == "checking")
+        running.done("/v1/outputs", running.say(OutputOpen, running.workers[0], claim=checked))
+        running.vote(checked, "pass")
+        running.wait(lambda: running.get(f"/v1/claims/{checked}")["ended_ms"])
+        running.claimed("open")
+        yield running
+
+
+def proxied(
+    town: House, lie: Lie | None = None, heard: Heard | None = None, size: str | None = None
+) -> HttpSource:
+    """The service behind a proxy, which changes what it answers under /v1."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode()
+        found = town.client.request(request.method, path, content=request.content, headers=request.headers)
+        body = found.content
+        if path.startswith("/v1/"):
+            if heard is not None:
+                heard.append(request)
+            if lie is not None and found.status_code == httpx.codes.OK:
+                said = json.loads(body)
+                lie(request.url.path, said)
+                body = json.dumps(said).encode()
+        named = found.headers.get("trust-size", "") if size is None else size
+        return httpx.Response(found.status_code, content=body, headers={"trust-size": named})
+
+    return HttpSource("https://trust.example.org", httpx.MockTransport(handle), pause_s=0)
+
+
+def asked(town: House, lie: Lie | None = None, heard: Heard | None = None, size: str | None = None) -> Report:
+    """An audit through such a proxy."""
+    return audit(proxied(town, lie, heard, size), town.vkey)
+
+
+def line(report: Report, step: Step) -> tuple[bool | None, str]:
+    """What the report says of a step."""
+    (found,) = [each for each in report.steps if each.step is step]
+    return found.ok, found.finding or found.counted
+
+
+def test_the_answers_of_an_honest_service_are_those_of_its_log(town: House) -> None:
+    heard: Heard = []
+    report = asked(town, heard=heard)
+    assert report.findings == ()
+    assert [each.ok for each in report.steps] == [True] * 8
+    paths = {request.url.path.split("/")[2] for request in heard}
+    assert paths == {"stats", "agents", "priorities", "claims", "tasks"}
+    assert line(report, Step.ANSWERS) == (True, f"{len(heard) - 1} compared")
+
+
+def test_entries_that_come_while_it_asks_are_replayed_before_answers_are_compared(town: House) -> None:
+    grown: list[str] = []
+
+    def grow(path: str, said: Any) -> None:
+        if path.startswith("/v1/agents/") and len(grown) < 5:
+            grown.append(path)
+            town.done("/v1/stakes", town.deposit(town.workers[0].did, 3))
+
+    report = asked(town, grow)
+    assert report.findings == ()
+    assert len(grown) == 5
+
+
+LIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "a balance": ("/v1/agents/", lambda said: said["balances"].update(free_units=7), "balances.free_units"),
+    "what is staked": ("/v1/agents/", lambda said: said["balances"].update(staked_units=-1), "staked_units"),
+    "what is bonded": ("/v1/agents/", lambda said: said["balances"].update(bonded_units=9), "bonded_units"),
+    "a party that left": ("/v1/agents/", lambda said: said.update(left="revoked"), "left"),
+    "a sum": ("/v1/stats", lambda said: said.update(burnt_units=1), "burnt_units"),
+    "a count": ("/v1/stats", lambda said: said.update(claims=99), "claims"),
+    "a claim's state": ("/v1/claims/", lambda said: said.update(state="rejected"), "state"),
+    "a claim's stake": ("/v1/claims/", lambda said: said.update(staked_units=0.0), "staked_units"),
+    "a challenge": ("/v1/claims/", lambda said: said["challenges"].append({}), "challenges"),
+    "a deadline": ("/v1/claims/", lambda said: said.update(lease_until_ms=1), "lease_until_ms"),
+    "a task's claims": ("/v1/tasks/", lambda said: said["claims"].clear(), "claims"),
+    "a task's escrow": ("/v1/tasks/", lambda said: said.update(escrow_units=1), "escrow_units"),
+    "an order": ("/v1/priorities", lambda said: said["candidates"].reverse(), "candidates[0]"),
+    "a rank": ("/v1/priorities", lambda said: said["candidates"][0].update(rank_ppm=1), "rank_ppm"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_an_answer_that_is_not_the_logs_is_named(name: str, town: House) -> None:
+    prefix, change, place = LIES[name]
+
+    def lie(path: str, said: Any) -> None:
+        if path.startswith(prefix) and not path.endswith("/reputation"):
+            change(said)
+
+    report = asked(town, lie)
+    assert not report.ok
+    assert line(report, Step.ANSWERS)[0] is False
+    (finding,) = report.findings
+    assert finding.reason.startswith(prefix)
+    assert place in finding.reason
+    assert "the log leads to" in finding.reason
+    assert line(report, Step.DECISIONS)[0] is True
+
+
+@pytest.mark.parametrize(
+    "name", ["expected_ppm", "priority_ppm", "good_slow_milli", "liveness_ppm", "stake_units"]
+)
+def test_a_score_that_is_not_the_logs_is_named(name: str, town: House) -> None:
+    def lie(path: str, said: Any) -> None:
+        if path.endswith("/reputation"):
+            for told in (said, *said["scores"]):
+                if name in told:
+                    told[name] += 1
+
+    (finding,) = asked(town, lie).findings
+    assert "/reputation: " in finding.reason
+    assert name in finding.reason
+
+
+@pytest.mark.parametrize("size", ["0", "1000000", "", "nonsense"])
+def test_an_answer_as_of_a_size_that_the_log_never_signed_is_false(size: str, town: House) -> None:
+    (finding,) = asked(town, size=size).findings
+    assert finding.step is Step.ANSWERS
+    assert "as of" in finding.reason
+
+
+def test_a_service_that_denies_what_its_log_has_is_named(
+    town: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = town.client.request
+
+    def forgetful(method: str, path: str, **more: Any) -> Any:
+        return genuine(method, path.replace("/v1/claims/clm_", "/v1/claims/clm_a"), **more)
+
+    monkeypatch.setattr(town.client, "request", forgetful)
+    (finding,) = asked(town).findings
+    assert finding.reason.startswith("/v1/claims/clm_")
+    assert "denied" in finding.reason
+
+
+def test_who_is_asked_for_is_chosen_by_the_root_and_bounded(town: House) -> None:
+    def paths(sample: int | None) -> list[str]:
+        heard: Heard = []
+        assert audit(proxied(town, heard=heard), town.vkey, sample=sample).ok
+        named = [request.url.path for request in heard if request.url.path.startswith("/v1/agents/")]
+        return [path for path in named if not path.endswith("reputation")]
+
+    few, every = paths(2), paths(None)
+    assert len(few) == 2
+    assert sorted(few) == sorted(paths(2))
+    assert set(few) < set(every)
+    assert len(every) == town.get("/v1/stats")["parties"]
+
+
+def test_a_service_that_fails_while_it_is_asked_cannot_be_checked(
+    town: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = town.client.request
+
+    def broken(method: str, path: str, **more: Any) -> Any:
+        return httpx.Response(500) if path.startswith("/v1/claims") else genuine(method, path, **more)
+
+    monkeypatch.setattr(town.client, "request", broken)
+    with pytest.raises(CannotCheck, match="/v1/claims"):
+        asked(town)
+
+
+def test_a_static_log_has_no_answers_to_compare(log: Path) -> None:
+    report = audit(str(log), str(signer().verifier))
+    assert line(report, Step.ANSWERS) == (None, "no service behind the log was asked")
+
+
+def test_answers_beyond_what_witnesses_cosigned_wait_for_them_and_cannot_be_checked_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "PAUSE_S", 0.1)
+    with ExitStack() as witnesses:
+        urls = witnesses.enter_context(honest_ones(tmp_path, LOG.verifier, "w1", "w2"))
+        changes = {"witnesses": tuple(urls), "witness_interval_ms": 50}
+        with house(tmp_path, f"sqlite:///{tmp_path / 'trust.db'}", changes, quorum=two_of_three()) as town:
+            town.done("/v1/agents", town.register(town.requester))
+            town.wait(lambda: town.get("/health/ready")["witnesses"]["cosigned_size"] == 2)
+            report = audit(proxied(town), town.vkey, quorum=parse_quorum(two_of_three()))
+            assert report.findings == ()
+            assert [each.ok for each in report.steps] == [True] * len(Step)
+            assert line(report, Step.WITNESSES) == (True, "2 of 3 witnesses: w1, w2")
+            witnesses.close()
+            town.done("/v1/agents", town.register(town.workers[0]))
+            with pytest.raises(CannotCheck, match="its witnesses have not cosigned"):
+                audit(proxied(town), town.vkey)

@@ -1,0 +1,170 @@
+"""What the service behind a log answers, against what its log leads to: balances, scores, cases and priorities.
+
+- Every answer names the size of the log that it is as of (`Trust-Size`); the audit replays on to that size, under a
+  newer checkpoint where need be, and compares there. An answer without a size, or of fewer entries than were asked for
+  (`min_size`), or of more than are ever signed, is false too.
+- Which parties, claims and tasks are asked for follows from the root by a hash, so nobody chooses them.
+- What an answer holds beyond what is expected here is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from heapq import nsmallest
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import select
+
+from trust.audit import expecting
+from trust.audit.expecting import Facts, Replayed
+from trust.audit.fetching import MAX_ANSWER_BYTES, Service
+from trust.audit.report import Finding, Step
+from trust.audit.scratch import Scratch
+from trust.core.records import Claim, Party, Record, Task
+from trust.storage.rows import CODECS
+
+SAMPLE = 200
+AT_ONCE = 256
+THREADS = 4
+CANDIDATES = 50
+MAX_KINDS = 20
+Expect = Callable[[Replayed], Facts]
+
+
+class Question(NamedTuple):
+    """A path of the service, what is posted to it if anything, and what the replay makes of it."""
+
+    path: str
+    expect: Expect
+    posted: bytes | None = None
+
+
+class Answered(NamedTuple):
+    """A question, and what the service said: as of which size, None where it says that there is no such thing."""
+
+    question: Question
+    size: int
+    said: Any
+
+
+class Asking:
+    """The questions to one service. `sample` is how many of each kind, None for all."""
+
+    def __init__(self, service: Service, own: Scratch, sample: int | None) -> None:
+        self._service = service
+        self._own = own
+        self._questions = list(_questions(own, sample))
+        self._asked_at = 0
+
+    def rounds(self) -> Iterator[list[Answered]]:
+        """The answers, a bounded number at once, each batch as of the size that the replay has then or a later one."""
+        self._own.index()
+        todo = iter(self._questions)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="ask") as threads:
+            while batch := list(islice(todo, AT_ONCE)):
+                self._asked_at = self._own.view.size
+                yield list(threads.map(self._ask, batch))
+
+    def _ask(self, question: Question) -> Answered:
+        url = f"{self._service.address}{question.path}?min_size={self._asked_at}"
+        answer = self._service.ask(url, MAX_ANSWER_BYTES, question.posted)
+        if answer is None:
+            return Answered(question, self._asked_at, None)
+        try:
+            said = msgspec.json.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            said = None
+        return Answered(question, int(answer.size) if answer.size.isdecimal() else -1, said)
+
+    def stale(self, answers: Sequence[Answered]) -> Finding | None:
+        """The first answer that is not as of the size that was asked for, or of none."""
+        for each in answers:
+            if each.size < self._asked_at:
+                named = "no size of the log" if each.size < 0 else f"size {each.size}"
+                return _false(each, f"it is as of {named}, asked for was at least {self._asked_at}")
+        return None
+
+    def unsigned(self, answers: Sequence[Answered]) -> Finding | None:
+        """The first answer of more entries than the log has signed since."""
+        for each in answers:
+            if each.size > self._own.view.size:
+                return _false(each, f"it is as of size {each.size}, signed are {self._own.view.size} entries")
+        return None
+
+    def compare(self, answers: Sequence[Answered]) -> Finding | None:
+        """The first of these answers, all as of the size that the replay has now, that is not what the log leads to."""
+        replayed = Replayed(self._own.view, self._own.reader)
+        for each in answers:
+            if each.said is None:
+                return _false(each, "it is denied, or no JSON, although the log has it")
+            if difference := _difference(each.question.expect(replayed), each.said, ""):
+                return _false(each, f"{difference} at size {each.size}")
+        return None
+
+
+def _false(answer: Answered, reason: str) -> Finding:
+    return Finding(None, f"{answer.question.path}: {reason}", Step.ANSWERS)
+
+
+def _difference(expected: Any, said: Any, place: str) -> str:
+    """Where an answer is not what is expected; empty where it is."""
+    if isinstance(expected, dict) and isinstance(said, dict):
+        pairs = [
+            (f"{place}.{name}" if place else name, each, said.get(name)) for name, each in expected.items()
+        ]
+    elif isinstance(expected, list) and isinstance(said, list) and len(expected) == len(said):
+        pairs = [(f"{place}[{at}]", each, said[at]) for at, each in enumerate(expected)]
+    elif type(expected) is type(said) and expected == said:
+        return ""
+    else:
+        return f"{place or 'all of it'} is reported as {_short(said)}, the log leads to {_short(expected)}"
+    return next((found for name, each, told in pairs if (found := _difference(each, told, name))), "")
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
+    """What is asked, a kind at a time."""
+    parties = _chosen(own, Party, sample)
+    yield Question("/v1/stats", expecting.stats)
+    for id in parties:
+        yield Question(f"/v1/agents/{id}", _of(expecting.agent, id))
+        yield Question(f"/v1/agents/{id}/reputation", _of(expecting.reputation_of, id))
+    yield from _priorities(own, parties)
+    for kind, path, expect in ((Claim, "claims", expecting.claim), (Task, "tasks", expecting.task)):
+        for id in _chosen(own, kind, sample):
+            yield Question(f"/v1/{path}/{id}", _of(expect, id))
+
+
+def _priorities(own: Scratch, parties: Sequence[str]) -> Iterator[Question]:
+    """The candidates' order for each of the first kinds of task, some of them at once."""
+    tasks = CODECS[Task].table
+    kinds = own.connection.execute(
+        select(tasks.c.task_kind).distinct().order_by(tasks.c.task_kind).limit(MAX_KINDS)
+    )
+    groups = [parties[start : start + CANDIDATES] for start in range(0, len(parties), CANDIDATES)]
+    for kind, group in [(kind, group) for kind in kinds.scalars() for group in groups]:
+        posted = msgspec.json.encode({"task_kind": kind, "candidates": group})
+        yield Question("/v1/priorities", _of(expecting.priorities, kind, group), posted)
+
+
+def _of(expect: Callable[..., Facts], *named: Any) -> Expect:
+    return lambda replayed: expect(replayed, *named)
+
+
+def _chosen(own: Scratch, kind: type[Record], sample: int | None) -> list[str]:
+    """The ids of a kind that the log's root chooses, so that nobody else does; all where `sample` is None."""
+    table, root = CODECS[kind].table, own.edge.root()
+    ids = own.connection.execute(select(table.c.id)).scalars()
+
+    def rank(id: str) -> bytes:
+        return sha256(root + id.encode()).digest()
+
+    return sorted(ids) if sample is None else nsmallest(sample, ids, key=rank)

@@ -1,0 +1,180 @@
+"""What a truthful service must answer, from the replayed state alone: the facts of one question as JSON has them.
+
+Written again from the rulebook and the tables' meaning, not taken from the service's own views: those are what is
+checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+
+from trust.core import ledger, reputation, scoring
+from trust.core.records import Account, Claim, Party, Record, Round, Score, Seat, Task, Timer
+from trust.storage.reading import Reader
+from trust.storage.standing import bonded_units, challenges_on, locked_units
+from trust.storage.state import SqlView
+
+R = TypeVar("R", bound=Record)
+Facts = dict[str, Any]
+COUNTED = ("parties", "relays", "tasks", "claims", "seats", "withdrawals")
+
+
+class Replayed(NamedTuple):
+    """The state at the size to which a log is replayed."""
+
+    view: SqlView
+    reader: Reader
+
+    def need(self, kind: type[R], id: str) -> R:
+        """A record that was there when it was asked for."""
+        found = self.view.get(kind, id)
+        assert found is not None
+        return found
+
+    def locked(self, agent: str) -> int:
+        """What an agent has in stakes on claims."""
+        return locked_units(self.reader.connection, [agent]).get(agent, 0)
+
+
+def _shown(record: Record, *hidden: str) -> Facts:
+    """A record's fields but its id, empty texts as null."""
+    fields: Facts = msgspec.to_builtins(record)
+    shown = {name: value for name, value in fields.items() if name not in ("id", *hidden)}
+    return {name: None if value == "" else _listed(value) for name, value in shown.items()}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+def stats(replayed: Replayed) -> Facts:
+    """The whole network: counts, and the sum on each kind of account."""
+    reader = replayed.reader
+    counted = {name: reader.count(name) for name in COUNTED}
+    return {"size": replayed.view.size, "at_ms": replayed.view.at_ms, **counted, **reader.summed()}
+
+
+def agent(replayed: Replayed, id: str) -> Facts:
+    """A party as it stands, with its balances."""
+    party = replayed.need(Party, id)
+    free, unbonding = (ledger.balance(replayed.view, name(id)) for name in (ledger.free, ledger.unbonding))
+    return {
+        "agent": id,
+        **_shown(party, "vacated", "liveness_ms", "failures_ms", "enrolled"),
+        "enrolled": [{"task_kind": kind, "slot": slot} for kind, slot in party.enrolled],
+        "balances": {
+            "free_units": free,
+            "staked_units": replayed.locked(id),
+            "bonded_units": bonded_units(replayed.reader.connection, id),
+            "unbonding_units": unbonding,
+        },
+    }
+
+
+def _scored(replayed: Replayed, score: Score) -> Facts:
+    """One record's named scores in ppm, and the decayed observations behind them."""
+    seen = scoring.reading(replayed.view, score.agent, score.role, score.task_kind, replayed.view.at_ms)
+    facts = {
+        "role": score.role,
+        "task_kind": score.task_kind,
+        "good_slow_milli": seen.good_slow,
+        "bad_slow_milli": seen.bad_slow,
+        "good_fast_milli": seen.good_fast,
+        "bad_fast_milli": seen.bad_fast,
+        "events": score.events,
+        "last_index": score.index,
+    }
+    expected = reputation.expected_ppm(seen)
+    if score.role == "verifier":
+        return facts | {"accuracy_ppm": expected}
+    facts["expected_ppm"] = expected
+    return facts | ({"priority_ppm": reputation.priority_ppm(seen)} if score.role == "worker" else {})
+
+
+def reputation_of(replayed: Replayed, id: str) -> Facts:
+    """An agent's scores in every role and task kind."""
+    view, party, locked = replayed.view, replayed.need(Party, id), replayed.locked(id)
+    return {
+        "agent": id,
+        "as_of": {"size": view.size, "at_ms": view.at_ms},
+        "scores": [_scored(replayed, score) for score in replayed.reader.scores_of(id)],
+        "liveness_ppm": scoring.liveness_ppm(view, id, view.at_ms),
+        "rater_ppm": scoring.rater_ppm(view, id),
+        "stake_units": ledger.balance(view, ledger.free(id)) + locked,
+        "locked_units": locked,
+        "age_ms": view.at_ms - party.registered_ms,
+        "rotations": party.rotations,
+        "left": party.left or None,
+        "jailed_until_ms": party.jailed_until_ms if party.jailed_until_ms > view.at_ms else None,
+    }
+
+
+def priorities(replayed: Replayed, task_kind: str, candidates: list[str]) -> Facts:
+    """Candidates in the order in which a relay should prefer them."""
+    view = replayed.view
+    locked = locked_units(replayed.reader.connection, candidates)
+    ranked = scoring.priorities(view, task_kind, candidates, "", locked)
+    return {
+        "task_kind": task_kind,
+        "as_of": {"size": view.size, "at_ms": view.at_ms},
+        "candidates": [{"rank": rank, **asdict(each)} for rank, each in enumerate(ranked, 1)],
+    }
+
+
+def task(replayed: Replayed, id: str) -> Facts:
+    """A task with every claim that it had."""
+    return {
+        **_task(replayed.need(Task, id)),
+        "escrow_units": _balance(replayed, ledger.escrow(id)),
+        "claims": [_brief(each) for each in replayed.reader.claims_on(id)],
+    }
+
+
+def _task(found: Task) -> Facts:
+    return {"task": found.id, **_shown(found)}
+
+
+def _brief(found: Claim) -> Facts:
+    named = {"claim": found.id, "worker": found.worker, "state": found.state, "index": found.index}
+    return named | {"verdict": found.verdict or None}
+
+
+def claim(replayed: Replayed, id: str) -> Facts:
+    """A claim with its task, its challenges, its rounds and their seats, and what is due next."""
+    reader, found = replayed.reader, replayed.need(Claim, id)
+    timer = reader.record(Timer, id)
+    seats = reader.seats_on(id)
+    output = {"statement": found.output, "index": found.output_index, "opened": found.opened}
+    return {
+        "claim": id,
+        **_shown(found),
+        "staked_units": _balance(replayed, ledger.stake(id)),
+        "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
+        "task": _task(replayed.need(Task, found.task)),
+        "output": output if found.output else None,
+        "challenges": [
+            {"challenge": each.id, **_shown(each, "claim")} for each in challenges_on(reader.connection, id)
+        ],
+        "rounds": [_round(each, seats) for each in reader.rounds_of(id)],
+    }
+
+
+def _round(found: Round, seats: list[Seat]) -> Facts:
+    mine = [seat for seat in seats if seat.round == found.number]
+    current = set(found.seats)
+    return {
+        "round": found.number,
+        **_shown(found, "seats", "claim", "past_seats", "items", "to_open", "replaced"),
+        "seats": [
+            {"seat": seat.id, **_shown(seat, "claim", "round"), "current": seat.id in current}
+            for seat in mine
+        ],
+    }
+
+
+def _balance(replayed: Replayed, account: str) -> int:
+    record = replayed.view.get(Account, account)
+    return 0 if record is None else record.balance_units
