@@ -77,6 +77,7 @@ class House(Town):
         self.vkey = vkey
         self.database = database
         self.verifiers: list[Party] = []
+        self._looked_at = self._slots = 0
         self.graph = Graph()
 
     def say(self, *args: Any, **fields: Any) -> Spoken:
@@ -117,17 +118,16 @@ class House(Town):
             self.wait(lambda: self._sealed() == verifiers)
 
     def _sealed(self) -> int:
-        """How many slots the last seal of the verifiers counted, from the stream of events."""
-        entries = self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
-        assert entries is not None
+        """How many slots the last seal of the verifiers' pool counted, from the entries that came since it was asked."""
+        self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
         size = int(self.client.get("/health/live").headers["trust-size"])
-        count = 0
-        for index in range(size):
+        for index in range(self._looked_at, size):
             entry = strict.b64(self.get(f"/v1/receipts/{index}")["entry"])
             for event in msgspec.json.decode(entry)["events"]:
                 if event["kind"] == "pool.sealed" and event["pool"] == f"verifiers/{KIND}":
-                    count = event["count"]
-        return count
+                    self._slots = event["count"]
+        self._looked_at = size
+        return self._slots
 
     def task_post(self, task: str, **fields: Any) -> Spoken:
         said = {

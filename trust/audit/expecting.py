@@ -120,7 +120,10 @@ def priorities(replayed: Replayed, task_kind: str, candidates: list[str]) -> Fac
     return {
         "task_kind": task_kind,
         "as_of": {"size": view.size, "at_ms": view.at_ms},
-        "candidates": [{"rank": rank, **asdict(each)} for rank, each in enumerate(ranked, 1)],
+        "candidates": [
+            {"rank": rank, **{name: _listed(value) for name, value in asdict(each).items()}}
+            for rank, each in enumerate(ranked, 1)
+        ],
     }
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from trust.core import ledger, scorebook
+from trust.core import foresight, ledger, scorebook
 from trust.core import payloads as p
 from trust.core.canaries import opening
-from trust.core.case_records import Challenge, Poster
+from trust.core.case_records import Poster
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events import NETWORK, canary_id, round_id, service_key, task_draw
+from trust.core.foresight import Peek
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -32,7 +33,6 @@ from trust.core.records import (
     Party,
     Pool,
     Probation,
-    Rater,
     Record,
     Relay,
     Round,
@@ -53,12 +53,6 @@ from trust.core.strict import Malformed
 R = TypeVar("R", bound=Record)
 
 
-class Peek(Protocol):
-    """What is in memory already: `peek` never loads."""
-
-    def peek(self, kind: type[R], id: str) -> R | None: ...
-
-
 def needs(commands: Sequence[Incoming], view: Peek) -> list[StateKey]:
     """The keys worth loading, in the light of what is loaded; ask again until it names nothing new."""
     return list(dict.fromkeys(chain(_common(view), *(_command(command, view) for command in commands))))
@@ -69,7 +63,7 @@ def _command(command: Incoming, view: Peek) -> Iterator[StateKey]:
         return _statement(command, view)
     of = str(getattr(command, "of", ""))
     kind, _, rest = of.partition("/")
-    subject = _allocation(view, rest) if of == task_draw(rest) else _claim(view, kind)
+    subject = foresight.allocation(view, rest) if of == task_draw(rest) else foresight.claim(view, kind)
     return chain(subject, _gate(view, command))
 
 
@@ -92,15 +86,15 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     yield Said, command.key
     if isinstance(said, p.OutputSubmit):
         yield Party, said.actor
-        yield from _delivering(view, said.claim)
+        yield from foresight.delivering(view, said.claim)
         return
-    yield from _party(view, said.actor)
+    yield from foresight.party(view, said.actor)
     match said:
         case p.AgentRegister():
             yield from _registering(view, said)
         case p.StakeDeposit():
             yield Booking, said.reference
-            yield from _party(view, said.account)
+            yield from foresight.party(view, said.account)
         case p.StakeWithdraw():
             yield Account, ledger.unbonding(said.actor)
             yield from _withdrawal(view, said.cancel)
@@ -132,15 +126,15 @@ def _case(view: Peek, command: Spoken) -> Iterator[StateKey]:
         case p.VerdictChallenge():
             yield from _challenged(view, said.claim)
         case p.ClaimRenew() | p.ClaimAbandon() | p.OutputAccept() | p.OutputOpen():
-            yield from _claim(view, said.claim)
+            yield from foresight.claim(view, said.claim)
         case p.KeyAdopt():
             yield from _adopting(view, said)
         case p.VoteCommit():
-            yield from _seat(view, said.seat)
+            yield from foresight.seat(view, said.seat)
         case p.CanaryCommit() | p.CanaryOpen() | p.EvidenceSubmit():
             yield from _shown(command, view)
         case p.ItemsOpen() | p.VoteReveal():
-            yield from _seat(view, said.seat)
+            yield from foresight.seat(view, said.seat)
             yield from _openings(view, said)
 
 
@@ -152,7 +146,7 @@ def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
         match each.payload:
             case p.OutputSubmit(claim=claim) | p.RelayConfirm(claim=claim):
                 yield Conviction, f"equivocation/{claim}"
-                yield from _claim(view, claim)
+                yield from foresight.claim(view, claim)
                 yield from _relay_of(view, command, each)
                 yield from _punished(view, claim)
             case p.CanaryCommit(root=root):
@@ -179,17 +173,7 @@ def _punished(view: Peek, id: str) -> Iterator[StateKey]:
         yield Account, ledger.unbonding(claim.worker)
         yield Poster, claim.worker
         yield Pool, scorebook.POOL
-        yield from _offers(view, claim.worker)
-
-
-def _offers(view: Peek, did: str) -> Iterator[StateKey]:
-    """The records of a worker in the kinds that it offers, and its places in their pools."""
-    party = view.peek(Party, did)
-    for task_kind, place in zip(party.capabilities, party.places, strict=True) if party else ():
-        yield Score, f"{did}/worker/{task_kind}"
-        for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
-            yield Pool, pool_id
-            yield Slot, f"{pool_id}/{place}"
+        yield from foresight.offers(view, claim.worker)
 
 
 def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
@@ -201,9 +185,9 @@ def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
     yield CanaryRoot, root
     yield Canary, canary_id(answer.task, answer.worker)
     yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
-    yield from _task(view, answer.task)
+    yield from foresight.task(view, answer.task)
     if (found := view.peek(Task, answer.task)) is not None and found.claim:
-        yield from _claim(view, found.claim)
+        yield from foresight.claim(view, found.claim)
 
 
 def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
@@ -258,35 +242,6 @@ def _openings(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey
             yield Opening, f"{round_id(seat.claim, seat.round)}/{seat.place}/{item.index}"
 
 
-def _seat(view: Peek, id: str) -> Iterator[StateKey]:
-    yield Seat, id
-    if (seat := view.peek(Seat, id)) is not None:
-        yield from _claim(view, seat.claim)
-
-
-def _party(view: Peek, did: str) -> Iterator[StateKey]:
-    yield Party, did
-    yield Account, ledger.free(did)
-    party = view.peek(Party, did)
-    if party is None:
-        return
-    for task_kind, slot in party.enrolled:
-        pool = verifier_pool(task_kind)
-        yield Pool, pool
-        yield Slot, f"{pool}/{slot}"
-        yield Score, f"{did}/verifier/{task_kind}"
-
-
-def _task(view: Peek, id: str) -> Iterator[StateKey]:
-    yield Task, id
-    if (task := view.peek(Task, id)) is not None:
-        yield AdoptedPolicy, str(task.policy)
-        yield Account, ledger.escrow(id)
-        yield Poster, task.requester
-        yield from ((Task, beside) for beside in (task.older, task.newer) if beside)
-        yield from _party(view, task.requester)
-
-
 def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     yield Relay, said.relay
     yield Task, said.task
@@ -310,7 +265,7 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
 
 
 def _cancelling(view: Peek, said: p.TaskCancel) -> Iterator[StateKey]:
-    yield from _task(view, said.task)
+    yield from foresight.task(view, said.task)
     yield Allocation, said.task
     task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)
     requester = None if task is None else view.peek(Party, task.requester)
@@ -323,54 +278,14 @@ def _allocating(view: Peek, said: p.TaskAllocate) -> Iterator[StateKey]:
     if (relay := view.peek(Relay, said.relay)) is not None:
         for did in relay.coordinators:
             yield Party, did
-    yield from _allocation(view, said.task)
+    yield from foresight.allocation(view, said.task)
     if (task := view.peek(Task, said.task)) is not None:
-        yield from _drawn_from(view, task, said.candidates)
-
-
-def _allocation(view: Peek, id: str) -> Iterator[StateKey]:
-    """What the draw of a task's shortlist reads; of the agents in a pool only the draw knows which."""
-    yield Task, id
-    yield Allocation, id
-    task, allocation = view.peek(Task, id), view.peek(Allocation, id)
-    if task is None:
-        return
-    yield AdoptedPolicy, str(task.policy)
-    yield Party, task.requester
-    if allocation is not None:
-        yield SealedPool, allocation.pool
-        yield SealedPool, allocation.lane
-        yield from _drawn_from(view, task, allocation.candidates)
-
-
-def _drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[StateKey]:
-    for did in candidates:
-        yield Party, did
-        yield Account, ledger.free(did)
-        yield Probation, did
-        yield Score, f"{did}/worker/{task.task_kind}"
-        if (party := view.peek(Party, did)) is not None:
-            yield Bar, f"{task.id}/{party.owner}"
-            for task_kind, place in zip(party.capabilities, party.places, strict=True):
-                if task_kind == task.task_kind:
-                    yield Slot, f"{worker_pool(task_kind)}/{place}"
-    for pool_id in () if candidates else (worker_pool(task.task_kind), probation_pool(task.task_kind)):
-        yield Pool, pool_id
-        if (pool := view.peek(Pool, pool_id)) is not None:
-            yield SealedPool, pool.sealed
-
-
-def _delivering(view: Peek, id: str) -> Iterator[StateKey]:
-    yield Claim, id
-    if (claim := view.peek(Claim, id)) is not None:
-        yield Task, claim.task
-        if (task := view.peek(Task, claim.task)) is not None:
-            yield AdoptedPolicy, str(task.policy)
+        yield from foresight.drawn_from(view, task, said.candidates)
 
 
 def _challenged(view: Peek, id: str) -> Iterator[StateKey]:
     """What the trial of the pool visits is not foreseen: its nodes, and whom it comes upon."""
-    yield from _claim(view, id)
+    yield from foresight.claim(view, id)
     claim = view.peek(Claim, id)
     if claim is None:
         return
@@ -382,36 +297,3 @@ def _challenged(view: Peek, id: str) -> Iterator[StateKey]:
             yield from ((Seat, seat) for seat in (*panel.seats, *panel.past_seats))
     if (relay := view.peek(Relay, claim.relay)) is not None:
         yield from ((Party, did) for did in relay.coordinators)
-
-
-def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
-    challenge = claim.challenge
-    while challenge:
-        yield Challenge, challenge
-        yield Account, ledger.challenge_bond(challenge)
-        found = view.peek(Challenge, challenge)
-        challenge = found.before if found else ""
-        if found is not None:
-            yield Party, found.challenger
-            yield Account, ledger.free(found.challenger)
-
-
-def _claim(view: Peek, id: str) -> Iterator[StateKey]:
-    yield Claim, id
-    claim = view.peek(Claim, id)
-    if claim is None:
-        return
-    yield from _task(view, claim.task)
-    yield from _party(view, claim.worker)
-    yield Account, ledger.stake(id)
-    yield Relay, claim.relay
-    task = view.peek(Task, claim.task)
-    if task is not None and claim.output:
-        yield Track, f"{claim.worker}/{task.task_kind}"
-        yield Rater, task.requester
-    yield from _disputes(view, claim)
-    if claim.round:
-        yield Round, round_id(id, claim.round)
-        if (panel := view.peek(Round, round_id(id, claim.round))) is not None:
-            for seat in (*panel.seats, *panel.past_seats):
-                yield Seat, seat
