@@ -118,7 +118,7 @@ class House(Town):
             self.wait(lambda: self._sealed() == verifiers)
 
     def _sealed(self) -> int:
-        """How many slots the last seal of the verifiers' pool counted, from the entries that came since it was asked."""
+        """How many slots the last seal of the verifiers counted, from the entries since it was asked before."""
         self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
         size = int(self.client.get("/health/live").headers["trust-size"])
         for index in range(self._looked_at, size):

@@ -92,7 +92,7 @@ def test_each_mistake_in_a_statement_has_its_code(town: House) -> None:
         "unknown-seat": (404, "/v1/votes", said(
             payloads.VoteCommit, worker, seat=SEAT, commitment="0" * 64
         )),
-        "not-yet": (409, "/v1/tasks", said(
+        "not-coordinator": (403, "/v1/tasks", said(
             payloads.TaskAllocate, worker, task="known", relay=town.relay, candidates=(), shortlist=3, exclusive_ms=1
         )),
     }  # fmt: skip

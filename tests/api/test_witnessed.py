@@ -46,7 +46,7 @@ def test_before_the_first_quorum_there_is_no_checkpoint_and_writes_are_answered(
 def test_a_service_with_witnesses_shows_what_they_cosigned(tmp_path: Path, sqlite_url: str) -> None:
     with honest_ones(tmp_path, LOG.verifier, "w1", "w3") as urls:
         changes = {"witnesses": tuple(urls), "witness_interval_ms": 50}
-        with house(tmp_path, sqlite_url, changes, quorum=two_of_three()) as home:
+        with house(tmp_path, sqlite_url, changes, quorum=two_of_three(), epoch_ms=600_000) as home:
             assert parse_key(home.vkey) == LOG.verifier
             home.done("/v1/agents", home.register(home.requester))
             home.wait(lambda: home.get("/health/ready")["witnesses"]["cosigned_size"] == 2)
