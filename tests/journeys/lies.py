@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from tests.audit.networks import NAMES, T0_MS, did, seed_of
+from tests.audit.networks import NAMES, did, seed_of
 from tests.journeys.liars import Json, Liar, Lie, event_of, forged, moved
 from trust.core import commands
 from trust.core.checks import sumtree, vrf
@@ -59,7 +60,8 @@ def _() -> Lie:
     index, entries = len(liar.entries) - 2, [*liar.entries]
     liar.wait(60_000)
     said = liar.statement(StakeDeposit, "operator", account=did("bob"), amount_units=9, reference="late")
-    entries.insert(index, encode_entry(T0_MS, commands.bytes_of(said), []))
+    before_ms = json.loads(entries[index - 1])["at_ms"]
+    entries.insert(index, encode_entry(before_ms, commands.bytes_of(said), []))
     return Lie(entries, index)
 
 
