@@ -29,7 +29,7 @@ from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import Verifier
 from trust.log.succession import Succession
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
-from trust.storage import bulk, projected, tables
+from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.projections import Projections
 from trust.storage.reading import Reader
@@ -50,8 +50,8 @@ _PRAGMAS = (
     f"cache_size=-{CACHE_KIB}",
     "temp_store=MEMORY",
 )
-_TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(projected.Weights)
-_SCORES = table_of(projected.SealedScores)
+_TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(tables.Weights)
+_SCORES = table_of(tables.SealedScores)
 _STATE = [CODECS[kind].table for kind in RECORDS]
 _NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
 _PROGRESS = Table(

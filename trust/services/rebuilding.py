@@ -15,7 +15,7 @@ from trust.core import rulebook
 from trust.core.entry import Entry, decode_entry
 from trust.core.records import RECORDS, Pool
 from trust.core.state import Draft
-from trust.storage import projected, projections
+from trust.storage import projections, tables
 from trust.storage.engine import Database
 from trust.storage.projections import Projections, actor_of
 from trust.storage.reading import Reader
@@ -85,7 +85,7 @@ class _Refold:
 def _clear(u: Unit) -> None:
     for table in (
         *projections.TABLES,
-        table_of(projected.SealedScores),
+        table_of(tables.SealedScores),
         *(CODECS[kind].table for kind in RECORDS),
     ):
         u.connection.execute(delete(table))

@@ -12,9 +12,8 @@ from sqlmodel import col
 from trust.core.events import NETWORK
 from trust.core.records import AdoptedPolicy, Network, Party
 from trust.core.reputation import Kind
-from trust.storage.projected import Observations, Postings
 from trust.storage.reading import Reader
-from trust.storage.tables import Entries, Parties, Policies
+from trust.storage.tables import Entries, Observations, Parties, Policies, Postings
 
 ROWS = 10_000
 Rating = tuple[str, str, int, int, int, int]

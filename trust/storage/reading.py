@@ -15,7 +15,7 @@ from sqlmodel import SQLModel, col
 
 from trust.core.records import Allocation, Claim, Key, Party, Pool, Record, Round, Score, Seat, Slot, Task
 from trust.log.tiles import TileCache, TileNodes
-from trust.storage import bulk, pooled, projected, tables
+from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
 from trust.storage.unit import Head, StoredEntry, read_head
@@ -29,7 +29,7 @@ _ENTRY = (
     col(tables.Entries.data),
     col(tables.Entries.leaf_hash),
 )
-_WEIGHTS = table_of(projected.Weights)
+_WEIGHTS = table_of(tables.Weights)
 _COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
 _SUMMED = {
     "external": "external",
@@ -88,7 +88,7 @@ class Reader:
         index = col(tables.Entries.index)
         query = select(*_ENTRY).where(index >= start, index < end, col(tables.Entries.kind) == kind)
         if subject:
-            named = select(col(projected.Mentions.index)).where(col(projected.Mentions.subject) == subject)
+            named = select(col(tables.Mentions.index)).where(col(tables.Mentions.subject) == subject)
             query = query.where(index.in_(named))
         query = query.order_by(index.desc() if last else index).limit(1 if last else limit)
         return [StoredEntry(*row) for row in self.connection.execute(query)]
@@ -190,14 +190,14 @@ class Reader:
     def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
         """Allocations that wait for their draw, the oldest first."""
         waiting = CODECS[Allocation].table
-        query = select(waiting).where(col(pooled.Allocations.state) == "awaited")
+        query = select(waiting).where(col(tables.Allocations.state) == "awaited")
         return self._records(
-            Allocation, query.order_by(col(pooled.Allocations.index), col(pooled.Allocations.id)).limit(limit)
+            Allocation, query.order_by(col(tables.Allocations.index), col(tables.Allocations.id)).limit(limit)
         )
 
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
-        return self._all(Pool, col(pooled.Pools.epoch) > col(pooled.Pools.sealed_epoch), col(pooled.Pools.id))
+        return self._all(Pool, col(tables.Pools.epoch) > col(tables.Pools.sealed_epoch), col(tables.Pools.id))
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""
@@ -212,21 +212,19 @@ class Reader:
     ) -> list[Posting]:
         """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
         index."""
-        columns = [col(getattr(projected.Postings, name)) for name in Posting.__struct_fields__]
-        query = select(*columns).where(col(projected.Postings.account).in_(accounts))
+        columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
+        query = select(*columns).where(col(tables.Postings.account).in_(accounts))
         if before is not None:
-            query = query.where(col(projected.Postings.index) < before)
-        query = query.order_by(col(projected.Postings.index).desc(), col(projected.Postings.position)).limit(
-            limit
-        )
+            query = query.where(col(tables.Postings.index) < before)
+        query = query.order_by(col(tables.Postings.index).desc(), col(tables.Postings.position)).limit(limit)
         return [Posting(*row) for row in self.connection.execute(query)]
 
     def timeline(self, subjects: Sequence[str], after: int = -1, limit: int = 100) -> list[StoredEntry]:
         """The entries that name any of these parties, tasks, claims or seats, in log order."""
-        named = select(col(projected.Mentions.index)).where(
-            col(projected.Mentions.subject).in_(subjects), col(projected.Mentions.index) > after
+        named = select(col(tables.Mentions.index)).where(
+            col(tables.Mentions.subject).in_(subjects), col(tables.Mentions.index) > after
         )
-        page = named.distinct().order_by(col(projected.Mentions.index)).limit(limit)
+        page = named.distinct().order_by(col(tables.Mentions.index)).limit(limit)
         query = select(*_ENTRY).where(col(tables.Entries.index).in_(page)).order_by(col(tables.Entries.index))
         return [StoredEntry(*row) for row in self.connection.execute(query)]
 

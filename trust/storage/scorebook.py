@@ -19,14 +19,14 @@ from trust.core.events import NETWORK, Observed
 from trust.core.records import Network, Pool, SealedPool
 from trust.core.scorebook import Row
 from trust.log import merkle
-from trust.storage import bulk, projected
+from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.reading import Reader
 from trust.storage.rows import table_of
 
 STANDING = 2**53 - 1
 CHUNK = 1_000
-_TABLE = projected.SealedScores
+_TABLE = tables.SealedScores
 _MARK = b'"agent.observed"'
 
 

@@ -11,9 +11,8 @@ from sqlmodel import col
 from trust.core import ledger
 from trust.core.case_records import Challenge
 from trust.core.records import Withdrawal
-from trust.storage.case_tables import Challenges
 from trust.storage.rows import CODECS
-from trust.storage.tables import Claims, Seats, Withdrawals
+from trust.storage.tables import Challenges, Claims, Seats, Withdrawals
 
 CHUNK = 500
 

@@ -1,8 +1,6 @@
-"""The tables of what reads need and state does not hold: folded from the entries, and only ever added to.
+"""What reads need and state does not hold: folded from the entries, and only ever added to.
 
-`postings` are the lines of the ledger, `mentions` say which entries name whom, `weights` what a pool's slots weighed
-when, `observations` what moved whose record. `sealed_scores` holds what the last seals of scores commit to, made again
-from state and log.
+`sealed_scores` is made again from state and log.
 """
 
 from __future__ import annotations
