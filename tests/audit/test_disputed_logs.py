@@ -11,9 +11,8 @@ from tests.audit.networks import KIND, World, did, signer
 from tests.audit.stored import store_at
 from trust.audit.auditing import audit
 from trust.audit.explaining import explain
-from trust.core.case_records import Challenge
 from trust.core.payloads import AgentRevoke, OutputOpen, VerdictChallenge, VerifierEnroll, VerifierLeave
-from trust.core.records import Claim, Seat, Task
+from trust.core.records import Challenge, Claim, Seat, Task
 
 Verdict = Literal["pass", "fail", ""]
 VKEY = str(signer().verifier)

@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from tests.core.network import Records
 from trust.core import ledger, reputation, rulebook, scoring
-from trust.core.case_records import Challenge, Poster
-from trust.core.convictions import CanaryRoot
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
 from trust.core.events.parties import policy_timer
@@ -19,11 +17,14 @@ from trust.core.records import (
     Account,
     AdoptedPolicy,
     Allocation,
+    CanaryRoot,
+    Challenge,
     Claim,
     Network,
     Node,
     Party,
     Pool,
+    Poster,
     Probation,
     Record,
     Round,

@@ -12,9 +12,8 @@ from tests.core.proofs import Promise, canaries, evidence, whole
 from tests.core.terms import JUDGED, policy_of
 from tests.core.test_draws import trusted
 from trust.core import payloads as p
-from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events import MoneyMoved, Observed
-from trust.core.records import Claim, Task
+from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Task
 
 FEES = 39
 BOND = 200

@@ -12,9 +12,8 @@ from tests.core.flows import PRICE, STAKE, Scene, posted, scene, unchecked
 from tests.core.network import Who
 from tests.core.terms import EXACT, JUDGED, policy_of
 from trust.core import payloads as p
-from trust.core.case_records import Challenge
 from trust.core.events import ChallengeEnded, FeeShort
-from trust.core.records import Claim, Score, Seat, Task
+from trust.core.records import Challenge, Claim, Score, Seat, Task
 from trust.core.rulebook import Decided
 
 FEES, BOND = 39, 200

@@ -9,13 +9,12 @@ from tests.core.network import ORIGIN, Net, Who, created
 from tests.core.terms import EXACT, policy_of
 from trust.core import disputes
 from trust.core import payloads as p
-from trust.core.case_records import Challenge
 from trust.core.checks import panel, vrf
 from trust.core.checks.draw import Stream
 from trust.core.decision import Decision
 from trust.core.entry import Beacon, Draw
 from trust.core.events import VerdictChallenged
-from trust.core.records import Claim, Round, Task, Timer
+from trust.core.records import Challenge, Claim, Round, Task, Timer
 
 SAYS = {"reason": "doubt"}
 

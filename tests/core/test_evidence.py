@@ -12,9 +12,8 @@ from tests.core.proofs import OTHER, Lied, evidence, postings, second_output, te
 from tests.core.terms import JUDGED, policy_of
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
-from trust.core.convictions import Conviction
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES
-from trust.core.records import Claim, Withdrawal
+from trust.core.records import Claim, Conviction, Withdrawal
 from trust.core.strict import Malformed
 
 FEES = 39

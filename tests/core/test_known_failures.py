@@ -9,8 +9,7 @@ from tests.core.network import Net
 from tests.core.terms import EXACT, policy_of
 from trust.core import disputes
 from trust.core import payloads as p
-from trust.core.case_records import Challenge
-from trust.core.records import Claim, Round, Seat, Timer
+from trust.core.records import Challenge, Claim, Round, Seat, Timer
 
 DOUBT = {"reason": "doubt"}
 

@@ -19,7 +19,6 @@ from trust.core import disputes, ledger
 from trust.core import events as e
 from trust.core import payloads as p
 from trust.core.canaries import parse as parse_canary
-from trust.core.case_records import Challenge
 from trust.core.checks import panel, votes
 from trust.core.checks.draw import Stream
 from trust.core.checks.rate import check_rate
@@ -29,7 +28,7 @@ from trust.core.commands import enclosed
 from trust.core.entry import Seal
 from trust.core.events import Event, round_id
 from trust.core.policy import parse as parse_policy
-from trust.core.records import Claim, Network, Round, Seat, Task
+from trust.core.records import Challenge, Claim, Network, Round, Seat, Task
 from trust.core.strict import b64
 from trust.log.merkle import HASH_BYTES, verify_inclusion
 

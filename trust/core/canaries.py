@@ -20,7 +20,6 @@ import msgspec
 from trust.core import ledger, strict
 from trust.core.checks import panel
 from trust.core.commands import Spoken
-from trust.core.convictions import Canary, CanaryRoot
 from trust.core.decision import Decision
 from trust.core.events import (
     CanariesCommitted,
@@ -33,7 +32,7 @@ from trust.core.events import (
 from trust.core.events.convictions import CANARY_TIMER
 from trust.core.governance import by_operator
 from trust.core.payloads import CanaryCommit, CanaryOpen
-from trust.core.records import Claim, Task
+from trust.core.records import Canary, CanaryRoot, Claim, Task
 from trust.core.refusal import Refused
 from trust.log.merkle import HASH_BYTES, ProofError, leaf_hash, root_of
 

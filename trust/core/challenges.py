@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from trust.core import disputes, ledger
-from trust.core.case_records import Challenge
 from trust.core.checks import panel
 from trust.core.checks.draw import Stream
 from trust.core.commands import Spoken
@@ -20,7 +19,7 @@ from trust.core.decision import Decision
 from trust.core.events import VerdictChallenged
 from trust.core.payloads import VerdictChallenge
 from trust.core.policy import Policy
-from trust.core.records import Claim, Task
+from trust.core.records import Challenge, Claim, Task
 from trust.core.refusal import Refused
 
 

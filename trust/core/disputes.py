@@ -11,11 +11,10 @@ from __future__ import annotations
 import msgspec
 
 from trust.core import ledger
-from trust.core.case_records import Challenge
 from trust.core.decision import Decision
 from trust.core.events import ChallengeEnded
 from trust.core.policy import Policy
-from trust.core.records import Claim, Task
+from trust.core.records import Challenge, Claim, Task
 from trust.core.state import View
 
 

@@ -18,11 +18,10 @@ from collections.abc import Callable, Sequence
 from trust.core import identity, ledger, parties, rating
 from trust.core.canaries import burn_bond, shown
 from trust.core.commands import Spoken, enclosed
-from trust.core.convictions import Conviction
 from trust.core.decision import Decision
 from trust.core.events import Convicted, RelaySuspended, StakeSlashed, UnbondingSlashed, canary_id
 from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, RelayConfirm
-from trust.core.records import Claim, Key, Party, Relay, Task
+from trust.core.records import Claim, Conviction, Key, Party, Relay, Task
 from trust.core.refusal import Refused
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier

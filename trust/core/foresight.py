@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from trust.core import ledger
-from trust.core.case_records import Challenge, Poster
 from trust.core.events import round_id
 from trust.core.records import (
     Account,
     AdoptedPolicy,
     Allocation,
     Bar,
+    Challenge,
     Claim,
     Party,
     Pool,
+    Poster,
     Probation,
     Rater,
     Record,

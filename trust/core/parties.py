@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from trust.core import identity, tasks
-from trust.core.case_records import Poster
 from trust.core.commands import Spoken
 from trust.core.decision import Decision
 from trust.core.events import (
@@ -21,7 +20,7 @@ from trust.core.events import (
 )
 from trust.core.events.tasks import LEAVING_TIMER
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
-from trust.core.records import Handle, Key, Party, Pool, Task
+from trust.core.records import Handle, Key, Party, Pool, Poster, Task
 from trust.core.refusal import Refused
 from trust.core.scoring import verifier_pool, worker_pool
 

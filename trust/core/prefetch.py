@@ -13,9 +13,7 @@ from typing import TypeVar
 from trust.core import foresight, ledger, scorebook
 from trust.core import payloads as p
 from trust.core.canaries import opening
-from trust.core.case_records import Poster
 from trust.core.commands import Incoming, Spoken, enclosed
-from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events import NETWORK, canary_id, round_id, service_key, task_draw
 from trust.core.foresight import Peek
 from trust.core.records import (
@@ -24,7 +22,10 @@ from trust.core.records import (
     Allocation,
     Bar,
     Booking,
+    Canary,
+    CanaryRoot,
     Claim,
+    Conviction,
     Handle,
     Key,
     Lapses,
@@ -32,6 +33,7 @@ from trust.core.records import (
     Opening,
     Party,
     Pool,
+    Poster,
     Probation,
     Record,
     Relay,

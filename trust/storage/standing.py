@@ -9,8 +9,7 @@ from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, 
 from sqlmodel import col
 
 from trust.core import ledger
-from trust.core.case_records import Challenge
-from trust.core.records import Withdrawal
+from trust.core.records import Challenge, Withdrawal
 from trust.storage.rows import CODECS
 from trust.storage.tables import Challenges, Claims, Seats, Withdrawals
 

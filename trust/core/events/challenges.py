@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core.case_records import Challenge
 from trust.core.events.event import Event, known
-from trust.core.records import Claim
+from trust.core.records import Challenge, Claim
 from trust.core.state import Draft
 
 

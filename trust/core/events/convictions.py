@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core.convictions import Canary, CanaryRoot, Conviction
 from trust.core.events.event import Event, known
-from trust.core.records import Claim, Party, Relay
+from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Party, Relay
 from trust.core.state import Draft
 
 CANARY_TIMER = "canary/"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core.case_records import Poster
 from trust.core.checks.rate import Rate, RateInputs
 from trust.core.events.event import Event, known
-from trust.core.records import Allocation, Bar, Claim, Probation, Task
+from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
