@@ -179,6 +179,15 @@ class House(Town):
         for spoken in revealed:
             self.done("/v1/votes", spoken)
 
+    def checked(self, task: str, verdict: str) -> str:
+        """A claim that a panel gave this verdict on, and that ended."""
+        claim = self.delivered(task)
+        self.wait(lambda: self.get(f"/v1/claims/{claim}")["rounds"])
+        self.done("/v1/outputs", self.say(payloads.OutputOpen, self.workers[0], claim=claim))
+        self.vote(claim, verdict)
+        self.wait(lambda: self.get(f"/v1/claims/{claim}")["ended_ms"])
+        return claim
+
     def wait(self, found: Any, timeout_s: float = 8.0) -> Any:
         """What `found` returns as soon as it is true."""
         end = time.monotonic() + timeout_s

@@ -24,17 +24,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     directory = tmp_path_factory.mktemp("first")
     with house(directory, f"sqlite:///{directory / 'trust.db'}") as running:
         running.settle_in(verifiers=5)
-        checked(running, "pass")
+        running.checked("checked", "pass")
         yield running
-
-
-def checked(home: House, verdict: str) -> None:
-    """A claim that a panel gave this verdict on, and that ended."""
-    claim = home.delivered(f"task-{verdict}")
-    home.wait(lambda: home.get(f"/v1/claims/{claim}")["rounds"])
-    home.done("/v1/outputs", home.say(payloads.OutputOpen, home.workers[0], claim=claim))
-    home.vote(claim, verdict)
-    home.wait(lambda: home.get(f"/v1/claims/{claim}")["ended_ms"])
 
 
 def file_about(home: House, agent: str, is_new: Any = lambda _: True) -> bytes:
