@@ -208,15 +208,17 @@ class Cosigning:
 
 
 def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
-    """The policies, by number, that lack a cosigned checkpoint: the one in force of this head, others of an output."""
+    """The policies, by number, that lack a cosigned checkpoint: the one in force of this head, others of the last
+    entry that waits for its draw."""
     network = reader.record(Network, NETWORK)
     if network is None:
         return {}
-    waiting = reader.awaiting_draw(LOOKED_AT)
-    pinned = {task.id: task.policy for task in reader.records(Task, [claim.task for claim in waiting])}
-    needed = {
-        pinned[claim.task]: claim.output_index + 1 for claim in waiting
-    }  # the last output is the newest
+    waiting = [(claim.task, claim.output_index) for claim in reader.awaiting_draw(LOOKED_AT)]
+    waiting += [(each.id, each.index) for each in reader.awaiting_shortlist(LOOKED_AT)]
+    pinned = {task.id: task.policy for task in reader.records(Task, [task for task, _ in waiting])}
+    needed: dict[int, int] = {}
+    for task, index in waiting:
+        needed[pinned[task]] = max(needed.get(pinned[task], 0), index + 1)
     needed[network.policy] = head.size
     found = {}
     for policy in reader.records(AdoptedPolicy, list(map(str, sorted(needed)))):
