@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import audit, claims, graph, log, outputs, reads, reputation, scores, startup
+from tests.benchmarks import audit, claims, draw, graph, log, outputs, reads, reputation, scores, startup
 from tests.benchmarks.table import Row, at_least, show
 
 TIMES_PYMERKLE = 10
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "reputation": reputation.run,
     "scores": scores.run,
     "graph": graph.run,
+    "draw": draw.run,
     "help": startup.run,
 }
 

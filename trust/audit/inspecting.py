@@ -2,7 +2,7 @@
 
 This is where most of the time goes, so it runs in a process of its own, ahead of the replay; it needs nothing
 but the log and the rulebook's parsers. The replay compares bytes, so what is not looked at here (the events) is
-looked at there.
+looked at there. Proofs of draws that hold are handed over, so that the replay need not verify them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from trust.audit.foreseeing import Foresight, Proven
 from trust.audit.report import Finding, Step
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken, signed_parts
@@ -36,13 +37,17 @@ class Piece(msgspec.Struct, frozen=True):
 class Inspected(msgspec.Struct, frozen=True):
     """The leaf hashes of a piece, joined, and the first entry that is false by itself.
 
-    Where there is one, `hashes` may end before it.
+    Where there is one, `hashes` may end before it. `proofs` are those of draws, as far as they hold.
     """
 
     hashes: bytes
     signatures: int
     finding: Finding | None = None
+    proofs: tuple[Proven, ...] = ()
 
+
+_foresight = Foresight()
+"""Of this process, which is given the pieces of a log in their order."""
 
 decode_header = msgspec.json.Decoder(Header).decode
 
@@ -76,19 +81,21 @@ def inspect(piece: Piece) -> Inspected:
     entries = entries_of(piece)
     hashes = [leaf_hash(data) for data in entries]
     signatures = 0
+    proofs: list[Proven] = []
     finding = _first_difference(piece, hashes)
     good = len(entries) if finding is None else (finding.index or 0) - piece.start
     for at, data in enumerate(entries[:good]):
         try:
-            signatures += _verify(data)
+            signatures += _verify(data, proofs)
         except (ValueError, RecursionError) as error:
             finding = Finding(piece.start + at, str(error), Step.STATEMENTS)
             break
-    return Inspected(b"".join(hashes), signatures, finding)
+    return Inspected(b"".join(hashes), signatures, finding, tuple(proofs))
 
 
-def _verify(data: bytes) -> int:
-    """How many signatures hold; ValueError where one does not, or where there is no entry to look at."""
+def _verify(data: bytes, proofs: list[Proven]) -> int:
+    """How many signatures hold; ValueError where one does not, or where there is no entry to look at. What a draw
+    proves is added to `proofs`."""
     try:
         header = decode_header(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -97,11 +104,15 @@ def _verify(data: bytes) -> int:
         strict.parse(
             data, Header, max_bytes=MAX_ENTRY_BYTES
         )  # integers in range, as statements have them by type
+        draw = header.command.draw
+        if draw is not None and (proven := _foresight.prove(draw)) is not None:
+            proofs.append(proven)
         return 0
     said = rulebook.incoming_of(header.command)
     rulebook.verify(said)
     if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
         raise strict.Malformed("its signatures are not in the order of their keys")
+    _foresight.hear(said)
     return sum(len(part.signatures) for part in signed_parts(said))
 
 

@@ -1,7 +1,8 @@
 """A log in pieces, fetched and inspected ahead of whoever replays them.
 
 Fetching waits on threads, inspecting computes in a process of its own (another core, and none of this one's
-interpreter lock); what is ahead is bounded in number and in bytes.
+interpreter lock); what is ahead is bounded in number and in bytes. Proofs of draws that were found to hold there are
+remembered for the replay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, inspect
+from trust.core.checks import vrf
 from trust.log.tiles import TILE_WIDTH
 
 PIECE_BUNDLES = 4
@@ -74,7 +76,10 @@ def inspected(source: Source, cut: Iterable[Span], size: int) -> Iterator[tuple[
                     piece = fetching.popleft().result()
                     inspecting.append((piece, begin(piece)))
                 piece, future = inspecting.popleft()
-                yield piece, _result(piece, future)
+                found = _result(piece, future)
+                for proven in found.proofs:
+                    vrf.remember(*proven)
+                yield piece, found
     finally:
         fetcher.shutdown(wait=False, cancel_futures=True)
 

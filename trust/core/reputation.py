@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import isqrt
 from operator import attrgetter
 from typing import Literal, Protocol, TypeVar
@@ -19,7 +20,7 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from trust.core.decay import HalfLives, decayed, growth
+from trust.core.decay import HalfLives, growth
 from trust.core.forecast import Forecast, Model
 
 KAPPA = 3
@@ -104,15 +105,21 @@ def merge(one: Sums, other: Sums) -> Sums:
 
 def read(sums: Sums, decay: HalfLives, t_ms: int) -> Reading:
     """The decayed observations at t."""
-    t0_ms, slow_ms, fast_ms = decay.t0_ms, decay.slow_half_life_ms, decay.fast_half_life_ms
-    failed_slow = decayed(sums.failure_slow, t_ms, t0_ms, FAILURE_HALF_LIVES * slow_ms)
-    failed_fast = decayed(sums.failure_fast, t_ms, t0_ms, FAILURE_HALF_LIVES * fast_ms)
+    lives = decay.slow_half_life_ms, decay.fast_half_life_ms
+    slow, fast, failed_slow, failed_fast = _growths(t_ms, decay.t0_ms, *lives)
     return Reading(
-        good_slow=decayed(sums.good_slow, t_ms, t0_ms, slow_ms),
-        bad_slow=decayed(sums.bad_slow, t_ms, t0_ms, slow_ms) + failed_slow,
-        good_fast=decayed(sums.good_fast, t_ms, t0_ms, fast_ms),
-        bad_fast=decayed(sums.bad_fast, t_ms, t0_ms, fast_ms) + failed_fast,
+        good_slow=sums.good_slow // slow,
+        bad_slow=sums.bad_slow // slow + sums.failure_slow // failed_slow,
+        good_fast=sums.good_fast // fast,
+        bad_fast=sums.bad_fast // fast + sums.failure_fast // failed_fast,
     )
+
+
+@lru_cache(maxsize=16)
+def _growths(t_ms: int, t0_ms: int, slow_ms: int, fast_ms: int) -> tuple[int, ...]:
+    """G at one time, at which many records are read: slow, fast, and both for failures."""
+    lives = slow_ms, fast_ms, FAILURE_HALF_LIVES * slow_ms, FAILURE_HALF_LIVES * fast_ms
+    return tuple(growth(t_ms, t0_ms, half_life_ms) for half_life_ms in lives)
 
 
 # -- sums as bytes
@@ -156,10 +163,11 @@ def scaled(before: bytes, weight_milli: int, t_ms: int, t0_ms: int, half_life_ms
 
 def stored(record: msgspec.Struct) -> Sums:
     """The sums of a record that holds each of them packed, under the same name."""
-    return Sums(*map(unpack, _packed(record)))
+    return Sums(*map(unpack, packed(record)))
 
 
-_packed = attrgetter(*Sums.__struct_fields__)
+packed: Callable[[msgspec.Struct], tuple[bytes, ...]] = attrgetter(*Sums.__struct_fields__)
+"""The sums of such a record as they are stored."""
 
 
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
@@ -207,8 +215,9 @@ def expected_ppm(reading: Reading) -> int:
     return (slow + fast) // (all_slow * all_fast)
 
 
-def priority_ppm(reading: Reading) -> int:
-    """The lesser of two lower bounds, over an empty record's; zero below half a unit of good observations.
+def priority_ppm(reading: Reading, slow_bound: int | None = None) -> int:
+    """The lesser of two lower bounds, over an empty record's; zero below half a unit of good observations. `slow_bound`
+    is the first of them where it is known.
 
     One is of the slow record. The other is of its good part alone, less what the fast mean has fallen behind that
     part's mean. Without bad observations that is reputation.md's formula. With them the formula compares the means
@@ -218,7 +227,8 @@ def priority_ppm(reading: Reading) -> int:
     """
     if reading.good_slow < PRIORITY_MIN_GOOD_MILLI:
         return 0
-    return max(0, min(slow_bound_ppm(reading), fast_bound_ppm(reading)) - NEWCOMER_BOUND_PPM)
+    slow = slow_bound_ppm(reading) if slow_bound is None else slow_bound
+    return max(0, min(slow, fast_bound_ppm(reading)) - NEWCOMER_BOUND_PPM)
 
 
 def slow_bound_ppm(reading: Reading) -> int:
@@ -234,10 +244,11 @@ def fast_bound_ppm(reading: Reading) -> int:
     return _bound_ppm(PRIORITY_Z_MILLI, _UNIT + reading.good_slow, _UNIT, behind, scale)
 
 
-def interval_ppm(reading: Reading) -> tuple[int, int]:
+def interval_ppm(reading: Reading, slow_bound: int | None = None) -> tuple[int, int]:
     """Between what bounds the agent's share of good work lies, by its slow record (z = 1.28: about 80 %)."""
+    lower = slow_bound_ppm(reading) if slow_bound is None else slow_bound
     upper = _PPM - lower_bound_ppm(PRIORITY_Z_MILLI, _UNIT + reading.bad_slow, _UNIT + reading.good_slow)
-    return max(0, slow_bound_ppm(reading)), min(_PPM, upper)
+    return max(0, lower), min(_PPM, upper)
 
 
 def means_ppm(reading: Reading) -> tuple[int, int]:

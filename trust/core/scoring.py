@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -12,7 +12,7 @@ from trust.core.decay import decayed
 from trust.core.events import NETWORK
 from trust.core.policy import Policy
 from trust.core.records import AdoptedPolicy, Lapses, Liveness, Network, Pairing, Party, Rater, Score
-from trust.core.reputation import Reading
+from trust.core.reputation import Reading, Sums
 from trust.core.state import View
 
 EMPTY = Reading(0, 0, 0, 0)
@@ -127,9 +127,15 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
     record = view.get(Liveness, agent)
     if record is None:
         return reputation.liveness_ppm(0, 0)
-    done = decayed_milli(view, record.done, at_ms) if record.done else 0
-    expired = decayed_milli(view, record.expired, at_ms) if record.expired else 0
-    return reputation.liveness_ppm(done, expired)
+    return _live_ppm(record.done, record.expired, _network(view), at_ms)
+
+
+def _live_ppm(done: bytes, expired: bytes, network: Network, at_ms: int) -> int:
+    worth = [
+        decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
+        for packed in (done, expired)
+    ]
+    return reputation.liveness_ppm(*worth)
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -147,15 +153,32 @@ class Candidate(msgspec.Struct, frozen=True):
     observations_milli: int
 
 
+class Entrant(msgspec.Struct, frozen=True):
+    """What ranking reads of an agent: why it may not claim now ("": it may), what it stands in with, free and locked,
+    and its packed sums: those of its record in the order of `Sums`, and of its finished and expired claims."""
+
+    agent: str
+    reason: str
+    stake_units: int
+    sums: tuple[bytes, ...] = ()
+    done: bytes = b""
+    expired: bytes = b""
+
+
 def priorities(
     view: View, task_kind: str, agents: Sequence[str], task: str = "", locked: dict[str, int] | None = None
 ) -> list[Candidate]:
-    """Candidates in the order in which a relay should prefer them (reputation.md 4): ineligible ones last, ties by a
-    hash of task (the kind if absent) and agent. `locked` is what each has in stakes beside its free money.
-    """
-    reference = _policy(view).reputation.stake_reference_units
-    found = [_candidate(view, agent, task_kind, reference, (locked or {}).get(agent, 0)) for agent in agents]
-    salt = task or task_kind
+    """Candidates in the order in which a relay should prefer them; `locked` is what each has in stakes beside its free
+    money."""
+    entrants = [_entrant(view, agent, task_kind, (locked or {}).get(agent, 0)) for agent in agents]
+    return ranked(view, entrants, task or task_kind)
+
+
+def ranked(view: View, entrants: Iterable[Entrant], salt: str) -> list[Candidate]:
+    """Entrants as candidates, in order (reputation.md 4): ineligible ones last, ties by a hash of `salt` (the task, or
+    the kind where there is none) and agent. Of `view` it reads what holds for all."""
+    network, reference = _network(view), _policy(view).reputation.stake_reference_units
+    found = [_candidate(entrant, network, reference, view.at_ms) for entrant in entrants]
     return sorted(found, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))
 
 
@@ -163,32 +186,48 @@ def _tie(salt: str, agent: str) -> bytes:
     return hashlib.sha256(f"{salt}\n{agent}".encode()).digest()
 
 
-def _candidate(view: View, agent: str, task_kind: str, reference: int, locked: int) -> Candidate:
-    seen = reading(view, agent, "worker", task_kind, view.at_ms)
-    stake = ledger.balance(view, ledger.free(agent)) + locked
-    priority, live = reputation.priority_ppm(seen), liveness_ppm(view, agent, view.at_ms)
-    backing = PPM + min(PPM, stake * PPM // reference)
-    reason = _why_not(view, agent, task_kind)
+def _candidate(entrant: Entrant, network: Network, reference: int, at_ms: int) -> Candidate:
+    seen = EMPTY
+    if entrant.sums:
+        seen = reputation.read(Sums(*map(reputation.unpack, entrant.sums)), network, at_ms)
+    bound = reputation.slow_bound_ppm(seen)
+    priority = reputation.priority_ppm(seen, bound)
+    live = _live_ppm(entrant.done, entrant.expired, network, at_ms)
+    backing = PPM + min(PPM, entrant.stake_units * PPM // reference)
     return Candidate(
-        agent=agent,
-        eligible=not reason,
-        reason=reason,
+        agent=entrant.agent,
+        eligible=not entrant.reason,
+        reason=entrant.reason,
         rank_ppm=priority * live * backing // PPM**2,
         priority_ppm=priority,
         expected_ppm=reputation.expected_ppm(seen),
-        interval_ppm=reputation.interval_ppm(seen),
+        interval_ppm=reputation.interval_ppm(seen, bound),
         liveness_ppm=live,
-        stake_units=stake,
+        stake_units=entrant.stake_units,
         observations_milli=seen.good_slow + seen.bad_slow,
     )
 
 
-def _why_not(view: View, agent: str, task_kind: str) -> str:
-    party = view.get(Party, agent)
-    if party is None:
-        return "unknown-agent"
-    if party.left:
-        return party.left
-    if party.jailed_until_ms > view.at_ms:
+def _entrant(view: View, agent: str, task_kind: str, locked: int) -> Entrant:
+    party, live = view.get(Party, agent), view.get(Liveness, agent)
+    score = view.get(Score, f"{agent}/worker/{task_kind}")
+    reason = "unknown-agent"
+    if party is not None:
+        reason = why_not(party.left, party.jailed_until_ms, task_kind in party.capabilities, view.at_ms)
+    return Entrant(
+        agent,
+        reason,
+        ledger.balance(view, ledger.free(agent)) + locked,
+        reputation.packed(score) if score else (),
+        live.done if live else b"",
+        live.expired if live else b"",
+    )
+
+
+def why_not(left: str, jailed_until_ms: int, capable: bool, at_ms: int) -> str:
+    """Why a party may not claim work of a kind now; "" where it may."""
+    if left:
+        return left
+    if jailed_until_ms > at_ms:
         return "jailed"
-    return "" if task_kind in party.capabilities else "not-capable"
+    return "" if capable else "not-capable"

@@ -4,8 +4,8 @@
   share of its praise; who praises nobody trusts the pre-trusted. a = 0.3 of all trust returns to them each time.
 - Nothing is a float. A rater's shares come to at most 2^30 and so does all trust, so a sum of products stays at or
   under 2^60. Such a sum is exact and rounded down once, so no order of additions, machine or database changes a bit.
-- A sum that is exact can be mended: from the time on when few accounts still change, only what changed is added. When
-  none does, the iterations that are left would change nothing either.
+- A sum that is exact can be mended: while few accounts change, only what changed is added, and only where it arrives is
+  anything looked at. When none does, the iterations that are left would change nothing either.
 - At the end each rater's distrust is taken off once: the share of its complaints in all that it said.
 """
 
@@ -26,6 +26,7 @@ MOST_MILLI = (1 << 33) - 1
 PPM = 1_000_000
 _SLICE = 1 << 14
 _MEND = 6
+_FEW = 32
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Praise by its rater and by its target, and complaints (`blame`) by their rater, over accounts 0..accounts-1."""
+    """Praise by its rater and by its target, and complaints (`blame`) by their target, over accounts 0..accounts-1."""
 
     by_rater: Edges
     by_target: Edges
@@ -70,10 +71,17 @@ def matrix(accounts: int, raters: Ints, targets: Ints, net_milli: Ints) -> Matri
     liked, disliked = good > 0, bad > 0
     shares = (good[liked] << 30) // praise[raters[liked]]
     by_rater = _rows(accounts, raters[liked], targets[liked], shares)
-    order = _order(targets[liked])
-    by_target = _rows(accounts, targets[liked][order], raters[liked][order], shares[order])
     blamed = (bad[disliked] << 30) // said[raters[disliked]]
-    return Matrix(by_rater, by_target, _rows(accounts, raters[disliked], targets[disliked], blamed))
+    return Matrix(
+        by_rater,
+        _by_target(accounts, raters[liked], targets[liked], shares),
+        _by_target(accounts, raters[disliked], targets[disliked], blamed),
+    )
+
+
+def _by_target(accounts: int, raters: Ints, targets: Ints, shares: Ints) -> Edges:
+    order = _order(targets)
+    return _rows(accounts, targets[order], raters[order], shares[order])
 
 
 def _pairs(raters: Ints, targets: Ints, net: Ints) -> tuple[Ints, Ints, Ints]:
@@ -107,36 +115,54 @@ def _rows(accounts: int, rows: Ints, columns: Ints, shares: Ints) -> Edges:
 
 def trust(ratings: Matrix, pretrusted: Ints) -> Ints:
     """The trust of every account in Q30, from what the pre-trusted (in Q30, together at most 2^30) start with."""
-    idle = np.flatnonzero(np.diff(ratings.by_rater.start) == 0)
-    given = np.zeros(ratings.accounts, np.int64)
-    counted, now = given, pretrusted
+    idle, everybody = np.diff(ratings.by_rater.start) == 0, np.arange(ratings.accounts)
+    seeds = np.flatnonzero(pretrusted)
+    given, now, loose = np.zeros(ratings.accounts, np.int64), pretrusted.copy(), 0
+    moved, change = seeds, pretrusted[seeds]
     for _ in range(ITERATIONS):
-        if not (moved := np.flatnonzero(now != counted)).size:
+        if not moved.size:
             break
-        given = _given(ratings, given, counted, now, moved)
-        counted = now
-        returned = pretrusted * int(now[idle].sum()) >> 30
-        now = ((10 - JUMP_TENTHS) * ((given >> 30) + returned) + JUMP_TENTHS * pretrusted) // 10
-    distrust = _scattered(ratings.blame, np.arange(ratings.accounts), now, np.zeros_like(given))
-    return np.maximum(0, now - (distrust >> 30))
+        loose += int(change[idle[moved]].sum())
+        among = _hand_out(ratings, given, now, moved, change)
+        reached = everybody if among is None else np.union1d(among, seeds)
+        places: slice | Ints = slice(None) if among is None else reached
+        source = pretrusted[places]
+        handed = (given[places] >> 30) + (source * loose >> 30)
+        change = ((10 - JUMP_TENTHS) * handed + JUMP_TENTHS * source) // 10 - now[places]
+        now[places] += change
+        different = np.flatnonzero(change)
+        moved, change = reached[different], change[different]
+    return np.maximum(0, now - (_gathered(ratings.blame, now) >> 30))
 
 
-def _given(ratings: Matrix, given: Ints, counted: Ints, now: Ints, moved: Ints) -> Ints:
-    """What each account is given of everybody's trust in Q60, from what it was given of the trust `counted`."""
+def _hand_out(ratings: Matrix, given: Ints, now: Ints, moved: Ints, change: Ints) -> Ints | None:
+    """Brings what each account is given of everybody's trust, in Q60, up to date with what the `moved` have more or
+    less; returns whom that reaches (None: anybody)."""
     start = ratings.by_rater.start
-    if _MEND * int((start[moved + 1] - start[moved]).sum()) > int(start[-1]):
-        return _gathered(ratings.by_target, now)
-    return _scattered(ratings.by_rater, moved, now[moved] - counted[moved], given)
+    counts = start[moved + 1] - start[moved]
+    handed = int(counts.sum())
+    if _MEND * handed > int(start[-1]):
+        given[:] = _gathered(ratings.by_target, now)
+        return None
+    reached = _scatter(ratings.by_rater, moved, counts, change, given)
+    return np.unique(np.concatenate(reached)) if _FEW * handed < len(now) else None
 
 
-def _scattered(edges: Edges, rows: Ints, values: Ints, into: Ints) -> Ints:
-    """`into` and what these rows hand out of their values: for few rows."""
-    counts = edges.start[rows + 1] - edges.start[rows]
+def _scatter(edges: Edges, rows: Ints, counts: Ints, values: Ints, into: Ints) -> list[Ints]:
+    """Adds to `into` what these rows hand out of their values, in slices as below: for few rows. Returns to whom."""
     ends = np.cumsum(counts)
-    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(edges.start[rows] - ends + counts, counts)
-    result = into.copy()
-    np.add.at(result, edges.column[at], edges.share[at] * np.repeat(values, counts))
-    return result
+    reached = [edges.start[:0]]
+    begin = 0
+    while begin < len(rows):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + _SLICE, side="right")))
+        few, upto = counts[begin:end], ends[begin:end] - before
+        at = np.arange(upto[-1]) + np.repeat(edges.start[rows[begin:end]] - upto + few, few)
+        columns = edges.column.take(at).astype(np.intp)
+        np.add.at(into, columns, edges.share.take(at) * np.repeat(values[begin:end], few))
+        reached.append(columns)
+        begin = end
+    return reached
 
 
 def _gathered(edges: Edges, values: Ints) -> Ints:
@@ -145,14 +171,13 @@ def _gathered(edges: Edges, values: Ints) -> Ints:
     rows = np.flatnonzero(np.diff(edges.start))
     starts = np.append(edges.start[rows], edges.start[-1])
     taken = np.zeros(len(rows), np.int64)
+    small = values.astype(np.int32)  # at most 2^30: half as much to keep in the cache
     begin = 0
     while begin < len(rows):
         end = max(begin + 1, int(np.searchsorted(starts, starts[begin] + _SLICE, side="right")) - 1)
         low, high = int(starts[begin]), int(starts[end])
-        columns = edges.column[low:high].astype(np.intp)
-        products = np.empty(high - low, np.int64)
-        values.take(columns, mode="clip", out=products)
-        products *= edges.share[low:high]
+        products = small.take(edges.column[low:high].astype(np.intp), mode="clip").astype(np.int64)
+        products *= edges.share[low:high].astype(np.int64)
         np.add.reduceat(products, starts[begin:end] - low, out=taken[begin:end])
         begin = end
     result[rows] = taken

@@ -6,7 +6,7 @@ network is kept beside the log, in no state that decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -19,7 +19,7 @@ from trust.errors import TrustError
 from trust.log.note import Verifier
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
-from trust.storage.engine import Database
+from trust.storage.engine import Database, listed
 from trust.storage.rows import table_of
 from trust.storage.unit import aside
 
@@ -61,10 +61,10 @@ class Elsewhere:
         )
 
 
-def standings(connection: Connection, agents: Collection[str]) -> dict[str, tuple[Standing, ...]]:
+def standings(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[Standing, ...]]:
     """What other networks say about these agents, by agent; those about whom none does are left out."""
     table = tables.Elsewhere
-    query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(agents))
+    query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(listed(connection, agents)))
     found: dict[str, tuple[Standing, ...]] = {}
     for agent, shown in connection.execute(query.order_by(col(table.agent), col(table.network))):
         found[agent] = (*found.get(agent, ()), _decode(shown))

@@ -15,22 +15,14 @@ from msgspec.structs import asdict
 from trust.core import ledger, reputation, scoring
 from trust.core.decay import HalfLives
 from trust.core.events import NETWORK
-from trust.core.records import (
-    Account,
-    AdoptedPolicy,
-    Handle,
-    Liveness,
-    Network,
-    Party,
-    Score,
-)
+from trust.core.records import AdoptedPolicy, Handle, Network, Party, Score
 from trust.core.reputation import Reading, Sums
 from trust.core.scoring import Candidate
 from trust.core.standing import Standing
-from trust.core.state import Key
 from trust.errors import CODES
 from trust.services import elsewhere
 from trust.services.graph import Pass
+from trust.storage import ranking
 from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
 from trust.storage.standing import locked_units
@@ -56,9 +48,8 @@ def resolve(reader: Reader, name: str) -> Party | None:
 def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: str) -> dict[str, Any]:
     """The candidates in the order in which a relay should prefer them, as of the log's head."""
     view = view_of(reader)
-    view.load(_read_of(candidates, task_kind))
-    locked = locked_units(reader.connection, candidates)
-    ranked = scoring.priorities(view, task_kind, candidates, task, locked)
+    entrants = ranking.entrants(reader.connection, candidates, task_kind, view.at_ms)
+    ranked = scoring.ranked(view, entrants, task or task_kind)
     others = elsewhere.standings(reader.connection, candidates)
     return {
         "task_kind": task_kind,
@@ -84,19 +75,6 @@ def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any
         for score in said.scores
         if (score.role, score.task_kind) == ("worker", task_kind)
     ]
-
-
-def _read_of(agents: Sequence[str], task_kind: str) -> list[Key]:
-    """What ranking reads of each agent, so that it is one SELECT a table."""
-    keys: list[Key] = [(Network, NETWORK)]
-    for agent in agents:
-        keys += [
-            (Party, agent),
-            (Account, ledger.free(agent)),
-            (Score, f"{agent}/worker/{task_kind}"),
-            (Liveness, agent),
-        ]
-    return keys
 
 
 def record_of(

@@ -1,7 +1,7 @@
 """Many rows of one table in one statement, in the form that is fastest on each database.
 
-SQLite takes as many rows a statement as it can and gives all rows of a query as one JSON text: the driver gives the
-interpreter's lock up for each step, and must get it back from threads that parse. PostgreSQL gets each column as one
+SQLite takes as many rows a statement as it can and gives all rows of a query as one JSON text (a single row as it is):
+the driver gives the interpreter's lock up for each step, and must get it back from threads that parse. PostgreSQL gets each column as one
 binary array, so a batch costs one round trip a table. The texts are built from the tables once, and nothing else
 writes SQL for whole rows; a row has its values in the order of the table's columns.
 """
@@ -67,6 +67,8 @@ def select(connection: Connection, table: Table, ids: Sequence[str]) -> Rows:
     if _is_postgres(connection):
         text = f"SELECT {_names(table)} FROM {table.name} WHERE {_id_in(connection)}"
         return connection.exec_driver_sql(text, _ids(connection, ids)).fetchall()
+    if len(ids) == 1:
+        return connection.exec_driver_sql(_select_one(table), (ids[0],)).fetchall()
     text, blobs = _select_json(table)
     rows: list[list[Any]] = msgspec.json.decode(
         connection.exec_driver_sql(text, _ids(connection, ids)).scalar_one()
@@ -88,6 +90,11 @@ def _id_in(connection: Connection) -> str:
 
 def _ids(connection: Connection, ids: Sequence[str]) -> tuple[Any]:
     return (list(ids) if _is_postgres(connection) else msgspec.json.encode(ids).decode(),)
+
+
+@lru_cache(maxsize=256)
+def _select_one(table: Table) -> str:
+    return f"SELECT {_names(table)} FROM {table.name} WHERE id = ?"
 
 
 @lru_cache(maxsize=256)

@@ -10,13 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import JSON, Connection, Engine, Select, Text, cast, event, func, literal, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -137,3 +138,11 @@ def _check_postgres(connection: Any, _: object) -> None:
 def _expect(found: object, wanted: object, name: str) -> None:
     if found != wanted:
         raise NotDurable(f"the database has {name} = {found}, it must be {wanted}: commits could be lost")
+
+
+def listed(connection: Connection, ids: Sequence[str]) -> Select[tuple[str]]:
+    """The ids as a query to be `in_`: one parameter, and one prepared statement for any number of them."""
+    text = literal(msgspec.json.encode(ids).decode(), Text)
+    if connection.dialect.name == "postgresql":
+        return select(func.json_array_elements_text(cast(text, JSON)))
+    return select(func.json_each(text).table_valued("value").c.value)

@@ -10,10 +10,9 @@ from sqlmodel import col
 
 from trust.core import ledger
 from trust.core.records import Challenge, Withdrawal
+from trust.storage.engine import listed
 from trust.storage.rows import CODECS
 from trust.storage.tables import Challenges, Claims, Seats, Withdrawals
-
-CHUNK = 500
 
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
@@ -21,11 +20,8 @@ def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int
     held = case((col(Claims.ended_ms) == 0, col(Claims.stake_units)), else_=col(Claims.hold_units))
     open_ = (col(Claims.ended_ms) == 0) | (col(Claims.hold_units) > 0)
     query = select(col(Claims.worker), func.sum(held)).where(open_).group_by(col(Claims.worker))
-    found: dict[str, int] = {}
-    for start in range(0, len(agents), CHUNK):
-        chunk = query.where(col(Claims.worker).in_(agents[start : start + CHUNK]))
-        found.update({worker: int(units) for worker, units in connection.execute(chunk)})
-    return found
+    rows = connection.execute(query.where(col(Claims.worker).in_(listed(connection, agents))))
+    return {worker: int(units) for worker, units in rows}
 
 
 def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:

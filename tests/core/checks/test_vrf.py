@@ -134,3 +134,20 @@ def test_zero_scalars_are_refused_and_do_not_crash() -> None:
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(InvalidProof):
         vrf.verify(key, b"alpha", vrf.prove(SEED, b"alpha"))
+
+
+def test_what_was_verified_elsewhere_is_taken_once_and_for_the_same_input_only() -> None:
+    pi, said = vrf.prove(SEED, b"alpha"), bytes(vrf.OUTPUT_BYTES)
+    vrf.remember(KEY, b"alpha", pi, said)
+    with pytest.raises(InvalidProof):
+        vrf.verify(KEY, b"other", pi)
+    assert vrf.verify(KEY, b"alpha", pi) == said
+    assert vrf.verify(KEY, b"alpha", pi) == vrf.proof_to_hash(pi)
+
+
+def test_no_more_is_remembered_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vrf, "MOST_REMEMBERED", 3)
+    for number in range(10):
+        vrf.remember(KEY, b"%d" % number, bytes(vrf.PROOF_BYTES), bytes(vrf.OUTPUT_BYTES))
+        assert len(vrf._remembered) <= 3
+    vrf._remembered.clear()

@@ -1,0 +1,80 @@
+"""The VRF proofs of draws, verified by whoever inspects, ahead of the replay (RFC 9381, rules.md 6.1).
+
+What a draw is over was said before it: the statement of an output or of an allocation, and for a later round perhaps
+the challenge that asked for it. What an inspector heard of these is a guess at the input. Where the guess is wrong the
+proof does not hold over it, nothing is handed over, and the replay verifies by what the state says.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from trust.core.checks import allotting, panel, vrf
+from trust.core.commands import Spoken
+from trust.core.entry import Draw
+from trust.core.events import task_draw
+from trust.core.identity import key_of
+from trust.core.payloads import OutputSubmit, TaskAllocate, VerdictChallenge
+
+MOST_HEARD = 20_000
+"""Of outputs and allocations, about half a kilobyte each; what is older than these is drawn for by then."""
+
+
+class Proven(NamedTuple):
+    """A proof that holds: what `vrf.remember` takes."""
+
+    public_key: bytes
+    alpha: bytes
+    pi: bytes
+    beta: bytes
+
+
+class _Heard(NamedTuple):
+    """What was said of a claim, or of a task's shortlist: the ids of the statements."""
+
+    network: str
+    statement: str
+    challenge: str = ""
+
+
+class Foresight:
+    """What was heard of a log's statements, in their order, and what its draws are over by that."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, _Heard] = {}
+
+    def hear(self, said: Spoken) -> None:
+        """Takes up a statement whose signatures hold."""
+        match said.payload:
+            case OutputSubmit(network=network, claim=claim):
+                self._keep(claim, _Heard(network, said.id))
+            case TaskAllocate(network=network, task=task):
+                self._keep(task_draw(task), _Heard(network, said.id))
+            case VerdictChallenge(claim=claim) if claim in self._heard:
+                self._keep(claim, self._heard[claim]._replace(challenge=said.id))
+
+    def _keep(self, of: str, heard: _Heard) -> None:
+        self._heard[of] = heard
+        if len(self._heard) > MOST_HEARD:
+            del self._heard[next(iter(self._heard))]
+
+    def prove(self, draw: Draw) -> Proven | None:
+        """What a draw proves; None where it proves nothing over what was heard."""
+        try:
+            alpha = self._alpha(draw)
+            if alpha is None or not draw.beacons:
+                return None
+            public_key, pi = key_of(draw.beacons[0].key), bytes.fromhex(draw.beacons[0].pi)
+            return Proven(public_key, alpha, pi, vrf.verify(public_key, alpha, pi))
+        except ValueError:
+            return None
+
+    def _alpha(self, draw: Draw) -> bytes | None:
+        claim, _, number = draw.of.partition("/")
+        heard = self._heard.get(draw.of if allotting.is_for(draw) else claim)
+        if heard is None:
+            return None
+        if allotting.is_for(draw):
+            return panel.seed_input(heard.network, draw.of, 0, heard.statement)
+        challenge = heard.challenge if number != "1" else ""
+        return panel.seed_input(heard.network, claim, int(number), heard.statement, challenge)
