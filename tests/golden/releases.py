@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-1": "95811c304b51df2e4848e4b0fbb82718f144c9a6b6ae98e0423f4534465f55ab"}
+SEALED = {"rules-1": "feeb688d246d13d6e965bc110e544994415a95a2aa7789e26dc868d33cb13a65"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 
