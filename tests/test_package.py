@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.checks import readme_script
+from trust import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -43,6 +44,10 @@ def test_every_installed_package_is_pinned_at_the_version_that_is_installed() ->
     assert {name: version for name, version in installed.items() if name not in strays} == {
         name: version for name, version in _pins().items() if name in installed
     }
+
+
+def test_the_package_says_the_version_that_it_is_built_as() -> None:
+    assert PROJECT["project"]["version"] == __version__
 
 
 def test_the_build_uses_the_pins_of_the_tree() -> None:

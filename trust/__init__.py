@@ -9,4 +9,4 @@ sandbox/    a whole network on one machine        cli/       `trust ...`
 simulation/ the rules played out against cheats
 """
 
-__version__ = "0.0.1"
+__version__ = "0.1.0"

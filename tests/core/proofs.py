@@ -1,4 +1,4 @@
-"""Evidence and canaries as tests make them: second outputs, notes of two logs, secrets of the operator."""
+"""Evidence and canaries as tests make them: second outputs, relays' words, notes of two logs, and secrets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from tests.core.flows import Scene
+from tests.core.flows import STAKE, Scene
 from tests.core.invariants import Checker, check_log
-from tests.core.network import ORIGIN, Net, Who
+from tests.core.network import ORIGIN, Net, Who, created
 from trust.client.canaries import Canaries
 from trust.core import envelope
 from trust.core import payloads as p
 from trust.core.canaries import Answer
 from trust.core.commands import Spoken
 from trust.core.events import MoneyMoved
+from trust.core.records import Claim, Task
 from trust.core.rulebook import Decided
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
@@ -62,6 +63,27 @@ def note(net: Net, size: int, root: bytes, signer: Who | None = None, origin: st
     """A checkpoint as the log's key signs it."""
     body = Checkpoint(origin, size, root).body()
     return sign_note(body, Signer(origin, (signer or net.log).seed)).decode()
+
+
+def three(town: Scene) -> tuple[Scene, list[Who]]:
+    """A town whose relay has three coordinators, of whom two sign."""
+    members = [Who(f"member {number}") for number in range(3)]
+    town.relay = town.net.register_relay(members, 2, name="three")
+    return town, members
+
+
+def claim_by(town: Scene, signers: list[Who], task: str = "t1") -> str:
+    posted = town.net.get(Task, task)
+    said = {"task": task, "task_index": posted.index, "relay": town.relay, "stake_units": STAKE}
+    decided = town.net.say(p.ClaimRequest, town.worker, *signers, **said)
+    return str(created(decided, "claim"))
+
+
+def confirmation(town: Scene, told: str, signers: list[Who], **fields: Any) -> Spoken:
+    """What a relay's coordinators tell about a claim."""
+    record = town.net.get(Claim, told)
+    said = {"task": record.task, "claim": told, "worker": record.worker, "index": record.index, **fields}
+    return town.net.statement(p.RelayConfirm, signers[0], *signers[1:], **said)
 
 
 def fork(net: Net, size: int = 5) -> tuple[str, str]:

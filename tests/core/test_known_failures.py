@@ -187,6 +187,21 @@ def test_a_vote_cannot_be_copied_to_another_seat_or_another_round(town: Scene) -
     town.net.refuses("not-seated", p.VoteReveal, town.sitter(copycat), **vote)
 
 
+def test_a_commitment_of_one_round_opens_nothing_in_the_next(town: Scene) -> None:
+    """In OurDAO one commitment was good for every open proposal: nothing in it said what it was for (issue 19)."""
+    claim = town.judged()
+    first = town.seats(claim)[0]
+    revealed, commitment = town.vote(first), first.commitment
+    town.challenged(claim, town.rival)
+    copycat, *others = town.seats(claim)
+    town.net.say(p.VoteCommit, town.sitter(copycat), seat=copycat.id, commitment=commitment)
+    for seat in others:
+        town.commit(seat, town.vote(seat))
+    again = {**revealed, "seat": copycat.id}
+    town.net.refuses("commitment-mismatch", p.VoteReveal, town.sitter(copycat), **again)
+    town.net.refuses("already-revealed", p.VoteReveal, town.sitter(first), **revealed)
+
+
 def test_a_late_finish_hides_no_absence(town: Scene) -> None:
     """Whoever answers after the deadline must not end up as if it had been there: the clock is settled first."""
     claim = town.opened()

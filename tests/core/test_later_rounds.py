@@ -160,3 +160,19 @@ def test_no_seat_ever_has_more_items_than_a_vote_holds(town: Scene) -> None:
     town.judge(claim, bad=[list(town.round(claim).items[0]), [], []])
     town.net.draw(claim)
     assert max(map(len, town.round(claim).items)) <= town.net.policy.most_items <= 128
+
+
+def test_who_alone_held_a_bad_item_in_the_last_round_is_not_wrong_by_it(town: Scene) -> None:
+    """Nobody is left to confirm it, so it counts for nothing; half of the bond for seeing it would punish looking."""
+    claim = town.opened(**town.batch_task(40))
+    for _ in range(2):
+        town.judge(claim)
+        town.challenged(claim, town.rival)
+        town.open(claim)
+    town.judge(claim, bad=[tuple(range(40))] * 15)
+    final = town.net.get(Round, f"{claim}/3")
+    seats = [town.net.get(Seat, name) for name in final.seats]
+    held = [index for place in final.items for index in place]
+    assert {index for index in held if held.count(index) == 1} == set(final.disputed) != set()
+    assert set(final.bad) == set(held) - set(final.disputed)
+    assert (town.state(claim), {seat.outcome for seat in seats}) == ("rejected", {"right"})

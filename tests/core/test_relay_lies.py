@@ -7,11 +7,21 @@ from typing import Any
 import pytest
 
 from tests.core.flows import STAKE, Scene, scene
-from tests.core.network import Who, created, kinds
-from tests.core.proofs import Lied, evidence, fork, note, postings, whole
+from tests.core.network import Who, kinds
+from tests.core.proofs import (
+    Lied,
+    claim_by,
+    confirmation,
+    evidence,
+    fork,
+    note,
+    postings,
+    three,
+    whole,
+)
 from trust.core import commands
 from trust.core import payloads as p
-from trust.core.records import Claim, Relay, Task
+from trust.core.records import Relay, Task
 
 
 @pytest.fixture
@@ -20,27 +30,6 @@ def town() -> Scene:
 
 
 # -- a relay's word
-
-
-def three(town: Scene) -> tuple[Scene, list[Who]]:
-    """A town whose relay has three coordinators, of whom two sign."""
-    members = [Who(f"member {number}") for number in range(3)]
-    town.relay = town.net.register_relay(members, 2, name="three")
-    return town, members
-
-
-def claim_by(town: Scene, signers: list[Who], task: str = "t1") -> str:
-    posted = town.net.get(Task, task)
-    said = {"task": task, "task_index": posted.index, "relay": town.relay, "stake_units": STAKE}
-    decided = town.net.say(p.ClaimRequest, town.worker, *signers, **said)
-    return str(created(decided, "claim"))
-
-
-def confirmation(town: Scene, told: str, signers: list[Who], **fields: Any) -> commands.Spoken:
-    """What a relay's coordinators tell about a claim."""
-    record = town.net.get(Claim, told)
-    said = {"task": record.task, "claim": told, "worker": record.worker, "index": record.index, **fields}
-    return town.net.statement(p.RelayConfirm, signers[0], *signers[1:], **said)
 
 
 def test_a_relay_that_names_another_winner_is_suspended_until_those_who_signed_are_gone() -> None:

@@ -45,6 +45,13 @@ def explain(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Line]:
     return [line for index, entry in decoded for line in story.tell(index, entry)]
 
 
+def of_case(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Event]:
+    """The events that belong to a claim or a task, in order, from the same entries."""
+    decoded = [decode_entry(data) for _, data in entries]
+    story = _Story(case, decoded)
+    return [event for entry in decoded for event in story.events(entry)]
+
+
 class _Story:
     """What belongs to the case: its claims and their seats, and its task; all that is said of it was decided there."""
 
@@ -73,11 +80,14 @@ class _Story:
 
     def tell(self, index: int, entry: Entry) -> Iterator[Line]:
         """The entry's events that belong to the case, in words."""
+        for event in self.events(entry):
+            yield Line(index, entry.at_ms, short(self._words(entry, event)))
+
+    def events(self, entry: Entry) -> list[Event]:
+        """The entry's events that belong to the case."""
         several = entry.command.clock is not None and len(entry.command.clock) > 1
         events = self._of_case(entry.events) if several else self._all_or_none(entry.events)
-        for event in events:
-            if type(event) not in _ASIDE:
-                yield Line(index, entry.at_ms, short(self._words(entry, event)))
+        return [event for event in events if type(event) not in _ASIDE]
 
     def _words(self, entry: Entry, event: Event) -> str:
         if isinstance(event, e.CoinTossed):

@@ -1,4 +1,4 @@
-"""`trust explain`: what happened to a claim or a task, entry by entry, in words."""
+"""`trust explain`: what happened to a claim or a task, in words: the story first, then entry by entry."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ def explain(case: str, /, *, service: Service = SERVICE) -> None:
     case
         A claim's id (clm_...), or a task's.
     """
-    from trust.audit import explaining
+    from trust.audit import explaining, storytelling
 
     with service.client() as client:
         proven = [client.receipt(entry["index"])[1] for entry in client.timeline(case)]
-    lines = explaining.explain(case, [(entry.index, entry.data) for entry in proven])
+    entries = [(entry.index, entry.data) for entry in proven]
+    story, lines = storytelling.story(case, entries), explaining.explain(case, entries)
     if service.json:
-        service.show({"case": case, "lines": lines})
+        service.show({"case": case, "story": story, "lines": lines})
         return
+    print(*story, "", sep="\n")
     told = -1
     for line in lines:
         if line.index != told:
-            print(f"entry {line.index}")
+            print(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
         told = line.index
         print(f"    {line.words}")

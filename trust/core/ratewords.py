@@ -26,6 +26,19 @@ def why_this_rate(rate: Rate, inputs: RateInputs) -> str:
     )
 
 
+def what_decides(rate: Rate, inputs: RateInputs) -> str:
+    """In a few words what the check rate follows from: that the worker is checked in any case, or its largest term."""
+    if reasons := _always(inputs):
+        return " and ".join(reasons)
+    terms = (
+        (rate.floor_ppm, "nobody is checked less"),
+        (rate.streak_ppm, f"that is one in its streak of {inputs.streak}"),
+        (rate.reputation_ppm, f"its record, a priority of {percent(inputs.priority_ppm)}, asks for that"),
+        (rate.deterrence_ppm, "with less, cheating would pay"),
+    )
+    return max(terms)[1]
+
+
 def _always(inputs: RateInputs) -> list[str]:
     """What has a worker checked in any case."""
     changed = inputs.checks_since_key_change

@@ -116,8 +116,9 @@ def tally(
 
     Where holders differ, `needed(number of holders)` equal votes settle the item: all in the first round,
     the round's quorum in later ones. After the last round nobody is left to confirm what one seat alone calls
-    bad, so that counts for nothing. Without these two a single seat could keep every verdict away. Each of the
-    `samples` is held against `accepted` by itself; without any, all items are one sample.
+    bad: it stays disputed, so nobody was wrong by it, and counts for nothing. Without these two a single seat could
+    keep every verdict away. Each of the `samples` is held against `accepted` by itself; without any, all items are one
+    sample.
     """
     bad, disputed = [], []
     for item, seats in sorted(held.items()):
@@ -125,13 +126,14 @@ def tally(
         bad_votes = sum(votes.get((seat, item)) is False for seat in seats)
         convicted = bad_votes >= _SEATS_TO_CONVICT
         quorum = needed(len(seats)) if good_votes else 0
-        if bad_votes == 0 or 0 < quorum <= good_votes or (last and not convicted):
+        if bad_votes == 0 or 0 < quorum <= good_votes:
             continue
         if convicted:
             bad.append(item)
         if not convicted or bad_votes < quorum:
             disputed.append(item)
-    return Tally(tuple(bad), tuple(disputed), _verdict(set(bad), set(disputed), accepted, samples or [held]))
+    doubtful = set(disputed).intersection(bad) if last else set(disputed)
+    return Tally(tuple(bad), tuple(disputed), _verdict(set(bad), doubtful, accepted, samples or [held]))
 
 
 def _verdict(

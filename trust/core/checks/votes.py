@@ -277,7 +277,7 @@ def _tally_items(
 ) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """The panel's verdict on a batch, the items it counted bad, and those it did not agree on.
 
-    An item that nobody who revealed had is disputed too, while another round can look at it.
+    An item that nobody who revealed had is disputed too, and keeps the verdict away while another round can look at it.
     """
     held: dict[int, set[int]] = {}
     good: dict[tuple[int, int], bool] = {}
@@ -287,7 +287,7 @@ def _tally_items(
             good[seat.place, index] = index not in seat.bad
     needed = partial(panel.quorum, policy, found.number)
     result = items.tally(held, good, found.accept_count, needed, found.samples, last=last)
-    unseen = set() if last else {index for place in found.items for index in place} - held.keys()
-    undecided = len(votes) < found.quorum or bool(unseen)
+    unseen = {index for place in found.items for index in place} - held.keys()
+    undecided = len(votes) < found.quorum or (bool(unseen) and not last)
     verdict = "" if undecided else result.verdict or ""
     return verdict, result.bad, tuple(sorted({*result.disputed, *unseen}))

@@ -1,0 +1,190 @@
+"""Logs that released code wrote are replayed byte for byte by this code, and nobody has edited them (protocol.md 3)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.audit.networks import publish
+from tests.core.network import Who
+from tests.golden import __main__ as writer
+from tests.golden.histories import HISTORIES
+from tests.golden.releases import (
+    HERE,
+    MANIFEST,
+    SEALED,
+    Golden,
+    digest,
+    entries_of,
+    lines_of,
+    manifest_of,
+    root_of,
+)
+from trust.audit.auditing import audit
+from trust.core import rulebook
+from trust.core.changes import KNOWN
+from trust.core.checks import sumtree
+from trust.core.entry import Entry, decode_entry
+from trust.core.events import Events, PoolWeight
+from trust.core.payloads import Statement
+from trust.core.records import Node
+from trust.core.scorebook import POOL
+from trust.core.state import Draft, MemoryState
+from trust.log.note import Signer
+
+NEVER_EVENTS = {
+    "rules.announced": "there is no other rules number yet that could be announced",
+    "rules.effective": "the same",
+}
+NEVER_STATEMENTS = {
+    "rules.adopt": "there is no other rules number yet that could be adopted",
+    "relay.confirm": "it is signed off the log, and stands in an entry only as evidence",
+}
+LOGS = [
+    (folder, name, golden)
+    for folder in map(HERE.joinpath, SEALED)
+    for name, golden in manifest_of(folder).logs.items()
+]
+each_log = pytest.mark.parametrize(
+    ("folder", "name", "golden"), LOGS, ids=[f"{folder.name}/{name}" for folder, name, _ in LOGS]
+)
+
+
+@each_log
+def test_a_golden_log_is_the_file_that_was_written(folder: Path, name: str, golden: Golden) -> None:
+    entries = entries_of(folder / name)
+    assert digest(folder / name) == golden.sha256
+    assert (folder / name).stat().st_size == golden.file_bytes
+    assert (len(entries), root_of(entries)) == (golden.entries, golden.root)
+
+
+@pytest.mark.parametrize("release", SEALED)
+def test_a_release_has_the_files_of_its_manifest_and_no_others(release: str) -> None:
+    folder = HERE / release
+    found = {path.name for path in folder.iterdir()}
+    assert found == {MANIFEST, *manifest_of(folder).logs}
+    assert digest(folder / MANIFEST) == SEALED[release], "golden logs are never edited: see the README beside"
+
+
+def test_every_rules_number_that_this_code_knows_has_its_logs() -> None:
+    assert {f"rules-{number}" for number in KNOWN} == set(SEALED)
+    assert {path.name for path in HERE.glob("rules-*")} == set(SEALED)
+    assert {release: manifest_of(HERE / release).rules for release in SEALED} == {
+        f"rules-{number}": number for number in KNOWN
+    }
+
+
+@each_log
+def test_a_golden_log_is_decided_again_to_the_same_bytes(folder: Path, name: str, golden: Golden) -> None:
+    replayed, folded = MemoryState(), MemoryState()
+    weights: list[tuple[int, PoolWeight]] = []
+    for index, data in enumerate(entries_of(folder / name)):
+        entry = decode_entry(data)
+        weights += [(index, event) for event in entry.events if isinstance(event, PoolWeight)]
+        nodes = sealed_nodes(entry, weights)
+        replayed.put_all(nodes)
+        folded.put_all(nodes)
+        if entry.command.clock is None:
+            rulebook.verify(rulebook.incoming_of(entry.command))
+        again, plain = Draft(replayed), Draft(folded)
+        rulebook.replay(again, entry, data)
+        rulebook.fold(plain, entry)
+        replayed.absorb(again)
+        folded.absorb(plain)
+    assert replayed.records == folded.records
+    assert replayed.size == golden.entries
+
+
+def sealed_nodes(entry: Entry, weights: Sequence[tuple[int, PoolWeight]]) -> list[Node]:
+    """The tree over a pool's slots as they stood when the sealed epoch began; its root must be the seal's."""
+    seal = entry.command.seal
+    if seal is None or seal.of == POOL:
+        return []
+    slots = {
+        event.slot: sumtree.Slot(event.agent, event.owner, event.weight)
+        for index, event in weights
+        if event.pool == seal.of and index < seal.as_of
+    }
+    nodes: dict[bytes, bytes] = {}
+    root = sumtree.build([slots[number] for number in range(len(slots))], nodes.__setitem__)
+    assert root.digest.hex() == seal.root
+    return [Node(id=made.hex(), data=data) for made, data in nodes.items()]
+
+
+@each_log
+def test_a_stranger_audits_a_golden_log_and_finds_nothing(
+    folder: Path, name: str, golden: Golden, tmp_path: Path
+) -> None:
+    """With the checkpoint that was signed then, followed from the first key on; seals of scores are audited here."""
+    origin = golden.vkey.partition("+")[0]
+    log = publish(tmp_path / "log", entries_of(folder / name), Signer(origin, Who("nobody's").seed))
+    (log / "checkpoint").write_bytes(golden.checkpoint.encode())
+    report = audit(str(log), golden.vkey)
+    assert report.findings == ()
+    assert report.replayed == golden.entries
+    assert (report.sums.total, report.sums.overdrawn) == (0, ())
+
+
+@each_log
+def test_an_edit_of_a_golden_log_is_refused(folder: Path, name: str, golden: Golden, tmp_path: Path) -> None:
+    data = (folder / name).read_bytes()
+    edited = tmp_path / name
+    edited.write_bytes(data.replace(b'"price_units":100', b'"price_units":101', 1))
+    assert edited.read_bytes() != data
+    assert digest(edited) != golden.sha256
+    assert root_of(entries_of(edited)) != golden.root
+    edited.write_bytes(data[:-1])
+    with pytest.raises(ValueError, match="whole line"):
+        entries_of(edited)
+
+
+# -- together they hold everything
+
+
+def found_in(release: Path) -> tuple[set[str], set[str]]:
+    """The kinds of events and of statements in a release's logs."""
+    events, statements = set(), set()
+    for name in manifest_of(release).logs:
+        for data in entries_of(release / name):
+            told = json.loads(data)
+            events |= {event["kind"] for event in told["events"]}
+            if (said := told["command"].get("statement")) is not None:
+                statements.add(json.loads(base64.b64decode(said["payload"]))["kind"])
+    return events, statements
+
+
+def test_every_kind_of_event_and_statement_is_in_a_golden_log() -> None:
+    found = [found_in(HERE / release) for release in SEALED]
+    events = {str(kind.__struct_config__.tag) for kind in get_args(Events)}
+    statements = {str(kind.__struct_config__.tag) for kind in get_args(Statement)}
+    assert events - set().union(*(seen for seen, _ in found)) == set(NEVER_EVENTS)
+    assert statements - set().union(*(seen for _, seen in found)) == set(NEVER_STATEMENTS)
+
+
+# -- writing
+
+
+def test_what_is_written_is_never_written_again(capsys: pytest.CaptureFixture[str]) -> None:
+    newest = f"rules-{max(KNOWN)}"
+    assert writer.main([newest]) == 2
+    assert "never written again" in capsys.readouterr().err
+    assert writer.main([]) == writer.main(["rules-1000"]) == 2
+    assert f"it writes {newest} and nothing else" in capsys.readouterr().err
+    assert not (HERE / "rules-1000").exists()
+
+
+def test_a_release_that_is_written_anew_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command makes today is a release like the old ones."""
+    monkeypatch.setattr(writer, "HISTORIES", {"witnessed": HISTORIES["witnessed"]})
+    seal = writer.write(tmp_path / "rules-1")
+    assert seal == digest(tmp_path / "rules-1" / MANIFEST)
+    [(name, golden)] = manifest_of(tmp_path / "rules-1").logs.items()
+    assert lines_of(entries_of(tmp_path / "rules-1" / name)) == (tmp_path / "rules-1" / name).read_bytes()
+    test_a_golden_log_is_decided_again_to_the_same_bytes(tmp_path / "rules-1", name, golden)
+    with pytest.raises(FileExistsError):
+        writer.write(tmp_path / "rules-1")
