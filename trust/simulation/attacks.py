@@ -46,12 +46,12 @@ QUICK = Scale(agents=60, days=60, seeds=2)
 ATTACKS = {
     attack.name: attack
     for attack in (
-        Attack(name="always bad", habit="always"),
+        Attack(name="always-bad", habit="always"),
         Attack(name="camouflage", habit="camouflage"),
         Attack(name="ring", habit="always", washed=WASHED),
-        Attack(name="ring, camouflage", habit="camouflage", washed=WASHED),
+        Attack(name="ring-camouflage", habit="camouflage", washed=WASHED),
         Attack(name="whitewash", habit="always", returns=True),
-        Attack(name="ring, whitewash", habit="always", washed=WASHED, returns=True),
+        Attack(name="ring-whitewash", habit="always", washed=WASHED, returns=True),
         Attack(name="traitor", habit="traitor"),
         Attack(name="on-off", habit="on-off"),
     )

@@ -56,7 +56,7 @@ class Key:
 class Network:
     """Time, log and state; whoever is among `listeners` is told of each entry once it is folded.
 
-    `log` holds the entries, if asked to. Only pools whose names begin as in `pools` are sealed: those that a game draws from.
+    `log` holds the entries, if asked to. Only pools whose names begin as in `pools` are sealed: those drawn from.
     """
 
     def __init__(
