@@ -94,6 +94,13 @@ def test_who_is_drawn_among_eight_that_the_relay_names_is_praised_a_twentieth() 
     assert deltas == {50_000}
 
 
+def test_an_appeal_saves_most_good_work_that_a_check_failed() -> None:
+    without, appealed = (relayed(HONEST, SMALL, appeals=appeals).play() for appeals in (False, True))
+    assert without.appeals == 0
+    assert appealed.appeals >= 5
+    assert appealed.honest_failed < without.honest_failed / 3
+
+
 def test_who_is_caught_comes_again_only_where_the_attack_says_so() -> None:
     assert relayed(ATTACKS["whitewash"]).play().registered_anew > 0
     assert relayed(ATTACKS["always-bad"]).play().registered_anew == 0

@@ -91,6 +91,7 @@ def reputation(
     quick: Annotated[bool, Parameter(negative=())] = False,
     checks: Literal["standard", "tenth", "fortieth"] = "tenth",
     named: Annotated[bool, Parameter(negative=())] = False,
+    appeals: Annotated[bool, Parameter(negative=())] = False,
     policy: str = "standard",
     processes: int = 1,
     chart: Path | None = None,
@@ -121,6 +122,8 @@ def reputation(
         about a tenth is. fortieth: also with the policy's check rates lowered to what allows 2.5 %.
     named
         The relay names the eight candidates that the other scores rank, instead of all who offer such work.
+    appeals
+        A worker whose good work was failed challenges the verdict once.
     policy
         A TOML file, or the name of a policy that comes with this release.
     processes
@@ -139,7 +142,17 @@ def reputation(
     terms, attacks = _terms(policy), _attacks(attack)
     _check_scale(scale.agents, scale.days, min(scale.seeds, processes), shares)
     with progress("worlds") as report:
-        results = play(attacks, shares, terms, checks, scale, named=named, processes=processes, report=report)
+        results = play(
+            attacks,
+            shares,
+            terms,
+            checks,
+            scale,
+            named=named,
+            appeals=appeals,
+            processes=processes,
+            report=report,
+        )
     if chart is not None:
         chart.write_text(attack_chart.svg(results), encoding="utf-8")
     _show_attacks(results, output)

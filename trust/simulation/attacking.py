@@ -29,6 +29,7 @@ class Job(msgspec.Struct, frozen=True):
     checks: Checks
     scale: Scale
     named: bool
+    appeals: bool
     seed: int
 
 
@@ -72,6 +73,7 @@ class Results(msgspec.Struct, frozen=True):
     checks: Checks
     scale: Scale
     named: bool
+    appeals: bool
     attacks: list[AttackResult]
     summaries: list[Summary]
     missed: list[Missed]
@@ -85,7 +87,8 @@ def play_one(job: Job) -> Played:
 
     played = {name: scores.play(name, market(), CHECKED_PPM[job.checks]) for name in scores.SCORES}
     with nothing_collected():
-        played[RULES] = Relayed(market(), terms(job.policy, job.checks), job.named).play()
+        policy = terms(job.policy, job.checks)
+        played[RULES] = Relayed(market(), policy, named=job.named, appeals=job.appeals).play()
     return played
 
 
@@ -97,13 +100,14 @@ def play(
     scale: Scale,
     *,
     named: bool = False,
+    appeals: bool = False,
     processes: int = 1,
     report: Report | None = None,
 ) -> Results:
     """Plays every attack with every share of malicious agents under seeds 1 to `scale.seeds`."""
     worlds = [(attack, share) for share in malicious_ppm for attack in attacks]
     seeds = range(1, scale.seeds + 1)
-    jobs = [Job(*world, policy, checks, scale, named, seed) for world in worlds for seed in seeds]
+    jobs = [Job(*world, policy, checks, scale, named, appeals, seed) for world in worlds for seed in seeds]
     played: list[Played] = []
     if report is not None:
         report(0, len(jobs))
@@ -115,7 +119,7 @@ def play(
     n = scale.seeds
     found = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
     totals = [_summary(found, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
-    return Results(policy.name, checks, scale, named, found, totals, missed(found, totals, checks))
+    return Results(policy.name, checks, scale, named, appeals, found, totals, missed(found, totals, checks))
 
 
 def _result(attack: Attack, malicious_ppm: int, played: Sequence[Played]) -> AttackResult:

@@ -84,9 +84,9 @@ class Market:
             case habit:
                 return habit == "always"
 
-    def passes(self, agent: int, errand: Errand) -> bool:
-        """What a check of this agent's work on this task would say."""
-        errs = self._below(PPM, "check", errand.name, agent) < CHECK_ERROR_PPM
+    def passes(self, agent: int, errand: Errand, number: int = 1) -> bool:
+        """What the check of this number of this agent's work on this task would say."""
+        errs = self._below(PPM, "check", errand.name, agent, number) < CHECK_ERROR_PPM
         return self.spoils(agent, errand) == errs
 
     def likes(self, agent: int, errand: Errand) -> bool:

@@ -2,7 +2,8 @@
 
 Honest agents post, the relay asks for a draw of eight places, and the first on the shortlist that can claims. A ring's
 tasks are posted to all and claimed by a friend in the same moment, which is the best that the rules leave it. Outputs,
-checks, settlement and scores are the rulebook's; the panel as a whole says what the market's check says.
+checks, settlement and scores are the rulebook's; the panel as a whole says what the market's check says. Where there
+are appeals, a worker whose good work was failed challenges that once.
 """
 
 from __future__ import annotations
@@ -39,19 +40,28 @@ STEP_MS = 1_000
 class Relayed:
     """One world under one seed; `play` once. `named`: the relay names the eight candidates that other schemes rank."""
 
-    def __init__(self, market: Market, policy: Policy, named: bool = False, keep_log: bool = False) -> None:
+    def __init__(
+        self,
+        market: Market,
+        policy: Policy,
+        *,
+        named: bool = False,
+        appeals: bool = False,
+        keep_log: bool = False,
+    ) -> None:
         self.market = market
         self.net = Network(
             policy, f"{market.attack.name}/{market.seed}", keep_log, pools=(VERIFIERS, *WORKERS)
         )
         self.spoils, self._climb = empty(market), Climb(market)
-        self._named = named
+        self._named, self._appeals = named, appeals
         self._names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._errands: dict[str, Errand] = {}
         self._claims: dict[str, tuple[Errand, int]] = {}
         self._hears: dict[type[e.Event], Callable[[Any], None]] = {
             e.CoinTossed: self._coin_tossed,
+            e.VerdictReached: self._verdict_reached,
             e.ClaimEnded: self._claim_ended,
         }
         Checking(self.net, self._verdict)
@@ -216,7 +226,7 @@ class Relayed:
 
     def _verdict(self, seat: Seat) -> Verdict:
         errand, worker = self._claims[seat.claim]
-        return "pass" if self.market.passes(worker, errand) else "fail"
+        return "pass" if self.market.passes(worker, errand, seat.round) else "fail"
 
     def _hear(self, decided: Decided) -> None:
         for event in decided.events:
@@ -228,6 +238,19 @@ class Relayed:
         errand, _ = self._claims[event.claim]
         if errand.friend is None:
             self.spoils.checked[errand.day] += event.checked
+
+    def _verdict_reached(self, event: e.VerdictReached) -> None:
+        errand, worker = self._claims[event.claim]
+        wronged = event.verdict == "fail" and not self.market.spoils(worker, errand)
+        if self._appeals and wronged and event.round == 1:
+            delay_ms = self.net.policy.windows.challenge_ms // 8
+            self.net.after(delay_ms, partial(self._appeal, event.claim))
+
+    def _appeal(self, claim: str) -> None:
+        worker = self.net.get(Claim, claim).worker
+        if not self.net.get(Party, worker).left:
+            self.net.say(p.VerdictChallenge, worker, claim=claim, reason="")
+            self.spoils.appeals += 1
 
     def _claim_ended(self, event: e.ClaimEnded) -> None:
         errand, worker = self._claims[event.claim]

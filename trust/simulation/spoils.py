@@ -16,8 +16,11 @@ NEVER = -1
 
 
 class Spoils(msgspec.Struct):
-    """Counts of honest agents' tasks, by day: posted, taken by malicious agents, spoiled by them, checked; and of all
-    days: tasks nobody took, stakes lost by whom. `known` is each newcomer's days to its tenth task, in hundredths."""
+    """Counts of honest agents' tasks, by day: posted, taken by malicious agents, spoiled by them, checked.
+
+    And of all days: tasks that nobody took, the stakes behind spoiled ones and what of them was lost, good work that
+    was failed in the end. `known` is each newcomer's time to its tenth task in hundredths of a day.
+    """
 
     posted: list[int]
     taken: list[int]
@@ -27,6 +30,7 @@ class Spoils(msgspec.Struct):
     staked_on_spoiled: int = 0
     lost_on_spoiled: int = 0
     honest_failed: int = 0
+    appeals: int = 0
     registered_anew: int = 0
     entries: int = 0
     known: list[int] = msgspec.field(default_factory=list)
