@@ -6,14 +6,13 @@ Shares stand on a square-root scale. Colours are mid-tones on no background: leg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from xml.sax.saxutils import escape
 
 from trust.simulation.attacking import SCHEMES, WAY_UP_DAYS, AttackResult, Results
 from trust.simulation.attacks import PPM
+from trust.simulation.chart import INK, text
 from trust.simulation.running import RULES
 
 WIDE, HIGH, GAP, TOP, LEFT, ACROSS = 190, 110, 44, 96, 44, 3
-INK = "#808080"
 COLOURS = dict(
     zip(
         SCHEMES,
@@ -37,7 +36,7 @@ def svg(results: Results) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{INK}"',
         f' width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
-        _text(8, 20, title),
+        text(8, 20, title),
         *_legend(),
     ]
     for place, each in enumerate(there):
@@ -51,16 +50,12 @@ def _corner(place: int) -> tuple[float, float]:
     return LEFT + column * (WIDE + GAP), TOP + row * (HIGH + GAP + 14)
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
 def _legend() -> Iterator[str]:
     for place, (scheme, colour) in enumerate(COLOURS.items()):
         row, column = divmod(place, 4)
         x, y = LEFT + column * 165, 40 + 18 * row
         yield f'<line x1="{x}" y1="{y}" x2="{x + 16}" y2="{y}" stroke="{colour}" stroke-width="{_stroke(scheme)}"/>'
-        yield _text(x + 22, y + 4, scheme)
+        yield text(x + 22, y + 4, scheme)
 
 
 def _stroke(scheme: str) -> float:
@@ -78,24 +73,24 @@ def _line(points: Points, left: float, top: float, colour: str, stroke: float) -
 
 
 def _spoiled(result: AttackResult, left: float, top: float, days: int) -> Iterator[str]:
-    yield _text(left, top - 6, result.attack.name)
+    yield text(left, top - 6, result.attack.name)
     for tick in TICKS:
         yield from _grid(left, top, _root(tick), f"{tick:.0%}")
     for scheme, shares in result.over_time.items():
         points = [((place + 0.5) / len(shares), _root(share)) for place, share in enumerate(shares)]
         yield _line(points, left, top, COLOURS[scheme], _stroke(scheme))
-    yield _text(left + WIDE, top + HIGH + 13, f"day {days}", "end")
+    yield text(left + WIDE, top + HIGH + 13, f"day {days}", "end")
 
 
 def _way_up(there: Sequence[AttackResult], left: float, top: float) -> Iterator[str]:
     """The share of newcomers, over all attacks, that had ten tasks so many days after they joined."""
-    yield _text(left, top - 6, "newcomers with ten tasks")
+    yield text(left, top - 6, "newcomers with ten tasks")
     for tick in (0.0, 0.5, 1.0):
         yield from _grid(left, top, tick, f"{tick:.0%}")
     means = [sum(shares) / len(there) for shares in zip(*(each.way_up for each in there), strict=True)]
     points = [(day / WAY_UP_DAYS, share) for day, share in enumerate(means)]
     yield _line(points, left, top, COLOURS[RULES], _stroke(RULES))
-    yield _text(left + WIDE, top + HIGH + 13, f"{WAY_UP_DAYS} days", "end")
+    yield text(left + WIDE, top + HIGH + 13, f"{WAY_UP_DAYS} days", "end")
 
 
 def _grid(left: float, top: float, high: float, label: str) -> Iterator[str]:
@@ -104,4 +99,4 @@ def _grid(left: float, top: float, high: float, label: str) -> Iterator[str]:
         f'<line x1="{left:.1f}" y1="{y:.1f}" x2="{left + WIDE:.1f}" y2="{y:.1f}" '
         f'stroke="{INK}" stroke-opacity="0.3"/>'
     )
-    yield _text(left - 4, y + 4, label, "end")
+    yield text(left - 4, y + 4, label, "end")

@@ -2,7 +2,7 @@
 
 All others deliver good work. Each agent has a task of its own done a day; of those that honest agents post, the share
 counts that malicious ones take and spoil in the second half of the days, whether a check finds it or not. Checks are
-right 95 times in a hundred, requesters 90. Nobody challenges, and nobody is shut out: the score alone must hold.
+right 95 times in a hundred, requesters 90. But under `standard` checks nobody is shut out: the score alone must hold.
 """
 
 from __future__ import annotations
