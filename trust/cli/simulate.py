@@ -99,9 +99,9 @@ def reputation(
 ) -> None:
     """Play attacks on reputation over the real rulebook, beside published scores on the same events.
 
-    In full size (200 agents x 120 days) a world takes over a minute of a core, with a ring two and a half: all attacks with
-    ten seeds take two hours for each share of malicious agents, or half of it with --processes 2. Half the agents
-    take half the time.
+    In full size (200 agents x 120 days) a world takes over a minute of a core, with a ring two and a half: all attacks
+    with ten seeds take two hours for each share of malicious agents, or one with --processes 2. Half the agents take
+    half the time.
 
     Parameters
     ----------
