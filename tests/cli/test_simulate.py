@@ -1,4 +1,4 @@
-"""`trust simulate game`: figures for people, for programs, and as a chart."""
+"""`trust simulate`: figures for people, for programs, and as a chart."""
 
 from __future__ import annotations
 
@@ -47,4 +47,42 @@ def test_what_cannot_be_played_is_wrong_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([*SMALL, *arguments]) == USAGE
+    assert "Traceback" not in capsys.readouterr().err
+
+
+ATTACKED = ["simulate", "reputation", "--attack", "ring", "--agents", "12", "--days", "4", "--seeds", "2"]
+
+
+def test_attacks_give_the_same_json_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for _ in range(2):
+        assert run([*ATTACKED, "--json"]) == GOOD
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    facts = json.loads(told[0])
+    assert facts["scale"] == {"agents": 12, "days": 4, "seeds": 2}
+    (attack,) = facts["attacks"]
+    assert attack["malicious_ppm"] == 300_000
+    assert "control: iExec, allocated" in attack["schemes"]
+
+
+def test_attacks_give_people_tables_progress_on_stderr_and_a_chart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    chart = tmp_path / "attacks.svg"
+    assert run([*ATTACKED, "--chart", str(chart), "--checks", "fortieth"]) == GOOD
+    told = capsys.readouterr()
+    assert "control: iExec, allocated" in told.out
+    assert "ten tasks within 7 days" in told.out
+    assert "worlds: 2 of 2" in told.err
+    assert chart.read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--attack", "none"], ["--agents", "11"], ["--malicious", "91"], ["--checks", "all"]]
+)
+def test_attacks_that_cannot_be_played_are_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*ATTACKED, *arguments]) == USAGE
     assert "Traceback" not in capsys.readouterr().err

@@ -24,6 +24,12 @@ EFFORT_PPM = 500_000
 """What honest work costs, as a share of its price."""
 
 
+def below(seed: int, n: int, *about: object) -> int:
+    """An integer in [0, n) that a seed gives for what it is about."""
+    digest = sha256(f"{seed}/{'/'.join(map(str, about))}".encode()).digest()
+    return int.from_bytes(digest[:8]) * n >> 64
+
+
 class Work(msgspec.Struct, frozen=True):
     """One task of one worker: what it pays and whether what is delivered is bad."""
 
@@ -52,8 +58,7 @@ class Chance:
 
     def below(self, n: int, *about: object) -> int:
         """An integer in [0, n) that this seed gives for what it is about."""
-        digest = sha256(f"{self._seed}/{'/'.join(map(str, about))}".encode()).digest()
-        return int.from_bytes(digest[:8]) * n >> 64
+        return below(self._seed, n, *about)
 
     def work(self, worker: int, number: int) -> Work:
         """The `number`-th task of a worker."""

@@ -49,7 +49,7 @@ def svg(results: Results) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{INK}"',
         f' width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        _text(
+        text(
             8, 20, f"policy {results.policy}: {size.workers} workers x {size.tasks} tasks, {size.seeds} seeds"
         ),
         *_legend(),
@@ -60,20 +60,21 @@ def svg(results: Results) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, words: str, anchor: str = "start") -> str:
+    """Words at a place, in pixels."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _legend() -> Iterator[str]:
     for place, (scheme, colour) in enumerate(COLOURS.items()):
         x = LEFT + place * 150
         yield f'<circle cx="{x}" cy="36" r="{_radius(scheme)}" fill="{colour}"/>'
-        yield _text(x + 10, 40, scheme)
+        yield text(x + 10, 40, scheme)
 
 
 def _names(worlds: Sequence[WorldResult]) -> Iterator[str]:
     for row, result in enumerate(worlds):
-        yield _text(LEFT - 14, _middle(row) + 4, result.world.name, "end")
+        yield text(LEFT - 14, _middle(row) + 4, result.world.name, "end")
 
 
 def _middle(row: int) -> float:
@@ -82,12 +83,12 @@ def _middle(row: int) -> float:
 
 def _panel(panel: Panel, left: float, worlds: Sequence[WorldResult]) -> Iterator[str]:
     bottom = TOP + ROW * len(worlds)
-    yield _text(left, TOP - 12, panel.title)
+    yield text(left, TOP - 12, panel.title)
     for tick in panel.ticks:
         x = left + panel.across(tick)
         yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}" stroke="{INK}" stroke-opacity="0.3"/>'
         label = f"{tick * 100:g}%" if panel.percent else f"{tick:g}"
-        yield _text(x, bottom + 16, label, "middle")
+        yield text(x, bottom + 16, label, "middle")
     for row, result in enumerate(worlds):
         for scheme in reversed(SCHEMES):
             yield from _mark(panel, left, row, scheme, result.schemes[scheme][panel.measure])

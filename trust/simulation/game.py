@@ -15,14 +15,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from trust.core import events as e
-from trust.core import ledger, strict
+from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.checks import votes
 from trust.core.policy import Policy, Registration
 from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rulebook import Decided
-from trust.simulation.chance import Chance, Work
-from trust.simulation.network import DAY_MS, ORIGIN, Key, Network
+from trust.simulation.chance import Chance, Verdict, Work
+from trust.simulation.checking import Checking
+from trust.simulation.network import DAY_MS, Key, Network
 from trust.simulation.tally import Tally
 from trust.simulation.worlds import PPM, Size, World
 
@@ -32,7 +32,6 @@ REQUESTERS_DIVISOR = 20
 PURSE_UNITS = {"requester": 10**9, "worker": 20_000, "verifier": 10_000}
 OPERATOR_UNITS = 1_000_000
 TASKS_IN_WINDOW = 2
-DRAW_DELAY_MS = 1
 
 
 class Game:
@@ -47,11 +46,12 @@ class Game:
         self._claims: dict[str, Work] = {}
         self._trusted: set[Work] = set()
         self._verifiers: dict[str, int] = {}
-        self._said: dict[str, p.VoteReveal] = {}
         self._waiting = 0
         self._hears = self._handlers()
-        self.net = Network(replace(policy, registration=Registration(0)), self._name, self._hear, keep_log)
+        self.net = Network(replace(policy, registration=Registration(0)), self._name, keep_log)
         self._pace_ms = policy.windows.challenge_ms // TASKS_IN_WINDOW
+        Checking(self.net, self._verdict)
+        self.net.listeners.append(self._hear)
         self._found()
 
     def play(self) -> Tally:
@@ -158,9 +158,6 @@ class Game:
             artifact = p.Artifact(name="output", sha256=sha256(claim.encode()).hexdigest(), size_bytes=1)
             self.net.say(p.OutputSubmit, did, claim=claim, artifacts=(artifact,))
 
-    def _open(self, claim: str) -> None:
-        self.net.say(p.OutputOpen, self.net.get(Claim, claim).worker, claim=claim)
-
     # -- challenges
 
     def _doubt(self, claim: str, stands: str, number: int) -> None:
@@ -182,23 +179,11 @@ class Game:
 
     # -- verifiers
 
-    def _commit(self, id: str) -> None:
-        seat = self.net.get(Seat, id)
+    def _verdict(self, seat: Seat) -> Verdict:
         panel = self.net.get(Round, e.round_id(seat.claim, seat.round))
         sitting = [self._verifiers[self.net.get(Seat, name).agent] for name in panel.seats]
         ring_holds = sum(map(self.chance.colludes, sitting)) >= panel.quorum
-        verdict = self.chance.verdict(self._verifiers[seat.agent], self._claims[seat.claim], ring_holds)
-        salt = strict.base64_of(sha256(id.encode()).digest())
-        said = p.VoteReveal(
-            network=ORIGIN, actor=seat.agent, issued_ms=0, expires_ms=0, seat=id, verdict=verdict, salt=salt
-        )
-        self._said[id] = said
-        commitment = votes.commitment(ORIGIN, id, seat.agent, said)
-        self.net.say(p.VoteCommit, seat.agent, seat=id, commitment=commitment)
-
-    def _reveal(self, id: str) -> None:
-        said = self._said.pop(id)
-        self.net.say(p.VoteReveal, said.actor, seat=id, verdict=said.verdict, salt=said.salt)
+        return self.chance.verdict(self._verifiers[seat.agent], self._claims[seat.claim], ring_holds)
 
     # -- what the log tells
 
@@ -210,10 +195,6 @@ class Game:
 
     def _handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
         return {
-            e.OutputSubmitted: lambda event: self._draw_soon(event.claim),
-            e.RoundDue: lambda event: self._draw_soon(event.claim),
-            e.RoundOpened: self._round_opened,
-            e.PhaseBegan: self._phase_began,
             e.VoteRevealed: self._counted,
             e.CoinTossed: self._coin_tossed,
             e.VerdictReached: self._verdict_reached,
@@ -223,27 +204,6 @@ class Game:
             e.FeeShort: self._fee_short,
             e.PartyLeft: self._party_left,
         }
-
-    def _draw_soon(self, claim: str) -> None:
-        self.net.after(DRAW_DELAY_MS, partial(self.net.draw, claim))
-
-    def _round_opened(self, event: e.RoundOpened) -> None:
-        if event.phase == "opening":
-            self.net.after(self.net.policy.windows.open_ms // 6, partial(self._open, event.claim))
-        else:
-            self._call(event.claim, event.round, "commit")
-
-    def _phase_began(self, event: e.PhaseBegan) -> None:
-        self._call(event.claim, event.round, event.phase)
-
-    def _call(self, claim: str, number: int, phase: str) -> None:
-        """Every seat of a panel acts, each at a time of its own."""
-        windows = self.net.policy.windows
-        window_ms, act = (
-            (windows.commit_ms, self._commit) if phase == "commit" else (windows.reveal_ms, self._reveal)
-        )
-        for place, seat in enumerate(self.net.get(Round, e.round_id(claim, number)).seats):
-            self.net.after(window_ms // 6 + place, partial(act, seat))
 
     def _counted(self, _: e.VoteRevealed) -> None:
         self.tally.votes += 1

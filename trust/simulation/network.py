@@ -17,15 +17,15 @@ import msgspec
 
 from trust.core import payloads as p
 from trust.core import rulebook, strict
-from trust.core.checks import panel, sumtree, vrf
+from trust.core.checks import allotting, panel, sumtree, vrf
 from trust.core.checks.sumtree import Root
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.envelope import PAYLOAD_TYPE, Envelope, Signature, Signed
-from trust.core.events import PoolEpoch, PoolWeight, round_id
+from trust.core.events import PoolEpoch, PoolWeight, round_id, task_draw
 from trust.core.identity import did_of
 from trust.core.policy import Policy
-from trust.core.records import Claim, Node, Record
+from trust.core.records import Allocation, Claim, Node, Record
 from trust.core.rulebook import Decided
 from trust.core.state import Draft
 from trust.log import ed25519
@@ -35,7 +35,8 @@ ORIGIN = "trust.example.org/simulation"
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 LIFETIME_MS = 60_000
-VERIFIERS = "verifiers/"  # the pools that a game draws from
+VERIFIERS = "verifiers/"
+WORKERS = "workers/", "probation/"
 HEAVY_DIVISOR = 10
 BLANK = bytes(64)
 
@@ -53,19 +54,29 @@ class Key:
 
 
 class Network:
-    """Time, log and state; `hear` is told of each entry once it is folded. `log` holds the entries, if asked to."""
+    """Time, log and state; whoever is among `listeners` is told of each entry once it is folded.
 
-    def __init__(self, policy: Policy, name: str, hear: Hear, keep_log: bool = False) -> None:
+    `log` holds the entries, if asked to. Only pools whose names begin as in `pools` are sealed: those drawn from.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        name: str,
+        keep_log: bool = False,
+        pools: tuple[str, ...] = (VERIFIERS,),
+    ) -> None:
         self.policy = policy
         self.now_ms = START_MS
         self.state = TimedState()
         self.operator, self._draw_key = Key(f"{name}/operator"), Key(f"{name}/draw")
         self.log: list[Decided] = []
         self._keep_log = keep_log
-        self._hear = hear
+        self.listeners: list[Hear] = []
         self._agenda: list[tuple[int, int, Act]] = []
         self._serial = count()
         self._pools: dict[str, _Pool] = {}
+        self._drawn_from = pools
         self._found(Key(f"{name}/log"))
 
     def _found(self, log_key: Key) -> None:
@@ -144,20 +155,29 @@ class Network:
             if isinstance(event, PoolWeight):
                 pool = self._pools.setdefault(event.pool, _Pool())
                 pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
-            elif isinstance(event, PoolEpoch) and event.pool.startswith(VERIFIERS):
+            elif isinstance(event, PoolEpoch) and event.pool.startswith(self._drawn_from):
                 begun.append(event)
         for event in begun:
             self._begin(event)
-        self._hear(decided)
+        for hear in self.listeners:
+            hear(decided)
 
     # -- the service's part
 
     def draw(self, claim: str) -> None:
         """Makes the draw that a claim awaits."""
         record = self.get(Claim, claim)
-        pi = vrf.prove(self._draw_key.seed, panel.alpha(self.state, record, record.draw_round))
-        beacon = Beacon(record.draw_key, pi.hex(), vrf.proof_to_hash(pi).hex())
-        self.put(Draw(of=round_id(claim, record.draw_round), beacons=(beacon,)))
+        alpha = panel.alpha(self.state, record, record.draw_round)
+        self._put_draw(round_id(claim, record.draw_round), record.draw_key, alpha)
+
+    def allot(self, task: str) -> None:
+        """Makes the draw of who may claim a task first."""
+        record = self.get(Allocation, task)
+        self._put_draw(task_draw(task), record.draw_key, allotting.alpha(self.state, record))
+
+    def _put_draw(self, of: str, draw_key: str, alpha: bytes) -> None:
+        pi = vrf.prove(self._draw_key.seed, alpha)
+        self.put(Draw(of=of, beacons=(Beacon(draw_key, pi.hex(), vrf.proof_to_hash(pi).hex()),)))
 
     def _begin(self, event: PoolEpoch) -> None:
         """Seals a pool as it stands after the entry that began its epoch."""

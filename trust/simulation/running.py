@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,8 @@ from trust.simulation.worlds import Size, World
 RULES = "trust"
 SCHEMES = (RULES, *references.SCHEMES)
 
+J = TypeVar("J")
+P = TypeVar("P")
 Report = Callable[[int, int], None]
 """Takes how much is done of how much."""
 
@@ -57,7 +60,7 @@ class Results(msgspec.Struct, frozen=True):
 def play_one(job: Job) -> Played:
     """The tally of each scheme on the same events."""
     size = job.size
-    with _nothing_collected():
+    with nothing_collected():
         played = {RULES: Game(job.world, job.policy, size, job.seed).play()}
     for scheme in references.SCHEMES:
         chance = Chance(job.world, job.seed, size.workers, size.verifiers)
@@ -66,7 +69,7 @@ def play_one(job: Job) -> Played:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def nothing_collected() -> Iterator[None]:
     """A game's records only grow; looking for garbage among them would take a fifth of its time."""
     gc.disable()
     try:
@@ -84,7 +87,7 @@ def play(
     played: list[Played] = []
     if report is not None:
         report(0, len(jobs))
-    with _mapping(processes) as mapped:
+    with spread(processes) as mapped:
         for one in mapped(play_one, jobs):
             played.append(one)
             if report is not None:
@@ -97,11 +100,9 @@ def play(
     return Results(policy.name, size, found, short)
 
 
-Mapping = Callable[[Callable[[Job], Played], Iterable[Job]], Iterator[Played]]
-
-
 @contextmanager
-def _mapping(processes: int) -> Iterator[Mapping]:
+def spread(processes: int) -> Iterator[Callable[[Callable[[J], P], Iterable[J]], Iterator[P]]]:
+    """What maps a function over jobs in their order, each in a process of its own where there are several."""
     if processes <= 1:
         yield map
         return
