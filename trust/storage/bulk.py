@@ -1,9 +1,9 @@
 """Many rows of one table in one statement, in the form that is fastest on each database.
 
-SQLite takes as many rows a statement as it can and gives all rows of a query as one JSON text (a single row as it is):
-the driver gives the interpreter's lock up for each step, and must get it back from threads that parse. PostgreSQL gets each column as one
-binary array, so a batch costs one round trip a table. The texts are built from the tables once, and nothing else
-writes SQL for whole rows; a row has its values in the order of the table's columns.
+SQLite takes as many rows a statement as it can and gives all rows of a query as one JSON text (a single row as it
+is): the driver gives the interpreter's lock up for each step, and must get it back from threads that parse. PostgreSQL
+gets each column as one binary array, so a batch costs one round trip a table. The texts are built from the tables once,
+and nothing else writes SQL for whole rows; a row has its values in the order of the table's columns.
 """
 
 from __future__ import annotations
