@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.core.flows import Scene
-from tests.core.network import EXACT, Net
+from tests.core.network import Net
+from tests.core.terms import EXACT
 from tests.storage.stores import SqlStore
 from trust.core import payloads as p
 from trust.core import scoring
