@@ -211,8 +211,8 @@ def test_answers_beyond_what_witnesses_cosigned_wait_for_them_and_cannot_be_chec
     with ExitStack() as witnesses:
         urls = witnesses.enter_context(honest_ones(tmp_path, LOG.verifier, "w1", "w2"))
         changes = {"witnesses": tuple(urls), "witness_interval_ms": 50}
-        terms: dict[str, object] = {"quorum": two_of_three(), "epoch_ms": 600_000}
-        with house(tmp_path, f"sqlite:///{tmp_path / 'trust.db'}", changes, **terms) as town:
+        url = f"sqlite:///{tmp_path / 'trust.db'}"
+        with house(tmp_path, url, changes, quorum=two_of_three(), epoch_ms=600_000) as town:
             town.done("/v1/agents", town.register(town.requester))
             town.wait(lambda: town.get("/health/ready")["witnesses"]["cosigned_size"] == 2)
             report = audit(proxied(town), town.vkey, quorum=parse_quorum(two_of_three()))
