@@ -164,18 +164,19 @@ class House(Town):
             if seat["claim"] == claim and seat["phase"] == phase
         ]
 
-    def vote(self, claim: str, verdict: str) -> None:
-        """Every seat commits to a verdict and reveals it."""
+    def vote(self, claim: str, *verdicts: str) -> None:
+        """Every seat commits to a verdict and reveals it; "" keeps silent. The last counts for the seats after it."""
         revealed = []
-        for party, seat in self.wait(lambda: self.seated(claim, "commit")):
+        for number, (party, seat) in enumerate(self.wait(lambda: self.seated(claim, "commit"))):
+            verdict = verdicts[min(number, len(verdicts) - 1)]
             salt = strict.base64_of(sha256(seat["seat"].encode()).digest())
-            reveal = {"seat": seat["seat"], "verdict": verdict, "salt": salt}
+            reveal = {"seat": seat["seat"], "verdict": verdict or "pass", "salt": salt}
             spoken = self.say(payloads.VoteReveal, party, **reveal)
             assert isinstance(spoken.payload, payloads.VoteReveal)
             commitment = votes.commitment(self.origin, seat["seat"], party.did, spoken.payload)
             said = self.say(payloads.VoteCommit, party, seat=seat["seat"], commitment=commitment)
             self.done("/v1/votes", said)
-            revealed.append(spoken)
+            revealed += [spoken] if verdict else []
         for spoken in revealed:
             self.done("/v1/votes", spoken)
 
