@@ -24,7 +24,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
     """A town on a service that runs for this module."""
     directory = tmp_path_factory.mktemp("served")
     url = f"sqlite:///{directory / 'trust.db'}"
-    with serving(directory, url, found(settings_for(directory, url))) as (running, home):
+    vkey = found(settings_for(directory, url), epoch_ms=600_000)  # nothing comes by itself
+    with serving(directory, url, vkey) as (running, home):
         home.settle_in()
         yield running, home
 
