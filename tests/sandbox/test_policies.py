@@ -15,12 +15,12 @@ PROFILES = ("standard", "fast", "sandbox")
 ROW = re.compile(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) \| (.*?) \| (.+) \| (.+) \|$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", [*PROFILES, "drawn"])
 def test_a_profile_that_ships_may_be_adopted(profile: str) -> None:
     assert dangers(parse((POLICIES / f"{profile}.toml").read_text("utf-8"))) == []
 
 
-@pytest.mark.parametrize("profile", ["standard", "fast"])
+@pytest.mark.parametrize("profile", ["standard", "fast", "drawn"])
 def test_a_profile_for_real_money_is_not_even_unwise(profile: str) -> None:
     assert warnings(parse((POLICIES / f"{profile}.toml").read_text("utf-8"))) == []
 
@@ -37,6 +37,29 @@ def test_the_readme_explains_each_number_of_each_profile() -> None:
             assert told.keys() == table.keys()
             for name, value in table.items():
                 assert re.match(r"`([^`]*)`", told[name])[1] == _written(text, name), (profile, name, value)  # type: ignore[index]
+
+
+def test_the_drawn_profile_is_the_standard_one_but_for_the_numbers_that_its_readme_names() -> None:
+    standard, drawn = (
+        tomllib.loads((POLICIES / f"{name}.toml").read_text("utf-8")) for name in ("standard", "drawn")
+    )
+    changed = {
+        name: value
+        for section, table in drawn.items()
+        if section != "name"
+        for name, value in table.items()
+        if standard[section][name] != value
+    }
+    assert changed == {
+        "first_come_ppm": 20_000,
+        "assigned_ppm": 20_000,
+        "probation_ppm": 40_000,
+        "probation_milli": 20_000,
+    }
+    readme = (POLICIES / "README.md").read_text("utf-8")
+    told = readme[readme.index("`drawn.toml` has") :].split("\n\n")[0]
+    assert all(f"`{name}`" in told for name in changed)
+    assert {f"`{value:_}`" for value in changed.values()} == set(re.findall(r"`[0-9_]+`", told))
 
 
 def _written(toml: str, name: str) -> str:
