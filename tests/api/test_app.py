@@ -123,7 +123,10 @@ def _raising(error: Exception) -> Callable[[Reader], None]:
 
 
 def test_a_full_inbox_turns_callers_away_with_nothing_done(tmp_path: Path, sqlite_url: str) -> None:
-    with house(tmp_path, sqlite_url, {"inbox_max_statements": 1}) as home:
+    # No epoch ends here: a seal would take the one place.
+    with house(
+        tmp_path, sqlite_url, {"inbox_max_statements": 1}, epoch_ms=600_000, score_epoch_ms=600_000
+    ) as home:
         home.settle_in()
         said = [home.task_post(f"crowd-{number}") for number in range(6)]
         with ThreadPoolExecutor(6) as callers, _locked(tmp_path / "trust.db"):
