@@ -11,7 +11,7 @@ from trust.simulation import scores, spoils
 from trust.simulation.attacks import ATTACKS, CHECKED_PPM, PPM, Attack, Checks, Scale, terms
 from trust.simulation.market import Market
 from trust.simulation.relayed import Relayed
-from trust.simulation.running import RULES, Report, nothing_collected, spread
+from trust.simulation.running import RULES, Report, done, nothing_collected
 from trust.simulation.spoils import Spoils
 from trust.simulation.tally import Figure, figure
 
@@ -108,14 +108,7 @@ def play(
     worlds = [(attack, share) for share in malicious_ppm for attack in attacks]
     seeds = range(1, scale.seeds + 1)
     jobs = [Job(*world, policy, checks, scale, named, appeals, seed) for world in worlds for seed in seeds]
-    played: list[Played] = []
-    if report is not None:
-        report(0, len(jobs))
-    with spread(processes) as mapped:
-        for one in mapped(play_one, jobs):
-            played.append(one)
-            if report is not None:
-                report(len(played), len(jobs))
+    played = done(play_one, jobs, processes, report)
     n = scale.seeds
     found = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
     totals = [_summary(found, share, scheme) for share in malicious_ppm for scheme in SCHEMES]

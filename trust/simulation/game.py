@@ -69,17 +69,9 @@ class Game:
 
     def _found(self) -> None:
         net = self.net
-        self._deposit(ledger.OPERATOR_BOND, OPERATOR_UNITS)
+        net.deposit(ledger.OPERATOR_BOND, OPERATOR_UNITS)
         self._coordinator = Key(f"{self._name}/coordinator").did
-        relay = net.say(
-            p.RelayRegister,
-            net.operator.did,
-            self._coordinator,
-            name="relay",
-            coordinators=(self._coordinator,),
-            threshold=1,
-        )
-        self._relay = _first(relay, e.RelayRegistered).relay
+        self._relay = net.register_relay(self._coordinator)
         requesters = max(2, self.size.workers // REQUESTERS_DIVISOR)
         self._requesters = [self._join("requester", number) for number in range(requesters)]
         self._workers = [self._join("worker", number) for number in range(self.size.workers)]
@@ -96,15 +88,8 @@ class Game:
 
     def _join(self, role: str, *numbers: int) -> str:
         did = Key("/".join(map(str, (self._name, role, *numbers)))).did
-        self.net.say(p.AgentRegister, did, pow="0")
-        self._deposit(did, PURSE_UNITS[role])
+        self.net.join(did, PURSE_UNITS[role])
         return did
-
-    def _deposit(self, account: str, units: int) -> None:
-        reference = f"r{self.net.state.size}"
-        self.net.say(
-            p.StakeDeposit, self.net.operator.did, account=account, amount_units=units, reference=reference
-        )
 
     # -- workers
 

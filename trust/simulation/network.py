@@ -22,7 +22,7 @@ from trust.core.checks.sumtree import Root
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.envelope import PAYLOAD_TYPE, Envelope, Signature, Signed
-from trust.core.events import PoolEpoch, PoolWeight, round_id, task_draw
+from trust.core.events import PoolEpoch, PoolWeight, RelayRegistered, round_id, task_draw
 from trust.core.identity import did_of
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Claim, Node, Record
@@ -140,6 +140,28 @@ class Network:
             network=ORIGIN, actor=signers[0], issued_ms=self.now_ms, expires_ms=expires_ms, **fields
         )
         return self.put(unsigned(payload, signers))
+
+    def register_relay(self, coordinator: str) -> str:
+        """Has the operator register a relay of one coordinator; returns its id."""
+        registered = self.say(
+            p.RelayRegister,
+            self.operator.did,
+            coordinator,
+            name="relay",
+            coordinators=(coordinator,),
+            threshold=1,
+        )
+        return next(event.relay for event in registered.events if isinstance(event, RelayRegistered))
+
+    def join(self, did: str, units: int, capabilities: tuple[str, ...] = ()) -> None:
+        """Registers an agent and gives it a purse."""
+        self.say(p.AgentRegister, did, pow="0", capabilities=capabilities)
+        self.deposit(did, units)
+
+    def deposit(self, account: str, units: int) -> None:
+        """Has the operator put units on an account."""
+        reference = f"r{self.state.size}"
+        self.say(p.StakeDeposit, self.operator.did, account=account, amount_units=units, reference=reference)
 
     def get(self, kind: type[R], id: str) -> R:
         """A record that is there."""

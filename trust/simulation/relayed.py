@@ -80,17 +80,9 @@ class Relayed:
 
     def _found(self) -> None:
         net = self.net
-        self._deposit(ledger.OPERATOR_BOND, "operator")
+        net.deposit(ledger.OPERATOR_BOND, PURSE_UNITS["operator"])
         self._coordinator = Key(f"{self.market.attack.name}/coordinator").did
-        said = net.say(
-            p.RelayRegister,
-            net.operator.did,
-            self._coordinator,
-            name="relay",
-            coordinators=(self._coordinator,),
-            threshold=1,
-        )
-        self._relay = next(event.relay for event in said.events if isinstance(event, e.RelayRegistered))
+        self._relay = net.register_relay(self._coordinator)
         for number in range(SEATED):
             did = self._join("verifier", number)
             net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,))
@@ -102,18 +94,8 @@ class Relayed:
 
     def _join(self, role: str, *numbers: int, capabilities: tuple[str, ...] = ()) -> str:
         did = Key("/".join(map(str, (self.market.attack.name, self.market.seed, role, *numbers)))).did
-        self.net.say(p.AgentRegister, did, pow="0", capabilities=capabilities)
-        self._deposit(did, role)
+        self.net.join(did, PURSE_UNITS[role], capabilities)
         return did
-
-    def _deposit(self, account: str, role: str) -> None:
-        self.net.say(
-            p.StakeDeposit,
-            self.net.operator.did,
-            account=account,
-            amount_units=PURSE_UNITS[role],
-            reference=f"r{self.net.state.size}",
-        )
 
     def _enter(self, number: int, again: int = 0) -> None:
         """An agent registers, under a new name if it was there before."""

@@ -84,14 +84,7 @@ def play(
 ) -> Results:
     """Plays every world under seeds 1 to `size.seeds`."""
     jobs = [Job(world, policy, size, seed) for world in worlds for seed in range(1, size.seeds + 1)]
-    played: list[Played] = []
-    if report is not None:
-        report(0, len(jobs))
-    with spread(processes) as mapped:
-        for one in mapped(play_one, jobs):
-            played.append(one)
-            if report is not None:
-                report(len(played), len(jobs))
+    played = done(play_one, jobs, processes, report)
     found = [
         _result(world, played[place * size.seeds : (place + 1) * size.seeds])
         for place, world in enumerate(worlds)
@@ -100,8 +93,21 @@ def play(
     return Results(policy.name, size, found, short)
 
 
+def done(act: Callable[[J], P], jobs: Sequence[J], processes: int, report: Report | None) -> list[P]:
+    """What a function makes of each job, in their order; `report` hears of each."""
+    made: list[P] = []
+    if report is not None:
+        report(0, len(jobs))
+    with _spread(processes) as mapped:
+        for one in mapped(act, jobs):
+            made.append(one)
+            if report is not None:
+                report(len(made), len(jobs))
+    return made
+
+
 @contextmanager
-def spread(processes: int) -> Iterator[Callable[[Callable[[J], P], Iterable[J]], Iterator[P]]]:
+def _spread(processes: int) -> Iterator[Callable[[Callable[[J], P], Iterable[J]], Iterator[P]]]:
     """What maps a function over jobs in their order, each in a process of its own where there are several."""
     if processes <= 1:
         yield map
