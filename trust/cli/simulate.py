@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -13,13 +14,15 @@ from trust.cli.policy import read_policy
 from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+    from rich.table import Table
+
     from trust.core.policy import Policy
-    from trust.simulation.attacking import Results as AttackResults
-    from trust.simulation.attacks import Attack
-    from trust.simulation.running import Results
-    from trust.simulation.worlds import Size, World
+    from trust.simulation.worlds import Size
 
 app = App(name="simulate")
+Known = TypeVar("Known")
+Sized = TypeVar("Sized", bound="Struct")
 WIDTH = 160
 """The table's columns need as many characters."""
 LEAST_AGENTS, LEAST_DAYS = 12, 4
@@ -64,20 +67,19 @@ def game(
         Write the figures as an SVG to this file.
     """
     from trust.simulation import chart as drawing
+    from trust.simulation import table
     from trust.simulation.running import play
-    from trust.simulation.worlds import QUICK, Size
+    from trust.simulation.worlds import QUICK, WORLDS, Size
 
-    usual = QUICK if quick else Size()
-    asked = (workers, usual.workers), (tasks, usual.tasks), (seeds, usual.seeds)
-    size = Size(*(default if given is None else given for given, default in asked))
+    size = _sized(QUICK if quick else Size(), workers=workers, tasks=tasks, seeds=seeds)
     terms = _terms(policy)
-    worlds = _worlds(world)
+    worlds = _named("world", WORLDS, world)
     _check(size, processes)
     with progress("games") as report:
         results = play(worlds, terms, size, processes, report)
     if chart is not None:
         chart.write_text(drawing.svg(results), encoding="utf-8")
-    _show(results, output)
+    _show(results, [table.table(results)], table.goals(results), output)
 
 
 @app.command
@@ -131,15 +133,13 @@ def reputation(
     chart
         Write the figures as an SVG to this file.
     """
-    from trust.simulation import attack_chart
+    from trust.simulation import attack_chart, attack_table
     from trust.simulation.attacking import play
-    from trust.simulation.attacks import QUICK, Scale
+    from trust.simulation.attacks import ATTACKS, QUICK, Scale
 
-    usual = QUICK if quick else Scale()
-    asked = (agents, usual.agents), (days, usual.days), (seeds, usual.seeds)
-    scale = Scale(*(default if given is None else given for given, default in asked))
+    scale = _sized(QUICK if quick else Scale(), agents=agents, days=days, seeds=seeds)
     shares = tuple(dict.fromkeys(percent * 10_000 for percent in malicious or (30,)))
-    terms, attacks = _terms(policy), _attacks(attack)
+    terms, attacks = _terms(policy), _named("attack", ATTACKS, tuple(dict.fromkeys(attack)))
     _check_scale(scale.agents, scale.days, min(scale.seeds, processes), shares)
     with progress("worlds") as report:
         results = play(
@@ -155,7 +155,13 @@ def reputation(
         )
     if chart is not None:
         chart.write_text(attack_chart.svg(results), encoding="utf-8")
-    _show_attacks(results, output)
+    _show(results, attack_table.tables(results), attack_table.goals(results), output)
+
+
+def _sized(usual: Sized, **asked: int | None) -> Sized:
+    from msgspec.structs import replace
+
+    return replace(usual, **{name: number for name, number in asked.items() if number is not None})
 
 
 def _terms(name: str) -> Policy:
@@ -167,13 +173,11 @@ def _terms(name: str) -> Policy:
         raise Usage(f"{name}: {error}") from error
 
 
-def _attacks(names: tuple[str, ...]) -> list[Attack]:
-    from trust.simulation.attacks import ATTACKS
-
-    unknown = [name for name in names if name not in ATTACKS]
+def _named(noun: str, known: Mapping[str, Known], names: tuple[str, ...]) -> list[Known]:
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise Usage(f"there is no attack {unknown[0]!r}: name one of {', '.join(ATTACKS)}")
-    return [ATTACKS[name] for name in dict.fromkeys(names or ATTACKS)]
+        raise Usage(f"there is no {noun} {unknown[0]!r}: name one of {', '.join(known)}")
+    return [known[name] for name in names or known]
 
 
 def _check_scale(agents: int, days: int, others: int, shares: tuple[int, ...]) -> None:
@@ -185,38 +189,12 @@ def _check_scale(agents: int, days: int, others: int, shares: tuple[int, ...]) -
         raise Usage("between 0 and 90 percent of the agents are malicious")
 
 
-def _show_attacks(results: AttackResults, output: Output) -> None:
-    if output.json or output.field:
-        import msgspec
-
-        output.show(msgspec.to_builtins(results))
-        return
-    from rich.console import Console
-
-    from trust.simulation.attack_table import goals, tables
-
-    console = Console(width=max(Console().width, WIDTH))
-    for table in tables(results):
-        console.print(table)
-    for line in goals(results):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _worlds(names: tuple[str, ...]) -> list[World]:
-    from trust.simulation.worlds import WORLDS
-
-    unknown = [name for name in names if name not in WORLDS]
-    if unknown:
-        raise Usage(f"there is no world {unknown[0]!r}: name one of {', '.join(WORLDS)}")
-    return [WORLDS[name] for name in names or WORLDS]
-
-
 def _check(size: Size, processes: int) -> None:
     if min(size.workers, size.tasks, size.seeds, processes) < 1:
         raise Usage("workers, tasks, seeds and processes are at least 1")
 
 
-def _show(results: Results, output: Output) -> None:
+def _show(results: Struct, tables: Iterable[Table], goals: Sequence[str], output: Output) -> None:
     if output.json or output.field:
         import msgspec
 
@@ -224,9 +202,8 @@ def _show(results: Results, output: Output) -> None:
         return
     from rich.console import Console
 
-    from trust.simulation.table import goals, table
-
     console = Console(width=max(Console().width, WIDTH))
-    console.print(table(results))
-    for line in goals(results):
+    for table in tables:
+        console.print(table)
+    for line in goals:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
