@@ -173,7 +173,7 @@ packed: Callable[[msgspec.Struct], tuple[bytes, ...]] = attrgetter(*Sums.__struc
 def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
     changed: dict[str, bytes] = {}
-    for kind, weight_milli in _weights(seen):
+    for kind, weight_milli in weights(seen):
         if weight_milli:
             lives = FAILURE_HALF_LIVES if kind == "failure" else 1
             for pace, half_life_ms in (("slow", decay.slow_half_life_ms), ("fast", decay.fast_half_life_ms)):
@@ -185,12 +185,13 @@ def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
 
 def without(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives) -> Sums:
     """The sums before one event at t that is in them: exact, like the sums."""
-    for kind, weight_milli in _weights(seen):
+    for kind, weight_milli in weights(seen):
         sums = add(sums, decay, kind, -weight_milli, t_ms)
     return sums
 
 
-def _weights(seen: Observation) -> tuple[tuple[Kind, int], ...]:
+def weights(seen: Observation) -> tuple[tuple[Kind, int], ...]:
+    """Each kind with its weight in milli-units."""
     return ("good", seen.good_milli), ("bad", seen.bad_milli), ("failure", seen.failure_milli)
 
 

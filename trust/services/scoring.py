@@ -191,7 +191,7 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
 def worth_milli(seen: Seen, at_ms: int, decay: HalfLives) -> int:
     """What an observation adds to the slow record today; below zero what is bad."""
     sums = Sums()
-    for kind, milli in seen.parts():
+    for kind, milli in reputation.weights(seen):
         sums = reputation.add(sums, decay, kind, milli, seen.at_ms)
     now = reputation.read(sums, decay, at_ms)
     return now.good_slow - now.bad_slow

@@ -11,7 +11,6 @@ from sqlmodel import col
 
 from trust.core.events import NETWORK
 from trust.core.records import AdoptedPolicy, Network, Party
-from trust.core.reputation import Kind
 from trust.storage.reading import Reader
 from trust.storage.tables import Entries, Observations, Parties, Policies, Postings
 
@@ -21,10 +20,11 @@ Rating = tuple[str, str, int, int, int, int]
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """An observation: in which entry, when, of what, on whose word, and its final weights."""
+    """An observation: in which entry, when, of whom and what, on whose word, and its final weights."""
 
     index: int
     at_ms: int
+    agent: str
     role: str
     task_kind: str
     why: str
@@ -33,38 +33,32 @@ class Seen(msgspec.Struct, frozen=True):
     bad_milli: int
     failure_milli: int
 
-    def parts(self) -> tuple[tuple[Kind, int], ...]:
-        """Each kind with its weight."""
-        return ("good", self.good_milli), ("bad", self.bad_milli), ("failure", self.failure_milli)
+
+_SEEN = select(
+    *(col(getattr(Entries if name == "at_ms" else Observations, name)) for name in Seen.__struct_fields__)
+).join_from(Observations, Entries, col(Entries.index) == col(Observations.index))
 
 
 def observations(
     connection: Connection, agent: str, role: str = "", task_kind: str = "", limit: int = 100
 ) -> list[Seen]:
     """An agent's last observations, the newest first; of every role and kind unless given."""
-    one, entry = Observations, Entries
-    query = (
-        select(
-            col(one.index),
-            col(entry.at_ms),
-            col(one.role),
-            col(one.task_kind),
-            col(one.why),
-            col(one.rater),
-            col(one.good_milli),
-            col(one.bad_milli),
-            col(one.failure_milli),
-        )
-        .join_from(one, entry, col(entry.index) == col(one.index))
-        .where(col(one.agent) == agent)
-        .order_by(col(one.index).desc(), col(one.position).desc())
-        .limit(limit)
-    )
+    one = Observations
+    query = _SEEN.where(col(one.agent) == agent)
+    query = query.order_by(col(one.index).desc(), col(one.position).desc()).limit(limit)
     if role:
         query = query.where(col(one.role) == role)
     if task_kind:
         query = query.where(col(one.task_kind) == task_kind)
     return [Seen(*row) for row in connection.execute(query)]
+
+
+def between(connection: Connection, start: int, end: int) -> Iterator[Seen]:
+    """The observations of the entries [start, end), in no order."""
+    index = col(Observations.index)
+    query = _SEEN.where(index >= start, index < end).execution_options(yield_per=ROWS)
+    for row in connection.execute(query):
+        yield Seen(*row)
 
 
 def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Rating]]:
@@ -85,7 +79,7 @@ def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Ratin
         .where(col(one.index) >= start, col(one.index) < end, col(one.role) == "worker", weighs)
         .order_by(col(one.index), col(one.position))
     )
-    rows: Any = connection.execution_options(yield_per=ROWS).execute(query)
+    rows: Any = connection.execute(query.execution_options(yield_per=ROWS))
     for part in rows.partitions(ROWS):
         yield [tuple(row) for row in part]
 

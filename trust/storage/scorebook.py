@@ -7,27 +7,26 @@ have moved on since the epoch began: raw sums are exact, so what was observed la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 from sqlmodel import col
 
 from trust.core import reputation, scorebook
-from trust.core.entry import Seal, decode_entry
-from trust.core.events import NETWORK, Observed
+from trust.core.entry import Seal
+from trust.core.events import NETWORK
 from trust.core.records import Network, Pool, SealedPool
 from trust.core.scorebook import Row
 from trust.log import merkle
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
+from trust.storage.observations import between
 from trust.storage.reading import Reader
 from trust.storage.rows import table_of
 
 STANDING = 2**53 - 1
-CHUNK = 1_000
 _TABLE = tables.SealedScores
-_MARK = b'"agent.observed"'
 
 
 class Tree(NamedTuple):
@@ -76,20 +75,11 @@ def _scored(reader: Reader, since: int, as_of: int, size: int) -> list[Row]:
     sums = {id: reputation.stored(score) for id, score in scores.items()}
     network = reader.record(Network, NETWORK)
     assert network is not None
-    for at_ms, seen in _observed(reader, as_of, size):
+    for seen in between(reader.connection, as_of, size) if as_of < size else ():
         id = f"{seen.agent}/{seen.role}/{seen.task_kind}"
         events[id] -= 1
-        sums[id] = reputation.without(sums[id], seen, at_ms, network)
+        sums[id] = reputation.without(sums[id], seen, seen.at_ms, network)
     return [scorebook.scored(score, events[id], sums[id]) for id, score in scores.items() if events[id]]
-
-
-def _observed(reader: Reader, start: int, end: int) -> Iterator[tuple[int, Observed]]:
-    """The observations of the entries [start, end), with their times."""
-    for first in range(start, end, CHUNK):
-        for stored in reader.entries(first, min(first + CHUNK, end)):
-            if _MARK in stored.data:
-                events = decode_entry(stored.data).events
-                yield from ((stored.at_ms, event) for event in events if isinstance(event, Observed))
 
 
 def _left(reader: Reader, since: int, as_of: int) -> list[Row]:
