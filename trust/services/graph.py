@@ -122,7 +122,7 @@ def known_of(reader: Reader, ratings: Ratings, size: int) -> Known:
     ratings.take(reader, size)
     seeds = _seeds(reader, at_ms, size)
     owners = sorted({stored.owner_of(reader, seed) for seed in seeds})
-    return Known(size, at_ms, ratings, stored.network(reader), tuple(seeds), tuple(owners))
+    return Known(size, at_ms, ratings, reader.network(), tuple(seeds), tuple(owners))
 
 
 def graph_pass(known: Known) -> Pass:

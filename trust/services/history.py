@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from trust.core import reputation
-from trust.core.events import NETWORK
 from trust.core.records import Network, Party, Score
 from trust.core.reputation import Sums
 from trust.services.scoring import read_outs
@@ -43,8 +42,7 @@ def history(reader: Reader, party: Party, role: str, task_kind: str, points: int
 def _walk_back(
     reader: Reader, score: Score, newest_first: list[Seen], role: str, points: int
 ) -> list[dict[str, Any]]:
-    network = reader.record(Network, NETWORK)
-    assert network is not None
+    network = reader.network()
     sums = reputation.stored(score)
     wanted = _evenly(len(newest_first), points)
     told = []

@@ -14,8 +14,7 @@ from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
 from trust.core.decay import HalfLives
-from trust.core.events import NETWORK
-from trust.core.records import AdoptedPolicy, Handle, Network, Party, Score
+from trust.core.records import AdoptedPolicy, Handle, Party, Score
 from trust.core.reputation import Reading, Sums
 from trust.core.scoring import Candidate
 from trust.core.standing import Standing
@@ -168,8 +167,7 @@ def _newcomer() -> dict[str, int]:
 
 def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role: str) -> list[dict[str, Any]]:
     """Of the agent's latest observations those that weigh most today, each with its entry."""
-    network = reader.record(Network, NETWORK)
-    assert network is not None
+    network = reader.network()
     latest = observations(reader.connection, agent, role, task_kind, RECENT_OBSERVATIONS)
     found = [(worth_milli(seen, view.at_ms, network), seen) for seen in latest]
     found.sort(key=lambda each: (-abs(each[0]), -each[1].index))

@@ -9,8 +9,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 from sqlmodel import col
 
-from trust.core.events import NETWORK
-from trust.core.records import AdoptedPolicy, Network, Party
+from trust.core.records import AdoptedPolicy, Party
 from trust.storage.reading import Reader
 from trust.storage.tables import Entries, Observations, Parties, Policies, Postings
 
@@ -91,13 +90,6 @@ def policy_at(reader: Reader, at_ms: int, size: int) -> AdoptedPolicy:
     )
     numbers = [(effective_ms, int(number)) for effective_ms, number in reader.connection.execute(known)]
     found = reader.record(AdoptedPolicy, str(max(numbers)[1]))
-    assert found is not None
-    return found
-
-
-def network(reader: Reader) -> Network:
-    """The network of this log."""
-    found = reader.record(Network, NETWORK)
     assert found is not None
     return found
 

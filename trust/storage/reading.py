@@ -13,7 +13,21 @@ import msgspec
 from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
 from sqlmodel import SQLModel, col
 
-from trust.core.records import Allocation, Claim, Key, Party, Pool, Record, Round, Score, Seat, Slot, Task
+from trust.core.events import NETWORK
+from trust.core.records import (
+    Allocation,
+    Claim,
+    Key,
+    Network,
+    Party,
+    Pool,
+    Record,
+    Round,
+    Score,
+    Seat,
+    Slot,
+    Task,
+)
 from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -130,6 +144,12 @@ class Reader:
         codec = CODECS[kind]
         found = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
         return [cast(R, codec.to_record(found[id])) for id in ids if id in found]
+
+    def network(self) -> Network:
+        """The network of this log, that every log has from its genesis on."""
+        found = self.record(Network, NETWORK)
+        assert found is not None
+        return found
 
     def tasks_of(self, requester: str, after: str = "", limit: int = 100) -> list[Task]:
         """A requester's tasks, by id."""

@@ -15,8 +15,7 @@ from sqlmodel import col
 
 from trust.core import reputation, scorebook
 from trust.core.entry import Seal
-from trust.core.events import NETWORK
-from trust.core.records import Network, Pool, SealedPool
+from trust.core.records import Pool, SealedPool
 from trust.core.scorebook import Row
 from trust.log import merkle
 from trust.storage import bulk, tables
@@ -73,8 +72,7 @@ def _scored(reader: Reader, since: int, as_of: int, size: int) -> list[Row]:
     scores = {score.id: score for score in reader.scores_since(since)}
     events = {id: score.events for id, score in scores.items()}
     sums = {id: reputation.stored(score) for id, score in scores.items()}
-    network = reader.record(Network, NETWORK)
-    assert network is not None
+    network = reader.network()
     for seen in between(reader.connection, as_of, size) if as_of < size else ():
         id = f"{seen.agent}/{seen.role}/{seen.task_kind}"
         events[id] -= 1

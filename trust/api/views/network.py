@@ -7,7 +7,6 @@ from typing import Any, cast
 import msgspec
 
 from trust.api.views.shapes import shown
-from trust.core.events import NETWORK
 from trust.core.identity import key_of
 from trust.core.records import AdoptedPolicy, AdoptedRules, Network
 from trust.errors import TrustError
@@ -19,7 +18,7 @@ from trust.storage.standing import unpaid
 
 def vkey(reader: Reader) -> str:
     """The log's verifier key as it is now."""
-    network = cast(Network, reader.record(Network, NETWORK))
+    network = reader.network()
     return _vkey(network, network.log_key)
 
 
@@ -29,7 +28,7 @@ def _vkey(network: Network, did: str) -> str:
 
 def policy(reader: Reader, number: int | None) -> dict[str, Any]:
     """The network, its keys and rules, and one policy: in force now, or by its number."""
-    network = cast(Network, reader.record(Network, NETWORK))
+    network = reader.network()
     asked = network.policy if number is None else number
     adopted = policy_of(reader, asked)
     if adopted is None:
@@ -65,7 +64,7 @@ def _announced_rules(reader: Reader, rules: int) -> list[dict[str, Any]]:
 def stats(reader: Reader) -> dict[str, Any]:
     """Counts of everything, the sums on each kind of account, and withdrawals that the operator owes."""
     head = reader.head()
-    network = cast(Network, reader.record(Network, NETWORK))
+    network = reader.network()
     terms = cast(AdoptedPolicy, policy_of(reader, network.policy)).terms
     count, units = unpaid(reader.connection, head.at_ms - terms.windows.payout_ms)
     return {
@@ -79,5 +78,5 @@ def stats(reader: Reader) -> dict[str, Any]:
 
 def blob_limit(reader: Reader) -> int:
     """How many bytes a blob may have by the policy in force."""
-    network = cast(Network, reader.record(Network, NETWORK))
+    network = reader.network()
     return cast(AdoptedPolicy, policy_of(reader, network.policy)).terms.blobs.max_bytes
