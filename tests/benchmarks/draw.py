@@ -137,7 +137,7 @@ def _drawn_ms(database: Database, draw: Callable[[Decision, Stream], None]) -> f
     def once(reader: Reader) -> float:
         d = Decision(SqlView(reader.connection, reader.head()), b"", reader.head().at_ms + 86_400_000 * 365)
         begun = perf_counter()
-        draw(d, Stream(sha256(b"%d" % next(serial)).digest(), b"panel"))
+        draw(d, Stream(sha256(b"%d" % next(serial)).digest(), panel.LABEL))
         return (perf_counter() - begun) * 1_000
 
     with reading(database) as reader:

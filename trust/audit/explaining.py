@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trust.core import events as e
-from trust.core.checks import vrf
+from trust.core.checks import panel, vrf
 from trust.core.checks.allotting import shortlist_seed
 from trust.core.checks.draw import Stream
-from trust.core.checks.panel import seed_input
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
@@ -126,7 +125,7 @@ class _Story:
         if beta is None:
             return f"The coin: {outcome}. THIS DOES NOT FOLLOW: no proof of the draw holds."
         rate = self._claims[event.claim].rate.p_ppm
-        number = Stream(beta, b"panel").below(_PPM)
+        number = Stream(beta, panel.LABEL).below(_PPM)
         agrees = "" if (number < rate) == event.checked else " THIS DOES NOT FOLLOW."
         relation = "below" if number < rate else "not below"
         return f"The coin: the draw gives {number} of {_PPM}, {relation} {rate}: {outcome}.{agrees}"
@@ -147,7 +146,7 @@ class _Story:
         opened, output = self._claims.get(claim), self._outputs.get(claim)
         if opened is None or output is None:
             return None
-        return _proof(entry, opened.draw_key, seed_input(self._network, claim, 1, output))
+        return _proof(entry, opened.draw_key, panel.seed_input(self._network, claim, 1, output))
 
 
 def _proof(entry: Entry, draw_key: str, alpha: bytes) -> bytes | None:

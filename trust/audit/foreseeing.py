@@ -75,6 +75,6 @@ class Foresight:
         if heard is None:
             return None
         if allotting.is_for(draw):
-            return panel.seed_input(heard.network, draw.of, 0, heard.statement)
+            return allotting.shortlist_seed(heard.network, allotting.task_of(draw), heard.statement)
         challenge = heard.challenge if number != "1" else ""
         return panel.seed_input(heard.network, claim, int(number), heard.statement, challenge)

@@ -25,8 +25,6 @@ from trust.core.events import Event
 from trust.core.records import Claim, Seat
 from trust.log.checkpoint import Checkpoint
 
-PANEL = b"panel"
-
 
 class Retelling:
     """The story of one claim, entry by entry. Raises ValueError or LookupError where a step does not follow."""
@@ -159,7 +157,7 @@ class Retelling:
         alpha = panel.seed_input(self.told.network, claim.id, number, claim.output, asked_by)
         beta = proven(said, claim.draw_key, alpha)
         self.told.drawn[number] = Drawn(number, index, beta.hex(), None)
-        self.told.stream = Stream(beta, PANEL)
+        self.told.stream = Stream(beta, panel.LABEL)
         return coin(self.told.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
 
     def _asked_by(self, claim: Claim, number: int) -> str:

@@ -15,7 +15,7 @@ from trust.core import reputation
 from trust.core.checks import shortlist
 from trust.core.checks.allotting import shortlist_seed
 from trust.core.checks.draw import Stream
-from trust.core.checks.sumtree import EMPTY, Root
+from trust.core.checks.sumtree import EMPTY, Root, root_of
 from trust.core.entry import Draw
 from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.records import Allocation, Network
@@ -93,7 +93,7 @@ def _root(t: Told, id: str) -> Root:
     sealed = t.sealed.get(id)
     if sealed is None:
         raise DoesNotFollow(f"the bundle does not have the seal of {id}")
-    return Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
+    return root_of(sealed)
 
 
 def check_way(t: Told, event: e.ClaimOpened) -> None:

@@ -23,7 +23,7 @@ from trust.core.checks import panel, votes
 from trust.core.checks.draw import Stream
 from trust.core.checks.rate import check_rate
 from trust.core.checks.retracing import Traced, retrace
-from trust.core.checks.sumtree import Root
+from trust.core.checks.sumtree import root_of
 from trust.core.commands import enclosed
 from trust.core.entry import Seal
 from trust.core.events import Event, round_id
@@ -191,12 +191,11 @@ def _trace(t: Told, event: e.RoundOpened, stream: Stream) -> Traced:
     sealed = t.sealed.get(t.claim.pool)
     if sealed is None:
         raise DoesNotFollow(f"the bundle does not have the seal of {t.claim.pool}")
-    root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
     seated, alternates = ([one.agent for one in part] for part in (event.seats, event.alternates))
     before = t.find(Round, round_id(t.claim_id, event.round - 1))
     told = (event.items, event.samples, event.batch)
     return retrace(
-        root,
+        root_of(sealed),
         dict(sealed.heavy),
         t.node,
         stream,

@@ -12,12 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from trust.core import bundle
 from trust.core.bundle import Bundle
-from trust.core.checks import shortlist
-from trust.core.checks.allotting import root_of
+from trust.core.checks import panel, shortlist
 from trust.core.checks.draw import Stream, coin
-from trust.core.checks.panel import drawn_items
 from trust.core.checks.retracing import retrace
-from trust.core.checks.sumtree import Get
+from trust.core.checks.sumtree import Get, root_of
 from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
 from trust.core.events import RoundOpened, round_id, service_key, task_draw
@@ -188,7 +186,7 @@ def _visit_pools(reader: Reader, claim: Claim, found: Found, get: Get) -> None:
     if sealed is None:
         return
     for opened, beta in _panels(found, claim.id):
-        stream = Stream(beta, b"panel")
+        stream = Stream(beta, panel.LABEL)
         if opened.round == 1 and not claim.unchecked:
             coin(stream, claim.rate_ppm)
         seated, alternates = ([one.agent for one in part] for part in (opened.seats, opened.alternates))
@@ -224,7 +222,7 @@ def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[
     def holds(after: Stream) -> bool:
         assert task is not None
         assert adopted is not None
-        places, _, _ = drawn_items(task, adopted.terms, after, len(opened.seats), before)
+        places, _, _ = panel.drawn_items(task, adopted.terms, after, len(opened.seats), before)
         return places == opened.items
 
     return holds

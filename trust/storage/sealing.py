@@ -54,7 +54,7 @@ class Sealing:
         since = before.as_of if before else 0
         changed = {slot.number: slot for slot in reader.slots(pool.id, since, pool.as_of)}
         slots = self._slots(reader, pool.id, since) | changed
-        root, nodes = _tree(reader, _root(before), changed)
+        root, nodes = _tree(reader, sumtree.root_of(before), changed)
         self._known[pool.id] = pool.as_of, slots
         heavy = heavy_owners(slots, root.total)
         seal = Seal(
@@ -92,12 +92,6 @@ def store(connection: Connection, nodes: Sequence[Node]) -> None:
     """Stores nodes; those that are there already are the same bytes."""
     codec = CODECS[Node]
     bulk.insert(connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
-
-
-def _root(sealed: SealedPool | None) -> Root:
-    if sealed is None:
-        return sumtree.EMPTY
-    return Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
 
 
 def _tree(reader: Reader, root: Root, changed: Mapping[int, Slot]) -> tuple[Root, list[Node]]:

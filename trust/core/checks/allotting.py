@@ -13,7 +13,6 @@ from trust.core.checks import shortlist, sumtree
 from trust.core.checks.draw import Stream
 from trust.core.checks.gate import check_gate
 from trust.core.checks.panel import proven, seed_input
-from trust.core.checks.sumtree import Root
 from trust.core.decision import Decision
 from trust.core.entry import Draw
 from trust.core.events import NETWORK, AllocationFailed, Candidate, TaskAllocated, task_draw
@@ -30,6 +29,11 @@ def is_for(said: Draw) -> bool:
     return said.of.startswith(_PREFIX)
 
 
+def task_of(said: Draw) -> str:
+    """The task of such a draw."""
+    return said.of.removeprefix(_PREFIX)
+
+
 def alpha(view: View, allocation: Allocation) -> bytes:
     """The VRF's input for a task's shortlist."""
     network = view.get(Network, NETWORK)
@@ -44,7 +48,7 @@ def shortlist_seed(network: str, task: str, statement: str) -> bytes:
 
 def draw(d: Decision, said: Draw) -> None:
     """A draw entry of an allocation."""
-    allocation = d.get(Allocation, said.of.removeprefix(_PREFIX))
+    allocation = d.get(Allocation, task_of(said))
     if allocation is None or allocation.state != "awaited":
         raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
     task = d.need(Task, allocation.id)
@@ -102,7 +106,7 @@ def _among_all(
 
     pool = d.need(SealedPool, allocation.pool)
     source = shortlist.Sealed(
-        stream, root_of(pool), root_of(d.get(SealedPool, allocation.lane)), node, accept
+        stream, sumtree.root_of(pool), sumtree.root_of(d.get(SealedPool, allocation.lane)), node, accept
     )
     places = shortlist.drawn(stream, allocation.size, policy.allocation.probation_ppm, source)
     return TaskAllocated(
@@ -112,10 +116,3 @@ def _among_all(
         owners=pool.owners,
         shortlist=places,
     )
-
-
-def root_of(sealed: SealedPool | None) -> Root:
-    """The sum tree that a seal speaks of; that of nobody where there is none."""
-    if sealed is None:
-        return sumtree.EMPTY
-    return Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)

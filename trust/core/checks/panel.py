@@ -23,8 +23,8 @@ from trust.core import disputes, ledger, settlement
 from trust.core.checks import items, vrf
 from trust.core.checks.draw import Picker, Stream, coin
 from trust.core.checks.gate import check_gate
-from trust.core.checks.sumtree import Root
 from trust.core.checks.sumtree import Slot as PoolSlot
+from trust.core.checks.sumtree import root_of
 from trust.core.decision import Decision
 from trust.core.entry import Draw
 from trust.core.events import (
@@ -55,6 +55,8 @@ from trust.core.records import (
 from trust.core.refusal import Refused
 from trust.core.state import View
 
+LABEL = b"panel"
+
 
 def alpha(view: View, claim: Claim, number: int) -> bytes:
     """The VRF's input for a claim's round."""
@@ -81,7 +83,7 @@ def draw(d: Decision, said: Draw) -> None:
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     check_gate(d, claim.output_index, policy, said.checkpoint)
-    stream = Stream(beta, b"panel")
+    stream = Stream(beta, LABEL)
     if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
         if not coin(stream, claim.rate_ppm):
@@ -130,8 +132,7 @@ class _Bench:
         sealed = self._d.get(SealedPool, claim.pool) if claim.pool else None
         if sealed is None:
             return None
-        root = Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
-        return Picker(root, self._node, stream, dict(sealed.heavy))
+        return Picker(root_of(sealed), self._node, stream, dict(sealed.heavy))
 
     def _node(self, digest: bytes) -> bytes:
         return self._d.need(Node, digest.hex()).data

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import groupby
+from typing import Protocol
 
 import msgspec
 
@@ -47,6 +48,17 @@ class Root(msgspec.Struct, frozen=True):
     digest: bytes
     count: int
     total: int
+
+
+class Sealed(Protocol):
+    """What says it: a seal's record or event, whose root is in hexadecimal."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def total(self) -> int: ...
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -266,3 +278,10 @@ def _nothing_stored(digest: bytes) -> bytes:
 
 
 EMPTY = Root(digest=digest_of(encode(Leaf(()))), count=0, total=0)
+
+
+def root_of(sealed: Sealed | None) -> Root:
+    """The sum tree that a seal speaks of; that of nobody where there is none."""
+    if sealed is None:
+        return EMPTY
+    return Root(bytes.fromhex(sealed.root), sealed.count, sealed.total)
