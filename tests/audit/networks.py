@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from tests.core.scores import seal_over
-from trust.core import commands, envelope, reputation, rulebook, scorebook
+from trust.core import commands, envelope, rawsums, rulebook, scorebook
 from trust.core.checks import panel, sumtree, vrf
 from trust.core.checks.votes import commitment
 from trust.core.commands import Incoming, Spoken
@@ -203,7 +203,7 @@ class World:
     def _rows(self) -> list[scorebook.Row]:
         scored = self.state.scores.values()
         return [
-            *(scorebook.scored(each, each.events, reputation.stored(each)) for each in scored),
+            *(scorebook.scored(each, each.events, rawsums.stored(each)) for each in scored),
             *(
                 scorebook.Row(party.id, scorebook.PARTY, left=party.left)
                 for party in self.state.left.values()

@@ -11,7 +11,7 @@ from collections import defaultdict
 from math import sqrt
 from typing import Protocol
 
-from trust.core import reputation
+from trust.core import rawsums, reputation
 from trust.core.decay import Decay
 
 RENEW = 300
@@ -82,15 +82,15 @@ class Folded:
 
     def __init__(self, t0_ms: int) -> None:
         self.decay = Decay(t0_ms)
-        self.records: dict[str, reputation.Sums] = defaultdict(reputation.Sums)
+        self.records: dict[str, rawsums.Sums] = defaultdict(rawsums.Sums)
 
     def score(self, target: str, t_ms: int) -> float:
-        return reputation.expected_ppm(reputation.read(self.records[target], self.decay, t_ms))
+        return reputation.expected_ppm(rawsums.read(self.records[target], self.decay, t_ms))
 
     def add(self, rater: str, target: str, rating: int, t_ms: int) -> None:
-        kind: reputation.Kind = "good" if rating > 0 else "bad"
+        kind: rawsums.Kind = "good" if rating > 0 else "bad"
         weight_milli = 1_000 if rating > 0 else reputation.bad_milli(1_000)
-        self.records[target] = reputation.add(self.records[target], self.decay, kind, weight_milli, t_ms)
+        self.records[target] = rawsums.add(self.records[target], self.decay, kind, weight_milli, t_ms)
 
 
 class Graph:

@@ -18,8 +18,8 @@ from tests.services.statements import KIND, Town
 from trust import clock
 from trust.core import ledger
 from trust.core.events import NETWORK, Observed, PartyRegistered, WorkCounted
+from trust.core.rawsums import accumulate
 from trust.core.records import Account, Network, Score
-from trust.core.reputation import accumulate
 from trust.core.state import Draft
 from trust.services import interpreter, scoring
 from trust.storage.engine import Database

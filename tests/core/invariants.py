@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from tests.core.network import Records
-from trust.core import ledger, reputation, rulebook, scoring
+from trust.core import ledger, rawsums, reputation, rulebook, scoring
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
 from trust.core.events.parties import policy_timer
@@ -276,7 +276,7 @@ class Checker:
         network = self._get(Network, "network")
         assert network is not None
         for score in self._all(Score):
-            seen = reputation.read(reputation.stored(score), network, self._at_ms_now)
+            seen = rawsums.read(rawsums.stored(score), network, self._at_ms_now)
             assert 0 <= reputation.expected_ppm(seen) <= PPM
             assert 0 <= reputation.priority_ppm(seen) <= PPM
         state = MemoryState()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from trust.core import reputation, scorebook, strict
+from trust.core import rawsums, scorebook, strict
 from trust.core.decay import HalfLives
 from trust.core.entry import Seal
 from trust.core.events import Observed, PartyLeft
+from trust.core.rawsums import Kind, Sums
 from trust.core.records import Pool
-from trust.core.reputation import Kind, Sums
 from trust.core.rulebook import Decided
 from trust.core.scorebook import Row
 from trust.log import merkle
@@ -32,13 +32,13 @@ def rows_of(entries: Iterable[Decided], decay: HalfLives) -> list[Row]:
                 events[key] += 1
                 for kind in KINDS:
                     weight = getattr(event, f"{kind}_milli")
-                    sums[key] = reputation.add(sums.get(key) or Sums(), decay, kind, weight, entry.at_ms)
+                    sums[key] = rawsums.add(sums.get(key) or Sums(), decay, kind, weight, entry.at_ms)
     return [*(Row(*key, events[key], packed(total)) for key, total in sums.items()), *left]
 
 
 def packed(sums: Sums) -> str:
     """Raw sums as they stand in a row."""
-    return strict.base64_of(reputation.encode(sums))
+    return strict.base64_of(rawsums.encode(sums))
 
 
 def seal_over(pool: Pool, rows: Sequence[Row]) -> Seal:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trust.core import decay, reputation
+from trust.core import decay, rawsums, reputation
 from trust.core.decay import Decay
-from trust.core.reputation import Kind, Reading, Score, Sums
+from trust.core.rawsums import Kind, Reading, Sums
+from trust.core.reputation import Score
 
 DAY_MS = 86_400_000
 CENTURY_MS = 36_525 * DAY_MS
@@ -33,7 +34,7 @@ milli = st.one_of(st.integers(0, 3_000), st.integers(0, 10**6))
 def folded(seen: list[Event], sums: Sums | None = None) -> Sums:
     result = sums or Sums()
     for kind, weight, t_ms in seen:
-        result = reputation.add(result, DECAY, kind, weight, t_ms)
+        result = rawsums.add(result, DECAY, kind, weight, t_ms)
     return result
 
 
@@ -50,16 +51,16 @@ def readings(draw: st.DrawFn) -> Reading:
 def test_an_observation_halves_with_each_half_life() -> None:
     sums = folded([("good", 8_000, T0 + DAY_MS)])
     at = T0 + DAY_MS
-    assert reputation.read(sums, DECAY, at) == Reading(8_000, 0, 8_000, 0)
-    assert reputation.read(sums, DECAY, at + 60 * DAY_MS).good_slow == 4_000
-    assert reputation.read(sums, DECAY, at + 28 * DAY_MS).good_fast == 2_000
+    assert rawsums.read(sums, DECAY, at) == Reading(8_000, 0, 8_000, 0)
+    assert rawsums.read(sums, DECAY, at + 60 * DAY_MS).good_slow == 4_000
+    assert rawsums.read(sums, DECAY, at + 28 * DAY_MS).good_fast == 2_000
 
 
 def test_a_failure_is_bad_news_that_lasts_four_times_as_long() -> None:
     sums = folded([("failure", 8_000, T0)])
-    assert reputation.read(sums, DECAY, T0) == Reading(0, 8_000, 0, 8_000)
-    assert reputation.read(sums, DECAY, T0 + 240 * DAY_MS).bad_slow == 4_000
-    assert reputation.read(sums, DECAY, T0 + 56 * DAY_MS).bad_fast == 4_000
+    assert rawsums.read(sums, DECAY, T0) == Reading(0, 8_000, 0, 8_000)
+    assert rawsums.read(sums, DECAY, T0 + 240 * DAY_MS).bad_slow == 4_000
+    assert rawsums.read(sums, DECAY, T0 + 56 * DAY_MS).bad_fast == 4_000
 
 
 # -- what no order may change
@@ -71,23 +72,23 @@ def test_order_sharding_and_snapshots_change_no_bit(seen: list[Event], rng: rand
     whole = folded(seen)
     shuffled = rng.sample(seen, len(seen))
     assert folded(shuffled) == whole
-    assert reputation.merge(folded(shuffled[:cut]), folded(shuffled[cut:])) == whole
-    snapshot = reputation.decode(reputation.encode(folded(seen[:cut])))
+    assert rawsums.merge(folded(shuffled[:cut]), folded(shuffled[cut:])) == whole
+    snapshot = rawsums.decode(rawsums.encode(folded(seen[:cut])))
     assert folded(seen[cut:], snapshot) == whole
 
 
 @settings(max_examples=60)
 @given(events)
 def test_scores_stay_in_range_over_a_century(seen: list[Event]) -> None:
-    reading = reputation.read(folded(seen), DECAY, T0 + CENTURY_MS)
+    reading = rawsums.read(folded(seen), DECAY, T0 + CENTURY_MS)
     assert 0 <= reputation.expected_ppm(reading) <= 1_000_000
     assert 0 <= reputation.priority_ppm(reading) <= 1_000_000
 
 
 def test_a_century_of_good_work_fits_in_a_few_hundred_bytes() -> None:
     sums = folded([("good", 4_000, T0 + year * 365 * DAY_MS) for year in range(100)])
-    assert len(reputation.encode(sums)) < 500
-    assert reputation.priority_ppm(reputation.read(sums, DECAY, T0 + 99 * 365 * DAY_MS)) > 0
+    assert len(rawsums.encode(sums)) < 500
+    assert reputation.priority_ppm(rawsums.read(sums, DECAY, T0 + 99 * 365 * DAY_MS)) > 0
 
 
 # -- read-outs
@@ -192,8 +193,8 @@ def test_the_same_holds_for_events_of_any_age_on_any_record(
     seen: list[Event], kind: Kind, weight: int, t_ms: int, later_ms: int
 ) -> None:
     now = max([t_ms, *(event[2] for event in seen)]) + later_ms
-    before = reputation.read(folded(seen), DECAY, now)
-    after = reputation.read(folded([*seen, (kind, weight, t_ms)]), DECAY, now)
+    before = rawsums.read(folded(seen), DECAY, now)
+    after = rawsums.read(folded([*seen, (kind, weight, t_ms)]), DECAY, now)
     for score in (reputation.expected_ppm, reputation.priority_ppm):
         assert score(after) >= score(before) if kind == "good" else score(after) <= score(before)
 
@@ -215,8 +216,8 @@ def test_waiting_lifts_no_priority_over_what_the_slow_record_was_worth_before(
     milli-unit in its decay.
     """
     now = T0 + 90 * DAY_MS
-    before = reputation.read(folded(seen), DECAY, now)
-    after = reputation.read(folded(seen), DECAY, now + wait_ms)
+    before = rawsums.read(folded(seen), DECAY, now)
+    after = rawsums.read(folded(seen), DECAY, now + wait_ms)
     ceiling = reputation.lower_bound_ppm(1_280, 1_001 + before.good_slow, 999 + before.bad_slow) - 130_495
     rounded = msgspec.structs.replace(after, bad_slow=after.bad_slow + 1)
     assert reputation.priority_ppm(rounded) <= max(0, ceiling)
@@ -224,7 +225,7 @@ def test_waiting_lifts_no_priority_over_what_the_slow_record_was_worth_before(
 
 @given(recent)
 def test_all_waiting_ends_at_the_newcomers_floor(seen: list[Event]) -> None:
-    ended = reputation.read(folded(seen), DECAY, T0 + CENTURY_MS)
+    ended = rawsums.read(folded(seen), DECAY, T0 + CENTURY_MS)
     assert reputation.priority_ppm(ended) == reputation.priority_ppm(Reading(0, 0, 0, 0)) == 0
 
 
@@ -302,15 +303,15 @@ class Seen(msgspec.Struct, frozen=True):
 
 @given(st.integers(0, 2**3000))
 def test_a_packed_sum_is_the_shortest_and_reads_back(total: int) -> None:
-    data = reputation.pack(total)
-    assert reputation.unpack(data) == total
+    data = rawsums.pack(total)
+    assert rawsums.unpack(data) == total
     assert data[:1] != b"\0"
 
 
 @given(events)
 def test_sums_read_back_from_bytes(seen: list[Event]) -> None:
     sums = folded(seen)
-    assert reputation.decode(reputation.encode(sums)) == sums
+    assert rawsums.decode(rawsums.encode(sums)) == sums
 
 
 @pytest.mark.parametrize(
@@ -318,23 +319,23 @@ def test_sums_read_back_from_bytes(seen: list[Event]) -> None:
 )
 def test_bytes_that_are_not_six_minimal_sums_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="raw sum"):
-        reputation.decode(data)
+        rawsums.decode(data)
 
 
 def test_a_record_of_packed_sums_accumulates_like_sums() -> None:
     later = T0 + 5 * DAY_MS
-    row = reputation.accumulate(Row("x"), Seen(good_milli=3_600, failure_milli=24_000), later, DECAY)
-    row = reputation.accumulate(row, Seen(bad_milli=3_000), later + DAY_MS, DECAY)
+    row = rawsums.accumulate(Row("x"), Seen(good_milli=3_600, failure_milli=24_000), later, DECAY)
+    row = rawsums.accumulate(row, Seen(bad_milli=3_000), later + DAY_MS, DECAY)
     assert row.name == "x"
-    assert reputation.stored(row) == folded(
+    assert rawsums.stored(row) == folded(
         [("good", 3_600, later), ("failure", 24_000, later), ("bad", 3_000, later + DAY_MS)]
     )
 
 
 def test_a_single_packed_sum_is_scaled_alike() -> None:
-    once = reputation.scaled(b"", 1_000, T0, T0, DAY_MS)
-    twice = reputation.scaled(once, 1_000, T0 + DAY_MS, T0, DAY_MS)
-    assert decay.decayed(reputation.unpack(twice), T0 + DAY_MS, T0, DAY_MS) == 1_500
+    once = rawsums.scaled(b"", 1_000, T0, T0, DAY_MS)
+    twice = rawsums.scaled(once, 1_000, T0 + DAY_MS, T0, DAY_MS)
+    assert decay.decayed(rawsums.unpack(twice), T0 + DAY_MS, T0, DAY_MS) == 1_500
 
 
 # -- lists of events
@@ -353,7 +354,7 @@ def test_events_give_scores_in_whatever_order_they_come() -> None:
     assert scores["honest"].priority_ppm > 0
     assert scores["liar"].priority_ppm == 0
     assert scores["liar"].events == 2
-    reading = reputation.read(folded([("good", 4_000, T0), ("good", 4_000, T0 + DAY_MS)]), DECAY, T0 + DAY_MS)
+    reading = rawsums.read(folded([("good", 4_000, T0), ("good", 4_000, T0 + DAY_MS)]), DECAY, T0 + DAY_MS)
     assert scores["honest"] == Score(
         reputation.expected_ppm(reading), reputation.priority_ppm(reading), events=2
     )

@@ -9,7 +9,7 @@ from tests.core.flows import PRICE, Scene
 from tests.core.network import DAY_MS, START_MS, Who
 from tests.core.terms import EXACT
 from trust.core import payloads as p
-from trust.core import reputation, scoring
+from trust.core import rawsums, scoring
 from trust.core.decay import growth
 from trust.core.records import (
     Allocation,
@@ -31,7 +31,7 @@ def town() -> Scene:
 
 def known(town: Scene, did: str, good_milli: int) -> None:
     """Gives a worker a record, as if earned."""
-    good = reputation.pack(good_milli * growth(town.net.draft.at_ms, START_MS, 60 * DAY_MS))
+    good = rawsums.pack(good_milli * growth(town.net.draft.at_ms, START_MS, 60 * DAY_MS))
     town.net.draft.put(Score(f"{did}/worker/{EXACT}", did, "worker", EXACT, 1, 0, good_slow=good))
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.services.observed import founded, observe, seen
 from tests.services.statements import KIND, Town
-from trust.core import reputation
+from trust.core import rawsums
 from trust.core.decay import Decay
-from trust.core.reputation import Sums
+from trust.core.rawsums import Sums
 from trust.services import history as histories
 from trust.services.scoring import read_outs, record_of, resolve
 from trust.storage.engine import Database
@@ -54,8 +54,8 @@ def test_each_point_is_what_the_record_said_just_after_it(database: Database, to
     for number, point in enumerate(told["points"]):
         weights = WEIGHTS[number % 5]
         for kind in ("good", "bad", "failure"):
-            sums = reputation.add(sums, decay, kind, weights.get(f"{kind}_milli", 0), point["at_ms"])
-        expected = read_outs("worker", reputation.read(sums, decay, point["at_ms"]))
+            sums = rawsums.add(sums, decay, kind, weights.get(f"{kind}_milli", 0), point["at_ms"])
+        expected = read_outs("worker", rawsums.read(sums, decay, point["at_ms"]))
         assert {name: point[name] for name in expected} == expected
 
 

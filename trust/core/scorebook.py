@@ -15,9 +15,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from trust.core.rawsums import Sums, encode
 from trust.core.receipt import Receipt
 from trust.core.records import Score
-from trust.core.reputation import Sums, encode
 from trust.core.strict import base64_of
 
 POOL = "scores"
@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One leaf. `sums` are the six raw sums (`reputation.encode`, base64); `left` is revoked or tombstoned."""
+    """One leaf. `sums` are the six raw sums (`rawsums.encode`, base64); `left` is revoked or tombstoned."""
 
     agent: str
     role: str

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from trust.core import ledger, reputation
+from trust.core import ledger, rawsums, reputation
 from trust.core.decay import decayed
 from trust.core.events import NETWORK
 from trust.core.policy import Policy
+from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Lapses, Liveness, Network, Pairing, Party, Rater, Score
-from trust.core.reputation import Reading, Sums
 from trust.core.state import View
 
 EMPTY = Reading(0, 0, 0, 0)
@@ -49,7 +49,7 @@ def _policy(view: View) -> Policy:
 def reading(view: View, agent: str, role: str, task_kind: str, at_ms: int) -> Reading:
     """The decayed observations of one record at `at_ms`."""
     score = view.get(Score, f"{agent}/{role}/{task_kind}")
-    return EMPTY if score is None else reputation.read(reputation.stored(score), _network(view), at_ms)
+    return EMPTY if score is None else rawsums.read(rawsums.stored(score), _network(view), at_ms)
 
 
 def priority_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
@@ -105,7 +105,7 @@ def lapses_milli(view: View, owner: str, task_kind: str) -> int:
 def decayed_milli(view: View, packed: bytes, at_ms: int) -> int:
     """A packed slow sum at `at_ms`, in milli-units."""
     network = _network(view)
-    return decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
+    return decayed(rawsums.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
 
 
 def praised_milli(view: View, agent: str, task_kind: str, owner: str, at_ms: int) -> int:
@@ -132,7 +132,7 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
 
 def _live_ppm(done: bytes, expired: bytes, network: Network, at_ms: int) -> int:
     worth = [
-        decayed(reputation.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
+        decayed(rawsums.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
         for packed in (done, expired)
     ]
     return reputation.liveness_ppm(*worth)
@@ -189,7 +189,7 @@ def _tie(salt: str, agent: str) -> bytes:
 def _candidate(entrant: Entrant, network: Network, reference: int, at_ms: int) -> Candidate:
     seen = EMPTY
     if entrant.sums:
-        seen = reputation.read(Sums(*map(reputation.unpack, entrant.sums)), network, at_ms)
+        seen = rawsums.read(Sums(*map(rawsums.unpack, entrant.sums)), network, at_ms)
     bound = reputation.slow_bound_ppm(seen)
     priority = reputation.priority_ppm(seen, bound)
     live = _live_ppm(entrant.done, entrant.expired, network, at_ms)
@@ -218,7 +218,7 @@ def _entrant(view: View, agent: str, task_kind: str, locked: int) -> Entrant:
         agent,
         reason,
         ledger.balance(view, ledger.free(agent)) + locked,
-        reputation.packed(score) if score else (),
+        rawsums.packed(score) if score else (),
         live.done if live else b"",
         live.expired if live else b"",
     )

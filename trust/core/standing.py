@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import msgspec
 
-from trust.core import reputation, scorebook, strict
+from trust.core import rawsums, reputation, scorebook, strict
 from trust.core.decay import HalfLives
 from trust.core.entry import MAX_ENTRY_BYTES, Header, Seal
 from trust.core.receipt import Receipt
@@ -119,8 +119,8 @@ def _own(file: ScoreFile, rows: Sequence[Row], count: int) -> list[Row]:
 
 def _score(row: Row, decay: HalfLives, at_ms: int) -> NamedScore:
     try:
-        sums = reputation.decode(strict.b64(row.sums))
-        seen = reputation.read(sums, decay, at_ms)
+        sums = rawsums.decode(strict.b64(row.sums))
+        seen = rawsums.read(sums, decay, at_ms)
     except ValueError as error:
         raise BadScores(f"the sums of {row.id}: {error}") from error
     return NamedScore(

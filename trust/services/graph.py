@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trust import clock
-from trust.core import reputation
+from trust.core import rawsums, reputation
 from trust.core.decay import STEPS, TABLE, HalfLives
-from trust.core.reputation import Reading
+from trust.core.rawsums import Reading
 from trust.services import eigentrust
 from trust.services.eigentrust import ONE, PPM, Ints
 from trust.storage import observations as stored
@@ -169,7 +169,7 @@ def _decayed(rows: NDArray[np.int64], decay: HalfLives, at_ms: int) -> tuple[Int
     slow_ms = decay.slow_half_life_ms
     good = _worth(rows[:, 3], rows[:, 2], decay.t0_ms, at_ms, slow_ms)
     bad = _worth(rows[:, 4], rows[:, 2], decay.t0_ms, at_ms, slow_ms)
-    failure = _worth(rows[:, 5], rows[:, 2], decay.t0_ms, at_ms, slow_ms * reputation.FAILURE_HALF_LIVES)
+    failure = _worth(rows[:, 5], rows[:, 2], decay.t0_ms, at_ms, slow_ms * rawsums.FAILURE_HALF_LIVES)
     return good, bad + failure
 
 

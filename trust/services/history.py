@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trust.core import reputation
+from trust.core import rawsums, reputation
+from trust.core.rawsums import Sums
 from trust.core.records import Network, Party, Score
-from trust.core.reputation import Sums
 from trust.services.scoring import read_outs
 from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
@@ -43,13 +43,13 @@ def _walk_back(
     reader: Reader, score: Score, newest_first: list[Seen], role: str, points: int
 ) -> list[dict[str, Any]]:
     network = reader.network()
-    sums = reputation.stored(score)
+    sums = rawsums.stored(score)
     wanted = _evenly(len(newest_first), points)
     told = []
     for at, seen in enumerate(newest_first):
         if at in wanted:
             told.append(_point(sums, network, seen, role))
-        sums = reputation.without(sums, seen, seen.at_ms, network)
+        sums = rawsums.without(sums, seen, seen.at_ms, network)
     return told
 
 
@@ -63,7 +63,7 @@ def _evenly(count: int, points: int) -> set[int]:
 
 
 def _point(sums: Sums, network: Network, seen: Seen, role: str) -> dict[str, Any]:
-    reading = reputation.read(sums, network, seen.at_ms)
+    reading = rawsums.read(sums, network, seen.at_ms)
     return {
         "index": seen.index,
         "at_ms": seen.at_ms,

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
-from trust.core import ledger, reputation, scoring
+from trust.core import ledger, rawsums, reputation, scoring
 from trust.core.decay import HalfLives
+from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
-from trust.core.reputation import Reading, Sums
 from trust.core.scoring import Candidate
 from trust.core.standing import Standing
 from trust.errors import CODES
@@ -189,9 +189,9 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
 def worth_milli(seen: Seen, at_ms: int, decay: HalfLives) -> int:
     """What an observation adds to the slow record today; below zero what is bad."""
     sums = Sums()
-    for kind, milli in reputation.weights(seen):
-        sums = reputation.add(sums, decay, kind, milli, seen.at_ms)
-    now = reputation.read(sums, decay, at_ms)
+    for kind, milli in rawsums.weights(seen):
+        sums = rawsums.add(sums, decay, kind, milli, seen.at_ms)
+    now = rawsums.read(sums, decay, at_ms)
     return now.good_slow - now.bad_slow
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 from sqlmodel import col
 
-from trust.core import reputation, scorebook
+from trust.core import rawsums, scorebook
 from trust.core.entry import Seal
 from trust.core.records import Pool, SealedPool
 from trust.core.scorebook import Row
@@ -71,12 +71,12 @@ def changed(reader: Reader, pool: Pool, size: int) -> list[Row]:
 def _scored(reader: Reader, since: int, as_of: int, size: int) -> list[Row]:
     scores = {score.id: score for score in reader.scores_since(since)}
     events = {id: score.events for id, score in scores.items()}
-    sums = {id: reputation.stored(score) for id, score in scores.items()}
+    sums = {id: rawsums.stored(score) for id, score in scores.items()}
     network = reader.network()
     for seen in between(reader.connection, as_of, size) if as_of < size else ():
         id = f"{seen.agent}/{seen.role}/{seen.task_kind}"
         events[id] -= 1
-        sums[id] = reputation.without(sums[id], seen, seen.at_ms, network)
+        sums[id] = rawsums.without(sums[id], seen, seen.at_ms, network)
     return [scorebook.scored(score, events[id], sums[id]) for id, score in scores.items() if events[id]]
 
 

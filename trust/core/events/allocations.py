@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.events.parties import NETWORK
 from trust.core.events.tasks import deadline_of
+from trust.core.rawsums import scaled
 from trust.core.records import Allocation, Lapses, Network, Shortlisted, Task
-from trust.core.reputation import scaled
 from trust.core.state import Draft
 
 

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.events.parties import NETWORK
+from trust.core.rawsums import accumulate, scaled
 from trust.core.records import Liveness, Network, Pairing, Pool, Rater, Score, SealedPool, Slot, Track
-from trust.core.reputation import accumulate, scaled
 from trust.core.state import Draft
 
 
