@@ -39,7 +39,7 @@ CODES: dict[str, Code] = {
     "not-party": Code(403, "only a party to this task, claim or seat may do this"),
     "not-allowed": Code(403, "ask the operator for the role named in reasons"),
     "on-probation": Code(
-        403, "deliver the task in flight first: newcomers that were drawn have one at a time"
+        403, "have the task in flight checked first: newcomers that were drawn have one at a time"
     ),
     "not-allocated": Code(403, "wait until the exclusive window of the shortlist is over"),
     "not-capable": Code(403, "register with the task kind among your capabilities"),

@@ -257,16 +257,18 @@ class Checker:
     # -- allocations
 
     def _check_allocations(self) -> None:
-        """A draw is awaited exactly while its task is allocating; who is on probation has that one claim in flight."""
+        """A draw is awaited exactly while its task is allocating; who is on probation has that one claim in flight,
+        which no panel has passed."""
         awaited = {each.id for each in self._all(Allocation) if each.state == "awaited"}
         assert awaited == {task.id for task in self._all(Task) if task.state == "allocating"}
         for each in self._all(Allocation):
             assert len(each.shortlist) <= min(each.size, each.eligible)
             assert len({place.agent for place in each.shortlist}) == len(each.shortlist)
+        passed = {each.claim for each in self._all(Round) if each.verdict == "pass"}
         in_flight = {
             claim.worker: claim.id
             for claim in self._all(Claim)
-            if claim.route == "probation" and not claim.ended_ms
+            if claim.route == "probation" and not claim.ended_ms and claim.id not in passed
         }
         assert in_flight == {each.id: each.claim for each in self._all(Probation)}
 

@@ -115,6 +115,34 @@ def test_a_newcomer_has_one_task_of_the_lane_in_flight(lane: Scene) -> None:
     lane.claim(other.id, newcomer)
 
 
+def test_a_newcomer_may_have_the_next_task_of_the_lane_once_a_panel_passed_the_first(lane: Scene) -> None:
+    allocation, newcomer = in_lane(lane, "t")
+    first = lane.claim(allocation.id, newcomer)
+    lane.net.do(lane.output(first))
+    lane.net.draw(first)
+    lane.open(first)
+    assert lane.net.get(Probation, newcomer.did).claim == first
+    lane.judge(first)
+    assert lane.net.get(Claim, first).state == "passing"
+    assert lane.net.draft.get(Probation, newcomer.did) is None
+    drawn = (in_lane(lane, f"u{number}") for number in range(60))
+    second = lane.claim(next(found.id for found, who in drawn if who is newcomer), newcomer)
+    lane.net.tick(lane.net.policy.windows.challenge_ms)
+    assert lane.net.get(Claim, first).state == "accepted"
+    assert lane.net.get(Probation, newcomer.did).claim == second
+
+
+def test_a_newcomer_who_was_failed_has_no_other_task_of_the_lane_until_that_is_final(lane: Scene) -> None:
+    allocation, newcomer = in_lane(lane, "t")
+    claim = lane.claim(allocation.id, newcomer)
+    lane.net.do(lane.output(claim))
+    lane.net.draw(claim)
+    lane.open(claim)
+    lane.judge(claim, "fail")
+    assert lane.net.get(Claim, claim).state == "failing"
+    assert lane.net.get(Probation, newcomer.did).claim == claim
+
+
 def test_who_has_a_task_of_the_lane_in_flight_or_a_record_is_not_drawn_from_it(lane: Scene) -> None:
     allocation, newcomer = in_lane(lane, "t")
     lane.claim(allocation.id, newcomer)

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
+from trust.core.events.tasks import landed
 from trust.core.records import Alternate, Claim, Opening, Round, Seat
 from trust.core.state import Draft
 
@@ -257,13 +258,13 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
         state = "passing" if self.verdict == "pass" else "failing"
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=state, verdict=self.verdict, verdict_round=self.round))
+        if self.verdict == "pass":
+            landed(s, claim)
         if self.until_ms:
             s.set_timer(self.claim, "challenge", self.until_ms)
 
 
 class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
-    """`outcome` is right, wrong, heard (no verdict to be measured by), silent, passed or idle (it never voted)."""
-
     """`outcome` is right, wrong, canary-right, canary-wrong, heard, silent, passed or idle (it never voted)."""
 
     seat: str

@@ -25,6 +25,14 @@ def leaving(party: str) -> str:
     return LEAVING_TIMER + party
 
 
+def landed(s: Draft, claim: Claim) -> None:
+    """A newcomer may have another task of the lane: this one passed its check, or came to an end."""
+    if claim.route == "probation":
+        in_flight = s.get(Probation, claim.worker)
+        if in_flight is not None and in_flight.claim == claim.id:
+            s.drop(Probation, claim.worker)
+
+
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     task: str
     requester: str
@@ -249,8 +257,7 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     def fold(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
-        if claim.route == "probation":
-            s.drop(Probation, claim.worker)
+        landed(s, claim)
         if self.hold_units:
             s.set_timer(self.claim, "evidence", self.hold_until_ms)
         else:

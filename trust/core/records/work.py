@@ -86,7 +86,7 @@ class Allocation(Record, frozen=True):
 
 
 class Probation(Record, frozen=True):
-    """The one claim that an agent (`id`) has in flight out of the probation lane."""
+    """The one claim that an agent (`id`) has in flight out of the probation lane: nobody has passed it yet."""
 
     table: ClassVar[str] = "probations"
     claim: str
