@@ -74,10 +74,13 @@ def test_arrays_and_plain_integers_agree_to_the_bit(network: tuple[int, list[Rat
     assert in_arrays(*network) == in_plain_integers(*network)
 
 
-@pytest.mark.parametrize("mend", [0, 6, 10**9], ids=["always gathered", "as it is", "always mended"])
-def test_mending_the_sums_and_making_them_anew_agree(mend: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few", [0, 32, 10**9], ids=["looks at few", "as it is", "looks at all"])
+@pytest.mark.parametrize("mend", [0, 6, 10**9], ids=["mended", "as it is", "made anew"])
+def test_mending_the_sums_and_making_them_anew_agree(
+    mend: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(eigentrust, "_MEND", mend)
-    monkeypatch.setattr(eigentrust, "_SLICE", 16)
+    monkeypatch.setattr(eigentrust, "_FEW", few)
     rng = np.random.default_rng(5)
     accounts = 300
     ratings = [

@@ -142,8 +142,8 @@ def graph_pass(known: Known) -> Pass:
         numbers=numbers,
         trust=trust,
         weight_ppm=weight_ppm,
-        good_milli=_summed(accounts, targets, good * scale // PPM),
-        bad_milli=_summed(accounts, targets, bad),
+        good_milli=eigentrust.totals(accounts, targets, good * scale // PPM),
+        bad_milli=eigentrust.totals(accounts, targets, bad),
     )
 
 
@@ -180,12 +180,6 @@ def _worth(milli: Ints, t_ms: Ints, t0_ms: int, at_ms: int, half_life_ms: int) -
     halvings = last_doublings - doublings
     worth: Ints = milli * _TABLE[step] // TABLE[last_step] >> np.minimum(halvings, _GONE)
     return worth
-
-
-def _summed(accounts: int, targets: Ints, values: Ints) -> Ints:
-    totals = np.zeros(accounts, np.int64)
-    np.add.at(totals, targets, values)
-    return totals
 
 
 def graph_of(reader: Reader, agent: str, size: int) -> tuple[str, Pass]:
