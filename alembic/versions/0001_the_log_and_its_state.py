@@ -174,6 +174,7 @@ def create_parties() -> None:
         text("liveness_ms"),
         text("failures_ms"),
         whole("unbonding_lost_units"),
+        clustered=True,
     )
     op.create_index("ix_parties_owner", "parties", ["owner"])
     table(
@@ -425,6 +426,7 @@ def create_conduct() -> None:
         data("good_fast"),
         data("bad_fast"),
         data("failure_fast"),
+        clustered=True,
     )
     op.create_index("ix_scores_agent", "scores", ["agent"])
     table("pairings", words("id"), data("good"), clustered=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -65,7 +66,8 @@ def _row(name: str, took_ms: list[float]) -> Row:
 
 def _settle(database: Database, agents: int) -> list[str]:
     """Registers agents with money, a liveness and a record, without statements or entries."""
-    dids = [f"did:key:z6Mk{number:044}".replace("0", "z") for number in range(1, agents + 1)]
+    names = (sha256(str(number).encode()).hexdigest()[:44] for number in range(agents))
+    dids = [f"did:key:z6Mk{name}".replace("0", "z") for name in names]
     rng = random.Random(7)
     for start in range(0, agents, CHUNK):
         with unit(database) as u:

@@ -16,7 +16,6 @@ from trust.core import ledger, rawsums, reputation, scoring
 from trust.core.decay import HalfLives
 from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
-from trust.core.scoring import Candidate
 from trust.core.standing import Standing
 from trust.errors import CODES
 from trust.services import elsewhere
@@ -55,15 +54,15 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
         "task": task or None,
         "as_of": {"size": view.size, "at_ms": view.at_ms},
         "candidates": [
-            {"rank": rank, **_ranked(each), "elsewhere": _as_worker(others.get(each.agent, ()), task_kind)}
+            {
+                "rank": rank,
+                **asdict(each),
+                "hint": CODES[each.reason].hint if each.reason else "",
+                "elsewhere": _as_worker(others.get(each.agent, ()), task_kind),
+            }
             for rank, each in enumerate(ranked, 1)
         ],
     }
-
-
-def _ranked(candidate: Candidate) -> dict[str, Any]:
-    """A candidate, and what it could do about the reason why it stands last."""
-    return asdict(candidate) | {"hint": CODES[candidate.reason].hint if candidate.reason else ""}
 
 
 def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ class Tracks(SQLModel, table=True):
     recent: Json
 
 
-class Scores(SQLModel, table=True):
+class Scores(Clustered, table=True):
     id: KeyWords
     agent: FindWords
     role: Words

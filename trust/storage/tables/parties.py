@@ -36,7 +36,7 @@ class Rules(SQLModel, table=True):
     source_sha256: Words
 
 
-class Parties(SQLModel, table=True):
+class Parties(Clustered, table=True):
     id: KeyWords
     key: Words
     owner: FindWords
