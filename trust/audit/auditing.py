@@ -39,8 +39,9 @@ from trust.audit.replaying import Replay, check_release
 from trust.audit.report import CannotCheck, Finding, Report, Step, Sums, lines
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.tree import false_partial, false_tile, forked
+from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
-from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
+from trust.log.merkle import EMPTY_ROOT
 from trust.log.note import NoteError, Signature, Verifier
 from trust.log.quorum import Quorum, QuorumMissing, cosigned_by
 from trust.log.succession import Succession, is_signed_by, peek_checkpoint
@@ -247,8 +248,7 @@ class _Audit:
         if finding is not None:
             return finding
         edge = self._own.edge.copy()
-        hashes = found.hashes
-        tiles = edge.append_many([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
+        tiles = edge.append_many(merkle.hashes(found.hashes))
         if (finding := false_tile(self._source, tiles)) is not None:
             return finding
         if root is not None and edge.root() != root:

@@ -25,6 +25,7 @@ from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import CannotCheck
 from trust.client.problems import NotProven
+from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, leaf_hash
 from trust.log.note import NoteError
@@ -132,7 +133,7 @@ class _Files:
         if not bundle.is_file() or not tile.is_file() or len(data := tile.read_bytes()) != TILE_BYTES:
             return None
         self.kept += 1
-        return [data[at : at + HASH_BYTES] for at in range(0, TILE_BYTES, HASH_BYTES)]
+        return merkle.hashes(data)
 
     def write(self, tile: TilePath, data: bytes) -> None:
         """Writes a file, unless it is there as it should be."""

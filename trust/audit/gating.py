@@ -56,8 +56,7 @@ class Tree:
     def _hashes(self, start: int, end: int) -> list[bytes]:
         tile = self._tile(0, start // TILE_WIDTH) or self._tail
         first = start % TILE_WIDTH
-        places = range(first * HASH_BYTES, (first + end - start) * HASH_BYTES, HASH_BYTES)
-        return [tile[at : at + HASH_BYTES] for at in places]
+        return merkle.hashes(tile[first * HASH_BYTES :][: (end - start) * HASH_BYTES])
 
 
 def false_gate(gates: Iterable[Gate], tree: Tree) -> Finding | None:

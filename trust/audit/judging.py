@@ -30,8 +30,8 @@ from trust.client.verify import Denial, Proven, verify_file
 from trust.core import rulebook
 from trust.core.refusal import Refused
 from trust.core.state import Draft
+from trust.log import merkle
 from trust.log.checkpoint import CheckpointError
-from trust.log.merkle import HASH_BYTES
 from trust.log.note import NoteError
 from trust.log.succession import LogKey, first_key, opened
 
@@ -127,9 +127,8 @@ def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> F
         return found.finding
     if (finding := replay.take(entries_of(piece))) is not None:
         return finding
-    edge, hashes = own.edge.copy(), found.hashes
-    tiles = edge.append_many([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
-    own.commit(edge, tiles)
+    edge = own.edge.copy()
+    own.commit(edge, edge.append_many(merkle.hashes(found.hashes)))
     return None
 
 

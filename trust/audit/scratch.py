@@ -25,6 +25,7 @@ from trust.core import ledger
 from trust.core.identity import key_of
 from trust.core.records import RECORDS, Slot
 from trust.core.state import Draft
+from trust.log import merkle
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import Verifier
 from trust.log.succession import Succession
@@ -83,8 +84,7 @@ class Progress(msgspec.Struct):
     def hashes(self, start: int, end: int) -> list[bytes]:
         """The leaf hashes [start, end), which lie in the tail."""
         first = start - start % TILE_WIDTH
-        places = range((start - first) * HASH_BYTES, (end - first) * HASH_BYTES, HASH_BYTES)
-        return [self.tail[at : at + HASH_BYTES] for at in places]
+        return merkle.hashes(self.tail[(start - first) * HASH_BYTES : (end - first) * HASH_BYTES])
 
 
 class Scratch:

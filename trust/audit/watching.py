@@ -314,7 +314,7 @@ class _Served:
             raise _Alarming(
                 "unproven", f"tile {n} of level {level} has {len(data)} bytes, not {width} hashes"
             )
-        return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+        return merkle.hashes(data)
 
     def range(self, checkpoint: Checkpoint) -> CompactRange:
         """The frontier of the tree at a checkpoint."""

@@ -36,10 +36,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return _sha256(b"\x01" + left + right).digest()
 
 
+def hashes(joined: bytes) -> list[bytes]:
+    """The hashes that lie joined in a tile, a stored row or a part of one."""
+    return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
+
+
 def parents(row: Sequence[bytes]) -> list[bytes]:
     """The parents of a row of siblings, from its first pair on; an odd last hash has none yet."""
-    hashes = iter(row)
-    return [_sha256(b"\x01" + left + right).digest() for left, right in zip(hashes, hashes, strict=False)]
+    one = iter(row)
+    return [_sha256(b"\x01" + left + right).digest() for left, right in zip(one, one, strict=False)]
 
 
 def root(size: int, node: Node) -> bytes:

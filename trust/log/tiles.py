@@ -314,7 +314,7 @@ class TileNodes:
         data = self._tile(level, n)
         if len(data) != TILE_BYTES:
             raise TileError(f"tile {n} of level {level} has {len(data)} bytes, not {TILE_BYTES}")
-        return [data[at : at + merkle.HASH_BYTES] for at in range(0, TILE_BYTES, merkle.HASH_BYTES)]
+        return merkle.hashes(data)
 
     def _build_tile_root(self, level: int, n: int) -> bytes:
         row = self._read(level, n)
