@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.api.house import JSON, KIND, House, house
+from trust.client.files import verify_file, verify_scores
 from trust.client.problems import NotProven
-from trust.client.verify import parse_key, verify_file, verify_scores
+from trust.client.verify import parse_key
 from trust.core import payloads
 from trust.core.standing import NamedScore, Standing
 

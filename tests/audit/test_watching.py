@@ -20,9 +20,9 @@ from trust.audit.watching import Alarm, Looked, Pace, Watcher
 from trust.cli import run
 from trust.cli.backup import copy_database
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
+from trust.client.files import verify_file
 from trust.client.forks import Fork, verify_fork
 from trust.client.problems import NotProven
-from trust.client.verify import verify_file
 from trust.log.tiles import TilePath
 
 KEY = signer().verifier

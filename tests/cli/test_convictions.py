@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.house import House, found, settings_for
+from tests.api.house import House, body_of, found, settings_for
 from tests.api.processes import Running, serving
 from tests.services.statements import ORIGIN, Party
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD, USAGE
+from trust.client.canaries import Canaries
 from trust.client.forks import Fork
+from trust.core import payloads
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note
 from trust.settings import write_seed
@@ -82,6 +84,53 @@ def test_a_fork_is_shown_to_the_log_and_convicts_once(
     assert run(["evidence", "submit", str(file), "--receipt", str(kept)]) == GOOD
     assert run(["receipt", "verify", str(kept), "--key", reach.vkey]) == GOOD
     assert run(["evidence", "submit", str(file)]) == FALSE
+    assert "convicted-already" in capsys.readouterr().err
+
+
+def test_two_answers_of_the_operator_convict_it_offline_and_before_the_log(
+    reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = reach.workers[0].did
+    secrets = Canaries.made(
+        ORIGIN,
+        reach.now_ms + 600_000,
+        [("twice", worker, "pass"), ("twice", worker, "fail"), ("once", worker, "fail")],
+    )
+    paths = {name: tmp_path / name for name in ("one", "other", "else", "commit", "genesis", "canaries")}
+    committed = reach.done(
+        "/v1/admin", reach.say(payloads.CanaryCommit, reach.operator, **secrets.commitment())
+    )
+    paths["commit"].write_text(json.dumps(committed["receipt"]))
+    paths["genesis"].write_text(json.dumps(reach.get("/v1/receipts/0")))
+    for number, name in enumerate(("one", "other", "else")):
+        opened = reach.say(payloads.CanaryOpen, reach.operator, **secrets.opening(number))
+        paths[name].write_bytes(body_of(opened))
+    kept = ["--commit", str(paths["commit"]), "--genesis", str(paths["genesis"])]
+    file = str(paths["canaries"])
+
+    def written(one: str, other: str, *options: str) -> int:
+        return run(["evidence", "canaries", str(paths[one]), str(paths[other]), file, *(options or kept)])
+
+    verify = ["receipt", "verify", file, "--key", reach.vkey]
+    for one, other, why in (("one", "else", "different work"), ("one", "one", "both answer pass")):
+        assert written(one, other) == GOOD
+        assert run(verify) == FALSE
+        assert why in capsys.readouterr().err
+    swapped = ["--commit", str(paths["genesis"]), "--genesis", str(paths["commit"])]
+    assert written("one", "other", *swapped) == GOOD
+    assert run(verify) == FALSE
+    assert written("one", "other") == GOOD
+    capsys.readouterr()
+    assert run([*verify, "--json"]) == GOOD
+    proven = json.loads(capsys.readouterr().out)
+    assert (proven["verified"], proven["operator"]) == ("canary", reach.operator.did)
+    assert (proven["task"], proven["worker"]) == ("twice", worker)
+    whole = paths["canaries"].read_bytes()
+    paths["canaries"].write_bytes(whole.replace(b'"sig":"', b'"sig":"A', 1))
+    assert run(verify) == FALSE
+    paths["canaries"].write_bytes(whole)
+    assert run(["evidence", "submit", file]) == GOOD
+    assert run(["evidence", "submit", file]) == FALSE
     assert "convicted-already" in capsys.readouterr().err
 
 

@@ -21,9 +21,9 @@ from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.bundles import verify_bundle
 from trust.client.cases import Case
 from trust.client.exchanges import Exchanges
+from trust.client.files import verify_file
 from trust.client.problems import NotProven
 from trust.client.transports import Transport
-from trust.client.verify import verify_file
 from trust.client.wire import Response
 from trust.core import bundle
 from trust.core.strict import b64

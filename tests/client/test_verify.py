@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.services import Log
 from tests.factories import NETWORK, did, log_signer, seed, statement
+from trust.client.files import verify_file
 from trust.client.problems import NotProven
 from trust.client.verify import (
     BatchReceipt,
@@ -18,7 +19,6 @@ from trust.client.verify import (
     unpack,
     verify_batch,
     verify_confirmation,
-    verify_file,
     verify_receipt,
     verify_refusal,
     verify_written,

@@ -25,8 +25,9 @@ from trust.audit.replaying import Replay
 from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
+from trust.client.files import verify_file
 from trust.client.problems import NotProven
-from trust.client.verify import Denial, Proven, verify_file
+from trust.client.verify import Denial, Proven
 from trust.core import rulebook
 from trust.core.refusal import Refused
 from trust.core.state import Draft

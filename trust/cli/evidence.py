@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service
 
 app = App(name="evidence")
 
@@ -28,6 +28,56 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
     said = said_of(file.read_bytes())
     with service.client() as client:
         service.accepted(Agent(client, me.seed(), me.actor).show_evidence(said), receipt)
+
+
+@app.command
+def canaries(
+    one: Path,
+    other: Path,
+    file: Path,
+    /,
+    *,
+    genesis: Path,
+    commit: Path,
+    other_commit: Path | None = None,
+    rotation: Rotations = (),
+    output: Output = OUTPUT,
+) -> None:
+    """Write the evidence of two answers of the operator for the same work.
+
+    Parameters
+    ----------
+    one
+        The signed envelope of one canary.open.
+    other
+        And of the other, which answers differently.
+    file
+        Where to write the evidence.
+    genesis
+        The receipt of entry 0, which says who the operator is.
+    commit
+        The receipt of the canary.commit that both open, or the first of them.
+    other_commit
+        The receipt of the one that the other opens, where that is another.
+    rotation
+        The receipt of an entry by which the operator changed its key.
+    """
+    import msgspec
+
+    from trust.client.evidence import CanaryEvidence
+    from trust.core.receipt import Receipt
+
+    def receipt_in(path: Path) -> Receipt:
+        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+
+    evidence = CanaryEvidence.of(
+        (one.read_bytes(), other.read_bytes()),
+        (receipt_in(commit), receipt_in(other_commit or commit)),
+        receipt_in(genesis),
+        tuple(map(receipt_in, rotation)),
+    )
+    file.write_bytes(evidence.encode())
+    output.show({"evidence": str(file), "indices": [each.index for each in evidence.commits]})
 
 
 @app.command

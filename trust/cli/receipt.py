@@ -47,16 +47,14 @@ def verify(
     import msgspec
 
     from trust.client.cases import Case
-    from trust.client.evidence import is_equivocation, verify_equivocation
+    from trust.client.evidence import TwoAnswers, TwoOutputs
+    from trust.client.files import verify_file
     from trust.client.forks import Convicted
     from trust.client.quorum import check_quorum
-    from trust.client.verify import Denial, FalseConfirmation, Refusal, verify_file
+    from trust.client.verify import Denial, FalseConfirmation, Refusal
     from trust.core.standing import Standing
 
     data, keys, quorum = file.read_bytes(), read_keys(key, rotation), read_witnesses(witnesses)
-    if is_equivocation(data):
-        output.show({"verified": "equivocation", **msgspec.to_builtins(verify_equivocation(data, keys))})
-        return
     proven = verify_file(data, keys)
     seen = {"cosigned_by": check_quorum(proven, data, keys, quorum)} if quorum else {}
     if isinstance(proven, Case):
@@ -72,6 +70,10 @@ def verify(
     elif isinstance(proven, FalseConfirmation):
         facts = {"relay": proven.relay, "index": proven.index, "signers": list(proven.signers)}
         output.show({"verified": "false relay.confirm", **facts, "reason": proven.reason})
+    elif isinstance(proven, TwoOutputs):
+        output.show({"verified": "equivocation", **msgspec.to_builtins(proven)})
+    elif isinstance(proven, TwoAnswers):
+        output.show({"verified": "canary", **msgspec.to_builtins(proven)})
     elif isinstance(proven, Standing):
         output.show({"verified": "scores", **_standing(proven, whole=output.json)})
     elif len(proven) == 1:

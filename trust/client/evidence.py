@@ -1,7 +1,7 @@
 """Evidence as files, and as what `evidence.submit` says of it (rules.md 8).
 
-A file names its kind in `evidence`. `fork` (client/forks.py) and `relay-confirm` (client/verify.py) are checked offline
-there; here are `equivocation`, checked offline too, and `canary`, which the rules alone can judge: they hold the roots.
+A file names its kind in `evidence`, and all are checked offline: `fork` in client/forks.py, `relay-confirm` in
+client/verify.py, and here `equivocation` and `canary`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import msgspec
 
 from trust.client.forks import Fork
 from trust.client.problems import NotProven
-from trust.client.verify import ConfirmEvidence, verify_receipt
-from trust.core import commands, envelope, rulebook, strict
+from trust.client.verify import ConfirmEvidence, Proven, verify_receipt
+from trust.core import canaries, commands, envelope, rulebook, strict
+from trust.core.canaries import Answer
+from trust.core.commands import Spoken
 from trust.core.envelope import Envelope
-from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, OutputSubmit
+from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, CanaryOpen, OutputSubmit
 from trust.core.receipt import Receipt
+from trust.core.refusal import Refused
 from trust.log.succession import LogKey
 
 MAX_FILE_BYTES = 512 * 1024
@@ -43,10 +46,33 @@ class EquivocationEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class CanaryEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Two `canary.open` of the operator for the same work, with different answers."""
+    """Two `canary.open` of the operator for the same work, with different answers.
+
+    Beside them, in receipts: for each the `canary.commit` that it opens, the genesis that says who the operator is, and
+    where it has changed its key, the entries of its rotations.
+    """
 
     evidence: Literal["canary"]
     statements: tuple[Envelope, Envelope]
+    commits: tuple[Receipt, Receipt]
+    genesis: Receipt
+    rotations: tuple[Receipt, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        statements: tuple[bytes, bytes],
+        commits: tuple[Receipt, Receipt],
+        genesis: Receipt,
+        rotations: tuple[Receipt, ...] = (),
+    ) -> CanaryEvidence:
+        """The evidence of two envelopes."""
+        one, other = (envelope.open_envelope(each).envelope for each in statements)
+        return cls("canary", (one, other), commits, genesis, rotations)
+
+    def encode(self) -> bytes:
+        """The evidence as a file."""
+        return msgspec.json.encode(self) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +85,22 @@ class TwoOutputs:
     statements: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class TwoAnswers:
+    """What canaries prove: `operator` committed to both answers for the work of `worker` on `task`, and opened both."""
+
+    operator: str
+    task: str
+    worker: str
+    indices: tuple[int, int]
+    statements: tuple[str, str]
+
+
 def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     """What the file proves by itself. Raises `NotProven` where it proves nothing, or a retry."""
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)
-    try:
-        other = commands.spoken(envelope.from_envelope(file.statement))
-        rulebook.verify(other)
-    except (strict.Malformed, envelope.BadSignature) as error:
-        raise NotProven(f"the other output: {error}") from error
+    other = _signed(file.statement, "the other output")
     first = proven.spoken
     one, two = (None if each is None else each.payload for each in (first, other))
     if first is None or not isinstance(one, OutputSubmit) or not isinstance(two, OutputSubmit):
@@ -81,13 +114,54 @@ def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     return TwoOutputs(one.claim, one.actor, proven.index, (first.id, other.id))
 
 
-def is_equivocation(data: bytes) -> bool:
-    """Whether a file says of itself that it is the evidence of two outputs."""
+def verify_canaries(data: bytes, key: LogKey) -> TwoAnswers:
+    """What the file proves by itself. Raises `NotProven` where it proves nothing, or both answers are one."""
+    file: CanaryEvidence = _parsed(data, CanaryEvidence)
+    operator, keys = _operator(file, key)
+    commits = [verify_receipt(receipt, key) for receipt in file.commits]
+    opened = [_signed(each, "a canary.open") for each in file.statements]
+    one, other = (_answer(each, commit, keys, key.name) for each, commit in zip(opened, commits, strict=True))
+    if (one.task, one.worker) != (other.task, other.worker):
+        raise NotProven("the two canaries are about different work")
+    if one.verdict == other.verdict:
+        raise NotProven(f"both answer {one.verdict}")
+    indices, ids = (commits[0].index, commits[1].index), (opened[0].id, opened[1].id)
+    return TwoAnswers(operator, one.task, one.worker, indices, ids)
+
+
+def _operator(file: CanaryEvidence, key: LogKey) -> tuple[str, set[str]]:
+    """The operator, and the keys that were its own."""
+    genesis = verify_receipt(file.genesis, key).command.genesis
+    if genesis is None:
+        raise NotProven("the receipt of the genesis is of another entry")
+    rotated = [verify_receipt(each, key).event("party.rotated") for each in file.rotations]
+    keys = {str(event.get("key")) for event in rotated if event.get("party") == genesis.operator}
+    return genesis.operator, {genesis.operator} | keys
+
+
+def _answer(opened: Spoken, commit: Proven, keys: set[str], network: str) -> Answer:
+    """The answer that the operator opened out of what this entry committed to."""
+    said = opened.payload
+    if not isinstance(said, CanaryOpen) or said.network != network or not keys & set(opened.signed.signers):
+        raise NotProven("a canary's evidence is two canary.open of the operator")
     try:
-        members = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(members, dict) and members.get("evidence") == "equivocation"
+        answer, root = canaries.opening(said, network)
+    except Refused as error:
+        raise NotProven(f"a canary.open: {error}") from error
+    committed = commit.event("canaries.committed")
+    if (committed.get("root"), committed.get("count")) != (root, answer.count):
+        raise NotProven(f"entry {commit.index} commits to other canaries than {opened.id} opens")
+    return answer
+
+
+def _signed(said: Envelope, what: str) -> Spoken:
+    """The statement in an envelope, each of whose signatures holds."""
+    try:
+        spoken = commands.spoken(envelope.from_envelope(said))
+        rulebook.verify(spoken)
+    except (strict.Malformed, envelope.BadSignature) as error:
+        raise NotProven(f"{what}: {error}") from error
+    return spoken
 
 
 def said_of(data: bytes) -> dict[str, Any]:

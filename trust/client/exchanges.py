@@ -19,10 +19,11 @@ import msgspec
 
 from trust.client import wire
 from trust.client.bundles import verify_bundle
+from trust.client.files import verify_scores
 from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
 from trust.client.rotations import follow
 from trust.client.statements import opened
-from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_scores, verify_written
+from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
 from trust.core.receipt import Receipt

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from trust.client.cases import Case
+from trust.client.files import Verified
 from trust.client.problems import NotProven
-from trust.client.verify import Verified
 from trust.log.checkpoint import CheckpointError
 from trust.log.note import NoteError
 from trust.log.quorum import PolicyError, Quorum, QuorumMissing, open_with_quorum, parse_quorum
@@ -33,7 +33,7 @@ def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> 
     elif isinstance(proven, Case):
         notes = [str(json.loads(data)["checkpoint"]).encode("utf-8", "surrogatepass")]
     else:
-        raise NotProven("witnesses cosign checkpoints, and this file stands on none: ask without them")
+        raise NotProven("witnesses vouch for receipts and bundles, which this file is not: ask without them")
     told = ""
     for note in dict.fromkeys(notes):
         try:

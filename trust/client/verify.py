@@ -1,4 +1,4 @@
-"""Offline verification: receipts, refusal notes, relay confirmations and evidence, under a key that the caller brings.
+"""Offline verification: receipts, refusal notes and relay confirmations, under a key that the caller brings.
 
 A caller who knows that the log changed its key brings all of them (`rotations.py`): then the one that is right for a
 checkpoint's size must have signed it. A refusal at a size is signed by the key of the next checkpoint.
@@ -15,26 +15,21 @@ The events of an entry are read as plain JSON, so that a receipt of a newer rele
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from trust.client.bundles import verify_bundle
-from trust.client.cases import Case
-from trust.client.forks import Convicted, verify_fork
 from trust.client.problems import NotProven
-from trust.core import commands, envelope, rulebook, scorebook, standing, strict
+from trust.core import commands, envelope, rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
 from trust.core.envelope import Envelope
 from trust.core.events import RelayRegistered
 from trust.core.payloads import RelayConfirm
 from trust.core.receipt import Receipt
-from trust.core.standing import Standing
 from trust.log import merkle, note, proof
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
@@ -281,46 +276,6 @@ def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
     except NotProven as lie:
         return FalseConfirmation(relay.relay, claim.index, told.signers, str(lie))
     raise NotProven(f"the relay told the truth: entry {claim.index} says the same")
-
-
-def verify_scores(data: bytes, key: LogKey) -> Standing:
-    """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
-    try:
-        return standing.verify(data, key)
-    except standing.BadScores as error:
-        raise NotProven(str(error)) from error
-
-
-Verified = list[Proven] | Refusal | Convicted | Denial | FalseConfirmation | Case | Standing
-_EVIDENCE: dict[object, Callable[[bytes, LogKey], Verified]] = {
-    "refusal": verify_denial,
-    "relay-confirm": verify_false_confirmation,
-}
-
-
-def verify_file(data: bytes, key: LogKey) -> Verified:
-    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
-    scores, evidence."""
-    try:
-        members = json.loads(data)
-    except (ValueError, RecursionError):
-        return verify_refusal(data, key)
-    if not isinstance(members, dict):
-        return [verify_receipt(data, key)]
-    if members.get("format") == scorebook.FORMAT:
-        return verify_scores(data, key)
-    if "format" in members:
-        return verify_bundle(data, key)
-    if "evidence" in members:
-        kind = members["evidence"]
-        return _EVIDENCE.get(kind if isinstance(kind, str) else "", verify_fork)(data, key)
-    if isinstance(members.get("refusal"), str):
-        return verify_refusal(members["refusal"].encode(), key)
-    if isinstance(members.get("receipt"), dict):
-        return [verify_receipt(json.dumps(members["receipt"]).encode(), key)]
-    if "receipts" in members:
-        return list(verify_batch(data, key))
-    return [verify_receipt(data, key)]
 
 
 def _parse(data: bytes, shape: type[T], max_bytes: int) -> T:

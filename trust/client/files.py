@@ -1,0 +1,74 @@
+"""What a file proves, whatever it is: the one door to all that is verified offline, with the log's key alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from trust.client.bundles import verify_bundle
+from trust.client.cases import Case
+from trust.client.evidence import TwoAnswers, TwoOutputs, verify_canaries, verify_equivocation
+from trust.client.forks import Convicted, verify_fork
+from trust.client.problems import NotProven
+from trust.client.verify import (
+    Denial,
+    FalseConfirmation,
+    Proven,
+    Refusal,
+    verify_batch,
+    verify_denial,
+    verify_false_confirmation,
+    verify_receipt,
+    verify_refusal,
+)
+from trust.core import scorebook, standing
+from trust.core.standing import Standing
+from trust.log.succession import LogKey
+
+Evidence = Convicted | Denial | FalseConfirmation | TwoOutputs | TwoAnswers
+Verified = list[Proven] | Refusal | Case | Standing | Evidence
+_EVIDENCE: dict[object, Callable[[bytes, LogKey], Evidence]] = {
+    "fork": verify_fork,
+    "refusal": verify_denial,
+    "relay-confirm": verify_false_confirmation,
+    "equivocation": verify_equivocation,
+    "canary": verify_canaries,
+}
+
+
+def verify_file(data: bytes, key: LogKey) -> Verified:
+    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
+    scores, evidence. Raises `NotProven` where it proves nothing."""
+    try:
+        members = json.loads(data)
+    except (ValueError, RecursionError):
+        return verify_refusal(data, key)
+    if not isinstance(members, dict):
+        return [verify_receipt(data, key)]
+    if members.get("format") == scorebook.FORMAT:
+        return verify_scores(data, key)
+    if "format" in members:
+        return verify_bundle(data, key)
+    if "evidence" in members:
+        return _verify_evidence(members["evidence"], data, key)
+    if isinstance(members.get("refusal"), str):
+        return verify_refusal(members["refusal"].encode(), key)
+    if isinstance(members.get("receipt"), dict):
+        return [verify_receipt(json.dumps(members["receipt"]).encode(), key)]
+    if "receipts" in members:
+        return list(verify_batch(data, key))
+    return [verify_receipt(data, key)]
+
+
+def _verify_evidence(kind: object, data: bytes, key: LogKey) -> Evidence:
+    if not isinstance(kind, str) or kind not in _EVIDENCE:
+        raise NotProven(f"evidence is one of {', '.join(map(str, _EVIDENCE))}")
+    return _EVIDENCE[kind](data, key)
+
+
+def verify_scores(data: bytes, key: LogKey) -> Standing:
+    """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
+    try:
+        return standing.verify(data, key)
+    except standing.BadScores as error:
+        raise NotProven(str(error)) from error
