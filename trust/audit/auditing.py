@@ -36,7 +36,7 @@ from trust.audit.gating import Tree, false_gate, false_time
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay, check_release
-from trust.audit.report import CannotCheck, Finding, Report, Step, Sums, lines
+from trust.audit.report import CannotCheck, Finding, Progress, Report, Step, Sums, lines, silent
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.tree import false_partial, false_tile, forked
 from trust.log import merkle
@@ -48,8 +48,6 @@ from trust.log.succession import Succession, is_signed_by, peek_checkpoint
 from trust.storage.cosigned import policy_in_force
 
 TRIES_WITNESSED = 20
-Progress = Callable[[int, int], None]
-"""Told how many entries of how many are done."""
 Look = Callable[[], Finding | None]
 
 FEW_COLLECTIONS = (50_000, 50, 1_000)
@@ -67,7 +65,7 @@ def audit(
     source: Source | str,
     vkey: str,
     state_dir: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     quorum: Quorum | None = None,
     sample: int | None = SAMPLE,
 ) -> Report:
@@ -82,7 +80,7 @@ def audit(
     opened = open_source(source) if isinstance(source, str) else source
     try:
         with scratch(state_dir) as own, _few_collections():
-            report = _Audit(opened, verifier, own, Options(progress or _silent, quorum, sample)).run()
+            report = _Audit(opened, verifier, own, Options(progress, quorum, sample)).run()
         return _with_database(report, opened, vkey)
     finally:
         opened.close()
@@ -96,10 +94,6 @@ def _with_database(report: Report, source: Source, vkey: str) -> Report:
     found = next(iter(checked.findings), None)
     steps = tuple(found.marked(line) for line in report.steps) if found else report.steps
     return replace(report, ok=checked.ok, findings=checked.findings, steps=steps)
-
-
-def _silent(done: int, total: int) -> None:
-    del done, total
 
 
 class _Audit:

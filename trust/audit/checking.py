@@ -7,13 +7,13 @@ So must what witnesses cosigned: each such checkpoint is of this tree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.inspecting import decode_header
-from trust.audit.report import CannotCheck, Finding
+from trust.audit.report import CannotCheck, Finding, Progress, silent
 from trust.core import commands, envelope
 from trust.core.entry import Entry, InvalidEntry, decode_entry
 from trust.core.events import KeyAdopted, NetworkCreated
@@ -41,9 +41,7 @@ class Checked(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def check_log(
-    database: Database, vkey: str | None = None, progress: Callable[[int, int], None] | None = None
-) -> Checked:
+def check_log(database: Database, vkey: str | None = None, progress: Progress = silent) -> Checked:
     """Checks the stored log under the keys that its own entries name, of which `vkey` must be one where it is given.
 
     Raises CannotCheck where the database cannot be read, NoteError where `vkey` is no key.
@@ -52,19 +50,13 @@ def check_log(
     try:
         with reading(database) as reader:
             head = reader.head()
-            finding = next(_findings(reader, head, verifier, progress or _silent), None)
+            finding = next(_findings(reader, head, verifier, progress), None)
     except SQLAlchemyError as error:
         raise CannotCheck(f"the database cannot be read: {error}") from error
     return Checked(finding is None, head.size, head.root.hex(), () if finding is None else (finding,))
 
 
-def _silent(done: int, total: int) -> None:
-    del done, total
-
-
-def _findings(
-    reader: Reader, head: Head, verifier: Verifier | None, progress: Callable[[int, int], None]
-) -> Iterator[Finding]:
+def _findings(reader: Reader, head: Head, verifier: Verifier | None, progress: Progress) -> Iterator[Finding]:
     """Everything that is false, in the order of the log."""
     edge, keys = TreeEdge(), Named()
     for start in range(0, head.size, CHUNK_ENTRIES):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import msgspec
 
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, entries_of
-from trust.audit.report import CannotCheck
+from trust.audit.report import CannotCheck, Progress
 from trust.client.problems import NotProven
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -33,7 +33,6 @@ from trust.log.succession import LogKey, opened
 from trust.log.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TilePath, TreeEdge, encode_bundle
 
 CHECKPOINT = "checkpoint"
-Progress = Callable[[int, int], None]
 
 
 class Exported(msgspec.Struct, frozen=True):

@@ -17,12 +17,11 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from trust import clock
-from trust.audit.auditing import Progress
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay
-from trust.audit.report import CannotCheck, Finding, Step
+from trust.audit.report import CannotCheck, Finding, Progress, Step, silent
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
 from trust.client.files import verify_file
@@ -50,9 +49,7 @@ class Judged(msgspec.Struct, frozen=True):
     evidence: str = ""
 
 
-def judge(
-    file: Path, open_log: Callable[[], Source], key: LogKey, progress: Progress | None = None
-) -> Judged:
+def judge(file: Path, open_log: Callable[[], Source], key: LogKey, progress: Progress = silent) -> Judged:
     """Holds a receipt, a batch of them or a refusal with its statement against the log; evidence is put beside it.
 
     Raises NotProven where the file proves nothing by itself, CannotCheck where the log cannot be read.
@@ -61,7 +58,7 @@ def judge(
     if isinstance(said, Denial):
         source = open_log()
         try:
-            finding = _false_refusal(said, source, key, progress or _silent)
+            finding = _false_refusal(said, source, key, progress)
         finally:
             source.close()
         return Judged(finding is None, "refusal", said.refusal.size, "" if finding is None else str(finding))
@@ -89,10 +86,6 @@ def _judge_receipts(proven: list[Proven], file: Path, open_log: Callable[[], Sou
 
 
 # -- a refusal
-
-
-def _silent(done: int, total: int) -> None:
-    del done, total
 
 
 def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress) -> Finding | None:

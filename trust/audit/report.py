@@ -10,9 +10,18 @@ tree as a whole, or what the service answers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
+
+Progress = Callable[[int, int], None]
+"""Told how many entries of how many are done."""
+
+
+def silent(done: int, total: int) -> None:
+    """Progress that nobody hears of."""
+    del done, total
 
 
 class CannotCheck(Exception):
