@@ -11,7 +11,6 @@ from trust.client.told import DoesNotFollow, Told, proven, same, signed_for
 from trust.core import allocation as allocations
 from trust.core import events as e
 from trust.core import payloads as p
-from trust.core import reputation
 from trust.core.checks import shortlist
 from trust.core.checks.allotting import shortlist_seed
 from trust.core.checks.draw import Stream
@@ -106,11 +105,7 @@ def check_way(t: Told, event: e.ClaimOpened) -> None:
     way: Route = "assigned" if t.task.assignee == event.worker else "first-come"
     route: Route = "own" if event.route == "own" else way
     same("the way to the claim", route, event.route)
-    weights = t.policy.reputation
-    expected = reputation.delta_ppm(
-        route, first_come_ppm=weights.first_come_ppm, assigned_ppm=weights.assigned_ppm
-    )
-    same("what praise counts", expected, event.delta_ppm)
+    same("what praise counts", allocations.delta(t.policy, route), event.delta_ppm)
     if t.state.at_ms < t.task.exclusive_until_ms:
         raise DoesNotFollow(f"only its shortlist may claim {event.task} yet")
 
@@ -120,6 +115,7 @@ def _check_drawn(t: Told, event: e.ClaimOpened) -> None:
     places = [place for place in allocation.shortlist if place.agent == event.worker]
     if not places or t.state.at_ms >= t.task.exclusive_until_ms:
         raise DoesNotFollow(f"{event.worker} is not on the shortlist of {event.task}, or too late")
-    same("the lane of the claim", "probation" if places[0].probation else "allocated", event.route)
+    route: Route = "probation" if places[0].probation else "allocated"
+    same("the lane of the claim", route, event.route)
     counts = len(allocation.shortlist), allocation.eligible, allocation.owners
-    same("what praise counts", allocations.drawn_delta(t.policy, *counts), event.delta_ppm)
+    same("what praise counts", allocations.delta(t.policy, route, *counts), event.delta_ppm)

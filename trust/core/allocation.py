@@ -166,9 +166,9 @@ def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
             exclusive_until_ms=task.exclusive_until_ms,
         )
     if worker.owner == d.owner(task.requester):
-        return Way("own", _delta(policy, "own"))
+        return Way("own", delta(policy, "own"))
     route: Route = "assigned" if task.assignee else "first-come"
-    return Way(route, _delta(policy, route))
+    return Way(route, delta(policy, route))
 
 
 def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | None:
@@ -176,31 +176,24 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
     found = [place for place in allocation.shortlist if place.agent == worker.id]
     if not found:
         return None
-    delta = drawn_delta(policy, len(allocation.shortlist), allocation.eligible, allocation.owners)
+    counts = len(allocation.shortlist), allocation.eligible, allocation.owners
     if not found[0].probation:
-        return Way("allocated", delta)
+        return Way("allocated", delta(policy, "allocated", *counts))
     in_flight = d.get(Probation, worker.id)
     if in_flight is not None:
         raise Refused("on-probation", f"{worker.id} has {in_flight.claim} in flight", claim=in_flight.claim)
-    return Way("probation", delta, probation_stake(task, policy))
+    return Way("probation", delta(policy, "probation", *counts), probation_stake(task, policy))
 
 
-def drawn_delta(policy: Policy, shortlist: int, eligible: int, owners: int) -> int:
-    """What praise counts for who was drawn: more, the more could have been drawn instead."""
+def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, owners: int = 0) -> int:
+    """What praise counts for who came this way; for who was drawn the more, the more could have been drawn instead."""
     return reputation.delta_ppm(
-        "allocated",
+        route,
         shortlist=shortlist,
         eligible=eligible,
         owners=owners,
         first_come_ppm=policy.reputation.first_come_ppm,
         assigned_ppm=policy.reputation.assigned_ppm,
-    )
-
-
-def _delta(policy: Policy, route: Route) -> int:
-    weights = policy.reputation
-    return reputation.delta_ppm(
-        route, first_come_ppm=weights.first_come_ppm, assigned_ppm=weights.assigned_ppm
     )
 
 

@@ -34,14 +34,15 @@ def probation_pool(task_kind: str) -> str:
     return f"probation/{task_kind}"
 
 
-def _network(view: View) -> Network:
+def network_of(view: View) -> Network:
+    """The network that a state is of, which has its genesis."""
     network = view.get(Network, NETWORK)
     assert network is not None
     return network
 
 
 def _policy(view: View) -> Policy:
-    adopted = view.get(AdoptedPolicy, str(_network(view).policy))
+    adopted = view.get(AdoptedPolicy, str(network_of(view).policy))
     assert adopted is not None
     return adopted.terms
 
@@ -49,7 +50,7 @@ def _policy(view: View) -> Policy:
 def reading(view: View, agent: str, role: str, task_kind: str, at_ms: int) -> Reading:
     """The decayed observations of one record at `at_ms`."""
     score = view.get(Score, f"{agent}/{role}/{task_kind}")
-    return EMPTY if score is None else rawsums.read(rawsums.stored(score), _network(view), at_ms)
+    return EMPTY if score is None else rawsums.read(rawsums.stored(score), network_of(view), at_ms)
 
 
 def priority_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
@@ -104,7 +105,7 @@ def lapses_milli(view: View, owner: str, task_kind: str) -> int:
 
 def decayed_milli(view: View, packed: bytes, at_ms: int) -> int:
     """A packed slow sum at `at_ms`, in milli-units."""
-    network = _network(view)
+    network = network_of(view)
     return decayed(rawsums.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
 
 
@@ -127,7 +128,7 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
     record = view.get(Liveness, agent)
     if record is None:
         return reputation.liveness_ppm(0, 0)
-    return _live_ppm(record.done, record.expired, _network(view), at_ms)
+    return _live_ppm(record.done, record.expired, network_of(view), at_ms)
 
 
 def _live_ppm(done: bytes, expired: bytes, network: Network, at_ms: int) -> int:
@@ -177,7 +178,7 @@ def priorities(
 def ranked(view: View, entrants: Iterable[Entrant], salt: str) -> list[Candidate]:
     """Entrants as candidates, in order (reputation.md 4): ineligible ones last, ties by a hash of `salt` (the task, or
     the kind where there is none) and agent. Of `view` it reads what holds for all."""
-    network, reference = _network(view), _policy(view).reputation.stake_reference_units
+    network, reference = network_of(view), _policy(view).reputation.stake_reference_units
     found = [_candidate(entrant, network, reference, view.at_ms) for entrant in entrants]
     return sorted(found, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))
 

@@ -15,9 +15,9 @@ from trust.core.checks.gate import check_gate
 from trust.core.checks.panel import proven, seed_input
 from trust.core.decision import Decision
 from trust.core.entry import Draw
-from trust.core.events import NETWORK, AllocationFailed, Candidate, TaskAllocated, task_draw
+from trust.core.events import AllocationFailed, Candidate, TaskAllocated, task_draw
 from trust.core.policy import Policy
-from trust.core.records import Allocation, Network, Node, Party, SealedPool, Slot, Task
+from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
 from trust.core.refusal import Refused
 from trust.core.state import View
 
@@ -36,9 +36,7 @@ def task_of(said: Draw) -> str:
 
 def alpha(view: View, allocation: Allocation) -> bytes:
     """The VRF's input for a task's shortlist."""
-    network = view.get(Network, NETWORK)
-    assert network is not None
-    return shortlist_seed(network.origin, allocation.id, allocation.statement)
+    return shortlist_seed(scoring.network_of(view).origin, allocation.id, allocation.statement)
 
 
 def shortlist_seed(network: str, task: str, statement: str) -> bytes:

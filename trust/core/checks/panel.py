@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trust.core import disputes, ledger, settlement
+from trust.core import disputes, ledger, scoring, settlement
 from trust.core.checks import items, vrf
 from trust.core.checks.draw import Picker, Stream, coin
 from trust.core.checks.gate import check_gate
@@ -28,7 +28,6 @@ from trust.core.checks.sumtree import root_of
 from trust.core.decision import Decision
 from trust.core.entry import Draw
 from trust.core.events import (
-    NETWORK,
     BatchTerms,
     CoinTossed,
     DrawnSeat,
@@ -42,7 +41,6 @@ from trust.core.policy import Policy
 from trust.core.records import (
     Alternate,
     Claim,
-    Network,
     Node,
     Party,
     Relay,
@@ -60,10 +58,10 @@ LABEL = b"panel"
 
 def alpha(view: View, claim: Claim, number: int) -> bytes:
     """The VRF's input for a claim's round."""
-    network = view.get(Network, NETWORK)
-    assert network is not None
     asked = disputes.that_opened(view, claim, number)
-    return seed_input(network.origin, claim.id, number, claim.output, asked.statement if asked else "")
+    return seed_input(
+        scoring.network_of(view).origin, claim.id, number, claim.output, asked.statement if asked else ""
+    )
 
 
 def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
