@@ -24,6 +24,7 @@ from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Rela
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.services.publishing import head_over
+from trust.services.sealing import entry_of
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 
@@ -60,7 +61,7 @@ def _entries(reader: Reader, claim: Claim) -> Found:
     for stored in (
         *_of_case(reader, claim),
         *_of_network(reader, claim),
-        *_of_seal(reader, claim.pool, claim.index),
+        *_of_seal(reader, claim.pool),
         *_of_allocation(reader, claim),
     ):
         found[stored.index] = stored
@@ -89,10 +90,9 @@ def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
 
 def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
     """The genesis, the pinned policy, the draw key as it was at the claim, and the relay's group."""
-    task = reader.record(Task, claim.task)
-    policy = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
-    if policy is not None:
-        yield from reader.entries(policy.index, policy.index + 1)
+    if (pinned := _pinned(reader, claim)) is not None:
+        _, adopted = pinned
+        yield from reader.entries(adopted.index, adopted.index + 1)
     yield from reader.entries(0, 1)
     yield from _adoption(reader, claim.draw_key)
     relay = reader.record(Relay, claim.relay)
@@ -120,7 +120,7 @@ def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
         yield drawn
     yield from _adoption(reader, allocation.draw_key)
     for sealed in (allocation.pool, allocation.lane):
-        yield from _of_seal(reader, sealed, allocation.index)
+        yield from _of_seal(reader, sealed)
 
 
 def _allocation_of(reader: Reader, claim: Claim) -> Allocation | None:
@@ -140,14 +140,17 @@ def _drawn_for(stored: StoredEntry) -> str:
     return "" if draw is None else draw.of
 
 
-def _of_seal(reader: Reader, pool: str, before: int) -> Iterator[StoredEntry]:
+def _of_seal(reader: Reader, pool: str) -> Iterator[StoredEntry]:
     sealed = reader.record(SealedPool, pool) if pool else None
-    if sealed is None:
-        return
-    for stored in reader.of_kind("seal", sealed.as_of, before):
-        said = decode_entry(stored.data).command.seal
-        if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
-            yield stored
+    if sealed is not None:
+        yield entry_of(reader, sealed)
+
+
+def _pinned(reader: Reader, claim: Claim) -> tuple[Task, AdoptedPolicy] | None:
+    """The task of a claim and the policy that it pinned."""
+    task = reader.record(Task, claim.task)
+    adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
+    return None if task is None or adopted is None else (task, adopted)
 
 
 def _signing_keys(entries: Iterable[StoredEntry]) -> set[str]:
@@ -197,11 +200,11 @@ def _visit_pools(reader: Reader, claim: Claim, found: Found, get: Get) -> None:
 def _visit_shortlist(reader: Reader, claim: Claim, get: Get) -> None:
     allocation = _allocation_of(reader, claim)
     drawn = shortlist_draw(reader, allocation) if allocation and allocation.pool else None
-    task = reader.record(Task, claim.task)
-    adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
     draw = None if drawn is None else decode_entry(drawn.data).command.draw
-    if allocation is None or draw is None or adopted is None:
+    pinned = _pinned(reader, claim)
+    if allocation is None or draw is None or pinned is None:
         return
+    _, adopted = pinned
     shortlist.retrace(
         Stream(bytes.fromhex(draw.beacons[0].beta), shortlist.LABEL),
         allocation.size,
@@ -215,13 +218,12 @@ def _visit_shortlist(reader: Reader, claim: Claim, get: Get) -> None:
 
 def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[Stream], bool]:
     """Whether a stream leads to the items of a panel."""
-    task = reader.record(Task, claim.task)
-    adopted = None if task is None else reader.record(AdoptedPolicy, str(task.policy))
+    pinned = _pinned(reader, claim)
     before = reader.record(Round, round_id(claim.id, opened.round - 1))
 
     def holds(after: Stream) -> bool:
-        assert task is not None
-        assert adopted is not None
+        assert pinned is not None
+        task, adopted = pinned
         places, _, _ = panel.drawn_items(task, adopted.terms, after, len(opened.seats), before)
         return places == opened.items
 

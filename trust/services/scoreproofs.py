@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 
 from trust.core import scorebook
-from trust.core.entry import decode_entry
 from trust.core.receipt import Receipt
 from trust.core.records import Party, Pool, SealedPool
 from trust.core.scorebook import ProvenRow, ScoreFile
@@ -16,6 +15,7 @@ from trust.core.strict import base64_of
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.services.receipts import stored_receipt
+from trust.services.sealing import entry_of
 from trust.storage.reading import Reader
 from trust.storage.scorebook import Tree, rows_about, tree_of
 from trust.storage.unit import Head
@@ -41,7 +41,7 @@ class ScoreProofs:
             scorebook.FORMAT,
             party.id,
             _receipt(reader, 0, head),
-            _receipt(reader, _seal_index(reader, sealed, head), head),
+            _receipt(reader, entry_of(reader, sealed).index, head),
             tuple(_proven(tree, place + at, row) for at, row in enumerate(rows)),
         )
 
@@ -55,18 +55,6 @@ class ScoreProofs:
 def _proven(tree: Tree, place: int, row: bytes) -> ProvenRow:
     path = merkle.inclusion_proof(place, tree.size, tree.node)
     return ProvenRow(place, base64_of(row), tuple(map(base64_of, path)))
-
-
-def _seal_index(reader: Reader, sealed: SealedPool, head: Head) -> int:
-    """The entry of a seal, one of the first seals after its epoch began."""
-    start = sealed.as_of
-    while found := reader.of_kind("seal", start, head.size):
-        for stored in found:
-            said = decode_entry(stored.data).command.seal
-            if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
-                return stored.index
-        start = found[-1].index + 1
-    raise LookupError(f"the log has no seal {sealed.id}")
 
 
 def _receipt(reader: Reader, index: int, head: Head) -> Receipt:

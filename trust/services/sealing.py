@@ -6,14 +6,14 @@ a pool's tree, the rows of scores. Stored twice, or for a seal that another repl
 
 from __future__ import annotations
 
-from trust.core.entry import Seal
-from trust.core.records import Pool
+from trust.core.entry import Seal, decode_entry
+from trust.core.records import Pool, SealedPool
 from trust.core.scorebook import POOL
 from trust.storage import scorebook
 from trust.storage.engine import Database
-from trust.storage.reading import reading
+from trust.storage.reading import Reader, reading
 from trust.storage.sealing import Sealing, store
-from trust.storage.unit import aside
+from trust.storage.unit import StoredEntry, aside
 
 
 def due_seals(database: Database) -> list[Seal]:
@@ -32,6 +32,18 @@ def due_seals(database: Database) -> list[Seal]:
                 scorebook.store(connection, scores, rows)
     seals = [seal for seal, _ in made]
     return seals if scores is None else [*seals, _of_scores(database, scores)]
+
+
+def entry_of(reader: Reader, sealed: SealedPool) -> StoredEntry:
+    """The entry of a seal, one of the first seals after its epoch began."""
+    start, size = sealed.as_of, reader.head().size
+    while found := reader.of_kind("seal", start, size):
+        for stored in found:
+            said = decode_entry(stored.data).command.seal
+            if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
+                return stored
+        start = found[-1].index + 1
+    raise LookupError(f"the log has no seal {sealed.id}")
 
 
 def _of_scores(database: Database, pool: Pool) -> Seal:
