@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from trust.core import identity, ledger, parties, rating
+from trust.core import identity, ledger, parties, rating, settlement
 from trust.core.canaries import burn_bond, shown
 from trust.core.commands import Spoken, enclosed
 from trust.core.decision import Decision
@@ -116,10 +116,7 @@ def _slash(d: Decision, claim: Claim, reporter: str) -> None:
     fine, lost = (
         ledger.share(d.balance(account), policy.faults.equivocation_ppm) for account in (free, waiting)
     )
-    slash = locked + fine + lost
-    to_requester = min(task.price_units, ledger.share(slash, policy.money.requester_ppm))
-    most = policy.money.reporter_max_fees * policy.verifiers.fee_units
-    to_reporter = min(most, ledger.share(slash, policy.money.reporter_ppm))
+    to_requester, to_reporter = settlement.slash_shares(locked + fine + lost, task, policy)
     d.emit(StakeSlashed(claim=claim.id))
     if lost:
         d.emit(UnbondingSlashed(party=claim.worker, units=lost))

@@ -75,16 +75,24 @@ def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[F
 
     A challenger of the worker's own house gets nothing: a cheat that reports itself saves nothing by it.
     """
-    money, lock = policy.money, ledger.stake(claim.id)
-    transfers = [
-        (ledger.free(task.requester), min(task.price_units, ledger.share(slash, money.requester_ppm)))
-    ]
+    to_requester, to_reporter = slash_shares(slash, task, policy)
+    transfers = [(ledger.free(task.requester), to_requester)]
     reporter = next((each.challenge.challenger for each in fought if each.exposed), "")
     if reporter and not disputes.kin(d, reporter, claim.worker):
-        most = money.reporter_max_fees * policy.verifiers.fee_units
-        transfers.append((ledger.free(reporter), min(ledger.share(slash, money.reporter_ppm), most)))
+        transfers.append((ledger.free(reporter), to_reporter))
     transfers.append((ledger.BURN, slash - sum(units for _, units in transfers)))
+    lock = ledger.stake(claim.id)
     d.pay("slash.failed-check", *((lock, target, units) for target, units in transfers))
+
+
+def slash_shares(slash: int, task: Task, policy: Policy) -> tuple[int, int]:
+    """What of a slash is for the requester, never more than the price, and for who showed it, a few fees at most."""
+    money = policy.money
+    most = money.reporter_max_fees * policy.verifiers.fee_units
+    return (
+        min(task.price_units, ledger.share(slash, money.requester_ppm)),
+        min(most, ledger.share(slash, money.reporter_ppm)),
+    )
 
 
 def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
