@@ -49,7 +49,7 @@ def export(source: Source, key: LogKey, folder: Path, progress: Progress) -> Exp
     """Brings the log into a folder. Raises NotProven where it is not the log that is signed, CannotCheck where it
     cannot be read or somebody else is exporting there."""
     note = source.checkpoint()
-    now = _opened(note, key, "the log's checkpoint")  # 1
+    now = opened_note(note, key, "the log's checkpoint")  # 1
     with _folder(folder) as files:
         before = _earlier(folder, key, now)
         try:
@@ -64,7 +64,8 @@ def export(source: Source, key: LogKey, folder: Path, progress: Progress) -> Exp
         return Exported(now.origin, now.size, now.root.hex(), files.written, files.kept)
 
 
-def _opened(note: bytes, key: LogKey, what: str) -> Checkpoint:
+def opened_note(note: bytes, key: LogKey, what: str) -> Checkpoint:
+    """The checkpoint in a note under the log's key; NotProven, in the words `what`, where it is none."""
     try:
         return opened(note, key)
     except (NoteError, CheckpointError) as error:
@@ -76,7 +77,7 @@ def _earlier(folder: Path, key: LogKey, now: Checkpoint) -> Checkpoint | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    before = _opened(path.read_bytes(), key, f"the checkpoint in {folder}")
+    before = opened_note(path.read_bytes(), key, f"the checkpoint in {folder}")
     if now.size < before.size:
         raise NotProven(f"the log went back: {folder} has {before.size} entries, now it has {now.size}")
     return before

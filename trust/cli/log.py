@@ -62,7 +62,8 @@ def rebuild(*, service: Service = SERVICE) -> None:
 
 @app.command
 def graph(agent: str = "", /, *, size: int | None = None, service: Service = SERVICE) -> None:
-    """Make the graph pass from the log in a data directory, as of any size: what the service shows, anybody can make.
+    """Make the graph pass from the log in a data directory, as of any size. What the service shows, anybody with a
+    copy (trust log copy) can make.
 
     Parameters
     ----------
@@ -104,6 +105,45 @@ def export(folder: Path, /, *, service: Service = SERVICE) -> None:
             service.show(msgspec.to_builtins(copy(source, key, folder, report)))
     finally:
         source.close()
+
+
+@app.command
+def copy(place: str, /, *, service: Service = SERVICE) -> None:
+    """Copy a log into the database of a data directory, and fold its state; go on where an earlier copy ended.
+
+    With it anybody asks what only a database answers, such as trust log graph. Entries are held against the tree that
+    is signed; whether the decisions in them are right is for trust audit to say.
+
+    Parameters
+    ----------
+    place
+        The address of a service, a directory of the log's files, or a data directory.
+    """
+    from trust.audit.copying import copy as bring
+    from trust.audit.fetching import open_source
+    from trust.client.problems import NotProven
+    from trust.core.entry import InvalidEntry
+    from trust.core.events.event import CannotFold
+    from trust.services.rebuilding import rebuild as refold
+    from trust.storage.engine import file_of
+    from trust.storage.migrations import upgrade
+
+    key, url = service.key(), service.settings().database_url
+    source = open_source(place)
+    try:
+        if (path := file_of(url)) is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        upgrade(url)
+        with _database(service) as database:
+            with progress("copying entries") as report:
+                copied = bring(source, key, database, report)
+            with progress("folding entries") as report:
+                refold(database, report)
+    except (InvalidEntry, CannotFold) as error:
+        raise NotProven(f"the log is copied, but its entries cannot be folded: {error}") from error
+    finally:
+        source.close()
+    service.show(msgspec.to_builtins(copied))
 
 
 @app.command
