@@ -19,7 +19,7 @@ from trust.audit.report import Progress, silent
 from trust.client.problems import NotProven
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken
-from trust.core.entry import Command
+from trust.core.entry import Command, InvalidEntry, kind_of_command
 from trust.core.payloads import kind_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
@@ -85,18 +85,22 @@ def _entry(index: int, data: bytes) -> StoredEntry:
     try:
         header = decode_header(data)
         kind = _kind(header.command)
-    except (msgspec.MsgspecError, UnicodeDecodeError, strict.Malformed, RecursionError) as error:
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        strict.Malformed,
+        InvalidEntry,
+        RecursionError,
+    ) as error:
         raise NotProven(f"entry {index}: {error}") from error
     return StoredEntry(index, header.at_ms, kind, data, merkle.leaf_hash(data))
 
 
 def _kind(command: Command) -> str:
     """What the log's table calls an entry: its statement's kind, or its command's."""
-    named = [name for name in Command.__struct_fields__ if getattr(command, name) is not None]
-    if len(named) != 1:
-        raise strict.Malformed(f"an entry has one command, not {len(named)}")
-    said = rulebook.incoming_of(command) if command.statement is not None else None
-    return kind_of(said.payload) if isinstance(said, Spoken) else named[0]
+    kind = kind_of_command(command)
+    said = rulebook.incoming_of(command) if kind == "statement" else None
+    return kind_of(said.payload) if isinstance(said, Spoken) else kind
 
 
 def _other(edge: TreeEdge, held: Head, now: Checkpoint) -> str:

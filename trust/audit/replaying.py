@@ -25,7 +25,7 @@ from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core import changes, rulebook
 from trust.core.commands import Incoming, Spoken
-from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry
+from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry, kind_of_command
 from trust.core.envelope import Envelope, Signed
 from trust.core.events import MoneyMoved
 from trust.core.payloads import RulesAdopt, Statement, kind_of
@@ -211,11 +211,6 @@ def _spoken(statement: Envelope) -> Spoken:
     id = "sha256:" + hashlib.sha256(payload).hexdigest()
     signers = tuple([signature.keyid for signature in statement.signatures])
     return Spoken(Signed(payload, statement, id, signers, ()), _decode_payload(payload))
-
-
-def kind_of_command(command: Command) -> str:
-    """What caused an entry: genesis, statement, clock, draw or seal."""
-    return next((name for name in Command.__struct_fields__ if getattr(command, name) is not None), "nothing")
 
 
 def _sealed(seal: Seal) -> str:

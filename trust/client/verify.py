@@ -25,7 +25,7 @@ import msgspec
 from trust.client.problems import NotProven
 from trust.core import commands, envelope, rulebook, strict
 from trust.core.commands import Spoken
-from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command
+from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command, InvalidEntry, kind_of_command
 from trust.core.envelope import Envelope
 from trust.core.events import RelayRegistered
 from trust.core.payloads import RelayConfirm
@@ -157,7 +157,14 @@ def verify_receipt(receipt: Receipt | bytes, key: LogKey) -> Proven:
         entry = _decode(data)  # 2
         checkpoint, signed = _included(data, receipt, key)  # 3, 4
         spoken = _statement(entry.command, key.name)  # 5
-    except (strict.Malformed, ProofError, NoteError, CheckpointError, envelope.BadSignature) as error:
+    except (
+        strict.Malformed,
+        InvalidEntry,
+        ProofError,
+        NoteError,
+        CheckpointError,
+        envelope.BadSignature,
+    ) as error:
         raise NotProven(f"the receipt: {error}") from error
     return Proven(receipt.index, entry.at_ms, data, entry.command, entry.events, spoken, checkpoint, signed)
 
@@ -289,9 +296,7 @@ def _decode(data: bytes) -> _Entry:
     entry = strict.parse(data, _Entry, max_bytes=MAX_ENTRY_BYTES)
     if entry.v != FORMAT:
         raise strict.Malformed(f"an entry of format {entry.v}, this release reads {FORMAT}")
-    named = [name for name in Command.__struct_fields__ if getattr(entry.command, name) is not None]
-    if len(named) != 1:
-        raise strict.Malformed(f"an entry has one command, not {len(named)}")
+    kind_of_command(entry.command)
     return entry
 
 

@@ -135,9 +135,16 @@ def decode_entry(data: bytes) -> Entry:
         raise InvalidEntry(str(error)) from error
     if entry.v != FORMAT:
         raise NewerEntry(f"entry format {entry.v}; this release reads {FORMAT}")
-    if sum(part is not None for part in _parts(entry.command)) != 1:
-        raise InvalidEntry("an entry has exactly one command")
+    kind_of_command(entry.command)
     return entry
+
+
+def kind_of_command(command: Command) -> str:
+    """What caused an entry: genesis, statement, clock, draw or seal; InvalidEntry where it is not exactly one."""
+    named = [name for name in Command.__struct_fields__ if getattr(command, name) is not None]
+    if len(named) != 1:
+        raise InvalidEntry(f"an entry has exactly one command, not {len(named)}")
+    return named[0]
 
 
 def _check_known(data: bytes) -> None:
@@ -151,10 +158,6 @@ def _check_known(data: bytes) -> None:
     for event in peeked.events:
         if event.kind not in _KNOWN_EVENTS:
             raise NewerEntry(f"this release knows no event {event.kind[:80]!r}")
-
-
-def _parts(command: Command) -> tuple[object, ...]:
-    return command.genesis, command.statement, command.clock, command.draw, command.seal
 
 
 def derive_id(prefix: str, command: bytes, index: int, serial: int) -> str:
