@@ -10,10 +10,14 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from trust import clock
 from trust.client.problems import ClientError, Unreachable
+from trust.client.verify import MAX_BATCH_RECEIPT_BYTES
 from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
 
 TIMEOUT_S = 30.0
+DEADLINE_S = 300.0
+"""How long a service may be silent, and how long it may take to answer, however often it says a little."""
 T = TypeVar("T")
 
 
@@ -46,9 +50,29 @@ def _sent(request: Request) -> dict[str, Any]:
     }
 
 
-def _received(response: httpx.Response) -> Response:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, response.content, headers)
+class _Answer:
+    """An answer as it comes: a service that streams without end has no more of the caller's time and memory."""
+
+    def __init__(self, url: str, response: httpx.Response, began_ms: int) -> None:
+        self._url, self._response, self._body = url, response, bytearray()
+        self._until_ms = began_ms + int(DEADLINE_S * 1_000)
+
+    def take(self, part: bytes) -> None:
+        """The next part of the body; `Unreachable` where it becomes too much or too late."""
+        self._body += part
+        if len(self._body) > MAX_BATCH_RECEIPT_BYTES:
+            raise Unreachable(f"{self._url} answers with more than {MAX_BATCH_RECEIPT_BYTES} bytes")
+        if clock.monotonic_ms() > self._until_ms:
+            raise _late(self._url)
+
+    def whole(self) -> Response:
+        """All of it."""
+        headers = {name.lower(): value for name, value in self._response.headers.items()}
+        return Response(self._response.status_code, bytes(self._body), headers)
+
+
+def _late(url: str) -> Unreachable:
+    return Unreachable(f"{url} takes longer than {DEADLINE_S:g} s to answer")
 
 
 def _unreachable(error: Exception, url: str) -> Unreachable:
@@ -73,7 +97,7 @@ class Transport:
         try:
             match effect:
                 case Request():
-                    return _received(self.http.request(**_sent(effect)))
+                    return self._ask(effect)
                 case Pause():
                     return time.sleep(effect.wait_ms / 1_000)
                 case Compute():
@@ -82,6 +106,14 @@ class Transport:
             return _unreachable(error, self.url)
         except Exception as error:
             return error
+
+    def _ask(self, request: Request) -> Response:
+        began_ms = clock.monotonic_ms()
+        with self.http.stream(**_sent(request)) as response:
+            answer = _Answer(self.url, response, began_ms)
+            for part in response.iter_bytes():
+                answer.take(part)
+        return answer.whole()
 
 
 class AsyncTransport:
@@ -102,7 +134,7 @@ class AsyncTransport:
         try:
             match effect:
                 case Request():
-                    return _received(await self.http.request(**_sent(effect)))
+                    return await self._ask(effect)
                 case Pause():
                     return await asyncio.sleep(effect.wait_ms / 1_000)
                 case Compute():
@@ -111,3 +143,14 @@ class AsyncTransport:
             return _unreachable(error, self.url)
         except Exception as error:
             return error
+
+    async def _ask(self, request: Request) -> Response:
+        began_ms = clock.monotonic_ms()
+        try:
+            async with asyncio.timeout(DEADLINE_S), self.http.stream(**_sent(request)) as response:
+                answer = _Answer(self.url, response, began_ms)
+                async for part in response.aiter_bytes():
+                    answer.take(part)
+        except TimeoutError as error:
+            raise _late(self.url) from error
+        return answer.whole()
