@@ -36,11 +36,16 @@ def outsider(town: Scene, allocation: Allocation) -> Who:
     )
 
 
-def judged(town: Scene, claim: str) -> Decided:
-    """The rest of a claim's honest way; the entry that ends it."""
+def checked(town: Scene, claim: str, verdict: str = "pass") -> None:
+    """A claim's way to its first panel's verdict."""
     town.net.do(town.output(claim))
     town.net.draw(claim)
     town.open(claim)
-    town.judge(claim)
+    town.judge(claim, verdict)
+
+
+def judged(town: Scene, claim: str) -> Decided:
+    """The rest of a claim's honest way; the entry that ends it."""
+    checked(town, claim)
     ended = town.net.tick(town.net.policy.windows.challenge_ms)
     return next(each for each in ended if "claim.ended" in kinds(each.events))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.crowds import capable, crowd, drawn_from, judged
+from tests.core.crowds import capable, checked, crowd, drawn_from, judged
 from tests.core.flows import PRICE, Scene
 from tests.core.network import DAY_MS, START_MS, Who
 from tests.core.terms import EXACT
@@ -118,11 +118,8 @@ def test_a_newcomer_has_one_task_of_the_lane_in_flight(lane: Scene) -> None:
 def test_a_newcomer_may_have_the_next_task_of_the_lane_once_a_panel_passed_the_first(lane: Scene) -> None:
     allocation, newcomer = in_lane(lane, "t")
     first = lane.claim(allocation.id, newcomer)
-    lane.net.do(lane.output(first))
-    lane.net.draw(first)
-    lane.open(first)
     assert lane.net.get(Probation, newcomer.did).claim == first
-    lane.judge(first)
+    checked(lane, first)
     assert lane.net.get(Claim, first).state == "passing"
     assert lane.net.draft.get(Probation, newcomer.did) is None
     drawn = (in_lane(lane, f"u{number}") for number in range(60))
@@ -135,10 +132,7 @@ def test_a_newcomer_may_have_the_next_task_of_the_lane_once_a_panel_passed_the_f
 def test_a_newcomer_who_was_failed_has_no_other_task_of_the_lane_until_that_is_final(lane: Scene) -> None:
     allocation, newcomer = in_lane(lane, "t")
     claim = lane.claim(allocation.id, newcomer)
-    lane.net.do(lane.output(claim))
-    lane.net.draw(claim)
-    lane.open(claim)
-    lane.judge(claim, "fail")
+    checked(lane, claim, "fail")
     assert lane.net.get(Claim, claim).state == "failing"
     assert lane.net.get(Probation, newcomer.did).claim == claim
 
