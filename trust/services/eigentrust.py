@@ -52,10 +52,13 @@ def matrix(accounts: int, raters: Ints, targets: Ints, net_milli: Ints) -> Matri
     pairs = raters[others].astype(np.int32), targets[others].astype(np.int32)
     net = coo_array((net_milli[others], pairs), (accounts, accounts)).tocsr()
     rows = np.repeat(np.arange(accounts, dtype=np.int32), np.diff(net.indptr))
-    good, bad = np.clip(net.data, 0, MOST_MILLI), np.clip(-net.data, 0, MOST_MILLI)
+    good = np.clip(net.data, 0, MOST_MILLI)
     praise = totals(accounts, rows, good)
+    liked = _shares(net, rows, good, praise)
+    bad = np.clip(-net.data, 0, MOST_MILLI, out=good)
     said = praise + totals(accounts, rows, bad)
-    liked, blamed = _shares(net, rows, good, praise), _shares(net, rows, bad, said)
+    blamed = _shares(net, rows, bad, said)
+    del net, rows, good, bad
     return Matrix(liked.astype(np.int32), liked.T.tocsr(), blamed)
 
 
@@ -69,8 +72,10 @@ def totals(accounts: int, whose: NDArray[np.integer], values: Ints) -> Ints:
 def _shares(net: csr_array, rows: NDArray[np.int32], milli: Ints, whole: Ints) -> csr_array:
     """The share that each entry has of its row's whole, where it has any."""
     some = np.flatnonzero(milli)
-    shares = (milli[some] << 30) // whole[rows[some]]
     starts = np.searchsorted(some, net.indptr).astype(np.int32)
+    shares = milli[some]
+    shares <<= 30
+    shares //= whole[rows[some]]
     return csr_array((shares, net.indices[some], starts), net.shape)
 
 
