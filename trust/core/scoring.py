@@ -132,11 +132,10 @@ def liveness_ppm(view: View, agent: str, at_ms: int) -> int:
 
 
 def _live_ppm(done: bytes, expired: bytes, network: Network, at_ms: int) -> int:
-    worth = [
-        decayed(rawsums.unpack(packed), at_ms, network.t0_ms, network.slow_half_life_ms)
-        for packed in (done, expired)
-    ]
-    return reputation.liveness_ppm(*worth)
+    growth = at_ms, network.t0_ms, network.slow_half_life_ms
+    return reputation.liveness_ppm(
+        decayed(rawsums.unpack(done), *growth), decayed(rawsums.unpack(expired), *growth)
+    )
 
 
 class Candidate(msgspec.Struct, frozen=True):
