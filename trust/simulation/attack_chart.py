@@ -32,7 +32,8 @@ def svg(results: Results) -> str:
     rows = -(-(len(there) + 1) // ACROSS)
     width, height = LEFT + ACROSS * (WIDE + GAP), TOP + rows * (HIGH + GAP + 14)
     scale = results.scale
-    title = f"tasks spoiled at {share * 100 // PPM} % malicious agents: {scale.agents} agents, {scale.seeds} seeds"
+    played = f"{scale.agents} agents, {scale.seeds} seeds, policy {results.policy}"
+    title = f"tasks spoiled at {share * 100 // PPM} % malicious agents: {played}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{INK}"',
         f' width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
