@@ -22,8 +22,8 @@ from trust.audit.inspecting import Inspected, Piece, inspect
 from trust.core.checks import vrf
 from trust.log.tiles import TILE_WIDTH
 
-PIECE_BUNDLES = 8
-AHEAD_PIECES = 3
+PIECE_BUNDLES = 4
+AHEAD_PIECES = 4
 AHEAD_BYTES = 32 * 1024 * 1024
 FEW_ENTRIES = 4_096
 """Below this, starting a process takes longer than it saves."""
