@@ -101,6 +101,13 @@ def test_an_appeal_saves_most_good_work_that_a_check_failed() -> None:
     assert appealed.honest_failed < without.honest_failed / 3
 
 
+def test_where_nobody_is_left_to_judge_an_appeal_the_verdict_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trust.simulation.relayed.SEATED", 6)
+    played = relayed(HONEST, SMALL, appeals=True).play()
+    assert played.appeals == 0
+    assert played.honest_failed >= 5
+
+
 def test_who_is_caught_comes_again_only_where_the_attack_says_so() -> None:
     assert relayed(ATTACKS["whitewash"]).play().registered_anew > 0
     assert relayed(ATTACKS["always-bad"]).play().registered_anew == 0

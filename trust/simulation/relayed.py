@@ -229,10 +229,15 @@ class Relayed:
             self.net.after(delay_ms, partial(self._appeal, event.claim))
 
     def _appeal(self, claim: str) -> None:
+        """A challenge, unless the worker has left, cannot pay for it, or there is nobody to seat for it."""
         worker = self.net.get(Claim, claim).worker
-        if not self.net.get(Party, worker).left:
+        if self.net.get(Party, worker).left:
+            return
+        try:
             self.net.say(p.VerdictChallenge, worker, claim=claim, reason="")
-            self.spoils.appeals += 1
+        except Refused:
+            return
+        self.spoils.appeals += 1
 
     def _claim_ended(self, event: e.ClaimEnded) -> None:
         errand, worker = self._claims[event.claim]
