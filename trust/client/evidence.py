@@ -15,8 +15,8 @@ import msgspec
 
 from trust.client.forks import Fork
 from trust.client.problems import NotProven
-from trust.client.verify import ConfirmEvidence, Proven, verify_receipt
-from trust.core import canaries, commands, envelope, rulebook, strict
+from trust.client.verify import ConfirmEvidence, Proven, verify_receipt, verify_statement
+from trust.core import canaries, envelope, strict
 from trust.core.canaries import Answer
 from trust.core.commands import Spoken
 from trust.core.envelope import Envelope
@@ -100,7 +100,7 @@ def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     """What the file proves by itself. Raises `NotProven` where it proves nothing, or a retry."""
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)
-    other = _signed(file.statement, "the other output")
+    other = verify_statement(file.statement, "the other output")
     first = proven.spoken
     one, two = (None if each is None else each.payload for each in (first, other))
     if first is None or not isinstance(one, OutputSubmit) or not isinstance(two, OutputSubmit):
@@ -119,7 +119,7 @@ def verify_canaries(data: bytes, key: LogKey) -> TwoAnswers:
     file: CanaryEvidence = _parsed(data, CanaryEvidence)
     operator, keys = _operator(file, key)
     commits = [verify_receipt(receipt, key) for receipt in file.commits]
-    opened = [_signed(each, "a canary.open") for each in file.statements]
+    opened = [verify_statement(each, "a canary.open") for each in file.statements]
     one, other = (_answer(each, commit, keys, key.name) for each, commit in zip(opened, commits, strict=True))
     if (one.task, one.worker) != (other.task, other.worker):
         raise NotProven("the two canaries are about different work")
@@ -152,16 +152,6 @@ def _answer(opened: Spoken, commit: Proven, keys: set[str], network: str) -> Ans
     if (committed.get("root"), committed.get("count")) != (root, answer.count):
         raise NotProven(f"entry {commit.index} commits to other canaries than {opened.id} opens")
     return answer
-
-
-def _signed(said: Envelope, what: str) -> Spoken:
-    """The statement in an envelope, each of whose signatures holds."""
-    try:
-        spoken = commands.spoken(envelope.from_envelope(said))
-        rulebook.verify(spoken)
-    except (strict.Malformed, envelope.BadSignature) as error:
-        raise NotProven(f"{what}: {error}") from error
-    return spoken
 
 
 def said_of(data: bytes) -> dict[str, Any]:

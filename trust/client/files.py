@@ -27,7 +27,7 @@ from trust.log.succession import LogKey
 
 Evidence = Convicted | Denial | FalseConfirmation | TwoOutputs | TwoAnswers
 Verified = list[Proven] | Refusal | Case | Standing | Evidence
-_EVIDENCE: dict[object, Callable[[bytes, LogKey], Evidence]] = {
+_EVIDENCE: dict[str, Callable[[bytes, LogKey], Evidence]] = {
     "fork": verify_fork,
     "refusal": verify_denial,
     "relay-confirm": verify_false_confirmation,
@@ -62,7 +62,7 @@ def verify_file(data: bytes, key: LogKey) -> Verified:
 
 def _verify_evidence(kind: object, data: bytes, key: LogKey) -> Evidence:
     if not isinstance(kind, str) or kind not in _EVIDENCE:
-        raise NotProven(f"evidence is one of {', '.join(map(str, _EVIDENCE))}")
+        raise NotProven(f"evidence is one of {', '.join(_EVIDENCE)}")
     return _EVIDENCE[kind](data, key)
 
 

@@ -252,15 +252,21 @@ def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
         raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
 
 
+def verify_statement(said: Envelope, what: str) -> Spoken:
+    """The statement in an envelope, each of whose signatures holds; `NotProven`, in the words `what`, otherwise."""
+    try:
+        spoken = commands.spoken(envelope.from_envelope(said))
+        rulebook.verify(spoken)
+    except (strict.Malformed, envelope.BadSignature) as error:
+        raise NotProven(f"{what}: {error}") from error
+    return spoken
+
+
 def verify_denial(data: bytes, key: LogKey) -> Denial:
     """The refusal in a file of evidence, which is of the statement beside it. Raises `NotProven`."""
     file = _parse(data, DenialEvidence, MAX_RECEIPT_BYTES)
     refusal = verify_refusal(file.note.encode("utf-8", "surrogatepass"), key)
-    try:
-        spoken = commands.spoken(envelope.from_envelope(file.statement))
-        rulebook.verify(spoken)
-    except (strict.Malformed, envelope.BadSignature) as error:
-        raise NotProven(f"the refused statement: {error}") from error
+    spoken = verify_statement(file.statement, "the refused statement")
     if spoken.id != refusal.statement:
         raise NotProven(f"the note refuses {refusal.statement}, the statement is {spoken.id}")
     return Denial(refusal, spoken)
