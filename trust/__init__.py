@@ -4,7 +4,8 @@ log/        the transparency log: RFC 9162 trees and C2SP formats, pure bytes
 core/       the rulebook: decide, fold and replay, pure and in integers
 storage/    the fold kept up to date in SQL       services/  the write path, draws, seals, blobs
 api/        HTTP                                  jobs/      what is due       app.py  puts it together
-client/     the SDK, and verification offline     audit/     the stranger who trusts nobody
+verify/     offline verification of what a service signed
+client/     the SDK                               audit/     the stranger who trusts nobody
 sandbox/    a whole network on one machine        cli/       `trust ...`
 simulation/ the rules played out against cheats
 """

@@ -252,3 +252,28 @@ class TrustError(Exception):
             "hint": self.hint,
             **self.extra,
         }
+
+
+class ClientError(TrustError):
+    """A `TrustError` whose code need not be in this release's table."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        status: int = 0,
+        reasons: tuple[str, ...] = (),
+        hint: str = "",
+        extra: Mapping[str, object] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        Exception.__init__(self, f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.status = status
+        self.title = title(code)
+        self.detail = detail
+        self.reasons = reasons
+        self.hint = hint or (CODES[code].hint if code in CODES else "")
+        self.extra = dict(extra or {})
+        self.retry_after_s = retry_after_s

@@ -11,8 +11,6 @@ import pytest
 
 from tests.api.house import KIND, House, house
 from tests.services.statements import ORIGIN, Party
-from trust.client.bundles import verify_bundle
-from trust.client.problems import NotProven
 from trust.core import payloads
 from trust.core.bundle import Bundle
 from trust.core.checks import vrf
@@ -23,6 +21,8 @@ from trust.core.strict import b64, base64_of
 from trust.errors import CODES
 from trust.log.note import Verifier
 from trust.storage.reading import reading
+from trust.verify.bundles import verify_bundle
+from trust.verify.failures import NotProven
 
 CREW = 11
 EXCLUSIVE_MS = 20_000

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.api.house import JSON, KIND, House
 from tests.services.logs import check_log
 from tests.services.statements import ORIGIN, Party
-from trust.client.verify import parse_key
 from trust.core import envelope, payloads
 from trust.core.commands import Spoken, parse
 from trust.errors import CODES
+from trust.verify.receipts import parse_key
 
 CLAIM, SEAT = "clm_" + "a" * 26, "seat_" + "a" * 26
 WRITES = (

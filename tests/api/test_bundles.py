@@ -11,11 +11,11 @@ import pytest
 
 from tests.api.house import WORK, House, house
 from tests.services.statements import Party
-from trust.client.bundles import verify_bundle
-from trust.client.cases import Case
-from trust.client.verify import parse_key
 from trust.core import bundle, payloads
 from trust.core.payloads import Artifact
+from trust.verify.bundles import verify_bundle
+from trust.verify.cases import Case
+from trust.verify.receipts import parse_key
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from tests.api.house import House, house
 from tests.services.statements import ORIGIN, Party
-from trust.client.bundles import verify_bundle
-from trust.client.verify import parse_key
 from trust.core import payloads
+from trust.verify.bundles import verify_bundle
+from trust.verify.receipts import parse_key
 
 
 @pytest.fixture

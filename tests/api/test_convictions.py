@@ -16,11 +16,7 @@ from tests.api.house import JSON, WORK, House, body_of, house
 from tests.audit.networks import publish
 from tests.services.statements import ORIGIN, Party
 from trust.audit.auditing import audit
-from trust.client.bundles import verify_bundle
 from trust.client.canaries import Canaries
-from trust.client.evidence import EquivocationEvidence, said_of, verify_equivocation
-from trust.client.problems import NotProven
-from trust.client.verify import ConfirmEvidence, parse_key, verify_false_confirmation
 from trust.core import payloads, strict
 from trust.core.commands import Spoken
 from trust.core.receipt import Receipt
@@ -28,6 +24,10 @@ from trust.core.records import Relay
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
 from trust.storage.reading import reading
+from trust.verify.bundles import verify_bundle
+from trust.verify.evidence import EquivocationEvidence, said_of, verify_equivocation
+from trust.verify.failures import NotProven
+from trust.verify.receipts import ConfirmEvidence, parse_key, verify_false_confirmation
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from tests.api.house import KIND, House, body_of
 from tests.services.statements import KIND as OFFERED
 from tests.services.statements import ORIGIN
-from trust.client.verify import parse_key
 from trust.core import payloads
 from trust.log import merkle, tiles
 from trust.log.checkpoint import Checkpoint, open_checkpoint
 from trust.log.note import decode_base64
 from trust.storage.reading import reading
+from trust.verify.receipts import parse_key
 
 
 def _checkpoint(town: House) -> Checkpoint:

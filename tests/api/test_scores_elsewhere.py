@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.api.house import JSON, KIND, House, house
-from trust.client.files import verify_file, verify_scores
-from trust.client.problems import NotProven
-from trust.client.verify import parse_key
 from trust.core import payloads
-from trust.core.standing import NamedScore, Standing
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file, verify_scores
+from trust.verify.receipts import parse_key
+from trust.verify.scores import AgentScores, NamedScore
 
 OTHER = "trust.example.net/other"
 
@@ -44,7 +44,7 @@ def file_about(home: House, agent: str, is_new: Any = lambda _: True) -> bytes:
     return data
 
 
-def work(said: Standing) -> NamedScore:
+def work(said: AgentScores) -> NamedScore:
     return next(score for score in said.scores if score.role == "worker")
 
 

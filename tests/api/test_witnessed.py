@@ -11,9 +11,9 @@ from tests.api.house import House, house
 from tests.core.witnesses import two_of_three
 from tests.services.statements import Party
 from tests.services.witnesses import honest_ones
-from trust.client.verify import parse_key
 from trust.log.note import Signer
 from trust.log.quorum import open_with_quorum, parse_quorum
+from trust.verify.receipts import parse_key
 
 LOG = Signer("trust.example.org/test", Party("log").seed)
 QUORUM = parse_quorum(two_of_three())

@@ -11,11 +11,11 @@ import pytest
 
 from tests.api.house import JSON, House, body_of
 from tests.services.statements import Party
-from trust.client.verify import parse_key, verify_receipt, verify_refusal
 from trust.core import payloads, strict
 from trust.core.entry import decode_entry
 from trust.core.payloads import kind_of
 from trust.core.receipt import Receipt
+from trust.verify.receipts import parse_key, verify_receipt, verify_refusal
 
 
 def _problem(answer: Any, status: int, code: str) -> dict[str, Any]:

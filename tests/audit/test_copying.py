@@ -15,11 +15,11 @@ from trust.audit.copying import Copied, copy
 from trust.audit.fetching import DirectorySource
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
-from trust.client.problems import NotProven
 from trust.services.rebuilding import rebuild
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
+from trust.verify.failures import NotProven
 
 KEY = signer().verifier
 

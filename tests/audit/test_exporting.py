@@ -17,8 +17,8 @@ from trust.audit.fetching import DatabaseSource, DirectorySource, Source
 from trust.audit.report import CannotCheck
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
-from trust.client.problems import NotProven
 from trust.log.tiles import TilePath
+from trust.verify.failures import NotProven
 
 KEY = signer().verifier
 

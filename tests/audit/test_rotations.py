@@ -16,9 +16,6 @@ from trust.audit.report import CannotCheck, Finding, Report, Step
 from trust.audit.watching import Watcher
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
-from trust.client.problems import NotProven
-from trust.client.rotations import follow
-from trust.client.verify import verify_receipt, verify_refusal
 from trust.core.payloads import KeyAdopt
 from trust.core.receipt import Receipt
 from trust.core.strict import base64_of
@@ -28,6 +25,9 @@ from trust.log.note import Signer, Verifier, sign_note
 from trust.log.proof import encode_proof
 from trust.log.succession import Succession
 from trust.services.receipts import refusal_note
+from trust.verify.failures import NotProven
+from trust.verify.receipts import verify_receipt, verify_refusal
+from trust.verify.rotations import follow
 
 FIRST, SECOND, THIRD = (signer(name) for name in ("log", "log-2", "log-3"))
 Capture = pytest.CaptureFixture[str]

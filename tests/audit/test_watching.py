@@ -20,10 +20,10 @@ from trust.audit.watching import Alarm, Looked, Pace, Watcher
 from trust.cli import run
 from trust.cli.backup import copy_database
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
-from trust.client.files import verify_file
-from trust.client.forks import Fork, verify_fork
-from trust.client.problems import NotProven
 from trust.log.tiles import TilePath
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file
+from trust.verify.forks import Fork, verify_fork
 
 KEY = signer().verifier
 NOW_MS = 1_700_000_000_000

@@ -20,7 +20,6 @@ from tests.services.statements import ORIGIN, Party
 from trust.audit.auditing import audit
 from trust.audit.report import Report
 from trust.client.canaries import Canaries
-from trust.client.evidence import said_of
 from trust.core.commands import Spoken
 from trust.core.payloads import (
     AgentRegister,
@@ -33,6 +32,7 @@ from trust.core.payloads import (
     TaskAllocate,
     VerdictChallenge,
 )
+from trust.verify.evidence import said_of
 
 OPEN_BY_MS = 600_000
 

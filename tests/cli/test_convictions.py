@@ -15,11 +15,11 @@ from tests.services.statements import ORIGIN, Party
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD, USAGE
 from trust.client.canaries import Canaries
-from trust.client.forks import Fork
 from trust.core import payloads
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note
 from trust.settings import write_seed
+from trust.verify.forks import Fork
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import pytest
 
 from tests.factories import NETWORK, NOW_MS, seed, statement
 from trust.client.cosigning import Ask, collect
-from trust.client.problems import ClientError, Unreachable
+from trust.client.problems import Unreachable
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
 from trust.core import envelope
 from trust.core.payloads import RelayConfirm
+from trust.errors import ClientError
 
 SEEDS = [seed(number) for number in (71, 72, 73)]
 DIDS = [did_of_seed(each) for each in SEEDS]

@@ -11,9 +11,11 @@ from tests.client.services import Handler, Log, Script, answer, problem
 from tests.factories import log_signer, seed, statement
 from trust.client import wire
 from trust.client.exchanges import Accepted, Exchanges, Retry
-from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.problems import ServiceError, Unreachable
 from trust.client.wire import Request, Response
 from trust.core.commands import parse
+from trust.errors import ClientError
+from trust.verify.failures import NotProven
 
 KEY = log_signer().verifier
 

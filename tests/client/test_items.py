@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trust.client.items import MAX_OPENED, ItemTree, item_of
-from trust.client.problems import NotProven
 from trust.core.strict import b64
 from trust.log.merkle import CompactRange, leaf_hash, verify_inclusion
+from trust.verify.failures import NotProven
 
 
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=70))

@@ -8,13 +8,13 @@ from hashlib import sha256
 import pytest
 
 from tests.factories import NETWORK, NOW_MS, SpeakerFactory, did, seed
-from trust.client.problems import ClientError
 from trust.client.statements import cosign, find_nonce, opened
 from trust.core import envelope
 from trust.core.checks.votes import commitment
 from trust.core.parties import work_bits
 from trust.core.payloads import ClaimRequest, JudgedItem, TaskCancel, VoteReveal
 from trust.core.strict import base64_of
+from trust.errors import ClientError
 
 RELAY = "rly_" + "a" * 26
 

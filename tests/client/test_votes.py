@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.factories import NETWORK, did
-from trust.client.problems import ClientError
 from trust.client.votes import Vote, VoteBook
 from trust.core.payloads import JudgedItem
+from trust.errors import ClientError
 
 
 def _vote(seat: str = "seat_a", verdict: str = "pass") -> Vote:

@@ -18,10 +18,10 @@ from tests.journeys.lies import LIES, STAKE
 from tests.journeys.shown import receipt, root_of, showing
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
-from trust.client.verify import ConfirmEvidence, DenialEvidence
 from trust.core.commands import Spoken
 from trust.core.payloads import ClaimRequest, RelayConfirm
 from trust.services.receipts import refusal_note
+from trust.verify.receipts import ConfirmEvidence, DenialEvidence
 
 KEY = ["--key", str(signer().verifier)]
 Capture = pytest.CaptureFixture[str]

@@ -13,11 +13,11 @@ import pytest
 from tests.api.house import JSON, House, body_of, found, settings_for
 from tests.api.processes import free_port, serving
 from trust.audit import auditing
-from trust.client.verify import parse_key, verify_receipt
 from trust.core.receipt import Receipt
 from trust.log import merkle
 from trust.storage.engine import Database
 from trust.storage.reading import reading
+from trust.verify.receipts import parse_key, verify_receipt
 
 WRITERS = 4
 LIFE_S = 1.0

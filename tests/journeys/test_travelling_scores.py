@@ -11,8 +11,8 @@ from tests.api.house import House, found, settings_for
 from tests.api.processes import serving
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
-from trust.client.files import verify_scores
-from trust.client.verify import parse_key
+from trust.verify.files import verify_scores
+from trust.verify.receipts import parse_key
 
 pytestmark = pytest.mark.journey
 Capture = pytest.CaptureFixture[bytes]

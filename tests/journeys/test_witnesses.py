@@ -17,11 +17,11 @@ from tests.api.house import House, found, settings_for
 from tests.api.processes import Running, serving
 from tests.journeys.witnesses import Witness, lines_of, three
 from trust.audit.auditing import audit
-from trust.client.files import verify_file
-from trust.client.quorum import check_quorum, read_quorum
-from trust.client.verify import parse_key
 from trust.core.payloads import TaskPost
 from trust.log.quorum import Quorum
+from trust.verify.files import verify_file
+from trust.verify.quorum import check_quorum, read_quorum
+from trust.verify.receipts import parse_key
 
 pytestmark = pytest.mark.journey
 

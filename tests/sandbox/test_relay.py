@@ -16,14 +16,14 @@ from websockets.exceptions import ConnectionClosed
 from tests.client.services import Log, problem
 from tests.factories import NETWORK, NOW_MS
 from trust.client import AsyncTrustClient, ServiceError
-from trust.client.problems import NotProven
 from trust.client.statements import Speaker, did_of_seed
-from trust.client.verify import verify_confirmation
 from trust.client.wire import Request
 from trust.core.commands import Spoken
 from trust.core.payloads import ClaimRequest, TaskAllocate, TaskPost
 from trust.sandbox.link import RelayLink
 from trust.sandbox.relay import RelayServer
+from trust.verify.failures import NotProven
+from trust.verify.receipts import verify_confirmation
 
 RELAY = "rly_" + "a" * 26
 CLAIM = "clm_" + "b" * 26

@@ -10,9 +10,9 @@ from trust.core import payloads as p
 from trust.core import scoring
 from trust.core.records import Party
 from trust.storage.engine import Database
+from trust.storage.holdings import locked_units
 from trust.storage.ranking import entrants
 from trust.storage.reading import reading
-from trust.storage.standing import locked_units
 from trust.storage.state import SqlView
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.witness.logs import ORIGIN, WITNESS, AskingLog, log_key
 from trust import clock
-from trust.client.forks import verify_fork
 from trust.log.note import NoteError, Signer, add_signatures, open_note, parse_note
 from trust.log.note import Signature as Line
 from trust.log.submission import Submission
+from trust.verify.forks import verify_fork
 from trust.witness.store import Store, StoreError
 from trust.witness.witness import Witness
 

@@ -15,7 +15,7 @@ from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
 from trust.errors import TrustError
 from trust.services.publishing import cosigned_head
-from trust.storage.standing import clock_skew_ms
+from trust.storage.holdings import clock_skew_ms
 
 ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
 MAX_SKEW_MS = 2_000

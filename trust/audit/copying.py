@@ -16,7 +16,6 @@ from trust.audit.exporting import opened_note
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import Progress, silent
-from trust.client.problems import NotProven
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import Command, InvalidEntry, kind_of_command
@@ -28,6 +27,7 @@ from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH, FullTile, TreeEdge
 from trust.storage.engine import Database
 from trust.storage.reading import Reader
 from trust.storage.unit import Head, StoredEntry, Unit, unit
+from trust.verify.failures import NotProven
 
 
 class Copied(msgspec.Struct, frozen=True):

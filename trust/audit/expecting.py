@@ -13,8 +13,8 @@ from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
 from trust.core.records import Account, Claim, Party, Record, Round, Score, Seat, Task, Timer
+from trust.storage.holdings import bonded_units, challenges_on, locked_units
 from trust.storage.reading import Reader
-from trust.storage.standing import bonded_units, challenges_on, locked_units
 from trust.storage.state import SqlView
 
 R = TypeVar("R", bound=Record)

@@ -24,13 +24,13 @@ import msgspec
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import CannotCheck, Progress
-from trust.client.problems import NotProven
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, leaf_hash
 from trust.log.note import NoteError
 from trust.log.succession import LogKey, opened
 from trust.log.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TilePath, TreeEdge, encode_bundle
+from trust.verify.failures import NotProven
 
 CHECKPOINT = "checkpoint"
 

@@ -24,9 +24,6 @@ from trust.audit.replaying import Replay
 from trust.audit.report import CannotCheck, Finding, Progress, Step, silent
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.watching import Watcher
-from trust.client.files import verify_file
-from trust.client.problems import NotProven
-from trust.client.verify import Denial, Proven
 from trust.core import rulebook
 from trust.core.refusal import Refused
 from trust.core.state import Draft
@@ -34,6 +31,9 @@ from trust.log import merkle
 from trust.log.checkpoint import CheckpointError
 from trust.log.note import NoteError
 from trust.log.succession import LogKey, first_key, opened
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file
+from trust.verify.receipts import Denial, Proven
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -30,7 +30,6 @@ from trust import clock
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import CannotCheck
-from trust.client.forks import Fork
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, CompactRange, ProofError
@@ -38,6 +37,7 @@ from trust.log.note import NoteError
 from trust.log.quorum import Quorum, QuorumMissing, cosigned_by
 from trust.log.succession import LogKey, WrongKey, first_key, opened, peek_checkpoint
 from trust.log.tiles import TILE_HEIGHT, TILE_WIDTH
+from trust.verify.forks import Fork
 
 CACHED_TILES = 256
 WEBHOOK_TIMEOUT_S = 10.0

@@ -147,8 +147,8 @@ def read_witnesses(file: Path | None) -> Quorum | None:
     """The caller's witnesses and their quorum from a file in the lines of C2SP tlog-policy; None without one."""
     if file is None:
         return None
-    from trust.client.quorum import read_quorum
     from trust.log.quorum import PolicyError
+    from trust.verify.quorum import read_quorum
 
     try:
         return read_quorum(file)
@@ -158,11 +158,11 @@ def read_witnesses(file: Path | None) -> Quorum | None:
 
 def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
     """The log's keys from the caller's own on, as the receipts of its rotations lead from each to the next."""
-    from trust.client.problems import NotProven
-    from trust.client.rotations import follow
-    from trust.client.verify import MAX_RECEIPT_BYTES
     from trust.core import strict
     from trust.core.receipt import Receipt
+    from trust.verify.failures import NotProven
+    from trust.verify.receipts import MAX_RECEIPT_BYTES
+    from trust.verify.rotations import follow
 
     try:
         receipts = [

@@ -23,7 +23,7 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
         Where to keep the receipt.
     """
     from trust.client import Agent
-    from trust.client.evidence import said_of
+    from trust.verify.evidence import said_of
 
     said = said_of(file.read_bytes())
     with service.client() as client:
@@ -64,8 +64,8 @@ def canaries(
     """
     import msgspec
 
-    from trust.client.evidence import CanaryEvidence
     from trust.core.receipt import Receipt
+    from trust.verify.evidence import CanaryEvidence
 
     def receipt_in(path: Path) -> Receipt:
         return msgspec.json.decode(path.read_bytes(), type=Receipt)
@@ -95,8 +95,8 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
     """
     import msgspec
 
-    from trust.client.evidence import EquivocationEvidence
     from trust.core.receipt import Receipt
+    from trust.verify.evidence import EquivocationEvidence
 
     shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
     file.write_bytes(EquivocationEvidence.of(shown, statement.read_bytes()).encode())

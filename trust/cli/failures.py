@@ -8,9 +8,10 @@ import sys
 from cyclopts import CycloptsError
 
 from trust.audit.report import CannotCheck
-from trust.client.problems import ClientError, NotProven, ServiceError, TooNew, Unreachable
-from trust.errors import RETRY_STATUSES, TrustError
+from trust.client.problems import ServiceError, Unreachable
+from trust.errors import RETRY_STATUSES, ClientError, TrustError
 from trust.settings import SettingsError
+from trust.verify.failures import NotProven, TooNew
 
 GOOD, FALSE, USAGE, CANNOT_CHECK, INTERRUPTED = 0, 1, 2, 3, 130
 

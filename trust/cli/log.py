@@ -121,12 +121,12 @@ def copy(place: str, /, *, service: Service = SERVICE) -> None:
     """
     from trust.audit.copying import copy as bring
     from trust.audit.fetching import open_source
-    from trust.client.problems import NotProven
     from trust.core.entry import InvalidEntry
     from trust.core.events.event import CannotFold
     from trust.services.rebuilding import rebuild as refold
     from trust.storage.engine import file_of
     from trust.storage.migrations import upgrade
+    from trust.verify.failures import NotProven
 
     key, url = service.key(), service.settings().database_url
     source = open_source(place)

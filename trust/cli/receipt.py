@@ -12,10 +12,10 @@ from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 
 if TYPE_CHECKING:
-    from trust.client.cases import Case
-    from trust.client.verify import Proven, Refusal
-    from trust.core.standing import Standing
     from trust.log.succession import Succession
+    from trust.verify.cases import Case
+    from trust.verify.receipts import Proven, Refusal
+    from trust.verify.scores import AgentScores
 
 app = App(name="receipt")
 
@@ -46,13 +46,13 @@ def verify(
     """
     import msgspec
 
-    from trust.client.cases import Case
-    from trust.client.evidence import TwoAnswers, TwoOutputs
-    from trust.client.files import verify_file
-    from trust.client.forks import Convicted
-    from trust.client.quorum import check_quorum
-    from trust.client.verify import Denial, FalseConfirmation, Refusal
-    from trust.core.standing import Standing
+    from trust.verify.cases import Case
+    from trust.verify.evidence import TwoAnswers, TwoOutputs
+    from trust.verify.files import verify_file
+    from trust.verify.forks import Convicted
+    from trust.verify.quorum import check_quorum
+    from trust.verify.receipts import Denial, FalseConfirmation, Refusal
+    from trust.verify.scores import AgentScores
 
     data, keys, quorum = file.read_bytes(), read_keys(key, rotation), read_witnesses(witnesses)
     proven = verify_file(data, keys)
@@ -74,7 +74,7 @@ def verify(
         output.show({"verified": "equivocation", **msgspec.to_builtins(proven)})
     elif isinstance(proven, TwoAnswers):
         output.show({"verified": "canary", **msgspec.to_builtins(proven)})
-    elif isinstance(proven, Standing):
+    elif isinstance(proven, AgentScores):
         output.show({"verified": "scores", **_standing(proven, whole=output.json)})
     elif len(proven) == 1:
         output.show({"verified": "receipt", **_facts(proven[0], keys), **seen})
@@ -133,7 +133,7 @@ def _case(case: Case, *, whole: bool) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name not in ("panels", "postings")}
 
 
-def _standing(said: Standing, *, whole: bool) -> dict[str, Any]:
+def _standing(said: AgentScores, *, whole: bool) -> dict[str, Any]:
     """The facts; for people each score as a sentence."""
     import msgspec
 

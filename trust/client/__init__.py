@@ -14,11 +14,13 @@ from trust.client.agents import Agent
 from trust.client.clients import AsyncTrustClient, TrustClient
 from trust.client.exchanges import Accepted, Retry
 from trust.client.operator import Operator, Treasurer
-from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
+from trust.client.problems import ServiceError, Unreachable
 from trust.client.relay import Granted, Relay
 from trust.client.requester import Requester
 from trust.client.verifier import Act, Case, Verifier
 from trust.client.worker import Worker
+from trust.errors import ClientError
+from trust.verify.failures import NotProven
 
 __all__ = [
     "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "NotProven",

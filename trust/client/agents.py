@@ -8,9 +8,7 @@ from typing import Any
 from trust.client import statements, wire
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
-from trust.client.problems import NotProven
 from trust.client.statements import Speaker, did_of_seed
-from trust.client.verify import Proven, check_confirmed, verify_confirmation
 from trust.client.wire import Exchange
 from trust.core.payloads import (
     AgentRegister,
@@ -23,6 +21,8 @@ from trust.core.payloads import (
     VerifierEnroll,
     VerifierLeave,
 )
+from trust.verify.failures import NotProven
+from trust.verify.receipts import Proven, check_confirmed, verify_confirmation
 
 
 class Agent(Bound[C]):

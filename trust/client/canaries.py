@@ -16,9 +16,9 @@ from typing import Any, Literal, Self
 import msgspec
 
 from trust.client.items import ItemTree
-from trust.client.problems import ClientError
 from trust.core import strict
 from trust.core.canaries import Answer
+from trust.errors import ClientError
 
 SALT_BYTES = 32
 MAX_FILE_BYTES = 64 * 1024 * 1024

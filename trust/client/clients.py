@@ -12,9 +12,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from trust import clock
 from trust.client.exchanges import Exchanges, Retry
 from trust.client.transports import AsyncTransport, Transport
-from trust.client.verify import parse_key
 from trust.client.wire import Exchange
 from trust.log.note import Verifier
+from trust.verify.receipts import parse_key
 
 P = ParamSpec("P")
 T = TypeVar("T")

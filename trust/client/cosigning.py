@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from trust.client.problems import ClientError
 from trust.client.statements import opened
 from trust.core import envelope, strict
-from trust.errors import TrustError
+from trust.errors import ClientError, TrustError
 
 Ask = Callable[[bytes], bytes]
 """How a coordinator is asked: an envelope in, the same with its signature out."""

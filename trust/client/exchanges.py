@@ -18,20 +18,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from trust.client import wire
-from trust.client.bundles import verify_bundle
-from trust.client.files import verify_scores
-from trust.client.problems import ClientError, NotProven, ServiceError, Unreachable
-from trust.client.rotations import follow
+from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
-from trust.client.verify import Proven, verify_receipt, verify_refusal, verify_written
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.payloads import kind_of
 from trust.core.receipt import Receipt
-from trust.errors import TrustError
+from trust.errors import ClientError, TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier
 from trust.log.succession import LogKey
 from trust.log.succession import opened as opened_note
+from trust.verify.bundles import verify_bundle
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_scores
+from trust.verify.receipts import Proven, verify_receipt, verify_refusal, verify_written
+from trust.verify.rotations import follow
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from trust.client.problems import NotProven
 from trust.core import strict
 from trust.core.payloads import OpenedItem
 from trust.log import merkle
+from trust.verify.failures import NotProven
 
 MAX_OPENED = 16
 _PREFIX = b"\x00"

@@ -1,4 +1,5 @@
-"""What a client is told went wrong: the service said no, it could not be reached, or what it said does not verify.
+"""What a client is told went wrong: the service refused, or it could not be reached. (What does not verify:
+`trust.verify.failures`.)
 
 All are `TrustError`s. The service's own codes are kept as they come, also those that this release does not know
 yet: a client branches on codes that it knows and shows the others.
@@ -9,37 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trust.errors import CODES, TrustError, title
+from trust.errors import ClientError
 
 UNREACHABLE = "unreachable"
-NOT_PROVEN = "not-proven"
-TOO_NEW = "too-new"
 _MEMBERS = frozenset({"type", "title", "status", "detail", "code", "reasons", "hint"})
-
-
-class ClientError(TrustError):
-    """A `TrustError` whose code need not be in this release's table."""
-
-    def __init__(
-        self,
-        code: str,
-        detail: str = "",
-        *,
-        status: int = 0,
-        reasons: tuple[str, ...] = (),
-        hint: str = "",
-        extra: Mapping[str, object] | None = None,
-        retry_after_s: int | None = None,
-    ) -> None:
-        Exception.__init__(self, f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.status = status
-        self.title = title(code)
-        self.detail = detail
-        self.reasons = reasons
-        self.hint = hint or (CODES[code].hint if code in CODES else "")
-        self.extra = dict(extra or {})
-        self.retry_after_s = retry_after_s
 
 
 class ServiceError(ClientError):
@@ -66,19 +40,3 @@ class Unreachable(ClientError):
         super().__init__(
             UNREACHABLE, detail, hint="check the address, and that the service runs; then try again"
         )
-
-
-class NotProven(ClientError):
-    """What was shown does not verify under the key that the caller trusts: do not act on it, and keep it."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            NOT_PROVEN, detail, hint="do not act on it; keep it, it may be evidence against the service"
-        )
-
-
-class TooNew(ClientError):
-    """What was shown needs a newer release: this says nothing about whether it is true."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(TOO_NEW, detail, hint="verify it with a newer release of trust")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
-from trust.client.problems import NotProven
 from trust.client.statements import Speaker, cosign
-from trust.client.verify import Proven
 from trust.client.wire import Exchange, Facts
 from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate
+from trust.verify.failures import NotProven
+from trust.verify.receipts import Proven
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from trust.client.problems import ClientError
 from trust.core import commands, envelope, identity, strict
 from trust.core.commands import Spoken
 from trust.core.payloads import MAX_LIFETIME_MS, Payload
+from trust.errors import ClientError
 from trust.log import ed25519
 
 LIFETIME_MS = 600_000

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from trust import clock
-from trust.client.problems import ClientError, Unreachable
-from trust.client.verify import MAX_BATCH_RECEIPT_BYTES
+from trust.client.problems import Unreachable
 from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
+from trust.errors import ClientError
+from trust.verify.receipts import MAX_BATCH_RECEIPT_BYTES
 
 TIMEOUT_S = 30.0
 DEADLINE_S = 300.0

@@ -18,7 +18,6 @@ from trust.client.agents import Agent
 from trust.client.clients import C, Client, conversation
 from trust.client.exchanges import Accepted
 from trust.client.items import item_of
-from trust.client.problems import NotProven
 from trust.client.votes import Vote, VoteBook
 from trust.client.wire import Exchange, Facts
 from trust.core import strict
@@ -32,6 +31,7 @@ from trust.core.payloads import (
     VoteReveal,
 )
 from trust.errors import TrustError
+from trust.verify.failures import NotProven
 
 P = TypeVar("P", bound=Payload)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from trust.client.problems import ClientError
 from trust.core.payloads import JudgedItem
+from trust.errors import ClientError
 
 
 class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

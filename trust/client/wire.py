@@ -15,8 +15,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from trust.client.problems import NotProven, ServiceError
+from trust.client.problems import ServiceError
 from trust.core.strict import Malformed, b64
+from trust.verify.failures import NotProven
 
 JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"

@@ -9,7 +9,6 @@ from trust.client.agents import Agent
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.items import ItemTree
-from trust.client.problems import NotProven
 from trust.client.wire import Exchange, Facts
 from trust.core.payloads import (
     Artifact,
@@ -20,6 +19,7 @@ from trust.core.payloads import (
     OutputOpen,
     OutputSubmit,
 )
+from trust.verify.failures import NotProven
 
 
 class Worker(Agent[C]):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from trust.client import AsyncTrustClient, Case, Requester, Verifier, Worker
-from trust.client.verify import verify_confirmation
 from trust.core.payloads import Items, TaskPost
 from trust.errors import TrustError
 from trust.sandbox import cast, review
@@ -25,6 +24,7 @@ from trust.sandbox.board import Board
 from trust.sandbox.cast import Job
 from trust.sandbox.link import RelayLink
 from trust.sandbox.peers import Channel, Message, PeerError, calling
+from trust.verify.receipts import verify_confirmation
 
 LOOK_S = 2.0
 

@@ -12,9 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlmodel import col
 
-from trust.core import standing
 from trust.core.records import Party
-from trust.core.standing import BadScores, Standing
 from trust.errors import TrustError
 from trust.log.note import Verifier
 from trust.storage import bulk, tables
@@ -22,9 +20,10 @@ from trust.storage.bulk import Existing
 from trust.storage.engine import Database, listed
 from trust.storage.rows import table_of
 from trust.storage.unit import aside
+from trust.verify.scores import AgentScores, BadScores, verify
 
 _TABLE = table_of(tables.Elsewhere)
-_decode = msgspec.json.Decoder(Standing).decode
+_decode = msgspec.json.Decoder(AgentScores).decode
 
 
 class Elsewhere:
@@ -34,7 +33,7 @@ class Elsewhere:
         self._database = database
         self._recognised = tuple(recognised)
 
-    def take(self, party: Party, data: bytes) -> Standing:
+    def take(self, party: Party, data: bytes) -> AgentScores:
         """Keeps what a file says about a party. TrustError where it proves nothing, or something newer is here."""
         shown = self._verified(data)
         if shown.agent != party.id:
@@ -47,11 +46,11 @@ class Elsewhere:
             bulk.insert(connection, _TABLE, [row], Existing.REPLACE)
         return shown
 
-    def _verified(self, data: bytes) -> Standing:
+    def _verified(self, data: bytes) -> AgentScores:
         reasons = []
         for key in self._recognised:
             try:
-                return standing.verify(data, key)
+                return verify(data, key)
             except BadScores as error:
                 reasons.append(f"{key.name}: {error}")
         raise TrustError(
@@ -61,11 +60,11 @@ class Elsewhere:
         )
 
 
-def standings(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[Standing, ...]]:
+def standings(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[AgentScores, ...]]:
     """What other networks say about these agents, by agent; those about whom none does are left out."""
     table = tables.Elsewhere
     query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(listed(connection, agents)))
-    found: dict[str, tuple[Standing, ...]] = {}
+    found: dict[str, tuple[AgentScores, ...]] = {}
     for agent, shown in connection.execute(query.order_by(col(table.agent), col(table.network))):
         found[agent] = (*found.get(agent, ()), _decode(shown))
     return found

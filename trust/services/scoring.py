@@ -16,15 +16,15 @@ from trust.core import ledger, rawsums, reputation, scoring
 from trust.core.decay import HalfLives
 from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
-from trust.core.standing import Standing
 from trust.errors import CODES
 from trust.services import elsewhere
 from trust.services.graph import Pass
 from trust.storage import ranking
+from trust.storage.holdings import locked_units
 from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
-from trust.storage.standing import locked_units
 from trust.storage.state import SqlView
+from trust.verify.scores import AgentScores
 
 RECENT_OBSERVATIONS = 1_000
 SHOWN_OBSERVATIONS = 20
@@ -65,7 +65,7 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
     }
 
 
-def _as_worker(others: Sequence[Standing], task_kind: str) -> list[dict[str, Any]]:
+def _as_worker(others: Sequence[AgentScores], task_kind: str) -> list[dict[str, Any]]:
     """What other networks say of an agent's work of this kind; it has no part in its rank here."""
     return [
         {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}

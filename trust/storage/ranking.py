@@ -12,7 +12,7 @@ from sqlmodel import col
 from trust.core import ledger
 from trust.core.scoring import Entrant, why_not
 from trust.storage.engine import listed
-from trust.storage.standing import locked_units
+from trust.storage.holdings import locked_units
 from trust.storage.tables import Accounts, Liveness, Parties, Scores
 
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode

@@ -16,8 +16,8 @@ from trust.services import history as histories
 from trust.services import scoring
 from trust.services.graph import Pass
 from trust.services.scoreproofs import ScoreProofs
+from trust.storage.holdings import accounts_of, bonded_units, locked_units, withdrawals_of
 from trust.storage.reading import Posting, Reader
-from trust.storage.standing import accounts_of, bonded_units, locked_units, withdrawals_of
 
 ACCOUNTS = (ledger.free, ledger.unbonding)
 

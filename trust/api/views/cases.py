@@ -28,8 +28,8 @@ from trust.core.records import (
 )
 from trust.core.rulebook import incoming_of
 from trust.services.bundles import bundle_of, shortlist_draw
+from trust.storage.holdings import challenges_on
 from trust.storage.reading import Reader
-from trust.storage.standing import challenges_on
 
 R = TypeVar("R", bound=Record)
 

@@ -12,8 +12,8 @@ from trust.core.records import AdoptedPolicy, AdoptedRules, Network
 from trust.errors import TrustError
 from trust.log.note import Verifier
 from trust.services.scoring import policy_of
+from trust.storage.holdings import unpaid
 from trust.storage.reading import Reader
-from trust.storage.standing import unpaid
 
 
 def vkey(reader: Reader) -> str:

@@ -13,13 +13,13 @@ from typing import Literal, Self
 
 import msgspec
 
-from trust.client.problems import NotProven
 from trust.core import strict
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, ProofError
 from trust.log.note import NoteError
 from trust.log.succession import LogKey, opened
+from trust.verify.failures import NotProven
 
 MAX_EVIDENCE_BYTES = 4 * 1024 * 1024
 

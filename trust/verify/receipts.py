@@ -22,7 +22,6 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from trust.client.problems import NotProven
 from trust.core import commands, envelope, rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command, InvalidEntry, kind_of_command
@@ -35,6 +34,7 @@ from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
 from trust.log.note import NoteError, Verifier
 from trust.log.succession import LogKey, key_for, opened
+from trust.verify.failures import NotProven
 
 MAX_RECEIPT_BYTES = 512 * 1024
 MAX_BATCH_RECEIPT_BYTES = 256 * 1024 * 1024

@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.networks import ORIGIN, did, signer
-from tests.client.cases import KEY, bundled, claim_of, good, network, pool_nodes, refused, troubled
 from tests.client.services import Script
+from tests.verify.cases import KEY, bundled, claim_of, good, network, pool_nodes, refused, troubled
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
-from trust.client.bundles import verify_bundle
-from trust.client.cases import Case
 from trust.client.exchanges import Exchanges
-from trust.client.files import verify_file
-from trust.client.problems import NotProven
 from trust.client.transports import Transport
 from trust.client.wire import Response
 from trust.core import bundle
 from trust.core.strict import b64
+from trust.verify.bundles import verify_bundle
+from trust.verify.cases import Case
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file
 
 Change = Callable[[dict[str, Any]], object]
 

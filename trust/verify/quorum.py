@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trust.client.cases import Case
-from trust.client.files import Verified
-from trust.client.problems import NotProven
 from trust.log.checkpoint import CheckpointError
 from trust.log.note import NoteError
 from trust.log.quorum import PolicyError, Quorum, QuorumMissing, open_with_quorum, parse_quorum
 from trust.log.succession import LogKey
+from trust.verify.cases import Case
+from trust.verify.failures import NotProven
+from trust.verify.files import Verified
 
 
 def read_quorum(path: Path) -> Quorum:

@@ -6,7 +6,7 @@ Verified, in this order; `NotProven` names the entry and what is wrong with it:
 3. each entry is canonical and its path leads to the checkpoint's root; the genesis is entry 0 and of this network;
 4. each statement is of this network, every signature in it holds, and its actor's key is among the signers;
 5. every posting sums to zero;
-6. what the entries say of the claim follows from them: see `retelling.py` and `steps.py`.
+6. what the entries say of the claim follows from them: see `replay.py` and `steps.py`.
 
 What a bundle proves is that all this is on the log and hangs together. What it cannot prove:
 - that no entry was left out, one that ended the claim later or retired a key before it was used: whoever needs this
@@ -26,9 +26,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from trust.client.cases import Case
-from trust.client.problems import NotProven, TooNew
-from trust.client.retelling import Retelling
 from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
 from trust.core.checks import sumtree
@@ -38,6 +35,9 @@ from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError
 from trust.log.succession import LogKey, opened
+from trust.verify.cases import Case
+from trust.verify.failures import NotProven, TooNew
+from trust.verify.replay import CaseReplay
 
 _BAD_ENTRY = (ValueError, LookupError)
 """What the rulebook and the log raise where an entry is not what it must be; their own errors are among these."""
@@ -54,12 +54,12 @@ def verify_bundle(data: bytes, key: LogKey) -> Case:
         raise NotProven(f"the bundle: {error}") from error
     _check_order(packed)
     pool = {sumtree.digest_of(node): node for node in nodes}
-    retelling = Retelling(key.name, packed.claim, pool)
+    replay = CaseReplay(key.name, packed.claim, pool)
     entries = [_proven(each, hashes, checkpoint) for each in packed.entries]  # 3
-    retelling.begin(zip((each.index for each in packed.entries), entries, strict=True))
+    replay.begin(zip((each.index for each in packed.entries), entries, strict=True))
     for each, entry in zip(packed.entries, entries, strict=True):
-        _retold(retelling, each.index, entry, key.name)  # 4, 5, 6
-    return retelling.end(checkpoint)
+        _replayed(replay, each.index, entry, key.name)  # 4, 5, 6
+    return replay.end(checkpoint)
 
 
 def _distinct(name: str, texts: Sequence[str], length: int | None = None) -> list[bytes]:
@@ -95,9 +95,9 @@ def _proven(each: BundledEntry, hashes: Sequence[bytes], checkpoint: Checkpoint)
     return entry
 
 
-def _retold(retelling: Retelling, index: int, entry: Entry, network: str) -> None:
+def _replayed(replay: CaseReplay, index: int, entry: Entry, network: str) -> None:
     try:
-        retelling.tell(index, entry, _statement(entry, network))
+        replay.step(index, entry, _statement(entry, network))
     except _BAD_ENTRY as error:
         raise NotProven(f"entry {index}: {error}") from error
 

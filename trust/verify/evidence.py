@@ -13,9 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from trust.client.forks import Fork
-from trust.client.problems import NotProven
-from trust.client.verify import ConfirmEvidence, Proven, verify_receipt, verify_statement
 from trust.core import canaries, envelope, strict
 from trust.core.canaries import Answer
 from trust.core.commands import Spoken
@@ -24,6 +21,9 @@ from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, CanaryOpen, OutputSubmi
 from trust.core.receipt import Receipt
 from trust.core.refusal import Refused
 from trust.log.succession import LogKey
+from trust.verify.failures import NotProven
+from trust.verify.forks import Fork
+from trust.verify.receipts import ConfirmEvidence, Proven, verify_receipt, verify_statement
 
 MAX_FILE_BYTES = 512 * 1024
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.audit.networks import World, did
-from tests.client.cases import KEY, belongs, bundled, claim_of, good, network, pool_nodes, refused
-from trust.client.bundles import verify_bundle
-from trust.client.problems import NotProven
+from tests.verify.cases import KEY, belongs, bundled, claim_of, good, network, pool_nodes, refused
 from trust.core.checks.sumtree import digest_of
 from trust.core.records import Claim
+from trust.verify.bundles import verify_bundle
+from trust.verify.failures import NotProven
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -47,7 +47,7 @@ def _names_case(world: World, claim: str, event: dict[str, Any]) -> bool:
     ("kind", "change", "match"),
     [
         ("task.posted", lambda event: event.update(price_units=1), "price_units"),
-        ("claim.opened", lambda event: event.update(worker=did("bob")), "who says it"),
+        ("claim.opened", lambda event: event.update(worker=did("bob")), "the actor of the statement"),
         ("claim.opened", lambda event: event.update(stake_units=1), "stake_units"),
         ("claim.opened", lambda event: event["rate"].update(p_ppm=1), "the check rate"),
         ("claim.opened", lambda event: event.update(draw_key=did("other")), "the draw key"),

@@ -1,7 +1,7 @@
-"""A case told again from its entries: each step of a claim must follow from the entries before it.
+"""The replay of one case from its entries: each step of a claim must follow from the entries before it.
 
 The events fold as they do in the service (`core/events`), and before each is folded it is held against what caused it
-(`client/steps.py`). Here are the signer of each statement, the VRF's output and the coin, recomputed for this claim,
+(`verify/steps.py`). Here are the signer of each statement, the VRF's output and the coin, recomputed for this claim,
 round and output, and at last the locks: nothing is left on a claim that ended.
 """
 
@@ -10,11 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trust.client import shortlists
-from trust.client.cases import Case, Challenged, Panel, SeatTaken
-from trust.client.problems import NotProven
-from trust.client.steps import CHECKS, NOT_FOLDED
-from trust.client.told import DoesNotFollow, Drawn, Told, proven, same
 from trust.core import disputes, ledger
 from trust.core import events as e
 from trust.core.checks import panel
@@ -24,13 +19,17 @@ from trust.core.entry import Entry
 from trust.core.events import Event
 from trust.core.records import Claim, Seat
 from trust.log.checkpoint import Checkpoint
+from trust.verify.cases import Case, Challenged, Panel, SeatTaken
+from trust.verify.failures import NotProven
+from trust.verify.history import CaseHistory, DoesNotFollow, Drawn, expect, verified_beta
+from trust.verify.steps import CHECKS, NOT_FOLDED, begin_shortlist
 
 
-class Retelling:
-    """The story of one claim, entry by entry. Raises ValueError or LookupError where a step does not follow."""
+class CaseReplay:
+    """Replays one claim entry by entry. Raises ValueError or LookupError where a step does not follow."""
 
     def __init__(self, network: str, claim: str, pool: dict[bytes, bytes]) -> None:
-        self.told = Told(network, claim, pool)
+        self.history = CaseHistory(network, claim, pool)
 
     def begin(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Looks ahead for the task that the claim is on."""
@@ -38,129 +37,129 @@ class Retelling:
             event
             for _, entry in entries
             for event in entry.events
-            if isinstance(event, e.ClaimOpened) and event.claim == self.told.claim_id
+            if isinstance(event, e.ClaimOpened) and event.claim == self.history.claim_id
         ]
-        self.told.task_id = opened[0].task if opened else ""
+        self.history.task_id = opened[0].task if opened else ""
 
-    def tell(self, index: int, entry: Entry, spoken: Spoken | None) -> None:
+    def step(self, index: int, entry: Entry, spoken: Spoken | None) -> None:
         """The next entry, and its statement where it has one."""
-        if entry.at_ms < self.told.state.at_ms:
+        if entry.at_ms < self.history.state.at_ms:
             raise DoesNotFollow("time goes back")
         if (index == 0) != (entry.command.genesis is not None):
             raise DoesNotFollow("the genesis is entry 0 and no other")
-        self.told.state.size, self.told.state.at_ms = index, entry.at_ms
-        self.told.entry, self.told.spoken = entry, spoken
-        self.told.stream = None
-        self.told.indices.append(index)
+        self.history.state.size, self.history.state.at_ms = index, entry.at_ms
+        self.history.entry, self.history.spoken = entry, spoken
+        self.history.stream = None
+        self.history.indices.append(index)
         if spoken is not None:
             self._check_signer(spoken)
         tossed = self._begin_draw(index, entry)
         for event in entry.events:
             self._take(event)
-        if tossed is not None and tossed != self.told.checked:
+        if tossed is not None and tossed != self.history.checked:
             raise DoesNotFollow(
                 f"the draw's coin says {'check' if tossed else 'no check'}, the entry does not"
             )
 
     def end(self, checkpoint: Checkpoint) -> Case:
         """What all that came to."""
-        if self.told.find(Claim, self.told.claim_id) is None:
-            raise NotProven(f"the bundle: no entry opens {self.told.claim_id}")
-        if self.told.visited != self.told.pool.keys():
+        if self.history.find(Claim, self.history.claim_id) is None:
+            raise NotProven(f"the bundle: no entry opens {self.history.claim_id}")
+        if self.history.visited != self.history.pool.keys():
             raise NotProven("the bundle: the pool has nodes that no draw visited")
-        claim, task = self.told.claim, self.told.task
+        claim, task = self.history.claim, self.history.task
         self._check_locks(claim)
         return Case(
-            network=self.told.network,
+            network=self.history.network,
             size=checkpoint.size,
             root=checkpoint.root.hex(),
-            entries=tuple(self.told.indices),
+            entries=tuple(self.history.indices),
             claim=claim.id,
             task=task.id,
             requester=task.requester,
             worker=claim.worker,
             relay=claim.relay,
-            relay_signers=self.told.signers,
+            relay_signers=self.history.signers,
             price_units=task.price_units,
             stake_units=claim.stake_units,
             route=claim.route,
             delta_ppm=claim.delta_ppm,
-            shortlist=self.told.shortlist,
+            shortlist=self.history.shortlist,
             rate_ppm=claim.rate_ppm,
             output=claim.output,
-            checked=self.told.checked,
+            checked=self.history.checked,
             panels=tuple(self._panel(number) for number in range(1, claim.round + 1)),
             verdict=claim.verdict,
             state=claim.state,
-            slashed_units=self.told.slashed_units,
-            postings=tuple(self.told.postings),
+            slashed_units=self.history.slashed_units,
+            postings=tuple(self.history.postings),
             challenges=tuple(
                 Challenged(each.id, each.index, each.challenger, each.against, each.round, each.state)
-                for each in disputes.of_claim(self.told.state, claim)
+                for each in disputes.of_claim(self.history.state, claim)
             ),
         )
 
     def _panel(self, number: int) -> Panel:
-        found, drawn = self.told.round(number), self.told.drawn[number]
+        found, drawn = self.history.round(number), self.history.drawn[number]
         seats = tuple(
             SeatTaken(seat.id, seat.agent, seat.state, seat.verdict)
-            for seat in (self.told.need(Seat, name) for name in (*found.past_seats, *found.seats))
+            for seat in (self.history.need(Seat, name) for name in (*found.past_seats, *found.seats))
         )
         passed, late = (drawn.traced.passed, drawn.traced.late) if drawn.traced else (None, ())
         return Panel(number, drawn.index, drawn.beta, seats, found.verdict, passed, late)
 
     def _check_locks(self, claim: Claim) -> None:
         expected = claim.hold_units if claim.ended_ms else claim.stake_units
-        held = self.told.held.get(ledger.stake(claim.id), 0)
+        held = self.history.held.get(ledger.stake(claim.id), 0)
         if held != expected:
             raise NotProven(
                 f"the bundle: {held} units of the stake of {claim.id} are locked, {expected} should be"
             )
         locks = ("seat/", "challenge/")
-        bonds = {name for name in self.told.held if name.startswith(locks) and self.told.held[name]}
+        bonds = {name for name in self.history.held if name.startswith(locks) and self.history.held[name]}
         if claim.ended_ms and bonds:
             raise NotProven(f"the bundle: the claim ended and {min(bonds)} is not settled")
 
     def _check_signer(self, spoken: Spoken) -> None:
         actor = spoken.payload.actor
-        if self.told.keys.get(actor, actor) not in spoken.signed.signers:
+        if self.history.keys.get(actor, actor) not in spoken.signed.signers:
             raise DoesNotFollow(f"no key of {actor} that the bundle knows signed this statement")
 
     def _take(self, event: Event) -> None:
         check = CHECKS.get(type(event))
         if check is not None and self._is_mine(event):
-            check(self.told, event)
+            check(self.history, event)
             if not isinstance(event, NOT_FOLDED):
-                event.fold(self.told.state)
+                event.fold(self.history.state)
 
     def _is_mine(self, event: Any) -> bool:
         if isinstance(event, e.TaskPosted | e.TaskAllocating | e.TaskAllocated):
-            return event.task == self.told.task_id
+            return event.task == self.history.task_id
         if hasattr(event, "claim"):
-            return bool(event.claim == self.told.claim_id)
+            return bool(event.claim == self.history.claim_id)
         if hasattr(event, "seat"):
-            seat = self.told.find(Seat, event.seat)
-            return seat is not None and seat.claim == self.told.claim_id
+            seat = self.history.find(Seat, event.seat)
+            return seat is not None and seat.claim == self.history.claim_id
         return True
 
     def _begin_draw(self, index: int, entry: Entry) -> bool | None:
         """Proves the randomness of the claim's draw; what its coin says, None where there is none to toss."""
-        said = entry.command.draw
-        if said is not None and said.of == e.task_draw(self.told.task_id):
-            shortlists.begin(self.told, index, said)
-        if said is None or said.of.partition("/")[0] != self.told.claim_id:
+        draw = entry.command.draw
+        if draw is not None and draw.of == e.task_draw(self.history.task_id):
+            begin_shortlist(self.history, index, draw)
+        if draw is None or draw.of.partition("/")[0] != self.history.claim_id:
             return None
-        claim = self.told.claim
-        same("the round that is drawn", f"{claim.id}/{claim.draw_round}", said.of)
+        claim = self.history.claim
+        expect("the round that is drawn", f"{claim.id}/{claim.draw_round}", draw.of)
         number = claim.draw_round
         asked_by = self._asked_by(claim, number)
-        alpha = panel.seed_input(self.told.network, claim.id, number, claim.output, asked_by)
-        beta = proven(said, claim.draw_key, alpha)
-        self.told.drawn[number] = Drawn(number, index, beta.hex(), None)
-        self.told.stream = Stream(beta, panel.LABEL)
-        return coin(self.told.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
+        alpha = panel.seed_input(self.history.network, claim.id, number, claim.output, asked_by)
+        beta = verified_beta(draw, claim.draw_key, alpha)
+        self.history.drawn[number] = Drawn(number, index, beta.hex(), None)
+        self.history.stream = Stream(beta, panel.LABEL)
+        return coin(self.history.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
 
     def _asked_by(self, claim: Claim, number: int) -> str:
         """The statement of the challenge that opened a round; "" for none."""
-        asked = disputes.that_opened(self.told.state, claim, number)
+        asked = disputes.that_opened(self.history.state, claim, number)
         return "" if asked is None else asked.statement

@@ -9,9 +9,11 @@ import pytest
 
 from tests.client.services import Log
 from tests.factories import NETWORK, did, log_signer, seed, statement
-from trust.client.files import verify_file
-from trust.client.problems import NotProven
-from trust.client.verify import (
+from trust.core.receipt import Receipt
+from trust.log.note import Signer
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file
+from trust.verify.receipts import (
     BatchReceipt,
     Refusal,
     check_confirmed,
@@ -23,8 +25,6 @@ from trust.client.verify import (
     verify_refusal,
     verify_written,
 )
-from trust.core.receipt import Receipt
-from trust.log.note import Signer
 
 KEY = log_signer().verifier
 CLAIM = "clm_" + "a" * 26

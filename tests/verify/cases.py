@@ -9,14 +9,14 @@ import pytest
 
 from tests.audit.conftest import played
 from tests.audit.networks import NAMES, World, did, signer
-from trust.client.bundles import verify_bundle
-from trust.client.problems import NotProven
 from trust.core import bundle, payloads
 from trust.core.bundle import Bundle
 from trust.core.records import Claim, Node, Seat
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
+from trust.verify.bundles import verify_bundle
+from trust.verify.failures import NotProven
 
 KEY = signer().verifier
 

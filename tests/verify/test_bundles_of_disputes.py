@@ -12,15 +12,15 @@ import pytest
 
 from tests.audit.networks import World, did, policy
 from tests.audit.stored import store
-from tests.client.cases import KEY, bundled
-from trust.client.bundles import verify_bundle
-from trust.client.problems import NotProven
+from tests.verify.cases import KEY, bundled
 from trust.core.payloads import VerdictChallenge
 from trust.core.records import Claim
 from trust.services.bundles import bundle_of
 from trust.services.rebuilding import rebuild
 from trust.storage.engine import Database
 from trust.storage.reading import reading
+from trust.verify.bundles import verify_bundle
+from trust.verify.failures import NotProven
 
 Event = dict[str, Any]
 
@@ -112,7 +112,7 @@ def test_the_service_bundles_a_disputed_case_with_all_that_proves_it(served: Dat
         ("verdict.challenged", lambda event: event.update(prepaid_units=0), "bond and prepaid fees"),
         ("verdict.challenged", lambda event: event.update(against="fail"), "the verdict that is attacked"),
         ("verdict.challenged", lambda event: event.update(round=1), "the round that is asked for"),
-        ("verdict.challenged", lambda event: event.update(challenger=did("bob")), "who says it"),
+        ("verdict.challenged", lambda event: event.update(challenger=did("bob")), "the actor of the statement"),
         ("verdict.challenged", lambda event: event.update(statement="sha256:" + "0" * 64), "the statement"),
         ("challenge.ended", lambda event: event.update(how="lost"), "how the challenge ends"),
         ("challenge.ended", lambda event: event.update(how="returned"), "how the challenge ends"),

@@ -1,11 +1,10 @@
-"""What the entries of a case told so far: the records that they fold to, and the entry that is looked at now."""
+"""The history of one case: the records that its entries fold to so far, and the entry that is being checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trust.client.cases import Shortlist
 from trust.core import events as e
 from trust.core import payloads as p
 from trust.core.checks import vrf
@@ -18,6 +17,7 @@ from trust.core.identity import key_of
 from trust.core.policy import Policy
 from trust.core.records import AdoptedPolicy, Claim, Record, Relay, Round, Task
 from trust.core.state import Draft, MemoryState
+from trust.verify.cases import Shortlist
 
 R = TypeVar("R", bound=Record)
 S = TypeVar("S", bound=p.Payload)
@@ -37,7 +37,7 @@ class Drawn:
     traced: Traced | None
 
 
-class Told:
+class CaseHistory:
     """One claim of one network; `pool` are nodes of sum trees by digest."""
 
     def __init__(self, network: str, claim: str, pool: dict[bytes, bytes]) -> None:
@@ -62,11 +62,11 @@ class Told:
         self.spoken: Spoken | None = None
 
     def find(self, kind: type[R], id: str) -> R | None:
-        """A record that the entries so far made."""
+        """Returns a record that the entries so far made, or None."""
         return self.state.get(kind, id)
 
     def need(self, kind: type[R], id: str) -> R:
-        """The same; DoesNotFollow where there is none."""
+        """Returns a record that the entries so far made; DoesNotFollow where there is none."""
         found = self.find(kind, id)
         if found is None:
             raise DoesNotFollow(f"the bundle has no entry before it that makes {kind.__name__.lower()} {id}")
@@ -88,20 +88,20 @@ class Told:
     def round(self, number: int) -> Round:
         return self.need(Round, round_id(self.claim_id, number))
 
-    def said(self, kind: type[S], actor: str, **fields: object) -> S:
-        """The entry's statement, which must be of this kind and actor and say this."""
-        said = self.statement_of(kind)
-        same("who says it", actor, said.actor)
+    def statement_by(self, kind: type[S], actor: str, **fields: object) -> S:
+        """Returns the entry's statement; DoesNotFollow unless it has this kind, this actor and these fields."""
+        payload = self.statement_of(kind)
+        expect("the actor of the statement", actor, payload.actor)
         for name, value in fields.items():
-            same(name, value, getattr(said, name))
-        return said
+            expect(name, value, getattr(payload, name))
+        return payload
 
     def statement_of(self, kind: type[S]) -> S:
-        """The payload of the entry's statement, which must be of this kind."""
-        said = None if self.spoken is None else self.spoken.payload
-        if not isinstance(said, kind):
+        """Returns the payload of the entry's statement; DoesNotFollow unless it has this kind."""
+        payload = None if self.spoken is None else self.spoken.payload
+        if not isinstance(payload, kind):
             raise DoesNotFollow(f"this needs a statement {kind.__struct_config__.tag}")
-        return said
+        return payload
 
     def node(self, digest: bytes) -> bytes:
         """A node of the sealed pool; notes that a draw came by."""
@@ -111,33 +111,33 @@ class Told:
         return self.pool[digest]
 
 
-def signed_for(t: Told, relay: str) -> tuple[str, ...] | None:
+def signed_for(case: CaseHistory, relay: str) -> tuple[str, ...] | None:
     """The coordinators that signed the entry's statement, at least their threshold; None where their group is not in
     the bundle."""
-    group = t.find(Relay, relay)
+    group = case.find(Relay, relay)
     if group is None:
         return None
-    signers = () if t.spoken is None else t.spoken.signed.signers
-    signed = tuple(one for one in group.coordinators if t.keys.get(one, one) in signers)
+    signers = () if case.spoken is None else case.spoken.signed.signers
+    signed = tuple(one for one in group.coordinators if case.keys.get(one, one) in signers)
     if len(signed) < group.threshold:
         raise DoesNotFollow(f"{len(signed)} of the {group.threshold} coordinators of {relay} signed")
     return signed
 
 
-def proven(said: Draw, draw_key: str, alpha: bytes) -> bytes:
-    """The VRF's output that a draw proves, by this key alone and over this input."""
-    if len(said.beacons) != 1 or said.beacons[0].key != draw_key:
-        raise DoesNotFollow(f"{said.of} is drawn by {draw_key} alone")
-    [beacon] = said.beacons
+def verified_beta(draw: Draw, draw_key: str, alpha: bytes) -> bytes:
+    """Returns the VRF output (beta) that a draw proves for this key and this input; DoesNotFollow where it does not."""
+    if len(draw.beacons) != 1 or draw.beacons[0].key != draw_key:
+        raise DoesNotFollow(f"{draw.of} is drawn by {draw_key} alone")
+    [beacon] = draw.beacons
     beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
-    same("beta", beta.hex(), beacon.beta)
+    expect("beta", beta.hex(), beacon.beta)
     return beta
 
 
-def same(what: str, expected: object, told: object) -> None:
-    """Raises DoesNotFollow unless the entry tells what follows."""
-    if expected != told:
-        raise DoesNotFollow(f"{what}: {_short(expected)} follows, the entry has {_short(told)}")
+def expect(what: str, expected: object, actual: object) -> None:
+    """Raises DoesNotFollow unless the entry has what follows from the entries before it."""
+    if expected != actual:
+        raise DoesNotFollow(f"{what}: {_short(expected)} follows, the entry has {_short(actual)}")
 
 
 def _short(value: object) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from trust.client.bundles import verify_bundle
-from trust.client.cases import Case
-from trust.client.evidence import TwoAnswers, TwoOutputs, verify_canaries, verify_equivocation
-from trust.client.forks import Convicted, verify_fork
-from trust.client.problems import NotProven
-from trust.client.verify import (
+from trust.core import scorebook
+from trust.log.succession import LogKey
+from trust.verify import scores
+from trust.verify.bundles import verify_bundle
+from trust.verify.cases import Case
+from trust.verify.evidence import TwoAnswers, TwoOutputs, verify_canaries, verify_equivocation
+from trust.verify.failures import NotProven
+from trust.verify.forks import Convicted, verify_fork
+from trust.verify.receipts import (
     Denial,
     FalseConfirmation,
     Proven,
@@ -21,12 +24,10 @@ from trust.client.verify import (
     verify_receipt,
     verify_refusal,
 )
-from trust.core import scorebook, standing
-from trust.core.standing import Standing
-from trust.log.succession import LogKey
+from trust.verify.scores import AgentScores
 
 Evidence = Convicted | Denial | FalseConfirmation | TwoOutputs | TwoAnswers
-Verified = list[Proven] | Refusal | Case | Standing | Evidence
+Verified = list[Proven] | Refusal | Case | AgentScores | Evidence
 _EVIDENCE: dict[str, Callable[[bytes, LogKey], Evidence]] = {
     "fork": verify_fork,
     "refusal": verify_denial,
@@ -66,9 +67,9 @@ def _verify_evidence(kind: object, data: bytes, key: LogKey) -> Evidence:
     return _EVIDENCE[kind](data, key)
 
 
-def verify_scores(data: bytes, key: LogKey) -> Standing:
+def verify_scores(data: bytes, key: LogKey) -> AgentScores:
     """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
     try:
-        return standing.verify(data, key)
-    except standing.BadScores as error:
+        return scores.verify(data, key)
+    except scores.BadScores as error:
         raise NotProven(str(error)) from error

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trust.client.problems import NotProven
-from trust.client.verify import verify_receipt
 from trust.core import envelope, rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import InvalidEntry, decode_entry
@@ -18,6 +16,8 @@ from trust.core.payloads import KeyAdopt
 from trust.core.receipt import Receipt
 from trust.log.note import Verifier
 from trust.log.succession import Succession
+from trust.verify.failures import NotProven
+from trust.verify.receipts import verify_receipt
 
 
 def follow(first: Verifier, rotations: Iterable[Receipt]) -> Succession:

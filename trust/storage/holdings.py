@@ -1,4 +1,4 @@
-"""What an agent stands in with: stakes that are locked, and withdrawals."""
+"""What an agent holds beside its free account: stakes and bonds that are locked, and withdrawals."""
 
 from __future__ import annotations
 

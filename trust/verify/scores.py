@@ -42,7 +42,7 @@ class NamedScore(msgspec.Struct, frozen=True):
     events: int
 
 
-class Standing(msgspec.Struct, frozen=True):
+class AgentScores(msgspec.Struct, frozen=True):
     """What `network` said about `agent` in entry `index`, about its first `as_of` entries.
 
     `left` is "", revoked or tombstoned; no scores are those of a newcomer.
@@ -57,7 +57,7 @@ class Standing(msgspec.Struct, frozen=True):
     scores: tuple[NamedScore, ...]
 
 
-def verify(data: bytes, key: LogKey) -> Standing:
+def verify(data: bytes, key: LogKey) -> AgentScores:
     """What a file proves that the network of `key` said about an agent. Raises `BadScores`."""
     try:
         file = strict.parse(data, ScoreFile, max_bytes=scorebook.MAX_FILE_BYTES)  # 1
@@ -73,7 +73,7 @@ def verify(data: bytes, key: LogKey) -> Standing:
     own = _own(file, rows, sealed.count)  # 4
     scores = tuple(_score(row, founded, seal.at_ms) for row in own if row.role != scorebook.PARTY)
     left = next((row.left for row in own if row.role == scorebook.PARTY), "")
-    return Standing(key.name, file.agent, file.seal.index, sealed.as_of, seal.at_ms, left, scores)
+    return AgentScores(key.name, file.agent, file.seal.index, sealed.as_of, seal.at_ms, left, scores)
 
 
 def _included(receipt: Receipt, key: LogKey) -> Header:
