@@ -25,14 +25,14 @@ MAX_PAYLOAD_BYTES = 40 * 1024
 MAX_ENVELOPE_BYTES = 64 * 1024
 
 
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One signature: the signer's did:key and 64 bytes in base64."""
 
     keyid: str
     sig: str
 
 
-class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A DSSE envelope as it stands in JSON."""
 
     payloadType: str  # noqa: N815  the name that DSSE gives it

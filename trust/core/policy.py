@@ -31,8 +31,8 @@ Small = Annotated[int, Meta(ge=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the policy file; every key must be present, none may be unknown."""
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of the policy file: a key without a default must be present, none may be unknown."""
 
 
 class Registration(Section, frozen=True):

@@ -21,6 +21,15 @@ TRUSTED = RateInputs(
     work_saved_units=500,
     slash_ppm=1_000_000,
     priority_ppm=1_000_000,
+    on_probation=False,
+    floor_ppm=50_000,
+    trusted_streak=10,
+    price_jump=3,
+    key_change_checks=10,
+    reputation_scale_ppm=100_000,
+    reputation_base_ppm=250_000,
+    reputation_slope_ppm=1_350_000,
+    reputation_floor_ppm=20_000,
     catch_ppm=950_000,
 )
 

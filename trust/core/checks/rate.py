@@ -14,7 +14,7 @@ import msgspec
 _PPM = 1_000_000
 
 
-class RateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """All that p follows from. `checks_since_key_change` is None where the key never changed.
 
     `work_saved_units` is c, counted up to the price; the last group are the policy's numbers.
@@ -29,20 +29,20 @@ class RateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     work_saved_units: int
     slash_ppm: int
     priority_ppm: int
-    on_probation: bool = False
+    on_probation: bool
 
-    floor_ppm: int = 50_000
+    floor_ppm: int
     catch_ppm: int
-    trusted_streak: int = 10
-    price_jump: int = 3
-    key_change_checks: int = 10
-    reputation_scale_ppm: int = 100_000
-    reputation_base_ppm: int = 250_000
-    reputation_slope_ppm: int = 1_350_000
-    reputation_floor_ppm: int = 20_000
+    trusted_streak: int
+    price_jump: int
+    key_change_checks: int
+    reputation_scale_ppm: int
+    reputation_base_ppm: int
+    reputation_slope_ppm: int
+    reputation_floor_ppm: int
 
 
-class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """p, and the terms that it is the largest of; p is 1,000,000 where the worker is checked in any case."""
 
     p_ppm: int

@@ -17,7 +17,7 @@ class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
     owner: str
 
 
-class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a batch check can see, all exact: N, m, the tolerated share, the accept count, and the chance to detect
     `bad_items` bad ones (floor, ppm)."""
 
