@@ -28,7 +28,7 @@ from trust.api.telemetry import Telemetry
 from trust.core.events import NETWORK
 from trust.core.identity import did_of, key_of
 from trust.core.records import Network
-from trust.core.tasks import MAX_TASK_MS
+from trust.core.rules.tasks import MAX_TASK_MS
 from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519

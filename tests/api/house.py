@@ -18,8 +18,8 @@ from litestar.testing import TestClient
 from tests.services.statements import ORIGIN, Party, Town
 from trust import app
 from trust.core import envelope, payloads, strict
-from trust.core.checks import votes
 from trust.core.commands import Spoken
+from trust.core.rules import votes
 from trust.services import founding
 from trust.services.graph import Graph
 from trust.settings import Settings, shipped

@@ -14,8 +14,8 @@ from tests.api.house import WORK, House, house
 from tests.services.statements import ORIGIN
 from trust.client.items import ItemTree
 from trust.core import payloads, strict
-from trust.core.checks import votes
 from trust.core.events import Event
+from trust.core.rules import votes
 from trust.core.words import TOLD_KINDS
 from trust.verify.bundles import verify_bundle
 from trust.verify.receipts import parse_key

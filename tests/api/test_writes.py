@@ -247,6 +247,6 @@ def test_the_stranger_registers_with_owner_and_handle(town: House) -> None:
 
 def _works(party: Party, nonce: str) -> bool:
     from tests.services.statements import ORIGIN
-    from trust.core.parties import work_bits
+    from trust.core.rules.parties import work_bits
 
     return work_bits(ORIGIN, party.did, nonce) >= 4

@@ -10,11 +10,12 @@ import pytest
 
 from tests.audit.networks import World, did, publish, seed_of, signer
 from trust.audit.auditing import audit
-from trust.core.checks import allotting, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.payloads import TaskAllocate
 from trust.core.records import Allocation
 from trust.core.rulebook import Decided
+from trust.core.rules import allotting
+from trust.core.sampling import vrf
 
 VKEY = str(signer().verifier)
 Json = dict[str, Any]

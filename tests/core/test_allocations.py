@@ -12,7 +12,6 @@ from tests.core.network import DAY_MS, Who, created, flipped, kinds, nonce
 from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core import rulebook, scoring
-from trust.core.checks import allotting
 from trust.core.entry import Beacon, Draw, decode_entry
 from trust.core.events import PoolWeight
 from trust.core.records import (
@@ -27,6 +26,7 @@ from trust.core.records import (
     Task,
 )
 from trust.core.refusal import Refused
+from trust.core.rules import allotting
 
 
 @pytest.fixture

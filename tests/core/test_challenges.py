@@ -7,14 +7,14 @@ import pytest
 from tests.core.flows import Scene, posted, scene, unchecked
 from tests.core.network import ORIGIN, Net, Who, created
 from tests.core.terms import EXACT, policy_of
-from trust.core import disputes
 from trust.core import payloads as p
-from trust.core.checks import panel, vrf
-from trust.core.checks.draw import Stream
-from trust.core.decision import Decision
 from trust.core.entry import Beacon, Draw
 from trust.core.events import VerdictChallenged
 from trust.core.records import Challenge, Claim, Round, Task, Timer
+from trust.core.rules import disputes, panel
+from trust.core.rules.decision import Decision
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
 
 SAYS = {"reason": "doubt"}
 

@@ -12,10 +12,10 @@ from tests.core.flows import Scene, scene
 from tests.core.network import ORIGIN, Who
 from tests.core.terms import policy_of, policy_text
 from tests.core.witnesses import note_of, root_of, two_of_three, witness
-from trust.core.checks.gate import claimed_root, cosigned_times_s
 from trust.core.payloads import KeyAdopt, PolicyAdopt
 from trust.core.policy import InvalidPolicy, dangers, parse
 from trust.core.records import Claim
+from trust.core.rules.gate import claimed_root, cosigned_times_s
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, add_signatures, sign_note
 

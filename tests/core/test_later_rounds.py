@@ -10,9 +10,9 @@ import pytest
 
 from tests.core.flows import Scene, scene
 from tests.core.test_panels import alone, shared
-from trust.core.checks import items
 from trust.core.events import RoundOpened
 from trust.core.records import Round, Seat
+from trust.core.sampling import items
 from trust.core.words import sentence
 
 COUNT = 1_000

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tests.golden.releases import HERE, SEALED, entries_of, manifest_of
 from trust.core import rulebook
-from trust.core.checks import sumtree
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import PoolWeight
 from trust.core.records import Node
+from trust.core.sampling import sumtree
 from trust.core.scorebook import POOL
 from trust.core.state import Draft, MemoryState
 

@@ -30,9 +30,9 @@ from tests.golden.releases import (
 )
 from tests.golden.replaying import replayed
 from trust.audit.auditing import audit
-from trust.core.changes import KNOWN
 from trust.core.events import Events
 from trust.core.payloads import Statement
+from trust.core.rules.changes import KNOWN
 from trust.log.note import Signer
 
 NEVER_EVENTS = {

@@ -11,8 +11,8 @@ import pytest
 
 from tests.audit.networks import World, did
 from tests.verify.cases import KEY, belongs, bundled, claim_of, good, network, pool_nodes, refused
-from trust.core.checks.sumtree import digest_of
 from trust.core.records import Claim
+from trust.core.sampling.sumtree import digest_of
 from trust.verify.bundles import verify_bundle
 from trust.verify.failures import NotProven
 

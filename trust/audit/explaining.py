@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trust.core import events as e
-from trust.core.checks import panel, vrf
-from trust.core.checks.allotting import shortlist_seed
-from trust.core.checks.draw import Stream
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
 from trust.core.identity import key_of
 from trust.core.rulebook import incoming_of
+from trust.core.rules import panel
+from trust.core.rules.allotting import shortlist_seed
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
 from trust.core.words import sentence, short
 
 _PPM = 1_000_000

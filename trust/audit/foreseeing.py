@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trust.core.checks import allotting, panel, vrf
 from trust.core.commands import Spoken
 from trust.core.entry import Draw
 from trust.core.events import task_draw
 from trust.core.identity import key_of
 from trust.core.payloads import OutputSubmit, TaskAllocate, VerdictChallenge
+from trust.core.rules import allotting, panel
+from trust.core.sampling import vrf
 
 MOST_HEARD = 20_000
 """Of outputs and allocations, about half a kilobyte each; what is older than these is drawn for by then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trust.core.checks.rate import Rate, RateInputs, StakeCannotDeter, check_rate
+from trust.core.sampling.rate import Rate, RateInputs, StakeCannotDeter, check_rate
 
 _PPM = 1_000_000
 

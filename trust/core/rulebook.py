@@ -16,25 +16,9 @@ from typing import Any
 
 import msgspec
 
-from trust.core import (
-    allocation,
-    canaries,
-    challenges,
-    claims,
-    envelope,
-    evidence,
-    governance,
-    parties,
-    pools,
-    prefetch,
-    stakes,
-    strict,
-    tasks,
-)
+from trust.core import envelope, strict
 from trust.core import payloads as p
-from trust.core.checks import allotting, panel, votes
 from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
-from trust.core.decision import Decision
 from trust.core.entry import (
     MAX_CLOCK_ITEMS,
     MAX_ENTRY_BYTES,
@@ -50,6 +34,23 @@ from trust.core.events import NETWORK, Event
 from trust.core.identity import InvalidKey
 from trust.core.records import Network, Said, Timer, said_key
 from trust.core.refusal import Refused
+from trust.core.rules import (
+    allocation,
+    allotting,
+    canaries,
+    challenges,
+    claims,
+    evidence,
+    governance,
+    panel,
+    parties,
+    pools,
+    prefetch,
+    stakes,
+    tasks,
+    votes,
+)
+from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 EARLY_MS = 5_000

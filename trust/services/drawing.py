@@ -17,11 +17,12 @@ from typing import NamedTuple
 import structlog
 
 from trust import clock
-from trust.core.checks import allotting, panel, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of, key_of
 from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
+from trust.core.rules import allotting, panel
+from trust.core.sampling import vrf
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trust.core import disputes, ledger
 from trust.core import events as e
-from trust.core.checks import panel
-from trust.core.checks.draw import Stream, coin
+from trust.core import ledger
 from trust.core.commands import Spoken
 from trust.core.entry import Entry
 from trust.core.events import Event
 from trust.core.records import Claim, Seat
+from trust.core.rules import disputes, panel
+from trust.core.sampling.draw import Stream, coin
 from trust.log.checkpoint import Checkpoint
 from trust.verify.cases import Case, Challenged, Panel, SeatTaken
 from trust.verify.failures import NotProven

@@ -5,7 +5,6 @@ from __future__ import annotations
 from trust.core.events.allocations import (
     AllocationFailed,
     AllocationLapsed,
-    Candidate,
     TaskAllocated,
     TaskAllocating,
     task_draw,
@@ -110,7 +109,7 @@ Events = (
 
 __all__ = [
     "NETWORK", "AllocationFailed", "AllocationLapsed", "BatchTerms", "CanariesCommitted", "CanariesMissed",
-    "CanaryOpened", "Candidate", "CannotFold", "ChallengeEnded", "ClaimEnded", "ClaimOpened", "ClaimRenewed",
+    "CanaryOpened", "CannotFold", "ChallengeEnded", "ClaimEnded", "ClaimOpened", "ClaimRenewed",
     "CoinTossed", "Convicted", "DrawnSeat", "Event", "Events", "FeeShort", "HoldReleased", "ItemsOpened",
     "KeyAdopted", "MoneyMoved", "NetworkCreated", "Observed", "OutputAccepted", "OutputOpened", "OutputSubmitted",
     "PartiesDue", "PartyFaulted", "PartyFollowed", "PartyJailed", "PartyLeft", "PartyRegistered", "PartyRotated",

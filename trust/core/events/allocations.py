@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.events.parties import NETWORK
 from trust.core.events.tasks import deadline_of
 from trust.core.rawsums import scaled
-from trust.core.records import Allocation, Lapses, Network, Shortlisted, Task
+from trust.core.records import Allocation, Lapses, Network, Task
+from trust.core.sampling.shortlist import Candidate, Shortlisted
 from trust.core.state import Draft
-
-
-class Candidate(msgspec.Struct, frozen=True, array_like=True):
-    """One of those whom the relay named and who may claim: its weight, and whether it is in the probation lane."""
-
-    agent: str
-    weight: int
-    newcomer: bool
 
 
 def task_draw(task: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core.checks.rate import Rate, RateInputs
 from trust.core.events.event import Event, known
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
+from trust.core.sampling.rate import Rate, RateInputs
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"

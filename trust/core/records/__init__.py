@@ -44,7 +44,7 @@ from trust.core.records.parties import (
     Withdrawal,
 )
 from trust.core.records.record import Record
-from trust.core.records.work import Allocation, Bar, Claim, Lapses, Poster, Probation, Shortlisted, Task
+from trust.core.records.work import Allocation, Bar, Claim, Lapses, Poster, Probation, Task
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
@@ -56,6 +56,6 @@ __all__ = [
     "RECORDS", "Account", "AdoptedPolicy", "AdoptedRules", "Allocation", "Alternate", "Bar", "Booking",
     "Canary", "CanaryRoot", "Challenge", "Claim", "Conviction", "Handle", "Key", "Lapses", "Liveness",
     "Network", "Node", "Opening", "Pairing", "Party", "Pool", "Poster", "Probation", "Rater", "Record", "Relay",
-    "Role", "Round", "Said", "Score", "SealedPool", "Seat", "Shortlisted", "Slot", "Task", "Timer", "Track",
+    "Role", "Round", "Said", "Score", "SealedPool", "Seat", "Slot", "Task", "Timer", "Track",
     "Withdrawal", "said_key",
 ]  # fmt: skip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 from trust.core.records.record import Record
+from trust.core.sampling.shortlist import Shortlisted
 
 
 class Task(Record, frozen=True):
@@ -52,13 +51,6 @@ class Bar(Record, frozen=True):
 
     table: ClassVar[str] = "bars"
     claim: str
-
-
-class Shortlisted(msgspec.Struct, frozen=True, array_like=True):
-    """One of those who may claim first; whether the draw found it in the probation lane."""
-
-    agent: str
-    probation: bool
 
 
 class Allocation(Record, frozen=True):
