@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.events.parties import NETWORK
 from trust.core.events.tasks import deadline_of
+from trust.core.lifecycle import AllocationState, TaskState
 from trust.core.rawsums import scaled
 from trust.core.records import Allocation, Lapses, Network, Task
 from trust.core.sampling.shortlist import Candidate, Shortlisted
@@ -34,14 +35,14 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
     pool: str = ""
     lane: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Allocation(
                 id=self.task,
                 statement=self.statement,
                 index=s.size,
                 draw_key=self.draw_key,
-                state="awaited",
+                state=AllocationState.AWAITED,
                 size=self.size,
                 exclusive_ms=self.exclusive_ms,
                 candidates=self.candidates,
@@ -49,7 +50,7 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
                 lane=self.lane,
             )
         )
-        s.put(replace(known(s, Task, self.task), state="allocating"))
+        s.put(replace(known(s, Task, self.task), state=TaskState.ALLOCATING))
         s.set_timer(deadline_of(self.task), "allocation", self.until_ms)
 
 
@@ -67,12 +68,12 @@ class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
     shortlist: tuple[Shortlisted, ...]
     among: tuple[Candidate, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         allocation = known(s, Allocation, self.task)
         s.put(
             replace(
                 allocation,
-                state="drawn",
+                state=AllocationState.DRAWN,
                 eligible=self.eligible,
                 owners=self.owners,
                 shortlist=self.shortlist,
@@ -88,8 +89,8 @@ class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True
     task: str
     why: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Allocation, self.task), state="failed"))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Allocation, self.task), state=AllocationState.FAILED))
         _open(s, self.task, 0)
 
 
@@ -100,16 +101,16 @@ class AllocationLapsed(Event, tag="allocation.lapsed", frozen=True, kw_only=True
     owner: str
     task_kind: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         id = f"{self.owner}/{self.task_kind}"
         before = s.get(Lapses, id)
         count = before.count if before else b""
         s.put(Lapses(id, scaled(count, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)))
-        s.put(replace(known(s, Allocation, self.task), state="lapsed"))
+        s.put(replace(known(s, Allocation, self.task), state=AllocationState.LAPSED))
 
 
 def _open(s: Draft, task: str, exclusive_until_ms: int) -> None:
     found = known(s, Task, task)
-    s.put(replace(found, state="open", exclusive_until_ms=exclusive_until_ms))
+    s.put(replace(found, state=TaskState.OPEN, exclusive_until_ms=exclusive_until_ms))
     s.set_timer(deadline_of(task), "deadline", found.deadline_ms)

@@ -24,7 +24,7 @@ class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=Tr
     bond_units: int
     prepaid_units: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(
             Challenge(
@@ -50,5 +50,5 @@ class ChallengeEnded(Event, tag="challenge.ended", frozen=True, kw_only=True):
     claim: str
     how: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Challenge, self.challenge), state=self.how))

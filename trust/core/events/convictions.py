@@ -18,7 +18,7 @@ class Convicted(Event, tag="convicted", frozen=True, kw_only=True):
     party: str
     reporter: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Conviction(id=self.fact, reporter=self.reporter, index=s.size))
 
 
@@ -27,7 +27,7 @@ class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
 
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         if not claim.ended_ms:
             s.put(replace(claim, stake_units=0))
@@ -42,7 +42,7 @@ class UnbondingSlashed(Event, tag="unbonding.slashed", frozen=True, kw_only=True
     party: str
     units: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units + self.units))
 
@@ -53,7 +53,7 @@ class RelaySuspended(Event, tag="relay.suspended", frozen=True, kw_only=True):
     relay: str
     signers: tuple[str, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         relay = known(s, Relay, self.relay)
         convicted = tuple(sorted({*relay.convicted, *self.signers}))
         s.put(replace(relay, suspended=True, convicted=convicted))
@@ -71,7 +71,7 @@ class CanariesCommitted(Event, tag="canaries.committed", frozen=True, kw_only=Tr
     count: int
     open_by_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             CanaryRoot(
                 id=self.root,
@@ -95,7 +95,7 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
     verdict: str
     claim: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         root = known(s, CanaryRoot, self.root)
         s.put(replace(root, opened=root.opened + 1))
         if root.opened + 1 == root.count:
@@ -120,6 +120,6 @@ class CanariesMissed(Event, tag="canaries.missed", frozen=True, kw_only=True):
     root: str
     missing: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         known(s, CanaryRoot, self.root)
         s.clear_timer(CANARY_TIMER + self.root)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from trust.core.lifecycle import IllegalMove
 from trust.core.records import Record
 from trust.core.state import Draft
 
@@ -16,7 +17,8 @@ R = TypeVar("R", bound=Record)
 
 
 class CannotFold(ValueError):
-    """An event that speaks of something that is not there: no log that this rulebook wrote holds one."""
+    """An event about something that is not there, or that moves it otherwise than its life allows: no log that this
+    rulebook wrote holds one."""
 
 
 class Event(
@@ -30,7 +32,17 @@ class Event(
     """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time."""
 
     def fold(self, s: Draft) -> None:
-        """Writes the change into the state."""
+        """Writes the change into the state; CannotFold where it moves a thing as its life does not allow."""
+        s.act = str(self.__struct_config__.tag)
+        try:
+            self.write(s)
+        except IllegalMove as error:
+            raise CannotFold(str(error)) from error
+        finally:
+            s.act = ""
+
+    def write(self, s: Draft) -> None:
+        """What `fold` writes, for each kind of event."""
         raise NotImplementedError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
+from trust.core.lifecycle import WithdrawalState
 from trust.core.records import Account, Booking, Claim, Party, Withdrawal
 from trust.core.state import Draft
 
@@ -15,7 +16,7 @@ class MoneyMoved(Event, tag="money.moved", frozen=True, kw_only=True):
     why: str
     postings: tuple[tuple[str, int], ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         for name, change in self.postings:
             account = s.get(Account, name)
             balance = change if account is None else account.balance_units + change
@@ -25,7 +26,7 @@ class MoneyMoved(Event, tag="money.moved", frozen=True, kw_only=True):
 class ReferenceBooked(Event, tag="reference.booked", frozen=True, kw_only=True):
     reference: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Booking(id=self.reference, index=s.size))
 
 
@@ -36,14 +37,14 @@ class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True
     amount_units: int
     matures_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Withdrawal(
                 id=self.withdrawal,
                 party=self.party,
                 source=self.source,
                 amount_units=self.amount_units,
-                state="unbonding",
+                state=WithdrawalState.UNBONDING,
                 matures_ms=self.matures_ms,
                 index=s.size,
             )
@@ -54,8 +55,8 @@ class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True
 class WithdrawalMatured(Event, tag="withdrawal.matured", frozen=True, kw_only=True):
     withdrawal: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Withdrawal, self.withdrawal), state="payable"))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Withdrawal, self.withdrawal), state=WithdrawalState.PAYABLE))
         s.clear_timer(self.withdrawal)
 
 
@@ -66,7 +67,7 @@ class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
     how: str
     lost_units: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         ended = replace(known(s, Withdrawal, self.withdrawal), state=self.how)
         s.put(ended)
         if self.lost_units:
@@ -81,6 +82,6 @@ class FeeShort(Event, tag="fee.short", frozen=True, kw_only=True):
     due_units: int
     paid_units: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         """The postings say what was paid; this says why it is less."""
         known(s, Claim, self.claim)

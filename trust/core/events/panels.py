@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.events.tasks import landed
+from trust.core.lifecycle import ClaimState, Phase, SeatState
 from trust.core.records import Alternate, Claim, Opening, Round, Seat
 from trust.core.state import Draft
 
@@ -41,8 +42,8 @@ class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
     round: int
     draw_by_ms: int
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Claim, self.claim), state="checking", draw_round=self.round))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, draw_round=self.round))
         s.set_timer(self.claim, "draw", self.draw_by_ms)
 
 
@@ -64,7 +65,7 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
     samples: tuple[tuple[int, ...], ...] = ()
     batch: BatchTerms | None = None
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         s.put(
             Round(
@@ -87,9 +88,9 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
         )
         for place, drawn in enumerate(self.seats):
             s.put(_seated(s, self, drawn, place))
-        s.put(replace(known(s, Claim, self.claim), state="checking", round=self.round, draw_round=0))
+        s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, round=self.round, draw_round=0))
         s.clear_timer(self.claim)
-        if self.phase == "opening":
+        if self.phase == Phase.OPENING:
             s.set_timer(id, "opening", self.until_ms)
         else:
             for drawn in self.seats:
@@ -105,7 +106,7 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
         agent=drawn.agent,
         owner=drawn.owner,
         bond_units=panel.bond_units,
-        state="seated",
+        state=SeatState.SEATED,
         until_ms=panel.until_ms,
         index=s.size,
     )
@@ -114,7 +115,7 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
 class OutputOpened(Event, tag="output.opened", frozen=True, kw_only=True):
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), opened=True))
 
 
@@ -126,7 +127,7 @@ class ItemsOpened(Event, tag="items.opened", frozen=True, kw_only=True):
     place: int
     items: tuple[tuple[int, str], ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
         left = list(panel.to_open)
@@ -144,18 +145,18 @@ class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
     phase: str
     until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
         s.put(replace(panel, phase=self.phase, until_ms=self.until_ms))
-        if self.phase == "commit":
+        if self.phase == Phase.COMMIT:
             s.clear_timer(id)
         else:
             s.set_timer(id, self.phase, self.until_ms)
         for name in panel.seats:
             seat = known(s, Seat, name)
             s.put(replace(seat, until_ms=self.until_ms))
-            if self.phase == "commit":
+            if self.phase == Phase.COMMIT:
                 s.set_timer(name, "commit", self.until_ms)
 
 
@@ -163,8 +164,8 @@ class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
     seat: str
     commitment: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="committed", commitment=self.commitment))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state=SeatState.COMMITTED, commitment=self.commitment))
         s.clear_timer(self.seat)
 
 
@@ -178,9 +179,9 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
     until_ms: int = 0
     alternates: tuple[Alternate, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         seat = known(s, Seat, self.seat)
-        s.put(replace(seat, state="excused" if self.excused else "passed"))
+        s.put(replace(seat, state=SeatState.EXCUSED if self.excused else SeatState.PASSED))
         s.clear_timer(self.seat)
         panel = known(s, Round, round_id(seat.claim, seat.round))
         if self.next is None:
@@ -217,8 +218,10 @@ class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
     verdict: str
     bad: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="revealed", verdict=self.verdict, bad=self.bad))
+    def write(self, s: Draft) -> None:
+        s.put(
+            replace(known(s, Seat, self.seat), state=SeatState.REVEALED, verdict=self.verdict, bad=self.bad)
+        )
 
 
 class SeatSilent(Event, tag="seat.silent", frozen=True, kw_only=True):
@@ -226,8 +229,8 @@ class SeatSilent(Event, tag="seat.silent", frozen=True, kw_only=True):
 
     seat: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="silent"))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state=SeatState.SILENT))
 
 
 class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
@@ -239,10 +242,10 @@ class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
     bad: tuple[int, ...] = ()
     disputed: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
-        s.put(replace(panel, phase="over", verdict=self.verdict, bad=self.bad, disputed=self.disputed))
+        s.put(replace(panel, phase=Phase.OVER, verdict=self.verdict, bad=self.bad, disputed=self.disputed))
         s.clear_timer(id)
 
 
@@ -254,8 +257,8 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
     verdict: str
     until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
-        state = "passing" if self.verdict == "pass" else "failing"
+    def write(self, s: Draft) -> None:
+        state = ClaimState.PASSING if self.verdict == "pass" else ClaimState.FAILING
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=state, verdict=self.verdict, verdict_round=self.round))
         if self.verdict == "pass":
@@ -270,6 +273,6 @@ class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
     seat: str
     outcome: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Seat, self.seat), outcome=self.outcome))
         s.clear_timer(self.seat)

@@ -42,7 +42,7 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
     rules: int
     terms: Policy
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Network(
                 id=NETWORK,
@@ -72,7 +72,7 @@ class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Party(
                 id=self.party,
@@ -94,7 +94,7 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
     party: str
     key: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(known(s, Key, party.key), until_index=s.size, until_ms=s.at_ms))
         s.put(Key(id=self.key, party=self.party, since_index=s.size, until_index=-1))
@@ -107,7 +107,7 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     party: str
     how: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Party, self.party), left=self.how, left_index=s.size))
 
 
@@ -115,7 +115,7 @@ class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
     party: str
     until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Party, self.party), jailed_ms=s.at_ms, jailed_until_ms=self.until_ms))
 
 
@@ -126,7 +126,7 @@ class PartyFaulted(Event, tag="party.faulted", frozen=True, kw_only=True):
     liveness_ms: tuple[int, ...]
     failures_ms: tuple[int, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(party, liveness_ms=self.liveness_ms, failures_ms=self.failures_ms))
 
@@ -136,7 +136,7 @@ class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True
     task_kind: str
     slot: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         vacated = tuple(pair for pair in party.vacated if pair[0] != self.task_kind)
         s.put(replace(party, enrolled=(*party.enrolled, (self.task_kind, self.slot)), vacated=vacated))
@@ -146,7 +146,7 @@ class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
     party: str
     task_kind: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         kept = tuple(pair for pair in party.enrolled if pair[0] != self.task_kind)
         gone = tuple(pair for pair in party.enrolled if pair[0] == self.task_kind)
@@ -158,7 +158,7 @@ class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):
 
     parties: tuple[str, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         for party in self.parties:
             s.set_timer(party, "party", s.at_ms)
 
@@ -168,7 +168,7 @@ class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
 
     party: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.clear_timer(self.party)
 
 
@@ -176,7 +176,7 @@ class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
     party: str
     role: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Role(id=f"{self.role}/{self.party}", party=self.party, role=self.role))
 
 
@@ -184,7 +184,7 @@ class RoleRevoked(Event, tag="role.revoked", frozen=True, kw_only=True):
     party: str
     role: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.drop(Role, f"{self.role}/{self.party}")
 
 
@@ -197,7 +197,7 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     threshold: int
     suspended: bool = False
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         before = s.get(Relay, self.relay)
         s.put(
             Relay(
@@ -217,7 +217,7 @@ class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
     effective_ms: int
     terms: Policy
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             AdoptedPolicy(id=str(self.policy), effective_ms=self.effective_ms, index=s.size, terms=self.terms)
         )
@@ -228,7 +228,7 @@ class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
 class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
     policy: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Network, NETWORK), policy=self.policy))
         s.clear_timer(policy_timer(self.policy))
 
@@ -239,7 +239,7 @@ class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
     source_sha256: str
     effective_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             AdoptedRules(
                 id=str(self.rules),
@@ -255,7 +255,7 @@ class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
 class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
     rules: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Network, NETWORK), rules=self.rules))
         s.clear_timer(f"rules/{self.rules}")
 
@@ -267,7 +267,7 @@ class KeyAdopted(Event, tag="key.adopted", frozen=True, kw_only=True):
     use: str
     key: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         before = network.log_key if self.use == "log" else network.draw_key
         s.put(replace(known(s, Key, service_key(self.use, before)), until_index=s.size))

@@ -23,7 +23,7 @@ class Observed(Event, tag="agent.observed", frozen=True, kw_only=True):
     failure_milli: int = 0
     counterparty: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         id = f"{self.agent}/{self.role}/{self.task_kind}"
         score = s.get(Score, id) or Score(
@@ -45,7 +45,7 @@ class RaterChanged(Event, tag="rater.changed", frozen=True, kw_only=True):
     agree_milli: int
     against_milli: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Rater(id=self.requester, agree_milli=self.agree_milli, against_milli=self.against_milli))
 
 
@@ -55,7 +55,7 @@ class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
     agent: str
     done: bool
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         record = s.get(Liveness, self.agent) or Liveness(id=self.agent)
         field = "done" if self.done else "expired"
@@ -77,7 +77,7 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
     unchecked_milli: int
     recent: tuple[tuple[str, ...], ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Track(
                 id=f"{self.worker}/{self.task_kind}",
@@ -101,7 +101,7 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     owner: str
     weight: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=False)
         if self.slot >= pool.slots:
             s.put(replace(pool, slots=self.slot + 1))
@@ -124,7 +124,7 @@ class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
     pool: str
     due_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=True)
         s.put(replace(pool, dirty=True))
         s.set_timer(self.pool, "epoch", self.due_ms)
@@ -137,7 +137,7 @@ class PoolEpoch(Event, tag="pool.epoch", frozen=True, kw_only=True):
     epoch: int
     as_of: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Pool, self.pool), dirty=False, epoch=self.epoch, as_of=self.as_of))
         s.clear_timer(self.pool)
 
@@ -153,7 +153,7 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
     members: int = 0
     owners: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = f"{self.pool}/{self.epoch}"
         s.put(
             SealedPool(

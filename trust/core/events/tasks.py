@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
+from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
 from trust.core.sampling.rate import Rate, RateInputs
 from trust.core.state import Draft
@@ -50,7 +51,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     assignee: str = ""
     relay: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         poster = s.get(Poster, self.requester) or Poster(id=self.requester)
         if poster.newest:
             s.put(replace(known(s, Task, poster.newest), newer=self.task))
@@ -62,7 +63,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 task_kind=self.task_kind,
                 index=s.size,
                 policy=self.policy,
-                state="open",
+                state=TaskState.OPEN,
                 posted_ms=s.at_ms,
                 deadline_ms=self.deadline_ms,
                 price_units=self.price_units,
@@ -86,9 +87,9 @@ class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
 
     task: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state="open", claim="", exclusive_until_ms=0))
+        s.put(replace(task, state=TaskState.OPEN, claim="", exclusive_until_ms=0))
         s.set_timer(deadline_of(self.task), "deadline", task.deadline_ms)
 
 
@@ -96,9 +97,9 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
     task: str
     why: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state="closed", closed_why=self.why))
+        s.put(replace(task, state=TaskState.CLOSED, closed_why=self.why))
         s.clear_timer(deadline_of(self.task))
         if task.older:
             s.put(replace(known(s, Task, task.older), newer=task.newer))
@@ -114,7 +115,7 @@ class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
     party: str
     task: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Poster, self.party), closing=self.task))
         s.set_timer(leaving(self.party), "leaving", s.at_ms)
 
@@ -124,7 +125,7 @@ class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
 
     party: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Poster, self.party), closing=""))
         s.clear_timer(leaving(self.party))
 
@@ -136,7 +137,7 @@ class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
     owner: str
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Bar(id=f"{self.task}/{self.owner}", claim=self.claim))
 
 
@@ -160,7 +161,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     rate: Rate
     inputs: RateInputs
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Claim(
                 id=self.claim,
@@ -168,7 +169,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 worker=self.worker,
                 relay=self.relay,
                 index=s.size,
-                state="claimed",
+                state=ClaimState.CLAIMED,
                 stake_units=self.stake_units,
                 opened_ms=s.at_ms,
                 lease_until_ms=self.lease_until_ms,
@@ -183,7 +184,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
             s.put(replace(known(s, Allocation, self.task), used=True))
         if self.route == "probation":
             s.put(Probation(id=self.worker, claim=self.claim))
-        s.put(replace(known(s, Task, self.task), state="claimed", claim=self.claim))
+        s.put(replace(known(s, Task, self.task), state=TaskState.CLAIMED, claim=self.claim))
         s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
 
@@ -192,7 +193,7 @@ class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
     claim: str
     lease_until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, lease_until_ms=self.lease_until_ms, renewals=claim.renewals + 1))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
@@ -206,12 +207,12 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
     draw_by_ms: int
     items_root: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(
             replace(
                 claim,
-                state="submitted",
+                state=ClaimState.SUBMITTED,
                 output=self.output,
                 output_index=s.size,
                 submitted_ms=s.at_ms,
@@ -225,7 +226,7 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
 class OutputAccepted(Event, tag="output.accepted", frozen=True, kw_only=True):
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), accepted_by_requester=True))
 
 
@@ -236,13 +237,13 @@ class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
     checked: bool
     until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         if self.checked:
-            s.put(replace(claim, state="checking", draw_round=0))
+            s.put(replace(claim, state=ClaimState.CHECKING, draw_round=0))
             s.clear_timer(self.claim)
         else:
-            s.put(replace(claim, state="unchecked", unchecked=True, draw_round=0))
+            s.put(replace(claim, state=ClaimState.UNCHECKED, unchecked=True, draw_round=0))
             s.set_timer(self.claim, "challenge", self.until_ms)
 
 
@@ -254,7 +255,7 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     hold_units: int = 0
     hold_until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
         landed(s, claim)
@@ -267,6 +268,6 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
 class HoldReleased(Event, tag="hold.released", frozen=True, kw_only=True):
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), hold_units=0))
         s.clear_timer(self.claim)

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import msgspec
 
+from trust.core import lifecycle
+from trust.core.lifecycle import Life
 from trust.core.records.record import Record
 
 
@@ -26,6 +28,7 @@ class Round(Record, frozen=True):
     """
 
     table: ClassVar[str] = "rounds"
+    life: ClassVar[Life | None] = lifecycle.ROUND
     claim: str
     number: int
     phase: str
@@ -52,6 +55,7 @@ class Seat(Record, frozen=True):
     passed or idle."""
 
     table: ClassVar[str] = "seats"
+    life: ClassVar[Life | None] = lifecycle.SEAT
     claim: str
     round: int
     place: int
@@ -76,6 +80,7 @@ class Challenge(Record, frozen=True):
     """
 
     table: ClassVar[str] = "challenges"
+    life: ClassVar[Life | None] = lifecycle.CHALLENGE
     claim: str
     challenger: str
     index: int
@@ -85,7 +90,7 @@ class Challenge(Record, frozen=True):
     bond_units: int
     prepaid_units: int
     before: str = ""
-    state: str = "open"
+    state: str = lifecycle.ChallengeState.OPEN
 
 
 class Opening(Record, frozen=True):

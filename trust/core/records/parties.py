@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from trust.core import lifecycle
+from trust.core.lifecycle import Life
 from trust.core.policy import Policy
 from trust.core.records.record import Record
 
@@ -122,6 +124,7 @@ class Withdrawal(Record, frozen=True):
     """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to."""
 
     table: ClassVar[str] = "withdrawals"
+    life: ClassVar[Life | None] = lifecycle.WITHDRAWAL
     party: str
     source: str
     amount_units: int

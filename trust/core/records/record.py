@@ -6,9 +6,12 @@ from typing import ClassVar
 
 import msgspec
 
+from trust.core.lifecycle import Life
+
 
 class Record(msgspec.Struct, frozen=True):
-    """One row of state. `table` names it in SQL; `id` is its key."""
+    """One row of state. `table` names it in SQL; `id` is its key; `life` is how its state may change."""
 
     table: ClassVar[str]
+    life: ClassVar[Life | None] = None
     id: str

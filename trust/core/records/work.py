@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from trust.core import lifecycle
+from trust.core.lifecycle import Life
 from trust.core.records.record import Record
 from trust.core.sampling.shortlist import Shortlisted
 
 
 class Task(Record, frozen=True):
-    """`state` is open, allocating, claimed or closed; `fees_units` is F, the fees escrowed beside the price; before
+    """`fees_units` is F, the fees escrowed beside the price; before
     `exclusive_until_ms` only its shortlist may claim it; `older` and `newer` are its neighbours among its requester's
     tasks that are not closed."""
 
     table: ClassVar[str] = "tasks"
+    life: ClassVar[Life | None] = lifecycle.TASK
     requester: str
     task_kind: str
     index: int
@@ -54,7 +57,7 @@ class Bar(Record, frozen=True):
 
 
 class Allocation(Record, frozen=True):
-    """The one draw of who may claim a task first (`id` is the task's). `state` is awaited, drawn, failed or lapsed.
+    """The one draw of who may claim a task first (`id` is the task's).
 
     `statement` is what asked for it, `index` its entry, `draw_key` who draws; `size` places are drawn from
     `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
@@ -62,6 +65,7 @@ class Allocation(Record, frozen=True):
     """
 
     table: ClassVar[str] = "allocations"
+    life: ClassVar[Life | None] = lifecycle.ALLOCATION
     statement: str
     index: int
     draw_key: str
@@ -92,7 +96,7 @@ class Lapses(Record, frozen=True):
 
 
 class Claim(Record, frozen=True):
-    """One worker's hold on one task; `state` as in the table of rules.md section 3.
+    """One worker's hold on one task; `state` as `lifecycle.CLAIM` moves it.
 
     `route` is how the worker came to it and `delta_ppm` what praise counts for that (reputation.md 1). `draw_round` is
     the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
@@ -102,6 +106,7 @@ class Claim(Record, frozen=True):
     """
 
     table: ClassVar[str] = "claims"
+    life: ClassVar[Life | None] = lifecycle.CLAIM
     task: str
     worker: str
     relay: str

@@ -18,6 +18,7 @@ from trust.core import ledger, reputation, scoring
 from trust.core.commands import Spoken
 from trust.core.events import AllocationFailed, AllocationLapsed, TaskAllocating
 from trust.core.events.tasks import TASK_TIMER
+from trust.core.lifecycle import AllocationState, TaskState
 from trust.core.payloads import TaskAllocate
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
@@ -72,9 +73,9 @@ def _check_task(d: Decision, said: TaskAllocate, task: Task) -> None:
         raise Refused("not-in-checkpoint", f"{task.id} was posted this very moment")
     if d.get(Allocation, task.id) is not None:
         raise Refused("already-allocated", f"the one draw of {task.id} was asked for before")
-    if task.state == "claimed":
+    if task.state == TaskState.CLAIMED:
         raise Refused("task-claimed", f"{task.id} is claimed by {task.claim}", claim=task.claim)
-    if task.state == "closed":
+    if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if d.need(Party, task.requester).left:
         raise Refused("task-closed", f"the requester of {task.id} has left")
@@ -154,7 +155,7 @@ def probation_stake(task: Task, policy: Policy) -> int:
 
 def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
     """The way; Refused `not-allocated` where the task is not open to this worker yet."""
-    if task.state == "allocating":
+    if task.state == TaskState.ALLOCATING:
         raise Refused("not-allocated", f"who may claim {task.id} first is being drawn")
     exclusive = d.at_ms < task.exclusive_until_ms
     if exclusive and (drawn := _drawn_way(d, task, worker, policy)) is not None:
@@ -210,9 +211,9 @@ def lapse(d: Decision, task: Task) -> None:
     and weighs on whatever the requester praises later. Whoever could cancel for free would draw until a friend comes.
     """
     allocation = d.get(Allocation, task.id)
-    if allocation is not None and allocation.state == "awaited":
+    if allocation is not None and allocation.state == AllocationState.AWAITED:
         d.emit(AllocationFailed(task=task.id, why="closed"))
-    if allocation is None or allocation.state != "drawn" or allocation.used:
+    if allocation is None or allocation.state != AllocationState.DRAWN or allocation.used:
         return
     policy = d.task_policy(task)
     d.emit(AllocationLapsed(task=task.id, owner=d.owner(task.requester), task_kind=task.task_kind))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from trust.core import scoring
 from trust.core.entry import Draw
 from trust.core.events import AllocationFailed, TaskAllocated, task_draw
+from trust.core.lifecycle import AllocationState
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
 from trust.core.refusal import Refused
@@ -48,7 +49,7 @@ def shortlist_seed(network: str, task: str, statement: str) -> bytes:
 def draw(d: Decision, said: Draw) -> None:
     """A draw entry of an allocation."""
     allocation = d.get(Allocation, task_of(said))
-    if allocation is None or allocation.state != "awaited":
+    if allocation is None or allocation.state != AllocationState.AWAITED:
         raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
     task = d.need(Task, allocation.id)
     policy = d.task_policy(task)

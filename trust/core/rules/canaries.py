@@ -28,6 +28,7 @@ from trust.core.events import (
     canary_id,
 )
 from trust.core.events.convictions import CANARY_TIMER
+from trust.core.lifecycle import ClaimState
 from trust.core.payloads import CanaryCommit, CanaryOpen
 from trust.core.records import Canary, CanaryRoot, Claim, Task
 from trust.core.refusal import Refused
@@ -40,7 +41,7 @@ MAX_OPEN_MS = 366 * 86_400_000
 HEADING = "trust/canary/v1"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _SALT = re.compile(r"[0-9a-f]{64}")
-DECIDED = frozenset({"passing", "failing"})
+DECIDED = frozenset({ClaimState.PASSING, ClaimState.FAILING})
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from trust.core import ledger
 from trust.core.commands import Spoken
 from trust.core.events import VerdictChallenged
+from trust.core.lifecycle import ClaimState
 from trust.core.payloads import VerdictChallenge
 from trust.core.policy import Policy
 from trust.core.records import Challenge, Claim, Task
@@ -44,9 +45,9 @@ def challenge(d: Decision, spoken: Spoken, said: VerdictChallenge) -> None:
 def _check_open(d: Decision, claim: Claim) -> None:
     if claim.ended_ms:
         raise Refused("too-late", f"{claim.id} is {claim.state} since {claim.ended_ms}")
-    if claim.state == "claimed":
+    if claim.state == ClaimState.CLAIMED:
         raise Refused("no-output", f"{claim.id} has no output yet")
-    if claim.state not in ("submitted", "checking"):
+    if claim.state not in (ClaimState.SUBMITTED, ClaimState.CHECKING):
         return
     before = d.get(Challenge, claim.challenge) if claim.challenge else None
     if before is not None and claim.verdict_round < before.round:

@@ -1,23 +1,8 @@
 """Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
 
-The table says which state each act may find a claim in; everything that moves a claim stands in this file, in
-`checks/panel.py` (draw, rounds), `checks/votes.py` (votes), `challenges.py`, `canaries.py`, `evidence.py` and
+Which act may find a claim in which state, and where it leaves it, is `core/lifecycle.py`'s table. What moves a claim
+stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, `canaries.py`, `evidence.py` and
 `settlement.py` (how it ends).
-
-| act               | finds                                        | leaves it                                   |
-|-------------------|----------------------------------------------|---------------------------------------------|
-| `claim.request`   | no claim, task open                          | claimed                                     |
-| `claim.renew`     | claimed                                      | claimed                                     |
-| `claim.abandon`   | claimed                                      | abandoned                                   |
-| lease over        | claimed                                      | expired                                     |
-| `output.submit`   | claimed                                      | submitted                                   |
-| `output.accept`   | submitted, unchecked, checking before reveals| the same                                    |
-| draw              | submitted, checking                          | unchecked, checking, voided                 |
-| draw overdue      | submitted, checking                          | voided; where a verdict stands as by it     |
-| challenge         | unchecked, passing, failing                  | checking                                    |
-| `canary.open`     | passing, failing, checking between rounds    | passing, failing                            |
-| window over       | unchecked, passing, failing; a canary        | accepted, accepted, rejected; voided        |
-| equivocation      | any since its output                         | the same, without its stake                 |
 """
 
 from __future__ import annotations
@@ -34,6 +19,7 @@ from trust.core.events import (
     PartyFaulted,
     round_id,
 )
+from trust.core.lifecycle import ClaimState, Phase, TaskState
 from trust.core.payloads import ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
 from trust.core.policy import Policy
 from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, Task
@@ -43,7 +29,7 @@ from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
 from trust.core.scoring import verifier_pool
 
-BEFORE_REVEALS = frozenset({"submitted", "unchecked", "checking"})
+BEFORE_REVEALS = frozenset({ClaimState.SUBMITTED, ClaimState.UNCHECKED, ClaimState.CHECKING})
 
 
 def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
@@ -89,7 +75,7 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
         )
     if task.relay and task.relay != said.relay:
         raise Refused("wrong-relay", f"{task.id} is handed out by {task.relay}")
-    if task.state == "claimed":
+    if task.state == TaskState.CLAIMED:
         winner = d.need(Claim, task.claim)
         raise Refused(
             "already-claimed",
@@ -98,7 +84,7 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
             worker=winner.worker,
             index=winner.index,
         )
-    if task.state == "closed":
+    if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if d.need(Party, task.requester).left:
         raise Refused("task-closed", f"the requester of {task.id} has left")
@@ -135,9 +121,9 @@ def _held(d: Decision, spoken: Spoken, id: str) -> tuple[Claim, Task]:
 
 
 def _in_lease(claim: Claim) -> None:
-    if claim.state == "expired":
+    if claim.state == ClaimState.EXPIRED:
         raise Refused("lease-over", f"the lease of {claim.id} was over at {claim.lease_until_ms}")
-    if claim.state != "claimed":
+    if claim.state != ClaimState.CLAIMED:
         raise Refused("claim-state", f"{claim.id} is {claim.state}", state=claim.state)
 
 
@@ -155,13 +141,13 @@ def abandon(d: Decision, spoken: Spoken, said: ClaimAbandon) -> None:
     _in_lease(claim)
     grace_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
     late = d.at_ms - claim.opened_ms >= grace_ms
-    _give_up(d, claim, task, "abandoned", at_fault=late)
+    _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late)
 
 
 def expire(d: Decision, id: str) -> None:
     """The lease is over and there is no output."""
     claim = d.need(Claim, id)
-    _give_up(d, claim, d.need(Task, claim.task), "expired", at_fault=True)
+    _give_up(d, claim, d.need(Task, claim.task), ClaimState.EXPIRED, at_fault=True)
 
 
 def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
@@ -224,10 +210,10 @@ def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
     d.signed_by(spoken, [said.actor])
     if claim.accepted_by_requester:
         raise Refused("accepted-already", f"{claim.id} was accepted before")
-    if claim.state == "claimed":
+    if claim.state == ClaimState.CLAIMED:
         raise Refused("no-output", f"{claim.id} has no output yet")
     panel = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
-    revealed = claim.round > 1 or (panel is not None and panel.phase in ("reveal", "over"))
+    revealed = claim.round > 1 or (panel is not None and panel.phase in (Phase.REVEAL, Phase.OVER))
     if claim.state not in BEFORE_REVEALS or revealed:
         raise Refused("too-late", "an output is accepted before reveals open")
     d.emit(OutputAccepted(claim=claim.id))

@@ -12,6 +12,7 @@ import msgspec
 
 from trust.core import ledger
 from trust.core.events import ChallengeEnded
+from trust.core.lifecycle import ChallengeState
 from trust.core.policy import Policy
 from trust.core.records import Challenge, Claim, Task
 from trust.core.rules.decision import Decision
@@ -27,7 +28,7 @@ class Fought(msgspec.Struct, frozen=True):
     @property
     def exposed(self) -> bool:
         """Whether it showed that work was bad which stood as good."""
-        return self.how == "won" and self.challenge.against == "pass"
+        return self.how == ChallengeState.WON and self.challenge.against == "pass"
 
 
 def of_claim(view: View, claim: Claim) -> list[Challenge]:
@@ -61,8 +62,8 @@ def end(d: Decision, claim: Claim, final: str, withheld: bool = False) -> list[F
 def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = False) -> str:
     """won, lost, or returned where no verdict was reached after it and nothing was withheld."""
     if not withheld and claim.verdict_round < challenge.round:
-        return "returned"
-    return "lost" if final == challenge.against else "won"
+        return ChallengeState.RETURNED
+    return ChallengeState.LOST if final == challenge.against else ChallengeState.WON
 
 
 def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought]) -> None:
@@ -70,7 +71,7 @@ def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[
     for each in fought:
         challenge = each.challenge
         lock = ledger.challenge_bond(challenge.id)
-        if each.how == "lost":
+        if each.how == ChallengeState.LOST:
             d.pay("challenge.lost", *_lost(d, claim, task, policy, challenge))
         else:
             d.pay("challenge.return", (lock, ledger.free(challenge.challenger), d.balance(lock)))

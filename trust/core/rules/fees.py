@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from trust.core import ledger
 from trust.core.events import FeeShort
+from trust.core.lifecycle import ChallengeState
 from trust.core.records import Claim
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
@@ -33,10 +34,10 @@ def pay(
             paid, rest = _from_slash(d, claim, due, slash_units)
             slash_units -= paid
             from_pool += rest
-        elif dispute is None or dispute.how == "won":
+        elif dispute is None or dispute.how == ChallengeState.WON:
             from_pool += due
     for each in fought:
-        if each.how != "won":
+        if each.how != ChallengeState.WON:
             _from_prepaid(d, each, earned.get(each.challenge.round, []))
     _from_pool(d, claim, from_pool)
     return slash_units
@@ -46,7 +47,7 @@ def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
     """Pays the seats; the rest of what a lost challenge prepaid goes to the pool."""
     lock = ledger.challenge_bond(dispute.challenge.id)
     d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
-    if dispute.how == "lost":
+    if dispute.how == ChallengeState.LOST:
         rest = dispute.challenge.prepaid_units - sum(fee for _, fee in due)
         d.pay("challenge.unearned", (lock, ledger.VERIFICATION, rest))
 

@@ -31,6 +31,7 @@ from trust.core.events import (
     round_id,
 )
 from trust.core.identity import key_of
+from trust.core.lifecycle import Phase
 from trust.core.policy import Policy
 from trust.core.records import (
     Alternate,
@@ -222,7 +223,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
         RoundOpened(
             claim=claim.id,
             round=number,
-            phase="opening" if opening else "commit",
+            phase=Phase.OPENING if opening else Phase.COMMIT,
             until_ms=d.at_ms + window_ms,
             quorum=quorum(policy, number, size),
             bond_units=policy.bond_units,
@@ -291,7 +292,7 @@ def drawn_items(
 
 def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
     """Opens the commit or the reveal window of a panel."""
-    window_ms = policy.windows.commit_ms if phase == "commit" else policy.windows.reveal_ms
+    window_ms = policy.windows.commit_ms if phase == Phase.COMMIT else policy.windows.reveal_ms
     d.emit(PhaseBegan(claim=panel.claim, round=panel.number, phase=phase, until_ms=d.at_ms + window_ms))
 
 

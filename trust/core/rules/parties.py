@@ -18,6 +18,7 @@ from trust.core.events import (
     VerifierLeft,
 )
 from trust.core.events.tasks import LEAVING_TIMER
+from trust.core.lifecycle import TaskState
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
 from trust.core.records import Handle, Key, Party, Pool, Poster, Task
 from trust.core.refusal import Refused
@@ -101,7 +102,7 @@ def close_tasks(d: Decision, timer: str) -> None:
     id = d.need(Poster, party).closing
     for _ in range(TASKS_AT_ONCE):
         task = d.need(Task, id)
-        if task.state in ("open", "allocating"):
+        if task.state in (TaskState.OPEN, TaskState.ALLOCATING):
             tasks.close_unclaimed(d, task, "requester-left")
         id = task.older
         if not id:

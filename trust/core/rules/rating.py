@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from trust.core import ledger, reputation, scoring
 from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted, round_id
+from trust.core.lifecycle import ChallengeState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Rater, Round, Seat, Task, Track
 from trust.core.refusal import Refused
@@ -203,7 +204,7 @@ def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
 def disputed(d: Decision, task: Task, policy: Policy, fought: list[Fought]) -> None:
     """Each unfounded challenge of the requester counts against it."""
     for each in fought:
-        if each.how == "lost" and each.challenge.challenger == task.requester:
+        if each.how == ChallengeState.LOST and each.challenge.challenger == task.requester:
             d.emit(
                 Observed(
                     agent=task.requester,

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 from trust.core import ledger
 from trust.core.events import ClaimEnded, PartyFaulted, SeatSettled, round_id
+from trust.core.lifecycle import ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rules import disputes, fees, parties, rating, tasks
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
 
-IDLE_STATES = frozenset({"seated", "committed", "excused"})
+IDLE_STATES = frozenset({SeatState.SEATED, SeatState.COMMITTED, SeatState.EXCUSED})
 EARNING = frozenset({"right", "canary-right", "heard"})
 
 
@@ -39,7 +40,7 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
     policy = d.task_policy(task)
     hold = ledger.share(claim.stake_units, policy.money.evidence_hold_ppm)
     until_ms = d.at_ms + policy.windows.evidence_ms if hold else 0
-    d.emit(ClaimEnded(claim=claim.id, state="accepted", hold_units=hold, hold_until_ms=until_ms))
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.ACCEPTED, hold_units=hold, hold_until_ms=until_ms))
     worker, lock = ledger.free(claim.worker), ledger.stake(claim.id)
     d.pay("claim.price", (ledger.escrow(task.id), worker, task.price_units))
     d.pay("stake.return", (lock, worker, claim.stake_units - hold))
@@ -55,7 +56,7 @@ def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool =
     policy = d.task_policy(task)
     faults = policy.faults
     slash = ledger.share(claim.stake_units, faults.exact_ppm if exact else faults.judged_ppm)
-    d.emit(ClaimEnded(claim=claim.id, state="rejected"))
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.REJECTED))
     rest = claim.stake_units - slash
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
     fought = disputes.end(d, claim, "fail", withheld)
@@ -113,7 +114,7 @@ def withheld(d: Decision, claim: Claim) -> None:
 
 def _void(d: Decision, claim: Claim, task: Task) -> None:
     """No round reached a verdict: everything back, nobody barred; who kept silent still pays."""
-    d.emit(ClaimEnded(claim=claim.id, state="voided"))
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     fees.pay(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.reopen(d, task, "voided")
@@ -122,7 +123,7 @@ def _void(d: Decision, claim: Claim, task: Task) -> None:
 def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
     """The work was the operator's own: everything back, and the seats are judged by the answer that stood."""
     policy = d.task_policy(task)
-    d.emit(ClaimEnded(claim=claim.id, state="voided"))
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     fought = disputes.end(d, claim, claim.verdict)
     fees.pay(d, claim, settle_seats(d, claim, task, policy), fought)
@@ -147,7 +148,7 @@ def overdue(d: Decision, claim: Claim) -> None:
 
 def _void_overdue(d: Decision, claim: Claim) -> None:
     task = d.need(Task, claim.task)
-    d.emit(ClaimEnded(claim=claim.id, state="voided"))
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     worker = ledger.free(claim.worker)
     d.pay("stake.return", (ledger.stake(claim.id), worker, claim.stake_units))
     paid = min(task.price_units, d.balance(ledger.OPERATOR_BOND))
@@ -211,7 +212,7 @@ def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str
     A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
     canary's answer stood: canary-right, canary-wrong.
     """
-    if seat.state in ("passed", "silent"):
+    if seat.state in (SeatState.PASSED, SeatState.SILENT):
         return seat.state
     if seat.state in IDLE_STATES:
         return "idle"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trust.core import identity, ledger
 from trust.core.commands import Spoken
 from trust.core.events import ReferenceBooked, WithdrawalEnded, WithdrawalMatured
+from trust.core.lifecycle import WithdrawalState
 from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
 from trust.core.records import Booking, Party, Withdrawal
 from trust.core.refusal import Refused
@@ -87,7 +88,7 @@ def _take_back(d: Decision, actor: str, id: str) -> None:
     withdrawal = d.find(Withdrawal, id)
     if withdrawal.party != actor:
         raise Refused("not-yours", f"{id} is not a withdrawal of {actor}")
-    if withdrawal.state != "payable":
+    if withdrawal.state != WithdrawalState.PAYABLE:
         raise Refused("not-payable", f"{id} is {withdrawal.state}")
     payout_by_ms = withdrawal.matures_ms + d.policy.windows.payout_ms
     if d.at_ms < payout_by_ms:
@@ -95,7 +96,11 @@ def _take_back(d: Decision, actor: str, id: str) -> None:
             "too-early", f"{id} can be taken back from {payout_by_ms} on if it is not paid out by then"
         )
     units = _left_of(d, withdrawal)
-    d.emit(WithdrawalEnded(withdrawal=id, how="returned", lost_units=withdrawal.amount_units - units))
+    d.emit(
+        WithdrawalEnded(
+            withdrawal=id, how=WithdrawalState.RETURNED, lost_units=withdrawal.amount_units - units
+        )
+    )
     d.pay("withdrawal.returned", (_waiting_on(withdrawal), withdrawal.source, units))
 
 
@@ -107,10 +112,12 @@ def mature(d: Decision, id: str) -> None:
 def pay_out(d: Decision, spoken: Spoken, said: StakePayout) -> None:
     _book(d, spoken, said.reference)
     withdrawal = d.find(Withdrawal, said.withdrawal)
-    if withdrawal.state != "payable":
+    if withdrawal.state != WithdrawalState.PAYABLE:
         raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
     units = _left_of(d, withdrawal)
     d.emit(
-        WithdrawalEnded(withdrawal=said.withdrawal, how="paid", lost_units=withdrawal.amount_units - units)
+        WithdrawalEnded(
+            withdrawal=said.withdrawal, how=WithdrawalState.PAID, lost_units=withdrawal.amount_units - units
+        )
     )
     d.pay("withdrawal.paid", (_waiting_on(withdrawal), ledger.EXTERNAL, units))

@@ -11,6 +11,7 @@ from trust.core import ledger
 from trust.core.commands import Spoken
 from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
 from trust.core.events.tasks import TASK_TIMER
+from trust.core.lifecycle import TaskState
 from trust.core.payloads import TaskCancel, TaskPost
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Relay, Task
@@ -79,11 +80,11 @@ def cancel(d: Decision, spoken: Spoken, said: TaskCancel) -> None:
     if task.requester != said.actor:
         raise Refused("not-yours", f"{said.task} is not a task of {said.actor}")
     d.signed_by(spoken, [said.actor])
-    if task.state == "closed":
+    if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
-    if task.state == "claimed":
+    if task.state == TaskState.CLAIMED:
         raise Refused("task-claimed", f"{said.task} is claimed by {task.claim}", claim=task.claim)
-    if task.state == "allocating" or d.at_ms < task.exclusive_until_ms:
+    if task.state == TaskState.ALLOCATING or d.at_ms < task.exclusive_until_ms:
         raise Refused(
             "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
         )

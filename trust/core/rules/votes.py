@@ -23,6 +23,7 @@ from trust.core.events import (
     VoteRevealed,
     round_id,
 )
+from trust.core.lifecycle import Phase, SeatState
 from trust.core.payloads import ItemsOpen, JudgedItem, OpenedItem, OutputOpen, VoteCommit, VoteReveal
 from trust.core.policy import Policy
 from trust.core.records import Alternate, Claim, Opening, Party, Round, Seat, Task
@@ -61,7 +62,7 @@ def _opening(d: Decision, claim: Claim, number: int) -> Round:
     found = d.get(Round, round_id(claim.id, number)) if number else None
     if found is None:
         raise Refused("nothing-drawn", f"nothing of {claim.id} was drawn to be opened")
-    if found.phase != "opening":
+    if found.phase != Phase.OPENING:
         raise Refused("too-late", f"the opening of round {number} is over")
     return found
 
@@ -81,7 +82,7 @@ def open_output(d: Decision, spoken: Spoken, said: OutputOpen) -> None:
         raise Refused("items-needed", f"{claim.id} is a batch: open the drawn items of each seat")
     d.emit(OutputOpened(claim=claim.id))
     task = d.need(Task, claim.task)
-    panel.begin_phase(d, found, "commit", d.task_policy(task))
+    panel.begin_phase(d, found, Phase.COMMIT, d.task_policy(task))
 
 
 def open_items(d: Decision, spoken: Spoken, said: ItemsOpen) -> None:
@@ -96,7 +97,7 @@ def open_items(d: Decision, spoken: Spoken, said: ItemsOpen) -> None:
         raise Refused("item-opened", "an item is opened twice")
     d.emit(ItemsOpened(claim=claim.id, round=seat.round, place=seat.place, items=opened))
     if not any(d.need(Round, found.id).to_open):
-        panel.begin_phase(d, d.need(Round, found.id), "commit", d.task_policy(task))
+        panel.begin_phase(d, d.need(Round, found.id), Phase.COMMIT, d.task_policy(task))
 
 
 def _checked(
@@ -141,9 +142,9 @@ def commit(d: Decision, spoken: Spoken, said: VoteCommit) -> None:
     seat, found = _seated(d, spoken, said.seat)
     if seat.commitment:
         raise Refused("already-committed", f"{seat.id} has its commitment, for good")
-    if found.phase == "opening":
+    if found.phase == Phase.OPENING:
         raise Refused("not-opened", f"the worker has not opened {seat.claim} yet")
-    if seat.state != "seated" or found.phase != "commit":
+    if seat.state != SeatState.SEATED or found.phase != Phase.COMMIT:
         raise Refused("too-late", f"the commit window of {seat.id} is over")
     d.emit(VoteCommitted(seat=seat.id, commitment=said.commitment))
     _reveal_when_ready(d, found.id)
@@ -184,10 +185,10 @@ def _next_alternate(
 def _reveal_when_ready(d: Decision, id: str) -> None:
     found = d.need(Round, id)
     states = [d.need(Seat, seat).state for seat in found.seats]
-    if "seated" in states:
+    if SeatState.SEATED in states:
         return
-    if "committed" in states:
-        panel.begin_phase(d, found, "reveal", _policy(d, found))
+    if SeatState.COMMITTED in states:
+        panel.begin_phase(d, found, Phase.REVEAL, _policy(d, found))
     else:
         tally(d, found)
 
@@ -197,19 +198,19 @@ def _reveal_when_ready(d: Decision, id: str) -> None:
 
 def reveal(d: Decision, spoken: Spoken, said: VoteReveal) -> None:
     seat, found = _seated(d, spoken, said.seat)
-    if seat.state == "revealed":
+    if seat.state == SeatState.REVEALED:
         raise Refused("already-revealed", f"{seat.id} has revealed its vote")
     if not seat.commitment:
         raise Refused("no-commitment", f"{seat.id} committed to nothing")
-    if found.phase == "commit":
+    if found.phase == Phase.COMMIT:
         raise Refused("commits-open", "reveals open when the last commit window is over")
-    if found.phase != "reveal":
+    if found.phase != Phase.REVEAL:
         raise Refused("too-late", f"the reveal window of {seat.id} is over")
     if commitment(d.network.origin, seat.id, seat.agent, said) != seat.commitment:
         raise Refused("commitment-mismatch", "this is not the vote that the seat committed to")
     bad = _judged(d, found, seat, said)
     d.emit(VoteRevealed(seat=seat.id, verdict=said.verdict, bad=bad))
-    if all(d.need(Seat, name).state != "committed" for name in found.seats):
+    if all(d.need(Seat, name).state != SeatState.COMMITTED for name in found.seats):
         tally(d, d.need(Round, found.id))
 
 
@@ -234,7 +235,7 @@ def reveals_over(d: Decision, id: str) -> None:
     jail_ms = _policy(d, found).verifiers.no_reveal_jail_ms
     for name in found.seats:
         seat = d.need(Seat, name)
-        if seat.state == "committed":
+        if seat.state == SeatState.COMMITTED:
             d.emit(SeatSilent(seat=name))
             parties.jail(d, seat.agent, jail_ms)
     tally(d, found)
@@ -247,7 +248,7 @@ def tally(d: Decision, found: Round) -> None:
     """Counts a panel that has acted, and moves the claim on: a verdict, the next round, or its end."""
     policy = _policy(d, found)
     last = panel.is_last(policy, found.number)
-    votes = [seat for name in found.seats if (seat := d.need(Seat, name)).state == "revealed"]
+    votes = [seat for name in found.seats if (seat := d.need(Seat, name)).state == SeatState.REVEALED]
     verdict, bad, disputed = outcome(found, votes, policy)
     d.emit(RoundTallied(claim=found.claim, round=found.number, verdict=verdict, bad=bad, disputed=disputed))
     if verdict:
