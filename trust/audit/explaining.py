@@ -22,7 +22,7 @@ from trust.core.rules import panel
 from trust.core.rules.allotting import shortlist_seed
 from trust.core.sampling import vrf
 from trust.core.sampling.draw import Stream
-from trust.core.words import sentence, short
+from trust.core.words import short
 
 _PPM = 1_000_000
 _ASIDE = (e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed, e.WorkCounted)
@@ -92,7 +92,7 @@ class _Story:
     def _words(self, entry: Entry, event: Event) -> str:
         if isinstance(event, e.CoinTossed):
             return self._tossed(entry, event)
-        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else sentence(event)
+        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else event.sentence()
 
     def _all_or_none(self, events: Sequence[Event]) -> Sequence[Event]:
         return events if any(map(self._is_mine, events)) else ()
@@ -140,7 +140,7 @@ class _Story:
         held = (
             "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
         )
-        return f"{sentence(event)} {held}"
+        return f"{event.sentence()} {held}"
 
     def _proven(self, entry: Entry, claim: str) -> bytes | None:
         """What the draw key's proof over this claim's output gives; None where there is none that holds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -53,6 +55,13 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
         s.put(replace(known(s, Task, self.task), state=TaskState.ALLOCATING))
         s.set_timer(deadline_of(self.task), "allocation", self.until_ms)
 
+    def sentence(self) -> str:
+        among = f"{len(self.candidates)} candidates" if self.candidates else f"everybody in {self.pool}"
+        return (
+            f"Who may claim {self.task} first is to be drawn by {self.until_ms}: {self.size} of {among}, for "
+            f"{self.exclusive_ms} ms."
+        )
+
 
 class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
     """The shortlist in the order of the draw; before `exclusive_until_ms` nobody else may claim.
@@ -81,6 +90,14 @@ class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
         )
         _open(s, self.task, self.exclusive_until_ms)
 
+    def sentence(self) -> str:
+        lane = " (probation)"
+        shortlist = ", ".join(f"{one.agent}{lane if one.probation else ''}" for one in self.shortlist)
+        return (
+            f"The draw gives {shortlist}: one of them may claim {self.task} before {self.exclusive_until_ms}. "
+            f"{self.eligible} were eligible, of {self.owners} owners."
+        )
+
 
 class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True):
     """The task is open to all: `why` is overdue (no draw in time), nobody (who may claim was drawn), or closed (it
@@ -93,9 +110,21 @@ class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True
         s.put(replace(known(s, Allocation, self.task), state=AllocationState.FAILED))
         _open(s, self.task, 0)
 
+    def sentence(self) -> str:
+        why = {
+            "overdue": "no draw was made in time",
+            "nobody": "the draw found nobody who may claim it",
+            "closed": "it closes before its draw",
+        }
+        return f"{self.task} is open to all: {why[self.why]}."
+
 
 class AllocationLapsed(Event, tag="allocation.lapsed", frozen=True, kw_only=True):
     """The requester's task closed without a claim from its shortlist; `owner` stands behind the requester."""
+
+    says: ClassVar[str] = (
+        "{task} ends with its shortlist waiting: what {owner}'s requesters praise counts less."
+    )
 
     task: str
     owner: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -21,9 +23,15 @@ class Convicted(Event, tag="convicted", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         s.put(Conviction(id=self.fact, reporter=self.reporter, index=s.size))
 
+    def sentence(self) -> str:
+        by = f"{self.reporter} shows" if self.reporter else "The log itself shows"
+        return f"{by} what convicts {self.party}: {self.fact}."
+
 
 class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
     """Nothing is left of a claim's stake, or of what was held of it; the claim itself goes on."""
+
+    says: ClassVar[str] = "Nothing is left locked on {claim}."
 
     claim: str
 
@@ -38,6 +46,10 @@ class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
 
 class UnbondingSlashed(Event, tag="unbonding.slashed", frozen=True, kw_only=True):
     """So much less stands behind a party's open withdrawals than they name; they share it as they are paid."""
+
+    says: ClassVar[str] = (
+        "{party} loses {units} of the units that are unbonding; its withdrawals share the loss."
+    )
 
     party: str
     units: int
@@ -58,6 +70,12 @@ class RelaySuspended(Event, tag="relay.suspended", frozen=True, kw_only=True):
         convicted = tuple(sorted({*relay.convicted, *self.signers}))
         s.put(replace(relay, suspended=True, convicted=convicted))
 
+    def sentence(self) -> str:
+        signers = " and ".join(self.signers)
+        return (
+            f"No claims through {self.relay} while {signers} belong to it: they signed a false confirmation."
+        )
+
 
 def canary_id(task: str, worker: str) -> str:
     """The key of a canary: one answer for one worker on one task."""
@@ -66,6 +84,8 @@ def canary_id(task: str, worker: str) -> str:
 
 class CanariesCommitted(Event, tag="canaries.committed", frozen=True, kw_only=True):
     """`count` canaries under one Merkle root (hex), each to be opened before `open_by_ms`."""
+
+    says: ClassVar[str] = "The operator promises {count} canaries under {root}, to be opened by {open_by_ms}."
 
     root: str
     count: int
@@ -113,9 +133,18 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
         if self.claim:
             s.put(replace(known(s, Claim, self.claim), canary=self.verdict, draw_round=0))
 
+    def sentence(self) -> str:
+        bears = "it is the verdict now" if self.claim else "it comes to bear on no claim"
+        return (
+            f"{self.task} was a canary for {self.worker}; the answer that was committed to is {self.verdict}, "
+            f"and {bears}."
+        )
+
 
 class CanariesMissed(Event, tag="canaries.missed", frozen=True, kw_only=True):
     """The date is over and so many canaries of a root are not open: the operator's fault."""
+
+    says: ClassVar[str] = "{missing} canaries of {root} were not opened by their date: the operator's fault."
 
     root: str
     missing: int

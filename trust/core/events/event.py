@@ -5,9 +5,10 @@ An event kind's meaning is frozen for ever; a change of meaning is a new kind.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
+from msgspec.structs import asdict
 
 from trust.core.lifecycle import IllegalMove
 from trust.core.records import Record
@@ -29,7 +30,12 @@ class Event(
     omit_defaults=True,
     kw_only=True,
 ):
-    """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time."""
+    """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time.
+
+    `says` is its sentence for people, with its fields in braces; a kind that needs more writes `sentence`.
+    """
+
+    says: ClassVar[str] = ""
 
     def fold(self, s: Draft) -> None:
         """Writes the change into the state; CannotFold where it moves a thing as its life does not allow."""
@@ -40,6 +46,10 @@ class Event(
             raise CannotFold(str(error)) from error
         finally:
             s.act = ""
+
+    def sentence(self) -> str:
+        """What it changed, in one or two sentences for people."""
+        return self.says.format_map(asdict(self))
 
     def write(self, s: Draft) -> None:
         """What `fold` writes, for each kind of event."""

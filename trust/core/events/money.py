@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -22,8 +24,14 @@ class MoneyMoved(Event, tag="money.moved", frozen=True, kw_only=True):
             balance = change if account is None else account.balance_units + change
             s.put(Account(id=name, balance_units=balance))
 
+    def sentence(self) -> str:
+        postings = ", ".join(f"{account} {units:+d}" for account, units in self.postings)
+        return f"Money ({self.why}): {postings}."
+
 
 class ReferenceBooked(Event, tag="reference.booked", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The payment {reference} is booked, once and for all."
+
     reference: str
 
     def write(self, s: Draft) -> None:
@@ -31,6 +39,8 @@ class ReferenceBooked(Event, tag="reference.booked", frozen=True, kw_only=True):
 
 
 class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{amount_units} units begin to unbond ({withdrawal}), until {matures_ms}."
+
     withdrawal: str
     party: str
     source: str
@@ -53,6 +63,8 @@ class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True
 
 
 class WithdrawalMatured(Event, tag="withdrawal.matured", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{withdrawal} has matured and can be paid out."
+
     withdrawal: str
 
     def write(self, s: Draft) -> None:
@@ -62,6 +74,8 @@ class WithdrawalMatured(Event, tag="withdrawal.matured", frozen=True, kw_only=Tr
 
 class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
     """`how` is paid or returned; `lost_units` of its amount a slash had taken."""
+
+    says: ClassVar[str] = "{withdrawal} is {how}."
 
     withdrawal: str
     how: str
@@ -77,6 +91,10 @@ class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
 
 class FeeShort(Event, tag="fee.short", frozen=True, kw_only=True):
     """The pool held less than the seats of a claim were due, and they shared it."""
+
+    says: ClassVar[str] = (
+        "The verification pool held {paid_units} of the {due_units} units of fees: the seats share them."
+    )
 
     claim: str
     due_units: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 from msgspec.structs import replace
 
@@ -9,7 +11,12 @@ from trust.core.events.event import Event, known
 from trust.core.events.tasks import landed
 from trust.core.lifecycle import ClaimState, Phase, SeatState
 from trust.core.records import Alternate, Claim, Opening, Round, Seat
+from trust.core.sampling.rate import percent
 from trust.core.state import Draft
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +44,8 @@ def round_id(claim: str, number: int) -> str:
 
 class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
     """A further round opens; its draw must be made before `draw_by_ms`."""
+
+    says: ClassVar[str] = "Round {round} is to be drawn by {draw_by_ms}."
 
     claim: str
     round: int
@@ -96,6 +105,23 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
             for drawn in self.seats:
                 s.set_timer(drawn.seat, "commit", self.until_ms)
 
+    def sentence(self) -> str:
+        seats = ", ".join(f"{drawn.agent} ({drawn.seat})" for drawn in self.seats)
+        batch, sampled = self.batch, ""
+        if batch is not None:
+            sampled = (
+                f" They look at {batch.sample_items} of {batch.items_count} items and accept {batch.accept_count} bad "
+                f"({percent(batch.tolerated_bad_ppm)} are tolerated): with {batch.bad_items} bad items in it, the "
+                f"batch is caught with probability {percent(batch.detection_ppm)}."
+            )
+        if contested := {index for sample in self.samples[1:] for index in sample}:
+            sampled += f" They judge {len(contested)} contested items once more."
+        return (
+            f"Round {self.round} draws {seats}, and {len(self.alternates)} alternates. {self.quorum} must agree; "
+            f"each locks {self.bond_units} and earns {self.fee_units}.{sampled} "
+            f"{self.phase.capitalize()} is open until {self.until_ms}."
+        )
+
 
 def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
     return Seat(
@@ -113,6 +139,8 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
 
 
 class OutputOpened(Event, tag="output.opened", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The worker opens the output: every byte of it can be read."
+
     claim: str
 
     def write(self, s: Draft) -> None:
@@ -136,9 +164,14 @@ class ItemsOpened(Event, tag="items.opened", frozen=True, kw_only=True):
             s.put(Opening(id=f"{id}/{self.place}/{index}", leaf=leaf))
         s.put(replace(panel, to_open=tuple(left)))
 
+    def sentence(self) -> str:
+        return f"The worker opens {len(self.items)} items for place {self.place} of round {self.round}."
+
 
 class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
     """A panel's next phase: commit (each seat has its own window) or reveal (one window for all)."""
+
+    says: ClassVar[str] = "Round {round}: the {phase} window is open until {until_ms}."
 
     claim: str
     round: int
@@ -161,6 +194,8 @@ class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
 
 
 class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{seat} commits to a verdict, still hidden."
+
     seat: str
     commitment: str
 
@@ -210,6 +245,11 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
         s.put(taken)
         s.set_timer(taken.id, "commit", self.until_ms)
 
+    def sentence(self) -> str:
+        why = "has left" if self.excused else "did not commit in time"
+        taken = f"{self.next.agent} takes its place" if self.next else "nobody takes its place"
+        return f"Seat {self.seat} {why}; {taken}."
+
 
 class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
     """`bad` are the items that the seat calls bad, of those that its place had."""
@@ -223,9 +263,15 @@ class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
             replace(known(s, Seat, self.seat), state=SeatState.REVEALED, verdict=self.verdict, bad=self.bad)
         )
 
+    def sentence(self) -> str:
+        bad = f", items {_listed(self.bad)} bad" if self.bad else ""
+        return f"Seat {self.seat} reveals: {self.verdict}{bad}."
+
 
 class SeatSilent(Event, tag="seat.silent", frozen=True, kw_only=True):
     """A commit that was never revealed."""
+
+    says: ClassVar[str] = "{seat} committed and never revealed."
 
     seat: str
 
@@ -248,6 +294,11 @@ class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
         s.put(replace(panel, phase=Phase.OVER, verdict=self.verdict, bad=self.bad, disputed=self.disputed))
         s.clear_timer(id)
 
+    def sentence(self) -> str:
+        bad = f" Counted bad: {_listed(self.bad)}." if self.bad else ""
+        disputed = f" No agreement on {_listed(self.disputed)}." if self.disputed else ""
+        return f"Round {self.round} comes to {self.verdict or 'no verdict'}.{bad}{disputed}"
+
 
 class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
     """The claim's verdict so far; open to challenge until `until_ms`, 0 where it is final at once."""
@@ -266,6 +317,10 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
         if self.until_ms:
             s.set_timer(self.claim, "challenge", self.until_ms)
 
+    def sentence(self) -> str:
+        until = f"open to challenge until {self.until_ms}" if self.until_ms else "final"
+        return f"The verdict is {self.verdict}, {until}."
+
 
 class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
     """`outcome` is right, wrong, canary-right, canary-wrong, heard, silent, passed or idle (it never voted)."""
@@ -276,3 +331,6 @@ class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         s.put(replace(known(s, Seat, self.seat), outcome=self.outcome))
         s.clear_timer(self.seat)
+
+    def sentence(self) -> str:
+        return f"Seat {self.seat} was {self.outcome}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -32,6 +34,8 @@ def policy_timer(number: int) -> str:
 
 
 class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The log of {origin} begins under rules {rules}."
+
     origin: str
     operator: str
     log_key: str
@@ -66,6 +70,8 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
 class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
     """`places` are its slots in the pools of workers, one for each capability."""
 
+    says: ClassVar[str] = "{party} registers; {owner} stands behind it."
+
     party: str
     owner: str
     handle: str = ""
@@ -91,6 +97,8 @@ class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
 
 
 class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} signs with the key {key} from here on."
+
     party: str
     key: str
 
@@ -104,6 +112,8 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
 class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     """`how` is revoked or tombstoned: no new claims, seats, posts or enrolments from here on."""
 
+    says: ClassVar[str] = "{party} is {how}: no new claims, seats, posts or enrolments."
+
     party: str
     how: str
 
@@ -112,6 +122,8 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
 
 
 class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} is in jail until {until_ms}."
+
     party: str
     until_ms: int
 
@@ -130,8 +142,16 @@ class PartyFaulted(Event, tag="party.faulted", frozen=True, kw_only=True):
         party = known(s, Party, self.party)
         s.put(replace(party, liveness_ms=self.liveness_ms, failures_ms=self.failures_ms))
 
+    def sentence(self) -> str:
+        return (
+            f"{self.party} has {len(self.liveness_ms)} liveness faults and {len(self.failures_ms)} failed exact checks "
+            "that still count."
+        )
+
 
 class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} offers to check work of kind {task_kind}."
+
     party: str
     task_kind: str
     slot: int
@@ -143,6 +163,8 @@ class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True
 
 
 class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} no longer checks work of kind {task_kind}."
+
     party: str
     task_kind: str
 
@@ -162,9 +184,14 @@ class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):
         for party in self.parties:
             s.set_timer(party, "party", s.at_ms)
 
+    def sentence(self) -> str:
+        return f"What this means for {', '.join(self.parties)} follows in entries of its own."
+
 
 class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
     """What followed for this party stands in the same entry."""
+
+    says: ClassVar[str] = "What this means for {party} follows."
 
     party: str
 
@@ -173,6 +200,8 @@ class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
 
 
 class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} becomes {role}."
+
     party: str
     role: str
 
@@ -181,6 +210,8 @@ class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
 
 
 class RoleRevoked(Event, tag="role.revoked", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} is {role} no more."
+
     party: str
     role: str
 
@@ -190,6 +221,8 @@ class RoleRevoked(Event, tag="role.revoked", frozen=True, kw_only=True):
 
 class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     """A relay as it is from here on: registered, or changed by `relay.update`."""
+
+    says: ClassVar[str] = "Relay {name} ({relay}): {threshold} of its coordinators must sign."
 
     relay: str
     name: str
@@ -213,6 +246,8 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
 
 
 class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Policy {policy} is announced, in force from {effective_ms}."
+
     policy: int
     effective_ms: int
     terms: Policy
@@ -226,6 +261,8 @@ class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
 
 
 class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Policy {policy} is in force for tasks that are posted from here on."
+
     policy: int
 
     def write(self, s: Draft) -> None:
@@ -234,6 +271,8 @@ class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
 
 
 class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Rules {rules} of release {release} are announced, in force from {effective_ms}."
+
     rules: int
     release: str
     source_sha256: str
@@ -253,6 +292,8 @@ class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
 
 
 class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Rules {rules} are in force."
+
     rules: int
 
     def write(self, s: Draft) -> None:
@@ -263,6 +304,8 @@ class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
 class KeyAdopted(Event, tag="key.adopted", frozen=True, kw_only=True):
     """`use` is log or draw: a draw key draws for claims made after this entry, a log key signs every checkpoint of more
     than this entry, whose own checkpoint is still the earlier key's."""
+
+    says: ClassVar[str] = "{key} is the {use} key from here on."
 
     use: str
     key: str

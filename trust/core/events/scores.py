@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -39,6 +41,11 @@ class Observed(Event, tag="agent.observed", frozen=True, kw_only=True):
         before = pairing.good if pairing else b""
         s.put(Pairing(id=id, good=scaled(before, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)))
 
+    def sentence(self) -> str:
+        weights = (("good", self.good_milli), ("bad", self.bad_milli), ("failure", self.failure_milli))
+        counted = ", ".join(f"{milli / 1000:.3f} {name}" for name, milli in weights if milli) or "nothing"
+        return f"The record of {self.agent} as {self.role} in {self.task_kind}: {counted} ({self.why})."
+
 
 class RaterChanged(Event, tag="rater.changed", frozen=True, kw_only=True):
     requester: str
@@ -47,6 +54,12 @@ class RaterChanged(Event, tag="rater.changed", frozen=True, kw_only=True):
 
     def write(self, s: Draft) -> None:
         s.put(Rater(id=self.requester, agree_milli=self.agree_milli, against_milli=self.against_milli))
+
+    def sentence(self) -> str:
+        return (
+            f"{self.requester}'s acceptances agreed with panels by {self.agree_milli} milli-units and disagreed by "
+            f"{self.against_milli}."
+        )
 
 
 class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
@@ -62,6 +75,9 @@ class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
         before = getattr(record, field)
         after = scaled(before, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)
         s.put(replace(record, **{field: after}))
+
+    def sentence(self) -> str:
+        return f"{self.agent} {'finished' if self.done else 'did not finish'} a claim."
 
 
 class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
@@ -91,9 +107,17 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
             )
         )
 
+    def sentence(self) -> str:
+        return (
+            f"{self.worker} has a streak of {self.streak} in {self.task_kind}, {self.completed} claims done at a mean "
+            f"price of {self.mean_price_units}."
+        )
+
 
 class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     """An enrolment's weight from this entry until the agent's next."""
+
+    says: ClassVar[str] = "{agent} weighs {weight} in {pool}."
 
     pool: str
     slot: int
@@ -121,6 +145,8 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
 class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
     """A pool, or the scores, changed since the last epoch began: the next one begins at `due_ms`."""
 
+    says: ClassVar[str] = "The pool {pool} changed and is sealed after {due_ms}."
+
     pool: str
     due_ms: int
 
@@ -133,6 +159,8 @@ class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
 class PoolEpoch(Event, tag="pool.epoch", frozen=True, kw_only=True):
     """An epoch begins: the pool as of this entry (it included: `as_of` is the size after it) is to be sealed."""
 
+    says: ClassVar[str] = "The pool {pool} is to be sealed as of {as_of} entries."
+
     pool: str
     epoch: int
     as_of: int
@@ -143,6 +171,8 @@ class PoolEpoch(Event, tag="pool.epoch", frozen=True, kw_only=True):
 
 
 class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The pool {pool} is sealed: {count} slots, weight {total}."
+
     pool: str
     epoch: int
     as_of: int

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
-from trust.core.sampling.rate import Rate, RateInputs
+from trust.core.sampling.rate import Rate, RateInputs, percent, why_this_rate
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
@@ -32,6 +34,15 @@ def landed(s: Draft, claim: Claim) -> None:
         in_flight = s.get(Probation, claim.worker)
         if in_flight is not None and in_flight.claim == claim.id:
             s.drop(Probation, claim.worker)
+
+
+_ROUTES = {
+    "allocated": "was drawn for it",
+    "probation": "was drawn for it from the probation lane",
+    "first-come": "was the first to come",
+    "assigned": "was named by the requester",
+    "own": "is of one owner with the requester",
+}
 
 
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
@@ -81,9 +92,19 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
         )
         s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
 
+    def sentence(self) -> str:
+        batch = f" It is a batch of {self.items_count} items." if self.items_count else ""
+        return (
+            f"{self.requester} posts {self.task} ({self.task_kind}): price {self.price_units}, "
+            f"fees {self.fees_units}, a stake of at least {self.stake_units}, under policy {self.policy}, "
+            f"until {self.deadline_ms}.{batch}"
+        )
+
 
 class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
     """Open to all: a shortlist that it had counts no more."""
+
+    says: ClassVar[str] = "{task} is open again."
 
     task: str
 
@@ -94,6 +115,8 @@ class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
 
 
 class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{task} is closed: {why}."
+
     task: str
     why: str
 
@@ -112,6 +135,8 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
 class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
     """A requester left: its tasks from `task` on, the newer first, are due to close at once, in clock entries."""
 
+    says: ClassVar[str] = "The open tasks of {party} close at once, in entries of their own."
+
     party: str
     task: str
 
@@ -123,6 +148,8 @@ class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
 class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
     """No task of a requester that left is open any more."""
 
+    says: ClassVar[str] = "No task of {party} is open any more."
+
     party: str
 
     def write(self, s: Draft) -> None:
@@ -132,6 +159,8 @@ class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
 
 class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
     """The owner of a worker who was rejected, expired or abandoned may not claim this task again."""
+
+    says: ClassVar[str] = "{owner} may not claim {task} again."
 
     task: str
     owner: str
@@ -188,8 +217,17 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
         s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
 
+    def sentence(self) -> str:
+        return (
+            f"{self.worker} wins {self.task} ({self.claim}), locks a stake of {self.stake_units} and has the lease "
+            f"until {self.lease_until_ms}. It {_ROUTES[self.route]}: praise counts {percent(self.delta_ppm)}. "
+            f"{why_this_rate(self.rate, self.inputs)}"
+        )
+
 
 class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The lease goes on until {lease_until_ms}."
+
     claim: str
     lease_until_ms: int
 
@@ -201,6 +239,8 @@ class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
 
 class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
     """`output` is the id of the statement that submits it; its draw must be made before `draw_by_ms`."""
+
+    says: ClassVar[str] = "The output {output} is delivered; whether it is checked is drawn by {draw_by_ms}."
 
     claim: str
     output: str
@@ -224,6 +264,8 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
 
 
 class OutputAccepted(Event, tag="output.accepted", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The requester accepts the output and gives up its right to challenge it."
+
     claim: str
 
     def write(self, s: Draft) -> None:
@@ -246,6 +288,11 @@ class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
             s.put(replace(claim, state=ClaimState.UNCHECKED, unchecked=True, draw_round=0))
             s.set_timer(self.claim, "challenge", self.until_ms)
 
+    def sentence(self) -> str:
+        if self.checked:
+            return "The draw says: this output is checked."
+        return f"The draw says: no check; the output is open to challenge until {self.until_ms}."
+
 
 class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     """The claim's last state, and what stays locked of its stake for evidence until `hold_until_ms`."""
@@ -264,8 +311,14 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
         else:
             s.clear_timer(self.claim)
 
+    def sentence(self) -> str:
+        held = f"; {self.hold_units} of the stake stay locked for evidence until {self.hold_until_ms}"
+        return f"The claim {self.claim} is {self.state}{held if self.hold_units else ''}."
+
 
 class HoldReleased(Event, tag="hold.released", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The evidence window of {claim} is over."
+
     claim: str
 
     def write(self, s: Draft) -> None:
