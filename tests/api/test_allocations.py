@@ -15,7 +15,7 @@ from trust.core import payloads
 from trust.core.bundle import Bundle
 from trust.core.identity import key_of
 from trust.core.records import Pool, SealedPool
-from trust.core.rules.allotting import shortlist_seed
+from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import vrf
 from trust.core.strict import b64, base64_of
 from trust.errors import CODES

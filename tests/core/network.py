@@ -40,7 +40,7 @@ from trust.core.records import (
 )
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
-from trust.core.rules import allotting, panel
+from trust.core.rules import panel, shortlists
 from trust.core.rules.parties import work_bits
 from trust.core.sampling import sumtree, vrf
 from trust.core.state import Draft, MemoryState, View
@@ -343,7 +343,7 @@ class Net:
         """The draw that a task's allocation awaits."""
         record = self.get(Allocation, task)
         key = self.draw_keys[record.draw_key]
-        pi = vrf.prove(key.seed, allotting.alpha(self.draft, record))
+        pi = vrf.prove(key.seed, shortlists.alpha(self.draft, record))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
         return Draw(of=f"task/{task}", beacons=(beacon,), checkpoint=self._cosigned(task))
 

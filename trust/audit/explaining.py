@@ -19,7 +19,8 @@ from trust.core.events import Event
 from trust.core.identity import key_of
 from trust.core.rulebook import incoming_of
 from trust.core.rules import panel
-from trust.core.rules.allotting import shortlist_seed
+from trust.core.rules.draws import seed_input
+from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import vrf
 from trust.core.sampling.draw import Stream
 from trust.core.words import short
@@ -147,7 +148,7 @@ class _Story:
         opened, output = self._claims.get(claim), self._outputs.get(claim)
         if opened is None or output is None:
             return None
-        return _proof(entry, opened.draw_key, panel.seed_input(self._network, claim, 1, output))
+        return _proof(entry, opened.draw_key, seed_input(self._network, claim, 1, output))
 
 
 def _proof(entry: Entry, draw_key: str, alpha: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trust.audit.report import Finding, Step
 from trust.core.entry import Draw
-from trust.core.rules.gate import claimed_root, cosigned_times_s
+from trust.core.rules.draws import claimed_root, cosigned_times_s
 from trust.log import merkle
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import Signature

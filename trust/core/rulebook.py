@@ -36,7 +36,6 @@ from trust.core.records import Network, Said, Timer, said_key
 from trust.core.refusal import Refused
 from trust.core.rules import (
     allocation,
-    allotting,
     canaries,
     challenges,
     claims,
@@ -46,6 +45,7 @@ from trust.core.rules import (
     parties,
     pools,
     prefetch,
+    shortlists,
     stakes,
     tasks,
     votes,
@@ -169,7 +169,7 @@ def _act(d: Decision, incoming: Incoming) -> None:
                 raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
             act(d, incoming, incoming.payload)
         case Draw():
-            (allotting if allotting.is_for(incoming) else panel).draw(d, incoming)
+            (shortlists if shortlists.is_for(incoming) else panel).draw(d, incoming)
         case Seal():
             pools.seal(d, incoming)
         case Genesis():

@@ -21,7 +21,7 @@ from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of, key_of
 from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
-from trust.core.rules import allotting, panel
+from trust.core.rules import panel, shortlists
 from trust.core.sampling import vrf
 from trust.core.state import View
 from trust.log import ed25519
@@ -57,7 +57,7 @@ def _of_round(view: View, claim: Claim) -> _Asked:
 
 
 def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
-    of, alpha = task_draw(allocation.id), allotting.alpha(view, allocation)
+    of, alpha = task_draw(allocation.id), shortlists.alpha(view, allocation)
     return _Asked(of, allocation.draw_key, alpha, allocation.id, allocation.index)
 
 

@@ -25,7 +25,7 @@ from trust.core.identity import did_of
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Claim, Node, Record
 from trust.core.rulebook import Decided
-from trust.core.rules import allotting, panel
+from trust.core.rules import panel, shortlists
 from trust.core.sampling import sumtree, vrf
 from trust.core.sampling.sumtree import Root
 from trust.core.state import Draft
@@ -196,7 +196,7 @@ class Network:
     def allot(self, task: str) -> None:
         """Makes the draw of who may claim a task first."""
         record = self.get(Allocation, task)
-        self._put_draw(task_draw(task), record.draw_key, allotting.alpha(self.state, record))
+        self._put_draw(task_draw(task), record.draw_key, shortlists.alpha(self.state, record))
 
     def _put_draw(self, of: str, draw_key: str, alpha: bytes) -> None:
         pi = vrf.prove(self._draw_key.seed, alpha)

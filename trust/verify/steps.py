@@ -25,8 +25,8 @@ from trust.core.records import Allocation, Challenge, Claim, Network, Round, Sea
 from trust.core.reputation import Route
 from trust.core.rules import allocation as allocations
 from trust.core.rules import disputes, panel, votes
-from trust.core.rules.allotting import shortlist_seed
 from trust.core.rules.canaries import parse as parse_canary
+from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream
 from trust.core.sampling.rate import check_rate

@@ -2,7 +2,7 @@
 
 What stops a ring that works for itself is that the worker was drawn after the requester had committed to the task.
 So a task is allocated at most once, not before its posting is in a checkpoint, by the relay that its posting named; the
-draw itself is in `checks/allotting.py`. Decided here: whether a draw may be asked for, who may be on a shortlist, by
+draw itself is in `shortlists.py`. Decided here: whether a draw may be asked for, who may be on a shortlist, by
 which way a worker comes to a claim and what praise counts for that, and what a requester pays who lets an allocation
 come to nothing.
 

@@ -67,7 +67,7 @@ def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = F
 
 
 def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought]) -> None:
-    """Empties the challenges' bonds; what was prepaid has found the seats by then (`fees.pay`)."""
+    """Empties the challenges' bonds; what was prepaid has found the seats by then."""
     for each in fought:
         challenge = each.challenge
         lock = ledger.challenge_bond(challenge.id)

@@ -30,7 +30,6 @@ from trust.core.events import (
     RoundOpened,
     round_id,
 )
-from trust.core.identity import key_of
 from trust.core.lifecycle import Phase
 from trust.core.policy import Policy
 from trust.core.records import (
@@ -48,8 +47,8 @@ from trust.core.records import (
 from trust.core.refusal import Refused
 from trust.core.rules import disputes, settlement
 from trust.core.rules.decision import Decision
-from trust.core.rules.gate import check_gate
-from trust.core.sampling import items, vrf
+from trust.core.rules.draws import check_checkpoint, proven, seed_input
+from trust.core.sampling import items
 from trust.core.sampling.draw import Picker, Stream, coin
 from trust.core.sampling.sumtree import Slot as PoolSlot
 from trust.core.sampling.sumtree import root_of
@@ -66,13 +65,6 @@ def alpha(view: View, claim: Claim, number: int) -> bytes:
     )
 
 
-def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
-    """The same from its parts, each after its length as eight bytes (rules.md 6.1); `output` and `challenge` are the
-    ids of statements."""
-    parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
-    return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
-
-
 def draw(d: Decision, said: Draw) -> None:
     """A draw entry: proves its randomness, tosses the coin in round 1, seats the panel."""
     claim_id, _, number = said.of.partition("/")
@@ -82,7 +74,7 @@ def draw(d: Decision, said: Draw) -> None:
     beta = proven(said, claim.draw_key, alpha(d, claim, claim.draw_round))
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
-    check_gate(d, claim.output_index, policy, said.checkpoint)
+    check_checkpoint(d, claim.output_index, policy, said.checkpoint)
     stream = Stream(beta, LABEL)
     if claim.draw_round == 1 and not claim.unchecked:
         d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
@@ -92,22 +84,6 @@ def draw(d: Decision, said: Draw) -> None:
             return
         d.emit(CoinTossed(claim=claim.id, checked=True))
     _seat_panel(d, claim, task, policy, stream)
-
-
-def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
-    """The VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over `seed`."""
-    if len(said.beacons) != 1:
-        raise Refused("bad-draw", "a draw of these rules has one beacon")
-    beacon = said.beacons[0]
-    if beacon.key != draw_key:
-        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key}")
-    try:
-        beta = vrf.verify(key_of(beacon.key), seed, bytes.fromhex(beacon.pi))
-    except ValueError as error:
-        raise Refused("bad-draw", f"the VRF proof does not hold: {error}") from error
-    if beta.hex() != beacon.beta:
-        raise Refused("bad-draw", "beta is not the output of this proof")
-    return beta
 
 
 class _Bench:

@@ -1,8 +1,15 @@
 """How a claim ends: price, stake, bonds and fees find their owners in one entry (rules.md 3 and 4).
 
 Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds and all
-challenges are settled with the claim. Whatever rounding leaves burns. Who pays the seats stands in `fees.py`, where the
-challenges' bonds go in `disputes.py`.
+challenges are settled with the claim. Whatever rounding leaves burns. Where the challenges' bonds go stands in
+`disputes.py`.
+
+Who pays the seats:
+- The pool pays a round that the coin or a disagreement opened, and one that overturned a fail.
+- The challenger pays the round of a challenge that was lost or returned, from what was prepaid; what the seats of a
+  lost one did not earn goes to the pool.
+- The worker's slash pays the round that showed its work to be bad, before it is split; the pool what that is short of.
+- Where the pool is short the seats share what there is: settlement never waits.
 """
 
 from __future__ import annotations
@@ -10,13 +17,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trust.core import ledger
-from trust.core.events import ClaimEnded, PartyFaulted, SeatSettled, round_id
-from trust.core.lifecycle import ClaimState, SeatState
+from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, round_id
+from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
-from trust.core.rules import disputes, fees, parties, rating, tasks
+from trust.core.rules import disputes, parties, rating, tasks
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
+
+Due = list[tuple[str, int]]
+"""Agents, and the fee of each."""
 
 IDLE_STATES = frozenset({SeatState.SEATED, SeatState.COMMITTED, SeatState.EXCUSED})
 EARNING = frozenset({"right", "canary-right", "heard"})
@@ -45,7 +55,7 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
     d.pay("claim.price", (ledger.escrow(task.id), worker, task.price_units))
     d.pay("stake.return", (lock, worker, claim.stake_units - hold))
     fought = disputes.end(d, claim, "pass")
-    fees.pay(d, claim, settle_seats(d, claim, task, policy), fought)
+    _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
     disputes.release(d, claim, task, policy, fought)
     rating.delivered(d, claim, task, policy)
     rating.disputed(d, task, policy, fought)
@@ -60,7 +70,7 @@ def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool =
     rest = claim.stake_units - slash
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
     fought = disputes.end(d, claim, "fail", withheld)
-    left = fees.pay(d, claim, settle_seats(d, claim, task, policy), fought, slash)
+    left = _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought, slash)
     _split(d, claim, task, policy, fought, left)
     disputes.release(d, claim, task, policy, fought)
     upheld = any(each.exposed for each in fought)
@@ -116,7 +126,7 @@ def _void(d: Decision, claim: Claim, task: Task) -> None:
     """No round reached a verdict: everything back, nobody barred; who kept silent still pays."""
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
-    fees.pay(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
+    _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.reopen(d, task, "voided")
 
 
@@ -126,7 +136,7 @@ def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     fought = disputes.end(d, claim, claim.verdict)
-    fees.pay(d, claim, settle_seats(d, claim, task, policy), fought)
+    _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
     disputes.release(d, claim, task, policy, fought)
     rating.disputed(d, task, policy, fought)
     tasks.close(d, task, "canary")
@@ -153,20 +163,20 @@ def _void_overdue(d: Decision, claim: Claim) -> None:
     d.pay("stake.return", (ledger.stake(claim.id), worker, claim.stake_units))
     paid = min(task.price_units, d.balance(ledger.OPERATOR_BOND))
     d.pay("draw.overdue", (ledger.OPERATOR_BOND, worker, paid))
-    fees.pay(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
+    _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.close(d, task, "draw-overdue")
 
 
 # -- seats
 
 
-def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, fees.Due]:
+def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, Due]:
     """Settles every seat of every round against the final verdict; returns what those of each round earned."""
     exact = policy.is_exact(task.task_kind)
     final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
     bonds: list[ledger.Transfer] = []
     slashes: list[tuple[str, int]] = []
-    earned: dict[int, fees.Due] = {}
+    earned: dict[int, Due] = {}
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
         for name in (*panel.past_seats, *panel.seats):
@@ -184,7 +194,7 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
     return earned
 
 
-def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, fees.Due]) -> int:
+def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, Due]) -> int:
     """What the rounds cost that a disagreement opened."""
     asked_for = {challenge.round for challenge in disputes.of_claim(d, claim)}
     return sum(
@@ -240,3 +250,56 @@ def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
     if outcome == "canary-wrong":
         return verifiers.canary_ppm
     return verifiers.wrong_ppm if outcome == "wrong" and exact else 0
+
+
+# -- fees
+
+
+def _pay_seats(
+    d: Decision, claim: Claim, earned: Mapping[int, Due], fought: list[Fought], slash_units: int = 0
+) -> int:
+    """Pays what the seats of each round earned; returns what is left of the slash."""
+    disputed = {each.challenge.round: each for each in fought}
+    from_pool: Due = []
+    for number, due in earned.items():
+        dispute = disputed.get(number)
+        if dispute is not None and dispute.exposed:
+            paid, rest = _from_slash(d, claim, due, slash_units)
+            slash_units -= paid
+            from_pool += rest
+        elif dispute is None or dispute.how == ChallengeState.WON:
+            from_pool += due
+    for each in fought:
+        if each.how != ChallengeState.WON:
+            _from_prepaid(d, each, earned.get(each.challenge.round, []))
+    _from_pool(d, claim, from_pool)
+    return slash_units
+
+
+def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
+    """Pays the seats; the rest of what a lost challenge prepaid goes to the pool."""
+    lock = ledger.challenge_bond(dispute.challenge.id)
+    d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
+    if dispute.how == ChallengeState.LOST:
+        rest = dispute.challenge.prepaid_units - sum(fee for _, fee in due)
+        d.pay("challenge.unearned", (lock, ledger.VERIFICATION, rest))
+
+
+def _from_slash(d: Decision, claim: Claim, due: Due, slash_units: int) -> tuple[int, Due]:
+    """Pays from the stake as far as the slash goes, to each alike; what was paid, and what each still has to get."""
+    total = sum(fee for _, fee in due)
+    budget = min(total, slash_units)
+    parts = [(agent, fee * budget // total if total else 0) for agent, fee in due]
+    lock = ledger.stake(claim.id)
+    d.pay("slash.seat-fee", *((lock, ledger.free(agent), part) for agent, part in parts))
+    rest = [(agent, fee - part) for (agent, fee), (_, part) in zip(due, parts, strict=True)]
+    return sum(part for _, part in parts), rest
+
+
+def _from_pool(d: Decision, claim: Claim, due: Due) -> None:
+    total = sum(fee for _, fee in due)
+    held = d.balance(ledger.VERIFICATION)
+    if total > held:
+        due = [(agent, fee * held // total) for agent, fee in due]
+        d.emit(FeeShort(claim=claim.id, due_units=total, paid_units=sum(fee for _, fee in due)))
+    d.pay("seat.fee", *((ledger.VERIFICATION, ledger.free(agent), fee) for agent, fee in due))

@@ -1,25 +1,28 @@
-"""The gate before a draw: where a policy names witnesses, they have seen the output before anybody can know the draw.
+"""What every draw carries: a proof of its randomness by the draw key and, where the policy names witnesses, a
+checkpoint that they cosigned (rules.md 3 and 6.1).
 
-A draw then carries the cosigned checkpoint (rules.md 3 and 6.1). The policy that the task pinned says which witnesses
-and how many; the log names origin and key. Decided here:
+The checkpoint shows that the witnesses have seen what is drawn for before anybody could know the draw. The policy that
+the task pinned says which witnesses and how many; the log names origin and key. Decided here:
 
 1. The log signed it, under its own origin, with the key for its size: one that the log has, and that covers what is
    drawn for.
 2. Enough of the policy's witnesses cosigned it.
 3. Nothing else stands in it: its bytes are those that these lines make.
 
-That its root is this log's at that size is for who holds the tree to say: the audit. It is a gate, not an input: no
-choice of checkpoint changes a draw.
+That its root is this log's at that size is for who holds the tree to say: the audit. No choice of checkpoint changes a
+draw.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from trust.core.entry import Draw
 from trust.core.identity import key_of
 from trust.core.policy import Policy
 from trust.core.refusal import Refused
 from trust.core.rules.decision import Decision
+from trust.core.sampling import vrf
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
@@ -29,7 +32,30 @@ COSIGNATURE_BYTES = 8 + 64
 """A time and a signature; the log's own line has only the latter."""
 
 
-def check_gate(d: Decision, index: int, policy: Policy, note: str) -> None:
+def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
+    """The VRF's input from its parts, each after its length as eight bytes (rules.md 6.1); `output` and `challenge` are
+    the ids of statements."""
+    parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
+    return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
+
+
+def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
+    """The VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over `seed`."""
+    if len(said.beacons) != 1:
+        raise Refused("bad-draw", "a draw of these rules has one beacon")
+    beacon = said.beacons[0]
+    if beacon.key != draw_key:
+        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key}")
+    try:
+        beta = vrf.verify(key_of(beacon.key), seed, bytes.fromhex(beacon.pi))
+    except ValueError as error:
+        raise Refused("bad-draw", f"the VRF proof does not hold: {error}") from error
+    if beta.hex() != beacon.beta:
+        raise Refused("bad-draw", "beta is not the output of this proof")
+    return beta
+
+
+def check_checkpoint(d: Decision, index: int, policy: Policy, note: str) -> None:
     """Refused `bad-draw` unless a draw carries the checkpoint that its policy asks for, or none.
 
     `index` is the entry that it must cover: an output's, or an allocation's.

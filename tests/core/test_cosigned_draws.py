@@ -15,7 +15,7 @@ from tests.core.witnesses import note_of, root_of, two_of_three, witness
 from trust.core.payloads import KeyAdopt, PolicyAdopt
 from trust.core.policy import InvalidPolicy, dangers, parse
 from trust.core.records import Claim
-from trust.core.rules.gate import claimed_root, cosigned_times_s
+from trust.core.rules.draws import claimed_root, cosigned_times_s
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, add_signatures, sign_note
 

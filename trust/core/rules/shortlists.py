@@ -16,8 +16,7 @@ from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
 from trust.core.refusal import Refused
 from trust.core.rules import allocation as allocations
 from trust.core.rules.decision import Decision
-from trust.core.rules.gate import check_gate
-from trust.core.rules.panel import proven, seed_input
+from trust.core.rules.draws import check_checkpoint, proven, seed_input
 from trust.core.sampling import shortlist, sumtree
 from trust.core.sampling.draw import Stream
 from trust.core.sampling.shortlist import Candidate
@@ -54,7 +53,7 @@ def draw(d: Decision, said: Draw) -> None:
     task = d.need(Task, allocation.id)
     policy = d.task_policy(task)
     stream = Stream(proven(said, allocation.draw_key, alpha(d, allocation)), shortlist.LABEL)
-    check_gate(d, allocation.index, policy, said.checkpoint)
+    check_checkpoint(d, allocation.index, policy, said.checkpoint)
     event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
     d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
 
