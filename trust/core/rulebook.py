@@ -44,7 +44,7 @@ from trust.core.rules import (
     panel,
     parties,
     pools,
-    prefetch,
+    reads,
     shortlists,
     stakes,
     tasks,
@@ -55,7 +55,7 @@ from trust.core.state import Draft
 
 EARLY_MS = 5_000
 
-needs = prefetch.needs
+needs = reads.needs
 
 
 class Decided(msgspec.Struct, frozen=True):
