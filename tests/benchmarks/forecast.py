@@ -14,9 +14,15 @@ Each event costs O(1): two scores and a handful of sums.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
 import msgspec
 
+from trust.core import rawsums, reputation
 from trust.core.decay import HalfLives, growth
+from trust.core.rawsums import Reading, Sums
 
 _PPM = 1_000_000
 _CLIMATE_PRIORS = 10
@@ -120,3 +126,74 @@ class Forecast:
         all_fast = good_fast + prior_bad + known.bad_fast // fast
         share = model.slow_share_ppm
         return (share * good_slow * all_fast + (_PPM - share) * good_fast * all_slow) // (all_slow * all_fast)
+
+
+Rating = tuple[str, str, bool, int, int]
+"""Rater, target, good, weight in milli-units, time in ms."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The named scores of one record, in ppm, and the number of events behind them."""
+
+    expected_ppm: int
+    priority_ppm: int
+    events: int
+
+
+# -- scores of a list of events
+
+RATINGS = Model(
+    prior_good_milli=reputation.PRIOR_GOOD_MILLI,
+    prior_bad_milli=reputation.PRIOR_BAD_MILLI,
+    slow_share_ppm=reputation.SLOW_SHARE_PPM,
+    kappa=reputation.KAPPA,
+    climate_ppm=750_000,
+    rater_power=2,
+)
+
+
+def score_events(
+    events: Iterable[Rating],
+    decay: HalfLives,
+    as_of_ms: int | None = None,
+    *,
+    weights: Literal["final", "raters"] = "final",
+) -> dict[str, Score]:
+    """The scores of every target in `events`, each (rater, target, good, weight in milli-units, time in ms).
+
+    Weights are final, kappa included, as in the log; or, with "raters", they are what each rating would weigh (1,000
+    where nothing else is known) before kappa and its rater's standing, which then follow from the events
+    themselves (`Forecast.add` also gives the score before each event). Praise of oneself is
+    left out. The scores are as of `as_of_ms`, or of the last event. The order of the events does not matter.
+    """
+    counted = [event for event in events if not (event[2] and event[0] == event[1])]
+    now_ms = as_of_ms if as_of_ms is not None else max((event[4] for event in counted), default=decay.t0_ms)
+    counts = Counter(event[1] for event in counted)
+    if weights == "final":
+        return _of_final_weights(counted, decay, now_ms, counts)
+    forecast = Forecast(decay, RATINGS)
+    for event in sorted(counted, key=lambda event: (event[4], event)):
+        forecast.add(*event)
+    return {
+        target: Score(
+            forecast.expected_ppm(target, now_ms),
+            reputation.priority_ppm(Reading(*forecast.observed(target, now_ms))),
+            count,
+        )
+        for target, count in counts.items()
+    }
+
+
+def _of_final_weights(
+    events: list[Rating], decay: HalfLives, now_ms: int, counts: dict[str, int]
+) -> dict[str, Score]:
+    records: dict[str, Sums] = {}
+    for _, target, good, weight_milli, t_ms in events:
+        records[target] = rawsums.add(
+            records.get(target) or Sums(), decay, "good" if good else "bad", weight_milli, t_ms
+        )
+    readings = {target: rawsums.read(sums, decay, now_ms) for target, sums in records.items()}
+    return {
+        target: Score(reputation.expected_ppm(reading), reputation.priority_ppm(reading), counts[target])
+        for target, reading in readings.items()
+    }

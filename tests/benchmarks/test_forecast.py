@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.benchmarks import reputation as benchmark
+from tests.benchmarks.forecast import RATINGS, Forecast, Rating, score_events
 from tests.shared import DATA, need
 from trust.core.decay import Decay
-from trust.core.forecast import Forecast
-from trust.core.reputation import RATINGS, Rating, score_events
 
 DAY_MS = 86_400_000
 T0 = 1_700_000_000_000
