@@ -69,7 +69,7 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What caused an entry: exactly one of these."""
+    """The command that caused an entry: exactly one of these."""
 
     genesis: Genesis | None = None
     statement: Envelope | None = None
@@ -140,7 +140,8 @@ def decode_entry(data: bytes) -> Entry:
 
 
 def kind_of_command(command: Command) -> str:
-    """What caused an entry: genesis, statement, clock, draw or seal; InvalidEntry where it is not exactly one."""
+    """Returns the kind of a command: genesis, statement, clock, draw or seal; InvalidEntry where it is not exactly
+    one."""
     named = [name for name in Command.__struct_fields__ if getattr(command, name) is not None]
     if len(named) != 1:
         raise InvalidEntry(f"an entry has exactly one command, not {len(named)}")

@@ -76,7 +76,7 @@ def open_envelope(data: bytes) -> Signed:
 
 
 def from_envelope(envelope: Envelope) -> Signed:
-    """The same for an envelope that is parsed already, such as one from an entry. Raises `Malformed`."""
+    """Returns the `Signed` of an envelope that is parsed already, such as one from an entry. Raises `Malformed`."""
     if envelope.payloadType != PAYLOAD_TYPE:
         raise Malformed(f"payloadType is not {PAYLOAD_TYPE}")
     payload = strict.b64(envelope.payload)

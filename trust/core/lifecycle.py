@@ -92,7 +92,7 @@ class Life(NamedTuple):
     moves: Mapping[str, Mapping[str, States]]
 
     def makes(self, act: str, after: str) -> bool:
-        """Whether `act` makes a new thing in the state `after`."""
+        """Returns whether `act` makes a new thing in the state `after`."""
         return after in self.moves.get(act, {}).get(NOT_YET, ())
 
     def check(self, act: str, before: str, after: str) -> None:

@@ -97,7 +97,8 @@ def liveness_ppm(done_milli: int, expired_milli: int) -> int:
 
 
 def rater_weight_ppm(agree_milli: int, against_milli: int) -> int:
-    """How much a requester's acceptances count: by how often panels agreed with it on the same outputs."""
+    """Returns the weight of a requester's acceptances in ppm, from how often panels agreed with it on the same
+    outputs."""
     bound = lower_bound_ppm(RATER_Z_MILLI, _UNIT + agree_milli, _UNIT + against_milli)
     return max(RATER_FLOOR_PPM, 2 * bound - _PPM)
 

@@ -177,7 +177,8 @@ def _act(d: Decision, incoming: Incoming) -> None:
 
 
 def _check_common(d: Decision, said: Spoken) -> None:
-    """What every statement must satisfy: once, in this network, within its time (rules.md section 2)."""
+    """Refuses a statement that was said before, is for another network, or is not within its time (rules.md section
+    2)."""
     network = d.get(Network, NETWORK)
     if network is None:
         raise Refused("no-network", "this log has no genesis yet")
@@ -276,7 +277,7 @@ def replay(batch: Draft, entry: Entry, data: bytes) -> None:
 
 
 def incoming_of(command: Command) -> Incoming:
-    """What was put to the rulebook, from a logged command that is not a clock's; `Malformed` where it is none."""
+    """Returns the command of a logged entry as `decide` takes it; `Malformed` for a clock's command."""
     if command.statement is not None:
         return spoken(envelope.from_envelope(command.statement))
     for said in (command.draw, command.seal, command.genesis):

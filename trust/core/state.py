@@ -21,7 +21,7 @@ _UNWRITTEN = object()
 
 
 class View(Protocol):
-    """What a decision may read: `size` entries are folded, the last of them at `at_ms`."""
+    """The state that a decision reads, after `size` entries, the last of them at `at_ms`."""
 
     size: int
     at_ms: int
@@ -93,7 +93,8 @@ class Draft:
         return sorted(kept, key=timer_order)[:limit]
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
-        """What is due at or before `at_ms`, first `limit` in order. Remembers when nothing is, for the next call."""
+        """Returns the first `limit` timers that are due at or before `at_ms`; remembers for the next call when there
+        are none."""
         if at_ms <= self._nothing_before:
             return []
         first = self.timers(limit)

@@ -13,7 +13,7 @@ _SHOWN = 6
 
 
 def told(kind: str, entry: Entry) -> list[str]:
-    """What an entry did, a sentence an event; `kind` is its command's."""
+    """Returns the sentences of an entry's events; `kind` is that of its command."""
     return [short(event.sentence()) for event in entry.events] or [f"{kind}: nothing else changed."]
 
 

@@ -30,7 +30,7 @@ def _to_json(value: object) -> str:
 
 
 class Codec:
-    """How one record type stands in its table."""
+    """The conversion between a record type and the rows of its table."""
 
     def __init__(self, kind: type[Record]) -> None:
         hints = get_type_hints(kind)

@@ -128,7 +128,7 @@ class Blobs(SQLModel, table=True):
 
 
 class Elsewhere(Clustered, table=True):
-    """What another network said about an agent last: information for relays, no state."""
+    """The last scores of an agent from another network: information for relays, no state."""
 
     agent: KeyWords
     network: KeyWords
@@ -150,14 +150,14 @@ class Postings(SQLModel, table=True):
 
 
 class Mentions(Clustered, table=True):
-    """That an entry names a party, task, claim, seat, relay or withdrawal, or was said by it."""
+    """An entry that names a party, task, claim, seat, relay or withdrawal, or was said by it."""
 
     subject: KeyWords
     index: KeyWhole
 
 
 class Weights(SQLModel, table=True):
-    """What a pool's slot weighed from entry `index` on, so that a pool can be read as of a size."""
+    """The weight of a pool's slot from entry `index` on, so that a pool can be read as of a size."""
 
     __table_args__ = (Index("ix_weights_pool_index", "pool", "index"), Clustered.__table_args__)
     pool: KeyWords
@@ -196,7 +196,7 @@ class SealedScores(Clustered, table=True):
 
 
 PROJECTED: tuple[type[SQLModel], ...] = (Postings, Mentions, Weights, Observations)
-"""What is only ever added to."""
+"""The tables that are only ever added to."""
 
 # -- state
 

@@ -1,4 +1,4 @@
-"""What happens on an allocation: a draw is asked for, made, missed, or comes to nothing through the requester."""
+"""Events about an allocation: a draw is asked for, made, missed, or comes to nothing through the requester."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trust.core.state import Draft
 
 
 def task_draw(task: str) -> str:
-    """What a task's draw is for; no claim's id has this form."""
+    """Returns the subject of a task's draw; no claim's id has this form."""
     return f"task/{task}"
 
 

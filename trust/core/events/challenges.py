@@ -1,4 +1,4 @@
-"""What happens to challenges."""
+"""Events about challenges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event is: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
+"""An event: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
 
 An event kind's meaning is frozen for ever; a change of meaning is a new kind.
 """
@@ -48,11 +48,11 @@ class Event(
             s.act = ""
 
     def sentence(self) -> str:
-        """What it changed, in one or two sentences for people."""
+        """Returns what it changed, in one or two sentences for people."""
         return self.says.format_map(asdict(self))
 
     def write(self, s: Draft) -> None:
-        """What `fold` writes, for each kind of event."""
+        """Writes the change; each kind of event has its own."""
         raise NotImplementedError
 
 

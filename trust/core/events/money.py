@@ -1,4 +1,4 @@
-"""What happens to money: every posting sums to zero, in units."""
+"""Events about money: postings sum to zero, in units."""
 
 from __future__ import annotations
 

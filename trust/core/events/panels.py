@@ -1,4 +1,4 @@
-"""What happens on a check: rounds, seats, openings, votes, verdicts."""
+"""Events about a check: rounds, seats, openings, votes, verdicts."""
 
 from __future__ import annotations
 

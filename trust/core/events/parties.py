@@ -1,4 +1,4 @@
-"""What happens to the network, its parties and its rules."""
+"""Events about the network, its parties and its rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to records of conduct: observations with final weights, tracks, pools and their seals."""
+"""Events about records of conduct: observations with final weights, tracks, pools and their seals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to tasks and claims."""
+"""Events about tasks and claims."""
 
 from __future__ import annotations
 

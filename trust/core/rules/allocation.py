@@ -119,7 +119,7 @@ def _check_size(said: TaskAllocate, most: int) -> None:
 
 
 def why_not(d: Decision, party: Party, task: Task, policy: Policy) -> str:
-    """Why an agent may not be on a task's shortlist, in a word; "" where it may."""
+    """Returns the reason why an agent may not be on a task's shortlist, in a word; "" where it may."""
     reasons = (
         (bool(party.left), party.left),
         (party.jailed_until_ms > d.at_ms, "jailed"),
@@ -187,7 +187,8 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
 
 
 def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, owners: int = 0) -> int:
-    """What praise counts for who came this way; for who was drawn the more, the more could have been drawn instead."""
+    """Returns the share in ppm that praise counts for a worker who came this way; after a draw it grows with the
+    owners that could have been drawn instead."""
     return reputation.delta_ppm(
         route,
         shortlist=shortlist,

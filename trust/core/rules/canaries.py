@@ -144,7 +144,7 @@ def _claim_of(d: Decision, answer: Answer) -> Claim | None:
 
 
 def _bears(d: Decision, claim: Claim, committed: CanaryRoot) -> bool:
-    """Whether the answer becomes the verdict now (True) or the claim ended without a window for it (False)."""
+    """Returns True where the answer becomes the verdict now, False where the claim ended without a window for it."""
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     if claim.ended_ms:

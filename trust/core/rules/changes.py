@@ -34,6 +34,6 @@ KNOWN = frozenset(since.rules for since in CHANGES.values())
 
 
 def has(view: View, change: Change) -> bool:
-    """Whether a change is in force in this state."""
+    """Returns whether a change is in force in this state."""
     network = view.get(Network, NETWORK)
     return network is not None and network.rules >= CHANGES[change].rules

@@ -111,7 +111,7 @@ class Decision(Draft):
         return party
 
     def owner(self, did: str) -> str:
-        """Who stands behind a DID: the declared owner, else itself."""
+        """Returns the declared owner of a DID, else the DID itself."""
         party = self.get(Party, did)
         return did if party is None else party.owner
 
@@ -163,7 +163,7 @@ class Decision(Draft):
     # -- money
 
     def balance(self, account: str) -> int:
-        """What stands on an account, in units."""
+        """Returns the balance of an account in units."""
         return ledger.balance(self, account)
 
     def pay(self, why: str, *transfers: Transfer) -> None:

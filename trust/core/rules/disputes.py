@@ -27,7 +27,7 @@ class Fought(msgspec.Struct, frozen=True):
 
     @property
     def exposed(self) -> bool:
-        """Whether it showed that work was bad which stood as good."""
+        """True where it showed that work was bad which stood as good."""
         return self.how == ChallengeState.WON and self.challenge.against == "pass"
 
 
@@ -89,5 +89,5 @@ def _lost(
 
 
 def kin(d: Decision, one: str, other: str) -> bool:
-    """Whether two parties are of one house: the same, one the other's owner, or with the same owner."""
+    """Returns whether two parties are one, have one owner, or one is the other's owner."""
     return not {one, d.owner(one)}.isdisjoint({other, d.owner(other)})

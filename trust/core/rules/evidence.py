@@ -104,7 +104,7 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
 
 
 def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
-    """What an output consists of: digests, whatever they are called, how often they are named and where they lie."""
+    """Returns an output's digests, without their names, how often they are named and where they lie."""
     return sorted({artifact.sha256 for artifact in output.artifacts}), output.items_root
 
 
@@ -133,7 +133,7 @@ def _slash(d: Decision, claim: Claim, reporter: str) -> None:
 
 
 def _earns(d: Decision, who: str, claim: Claim) -> bool:
-    """Whether somebody may gain by this worker's slash: registered, and not the worker under another name."""
+    """Returns whether somebody may gain by this worker's slash: registered, and not of the worker's owner."""
     return d.get(Party, who) is not None and d.owner(who) != d.owner(claim.worker)
 
 
@@ -194,7 +194,8 @@ def _log_fork(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -
 
 
 def _checkpoint(d: Decision, note: str) -> Checkpoint:
-    """What the log signed, with the key for the note's size: for sizes after its time a key speaks for nobody."""
+    """Returns the checkpoint that the log signed with its key for the note's size; a key counts only for sizes of its
+    time."""
     try:
         data = note.encode()
         key = Verifier(d.network.origin, identity.key_of(d.log_key(peek_checkpoint(data).size)))

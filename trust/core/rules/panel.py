@@ -139,7 +139,7 @@ class _Bench:
 
 
 def may_sit(d: Decision, party: Party, task_kind: str, policy: Policy) -> bool:
-    """Whether a verifier may take a seat now."""
+    """Returns whether a verifier may take a seat now."""
     return (
         not party.left
         and party.jailed_until_ms <= d.at_ms
@@ -162,19 +162,20 @@ def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
 
 
 def quorum(policy: Policy, number: int, seats: int) -> int:
-    """How many of `seats` must agree in round `number`: all, two thirds rounded up, in the last more than half."""
+    """Returns how many of `seats` must agree in round `number`: all, then two thirds rounded up, in the last over
+    half."""
     if number == 1:
         return seats
     return seats // 2 + 1 if is_last(policy, number) else -(-2 * seats // 3)
 
 
 def is_last(policy: Policy, number: int) -> bool:
-    """Whether no round can follow: its verdict is final at once."""
+    """Returns whether round `number` is the last, whose verdict is final at once."""
     return number >= len(policy.checks.panels)
 
 
 def can_be_seated(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> bool:
-    """Whether the pool could seat the round that is due, had its draw this stream."""
+    """Returns whether the pool could seat the round that is due, if this were the stream of its draw."""
     size = policy.checks.panels[claim.draw_round - 1]
     return len(_take(_Bench(d, claim, task, policy, stream).next, size)) == size
 
@@ -216,7 +217,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
 
 
 def _check_fees(claim: Claim, task: Task) -> int:
-    """What a check costs by its rate, whatever the coin says; a panel that cannot be seated costs nothing."""
+    """Returns the fees in units that a check of this rate costs, whatever the coin says."""
     return ledger.share_up(task.fees_units, claim.rate_ppm)
 
 
@@ -239,7 +240,7 @@ Items = tuple[int, ...]
 def drawn_items(
     task: Task, policy: Policy, stream: Stream, seats: int, before: Round | None
 ) -> tuple[tuple[Items, ...], tuple[Items, ...], BatchTerms | None]:
-    """What each place judges of a batch, the samples that the verdict is about, and what one sample can see.
+    """Returns the items of each place, the samples that the verdict is about, and what one sample can detect.
 
     A place judges its share of a fresh draw, and everything that the round before counted bad or did not agree on.
     """

@@ -112,7 +112,7 @@ def close_tasks(d: Decision, timer: str) -> None:
 
 
 def follow(d: Decision, did: str) -> None:
-    """What changed for a party in an entry that had no room for what follows."""
+    """Emits what follows for a party from an entry that had no room for it."""
     party = d.need(Party, did)
     d.follow(party, party.capabilities)
     d.emit(PartyFollowed(party=did))

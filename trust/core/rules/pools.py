@@ -1,4 +1,4 @@
-"""What is sealed, pools and scores: an epoch begins, a seal follows (rules.md 6.2, reputation.md 5)."""
+"""Seals of pools and of scores: an epoch begins, a seal follows (rules.md 6.2, reputation.md 5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trust.core.rules.decision import Decision
 
 
 def begin_epoch(d: Decision, id: str) -> None:
-    """What changed begins its next epoch: it will be sealed as it stands after this entry."""
+    """Begins the next epoch of a pool that changed: it will be sealed as it stands after this entry."""
     pool = d.need(Pool, id)
     is_scores = id == scorebook.POOL
     epoch_ms = d.policy.reputation.score_epoch_ms if is_scores else d.policy.verifiers.epoch_ms

@@ -36,7 +36,7 @@ def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
 def check_rate(
     d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy, on_probation: bool
 ) -> tuple[rate.Rate, rate.RateInputs]:
-    """How likely the output will be checked, from the state at the claim's entry; Refused where no stake deters."""
+    """Returns the check rate and its inputs, from the state at the claim's entry; Refused where no stake deters."""
     checks = policy.checks
     track = track_of(d, worker, task.task_kind)
     inputs = rate.RateInputs(
@@ -227,7 +227,7 @@ def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None
 
 
 def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) -> None:
-    """What a settled seat says about its verifier; nothing where there was no verdict to be measured by."""
+    """Records an observation of a settled seat's verifier; none where there was no verdict to be measured by."""
     weights = policy.reputation
     good = {"right": weights.verifier_milli, "canary-right": weights.canary_milli}.get(outcome, 0)
     bad = {

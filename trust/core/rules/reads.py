@@ -58,7 +58,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Peek(Protocol):
-    """What is in memory already: `peek` never loads."""
+    """The records that are in memory already: `peek` never loads."""
 
     def peek(self, kind: type[R], id: str) -> R | None: ...
 
@@ -134,7 +134,7 @@ def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
 
 
 def _delivering(view: Peek, id: str) -> Iterator[StateKey]:
-    """What an output reads: no more, since there are many."""
+    """The records that an output reads: few, since there are many outputs."""
     yield Claim, id
     if (found := view.peek(Claim, id)) is not None:
         yield Task, found.task
@@ -186,7 +186,7 @@ def _drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[S
 
 
 def _shown(command: Spoken, view: Peek) -> Iterator[StateKey]:
-    """What a canary or evidence is about: claims, the keys that signed for them, and whom it convicts."""
+    """The records of a canary or of evidence: claims, the keys that signed for them, and whom it convicts."""
     for each in (command, *enclosed(command)):
         for signer in each.signed.signers:
             yield Key, signer
@@ -213,7 +213,7 @@ def _relay_of(view: Peek, command: Spoken, shown: Spoken) -> Iterator[StateKey]:
 
 
 def _punished(view: Peek, id: str) -> Iterator[StateKey]:
-    """What a conviction for a claim changes of its worker."""
+    """The records of a worker that a conviction for its claim changes."""
     claim = view.peek(Claim, id)
     task = None if claim is None else view.peek(Task, claim.task)
     if claim is not None and task is not None:
@@ -331,7 +331,8 @@ def _allocating(view: Peek, said: p.TaskAllocate) -> Iterator[StateKey]:
 
 
 def _challenged(view: Peek, id: str) -> Iterator[StateKey]:
-    """What the trial of the pool visits is not foreseen: its nodes, and whom it comes upon."""
+    """The records of a challenge, without those that the trial of the pool visits: its nodes, and whom it comes
+    upon."""
     yield from _claim(view, id)
     claim = view.peek(Claim, id)
     if claim is None:

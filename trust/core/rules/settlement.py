@@ -98,7 +98,7 @@ def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[F
 
 
 def slash_shares(slash: int, task: Task, policy: Policy) -> tuple[int, int]:
-    """What of a slash is for the requester, never more than the price, and for who showed it, a few fees at most."""
+    """Returns the units of a slash for the requester (at most the price) and for who showed it (at most a few fees)."""
     money = policy.money
     most = money.reporter_max_fees * policy.verifiers.fee_units
     return (
@@ -118,7 +118,7 @@ def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
 
 
 def withheld(d: Decision, claim: Claim) -> None:
-    """What was drawn was not opened: as a failed exact check, whatever the kind of work."""
+    """Rejects a claim whose drawn output was not opened: as a failed exact check, whatever the kind of work."""
     _reject(d, claim, d.need(Task, claim.task), exact=True, withheld=True)
 
 
@@ -195,7 +195,7 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
 
 
 def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, Due]) -> int:
-    """What the rounds cost that a disagreement opened."""
+    """Returns the fees in units of the rounds that a disagreement opened."""
     asked_for = {challenge.round for challenge in disputes.of_claim(d, claim)}
     return sum(
         sum(fee for _, fee in due) for number, due in earned.items() if number > 1 and number not in asked_for
@@ -235,7 +235,7 @@ def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str
 
 
 def _wrong_on_an_item(seat: Seat, panel: Round, final: Round) -> bool:
-    """Whether the final round judged an item that the seat had otherwise; disputed ones are judged by nobody."""
+    """Returns whether the final round judged an item otherwise than the seat; disputed items are judged by nobody."""
     judged = {index for place in final.items for index in place} - set(final.disputed)
     mine = set(panel.items[seat.place]) & judged
     return mine & set(seat.bad) != mine & set(final.bad)

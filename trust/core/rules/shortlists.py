@@ -26,7 +26,7 @@ _PREFIX = task_draw("")
 
 
 def is_for(said: Draw) -> bool:
-    """Whether a draw is one of a shortlist."""
+    """Returns whether a draw is one of a shortlist."""
     return said.of.startswith(_PREFIX)
 
 
@@ -41,7 +41,7 @@ def alpha(view: View, allocation: Allocation) -> bytes:
 
 
 def shortlist_seed(network: str, task: str, statement: str) -> bytes:
-    """The same from its parts: a claim's form, with the task in its place and 0 for the round."""
+    """Returns the VRF's input from its parts: as for a claim, with the task in its place and 0 for the round."""
     return seed_input(network, task_draw(task), 0, statement)
 
 
@@ -83,7 +83,7 @@ def _among_candidates(
 
 
 def _weight(d: Decision, party: Party, task_kind: str) -> int:
-    """What a candidate weighs in the pool of its kind, as of its last event."""
+    """Returns a candidate's weight in the pool of its kind, as of its last event."""
     place = party.places[party.capabilities.index(task_kind)]
     return d.need(Slot, f"{scoring.worker_pool(task_kind)}/{place}").weight
 

@@ -76,7 +76,8 @@ def _waiting_on(withdrawal: Withdrawal) -> str:
 
 
 def _left_of(d: Decision, withdrawal: Withdrawal) -> int:
-    """What a withdrawal still comes to: open withdrawals share what a slash left; the last gets all of it."""
+    """Returns the units that a withdrawal still pays: open withdrawals share what a slash left, the last gets all of
+    it."""
     lost = d.need(Party, withdrawal.party).unbonding_lost_units
     if withdrawal.source == ledger.OPERATOR_BOND or not lost:
         return withdrawal.amount_units

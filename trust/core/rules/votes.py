@@ -49,7 +49,7 @@ def items_digest(judged: tuple[JudgedItem, ...]) -> str:
 
 
 def commitment(network: str, seat: str, verifier: str, said: VoteReveal) -> str:
-    """What a seat commits to: bound to the network, the seat, the verifier, the verdict, a salt and the items."""
+    """Returns the commitment of a vote: over the network, the seat, the verifier, the verdict, a salt and the items."""
     salt = strict.b64(said.salt, SALT_BYTES).hex()
     lines = ("trust/vote/v1", network, seat, verifier, said.verdict, salt, items_digest(said.items))
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -117,7 +117,7 @@ def _checked(
 
 
 def withheld(d: Decision, id: str) -> None:
-    """What was drawn was not opened in time: a fact of the log, and a failed exact check."""
+    """Ends a claim whose drawn output was not opened in time, as a failed exact check."""
     found = d.need(Round, id)
     d.emit(RoundTallied(claim=found.claim, round=found.number))
     settlement.withheld(d, d.need(Claim, found.claim))
@@ -261,7 +261,7 @@ def tally(d: Decision, found: Round) -> None:
 
 
 def outcome(found: Round, votes: list[Seat], policy: Policy) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    """What the revealed votes of a panel come to: a verdict or "", the items counted bad, those still disputed."""
+    """Returns the outcome of a panel's revealed votes: a verdict or "", the items counted bad, those still disputed."""
     if found.items:
         return _tally_items(found, votes, policy, panel.is_last(policy, found.number))
     return _tally_votes(found, votes), (), ()

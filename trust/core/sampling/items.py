@@ -28,7 +28,7 @@ _SEATS_TO_CONVICT = 2
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """What the votes on a batch come to, items sorted. One that counts bad may be disputed all the same.
+    """The outcome of the votes on a batch, items sorted. One that counts bad may be disputed all the same.
 
     `verdict` is None where there is no agreement.
     """
@@ -92,7 +92,7 @@ def detection_ppm(total: int, size: int, accepted: int, bad: int) -> int:
 
 
 def _ways(total: int, size: int, bad: int, found: int) -> int:
-    """How many samples hold exactly `found` bad items."""
+    """Returns the number of samples that hold exactly `found` bad items."""
     if found > size:
         return 0
     return comb(bad, found) * comb(total - bad, size - found)
@@ -112,7 +112,7 @@ def tally(
     *,
     last: bool = False,
 ) -> Tally:
-    """What the votes, (seat, item) -> good, come to; `held` says which seats had to judge each item.
+    """Returns the outcome of votes, (seat, item) -> good; `held` says which seats had to judge each item.
 
     Where holders differ, `needed(number of holders)` equal votes settle the item: all in the first round,
     the round's quorum in later ones. After the last round nobody is left to confirm what one seat alone calls

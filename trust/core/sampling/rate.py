@@ -70,7 +70,7 @@ def check_rate(inputs: RateInputs) -> Rate:
 
 
 def _in_any_case(inputs: RateInputs) -> list[str]:
-    """What has a worker checked in any case."""
+    """Returns the reasons for which a worker is checked in any case."""
     changed = inputs.checks_since_key_change
     rules = (
         (

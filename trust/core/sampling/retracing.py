@@ -17,7 +17,8 @@ from trust.core.sampling.sumtree import Get, Root, Slot
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """Who was passed over, in the draw's order, and who of them was seated late, when nobody else was left."""
+    """The agents that were passed over, in the draw's order, and those of them who were seated late, when nobody else
+    was left."""
 
     passed: tuple[str, ...]
     late: tuple[str, ...]

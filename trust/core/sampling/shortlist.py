@@ -50,7 +50,7 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Source(Protocol):
-    """Where places are drawn from."""
+    """A source that places are drawn from."""
 
     def next(self, lane: bool) -> str | None:
         """The next agent, out of the lane or by weight; None when there is nobody."""

@@ -51,7 +51,7 @@ class Root(msgspec.Struct, frozen=True):
 
 
 class Sealed(Protocol):
-    """What says it: a seal's record or event, whose root is in hexadecimal."""
+    """A seal's record or event, with the root in hexadecimal."""
 
     @property
     def root(self) -> str: ...
@@ -62,7 +62,7 @@ class Sealed(Protocol):
 
 
 class Ref(msgspec.Struct, frozen=True):
-    """What is known of a node before it is loaded; `count` slots lie under it."""
+    """A node that is not loaded: its digest, and the weight and the `count` of the slots under it."""
 
     digest: bytes
     weight: int
@@ -87,7 +87,7 @@ Node = Leaf | Branch
 
 
 def capacity(level: int) -> int:
-    """How many slots fit under one child of a node of this level."""
+    """Returns how many slots fit under one child of a node of this level."""
     return 1 << FANOUT_BITS * level
 
 
