@@ -134,6 +134,7 @@ CODES: dict[str, Code] = {
     "too-late": Code(410, "the window for this is over"),
     "task-closed": Code(410, "take another task"),
     "lease-over": Code(410, "the lease ran out before the output came: take another task"),
+    "too-slow": Code(408, "send the body faster, or less of it; nothing was done"),
     "too-large": Code(413, "send less at once: the limit is named in detail"),
     "unsupported-type": Code(415, "send application/json (application/x-ndjson where lists are taken)"),
     "stake-cannot-deter": Code(422, "raise the stake or lower the price: no check rate can deter"),
