@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ Peer = tuple[str, int]
 LOOK_S = 0.25
 COST = 20  # at most a twentieth of the time is spent on looking
 IDLE_MS = 60_000
+AT_ONCE = struct.pack("ii", 1, 0)
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _log = structlog.get_logger("trust.api")
 
@@ -73,6 +75,10 @@ class Connections:
     def stop(self) -> None:
         """Looks no more."""
         self._stopping.set()
+
+    def now(self) -> list[Peer]:
+        """Who is connected."""
+        return [peer for _, peer in _open(self._port)]
 
     def cut_all(self) -> None:
         """Ends every connection."""
@@ -155,6 +161,9 @@ def _shut(fd: int, peer: Peer) -> bool:
         borrowed = socket.socket(fileno=fd)
         try:
             if borrowed.getpeername()[:2] == peer:
+                borrowed.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
+                )  # what lies unread is dropped
                 borrowed.shutdown(socket.SHUT_RDWR)
                 return True
         finally:

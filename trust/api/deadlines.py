@@ -55,7 +55,7 @@ class Transfer:
         self._waiting = waiting
         self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
-        self._begun_s = self._loop.time()
+        self._begun_s: float | None = None
         self._received = self._held = 0
         self._complete = False
 
@@ -63,6 +63,8 @@ class Transfer:
         """The next piece of the body; TrustError `too-slow` where it does not come. After it, the disconnection."""
         if self._complete:
             return await self._receive()
+        if self._begun_s is None:
+            self._begun_s = self._loop.time()
         until_s = self._begun_s + self._patience_s + self._received / SLOWEST_BYTES_PER_S
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, until_s - self._loop.time()))

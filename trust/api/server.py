@@ -7,6 +7,7 @@ never makes a second writer.
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from trust.api.connections import Bounds, Connections
+from trust.api.connections import IDLE_MS, Bounds, Connections
 from trust.api.edge import Edge
 
 BACKLOG = 1_024
@@ -27,6 +28,8 @@ HEADERS_MS = 10_000
 UNREAD_MS = 20_000
 """How long bytes may lie in the socket of a client that takes none."""
 CUT_S = 1.0
+OWN_DESCRIPTORS = 256
+"""For databases, files and witnesses."""
 _log = structlog.get_logger("trust")
 
 
@@ -39,6 +42,7 @@ class Place:
     connections: int
     of_caller: int
     headers_ms: int = HEADERS_MS
+    idle_ms: int = IDLE_MS
 
 
 class HttpServer:
@@ -49,8 +53,9 @@ class HttpServer:
         self._drain_s = drain_ms / 1_000
         self._socket = _listening(place.host, place.port)
         self.port = int(self._socket.getsockname()[1])
-        bounds = Bounds(place.connections, place.of_caller, edge.proxies.lists)
-        self._connections = Connections(self.port, bounds, edge.busy)
+        connections = min(place.connections, _descriptors(2 * place.connections) // 2)
+        bounds = Bounds(connections, place.of_caller, edge.proxies.lists)
+        self.connections = Connections(self.port, bounds, edge.busy, place.idle_ms)
         self._granian = _Granian(
             edge,
             address=place.host,
@@ -60,7 +65,7 @@ class HttpServer:
             http1_settings=HTTP1Settings(header_read_timeout=place.headers_ms),
             websockets=False,
             backlog=BACKLOG,
-            backpressure=2 * place.connections,
+            backpressure=2 * connections,
             log_enabled=False,
         )
         self._granian.listening = self._socket
@@ -75,16 +80,16 @@ class HttpServer:
         """Takes requests until `stop`, answers those that it has, and cuts off what is left after the drain."""
         serving = asyncio.create_task(self._granian.serve())
         stopped = asyncio.create_task(self._stop.wait())
-        self._connections.start()
+        self.connections.start()
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         self._granian.stop()  # type: ignore[no-untyped-call]
         if not (await asyncio.wait({serving}, timeout=self._drain_s))[0]:
             _log.warning("callers are cut off", after_s=self._drain_s)
             self._edge.cut()
             await asyncio.wait({serving}, timeout=CUT_S)
-            self._connections.cut_all()
+            self.connections.cut_all()
             await asyncio.wait({serving}, timeout=CUT_S)
-        self._connections.stop()
+        self.connections.stop()
         with suppress(asyncio.CancelledError):
             serving.cancel()
             await serving
@@ -98,6 +103,16 @@ class _Granian(Server):
     def _init_shared_socket(self) -> None:
         self._shd: Any = SocketHolder(self.listening.fileno(), False, BACKLOG)  # type: ignore[call-arg]
         self._ssp: Any = None
+
+
+def _descriptors(wanted: int) -> int:
+    """How many descriptors connections may have: those that are wanted, or what the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    raised = wanted + OWN_DESCRIPTORS if hard == unlimited else min(wanted + OWN_DESCRIPTORS, hard)
+    if soft != unlimited and soft < raised:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    return max(raised - OWN_DESCRIPTORS, OWN_DESCRIPTORS)
 
 
 def _listening(host: str, port: int) -> socket.socket:
