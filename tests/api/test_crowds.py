@@ -153,7 +153,7 @@ def test_one_caller_has_its_share_of_the_connections_and_the_idlest_go() -> None
 
 
 def test_beyond_the_bound_of_all_who_has_most_loses(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = Connections(1, Bounds(6, 100), lambda peer: peer[1] == 1)
+    watched = Connections(1, Bounds(6, 100), lambda peer: 10**15 if peer[1] == 1 else -1)
     here = [("10.0.0.1", port) for port in range(1, 9)] + [("10.0.0.2", 1), ("10.0.0.3", 2)]
     cut: list[tuple[str, int]] = []
     monkeypatch.setattr("trust.api.connections._open", lambda port: list(enumerate(here)))
@@ -165,7 +165,7 @@ def test_beyond_the_bound_of_all_who_has_most_loses(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_listed_proxy_has_no_share_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = Connections(1, Bounds(100, 2, lambda address: address == "10.0.0.1"), lambda _: False)
+    watched = Connections(1, Bounds(100, 2, lambda address: address == "10.0.0.1"), lambda _: -1)
     here = [("10.0.0.1", port) for port in range(9)] + [("10.0.0.2", port) for port in range(4)]
     cut: list[tuple[str, int]] = []
     monkeypatch.setattr("trust.api.connections._open", lambda port: list(enumerate(here)))

@@ -43,23 +43,24 @@ class Bounds:
 
 @dataclass
 class _Connection:
-    """A socket, whether a request is in progress on it, and when one last was (or it came)."""
+    """A socket, when a request was last in progress on it (-1: none was yet), and since when it has been idle."""
 
     fd: int
     peer: Peer
-    is_busy: bool
-    busy_ms: int
+    asked_ms: int
+    idle_ms: int
 
 
 class Connections:
-    """Watches over the connections that came in on `port`; `busy` says on which a request is in progress."""
+    """Watches over the connections that came in on `port`; `asked_ms` says when a request was last in progress on one:
+    now, at some time of the monotonic clock, or -1 for never."""
 
     def __init__(
-        self, port: int, bounds: Bounds, busy: Callable[[Peer], bool], idle_ms: int = IDLE_MS
+        self, port: int, bounds: Bounds, asked_ms: Callable[[Peer], int], idle_ms: int = IDLE_MS
     ) -> None:
         self._port = port
         self._bounds = bounds
-        self._busy = busy
+        self._asked_ms = asked_ms
         self._idle_ms = idle_ms
         self._known: dict[Peer, _Connection] = {}
         self._stopping = threading.Event()
@@ -100,11 +101,11 @@ class Connections:
         now_ms = clock.monotonic_ms()
         known = {}
         for fd, peer in _open(self._port):
-            before, is_busy = self._known.get(peer), self._busy(peer)
-            busy_ms = now_ms if is_busy or before is None else before.busy_ms
-            known[peer] = _Connection(fd, peer, is_busy, busy_ms)
+            before, asked_ms = self._known.get(peer), self._asked_ms(peer)
+            came_ms = before.idle_ms if before else now_ms
+            known[peer] = _Connection(fd, peer, asked_ms, max(asked_ms, came_ms))
         self._known = known
-        gone = {one.peer for one in known.values() if now_ms - one.busy_ms >= self._idle_ms}
+        gone = {one.peer for one in known.values() if now_ms - one.idle_ms >= self._idle_ms}
         gone |= self._beyond([one for one in known.values() if one.peer not in gone])
         for peer in gone:
             self.cut += _shut(known.pop(peer).fd, peer)
@@ -112,7 +113,7 @@ class Connections:
     def _beyond(self, here: list[_Connection]) -> set[Peer]:
         """Those that are too many: of each caller beyond its share, then of whoever has most; the idlest go first."""
         by_caller: dict[str, list[_Connection]] = {}
-        for one in sorted(here, key=lambda one: (one.is_busy, one.busy_ms), reverse=True):
+        for one in sorted(here, key=lambda one: (one.asked_ms, one.idle_ms), reverse=True):
             by_caller.setdefault(share_of(one.peer[0]), []).append(one)
         gone: set[Peer] = set()
         for own in by_caller.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from trust.services.notifying import Notifier
 
 Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
+Peer = tuple[str, int]
 
 SIZE_KEY = "trust_size"
 CALLER_KEY = "trust_caller"
@@ -36,6 +37,7 @@ AT_END_KEY = "trust_at_end"
 ONLY_HEAD_KEY = "trust_only_head"
 MIN_SIZE_WAIT_S = 1.0
 CUT_S = 0.5
+MAX_PEERS = 20_000
 _PROCESS = secrets.token_hex(4).encode()
 _serial = count(1)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -71,7 +73,8 @@ class Edge:
         self._patience_s = limits.patience_s
         self._limit = RateLimit(limits.requests_per_s)
         self._waiting = Waiting()
-        self._busy: Counter[tuple[str, int]] = Counter()
+        self._busy: Counter[Peer] = Counter()
+        self._asked: OrderedDict[Peer, int] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,24 +102,28 @@ class Edge:
             self._end(peer, task)
             self._telemetry.answered(scope, answer.status, monotonic_ms() - begun_ms)
 
-    def busy(self, peer: tuple[str, int]) -> bool:
-        """Whether a request of this connection is in progress; from any thread."""
-        return peer in self._busy
+    def asked_ms(self, peer: Peer) -> int:
+        """When a request of this connection was last in progress, -1 for never; from any thread."""
+        return monotonic_ms() if peer in self._busy else self._asked.get(peer, -1)
 
     def cut(self) -> None:
         """Ends every request that is in progress: the process is about to end."""
         for task in tuple(self._tasks):
             task.cancel()
 
-    def _begin(self, peer: tuple[str, int], task: asyncio.Task[Any] | None) -> None:
+    def _begin(self, peer: Peer, task: asyncio.Task[Any] | None) -> None:
         self._tasks |= {task} if task else set()
         self._busy[peer] += 1
 
-    def _end(self, peer: tuple[str, int], task: asyncio.Task[Any] | None) -> None:
+    def _end(self, peer: Peer, task: asyncio.Task[Any] | None) -> None:
         self._tasks -= {task} if task else set()
         self._busy[peer] -= 1
         if not self._busy[peer]:
             del self._busy[peer]
+        self._asked[peer] = monotonic_ms()
+        self._asked.move_to_end(peer)
+        if len(self._asked) > MAX_PEERS:
+            self._asked.popitem(last=False)
 
     async def _cut_off(self, answer: _Answer) -> None:
         with suppress(TimeoutError, TooSlow):
@@ -215,6 +222,6 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
-def _peer(scope: Scope) -> tuple[str, int]:
+def _peer(scope: Scope) -> Peer:
     host, port = scope.get("client") or ("", 0)
     return str(host), int(port or 0)

@@ -55,7 +55,7 @@ class HttpServer:
         self.port = int(self._socket.getsockname()[1])
         connections = min(place.connections, _descriptors(2 * place.connections) // 2)
         bounds = Bounds(connections, place.of_caller, edge.proxies.lists)
-        self.connections = Connections(self.port, bounds, edge.busy, place.idle_ms)
+        self.connections = Connections(self.port, bounds, edge.asked_ms, place.idle_ms)
         self._granian = _Granian(
             edge,
             address=place.host,
