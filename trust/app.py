@@ -35,7 +35,7 @@ from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
 from trust.services.admission import Admission
-from trust.services.blobs import Blobs, missing
+from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.elsewhere import Elsewhere
@@ -57,6 +57,7 @@ FOLLOW_MS = 250
 END_MS = 5_000
 """How long the parts may take to end when the callers have gone."""
 PRUNE_MS = 3_600_000
+UNNAMED_MS = 60_000
 GRAPH_MS = 60_000
 BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
@@ -149,7 +150,7 @@ def build(settings: Settings) -> App:
         lambda: admission.in_hand >= BUSY_STATEMENTS,
         lambda: _keys_now(settings, "draw"),
     )
-    blobs = Blobs(database, settings.blob_max_bytes)
+    blobs = Blobs(database, _quotas(settings))
     graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
@@ -194,6 +195,7 @@ def _jobs(
         Job("checkpoint", FOLLOW_MS, follow),
         Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
+        Job("unnamed blobs", UNNAMED_MS, blobs.forget_unnamed),
     ]
 
 
@@ -206,6 +208,16 @@ def _events(database: Database, readers: ThreadPoolExecutor) -> Read:
         return await asyncio.get_running_loop().run_in_executor(readers, read, start, end)
 
     return on_reader
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        blob=settings.blob_max_bytes,
+        unnamed_of_party=settings.blob_unnamed_bytes,
+        unnamed_in_all=settings.blob_unnamed_max_bytes,
+        of_party=settings.blob_party_bytes,
+        unnamed_ms=settings.blob_unnamed_ms,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -34,6 +34,9 @@ CODES: dict[str, Code] = {
     "bad-signature": Code(401, "sign PAE(payloadType, payload) over the very bytes that you send"),
     "insufficient-funds": Code(402, "deposit more, or wait until locked money is free again"),
     "insufficient-stake": Code(402, "offer at least the stake named in reasons"),
+    "unnamed-blob": Code(
+        403, "send the statement that names it first, or sign for it: the header Trust-Upload"
+    ),
     "foreign-network": Code(403, "sign for this service's network, as GET /v1/policy names it"),
     "wrong-signer": Code(403, "sign with the party's key that is current on the log"),
     "not-party": Code(403, "only a party to this task, claim or seat may do this"),
@@ -135,6 +138,7 @@ CODES: dict[str, Code] = {
     "too-late": Code(410, "the window for this is over"),
     "task-closed": Code(410, "take another task"),
     "lease-over": Code(410, "the lease ran out before the output came: take another task"),
+    "quota-exceeded": Code(413, "wait until a statement names what you stored, or until it is forgotten"),
     "too-large": Code(413, "send less at once: the limit is named in detail"),
     "unsupported-type": Code(415, "send application/json (application/x-ndjson where lists are taken)"),
     "stake-cannot-deter": Code(422, "raise the stake or lower the price: no check rate can deter"),

@@ -123,6 +123,12 @@ class Settings:
     draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
     body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))
     blob_max_bytes: int = _option(64 * 1024 * 1024, _integer(1, 2**40))  # at most; the policy may say less
+    blob_unnamed_bytes: int = _option(
+        64 * 1024 * 1024, _integer(0, 2**40)
+    )  # of a party, named by no statement
+    blob_unnamed_max_bytes: int = _option(1024 * 1024 * 1024, _integer(0, 2**50))  # the same of all parties
+    blob_unnamed_ms: int = _option(1_800_000, _integer(1_000, 86_400_000))  # for so long they are kept
+    blob_party_bytes: int = _option(4096 * 1024 * 1024, _integer(0, 2**50))  # of a party in all
     inbox_max_statements: int = _option(4_096, _integer(1, 1_000_000))
     batch_max_statements: int = _option(512, _integer(1, 10_000))
     reader_threads: int = _option(4, _integer(1, 64))

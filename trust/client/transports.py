@@ -14,6 +14,7 @@ from trust import clock
 from trust.client.problems import ClientError, Unreachable
 from trust.client.verify import MAX_BATCH_RECEIPT_BYTES
 from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
+from trust.core.uploads import HEADER
 
 TIMEOUT_S = 30.0
 DEADLINE_S = 300.0
@@ -42,6 +43,7 @@ def _arguments(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sent(request: Request) -> dict[str, Any]:
     headers = {"Content-Type": request.content_type} if request.content_type else {}
+    headers |= {HEADER: request.upload} if request.upload else {}
     return {
         "method": request.method,
         "url": request.path,

@@ -14,6 +14,7 @@ from trust.core.records import Account, Party, Role
 from trust.core.scorebook import ScoreFile
 from trust.services import history as histories
 from trust.services import scoring
+from trust.services.blobs import stored
 from trust.services.graph import Pass
 from trust.services.scoreproofs import ScoreProofs
 from trust.storage.reading import Reader
@@ -31,6 +32,7 @@ def agent(reader: Reader, name: str) -> dict[str, Any]:
         "enrolled": [{"task_kind": kind, "slot": slot} for kind, slot in party.enrolled],
         "roles": _roles(reader, party),
         "balances": _balances(reader, party),
+        "blobs": msgspec.to_builtins(stored(reader.connection, party.id)),
     }
 
 

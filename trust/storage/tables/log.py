@@ -5,7 +5,17 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
-from trust.storage.columns import Bytes, Clustered, FindWhole, Json, KeyWhole, KeyWords, Whole, Words
+from trust.storage.columns import (
+    Bytes,
+    Clustered,
+    FindWhole,
+    FindWords,
+    Json,
+    KeyWhole,
+    KeyWords,
+    Whole,
+    Words,
+)
 
 SEGMENT_BITS = 14
 SEGMENT = f'("index" >> {SEGMENT_BITS})'
@@ -52,10 +62,13 @@ class Cosigned(SQLModel, table=True):
 
 
 class Blobs(SQLModel, table=True):
+    """Bytes by their SHA-256 in hex, and whose they count as: the party that named them or signed for them."""
+
     sha256: KeyWords
     size: Whole
     data: Bytes
     created_ms: FindWhole
+    party: FindWords
 
 
 class Elsewhere(Clustered, table=True):
