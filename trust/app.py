@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +15,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 from litestar import Litestar
 
 from trust import clock
 from trust.api.application import application
+from trust.api.callers import Places
 from trust.api.edge import Edge
+from trust.api.feed import Feed, Read
+from trust.api.server import HttpServer, Place
 from trust.api.service import Service
 from trust.api.telemetry import Telemetry
+from trust.api.views import log
 from trust.core.events import NETWORK
 from trust.core.identity import did_of, key_of
 from trust.core.records import Network
@@ -34,7 +35,7 @@ from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
 from trust.services.admission import Admission
-from trust.services.blobs import Blobs, missing
+from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.elsewhere import Elsewhere
@@ -46,13 +47,17 @@ from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verifying
 from trust.settings import Settings, SettingsError, load
+from trust.stopping import Stopping
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
+END_MS = 5_000
+"""How long the parts may take to end when the callers have gone."""
 PRUNE_MS = 3_600_000
+UNNAMED_MS = 60_000
 GRAPH_MS = 60_000
 BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
@@ -97,13 +102,19 @@ class App:
 
         @asynccontextmanager
         async def lifespan(_: Litestar) -> AsyncIterator[None]:
-            await asyncio.to_thread(self.start)
-            try:
+            async with self.running():
                 yield
-            finally:
-                await asyncio.to_thread(self.stop)
 
         return application(self.service, [lifespan])
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The parts run meanwhile."""
+        await asyncio.to_thread(self.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.stop)
 
 
 def build(settings: Settings) -> App:
@@ -139,7 +150,7 @@ def build(settings: Settings) -> App:
         lambda: admission.in_hand >= BUSY_STATEMENTS,
         lambda: _keys_now(settings, "draw"),
     )
-    blobs = Blobs(database, settings.blob_max_bytes)
+    blobs = Blobs(database, _quotas(settings))
     graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
@@ -158,6 +169,8 @@ def build(settings: Settings) -> App:
         graph=graph,
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
+        streams=Places(settings.streams_max, settings.streams_per_caller, "streams of events"),
+        feed=Feed(notifier, _events(database, readers)),
     )
     schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
     return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
@@ -182,7 +195,29 @@ def _jobs(
         Job("checkpoint", FOLLOW_MS, follow),
         Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
+        Job("unnamed blobs", UNNAMED_MS, blobs.forget_unnamed),
     ]
+
+
+def _events(database: Database, readers: ThreadPoolExecutor) -> Read:
+    def read(start: int, end: int) -> list[bytes]:
+        with reading(database) as reader:
+            return log.events(reader, start, end)
+
+    async def on_reader(start: int, end: int) -> list[bytes]:
+        return await asyncio.get_running_loop().run_in_executor(readers, read, start, end)
+
+    return on_reader
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        blob=settings.blob_max_bytes,
+        unnamed_of_party=settings.blob_unnamed_bytes,
+        unnamed_in_all=settings.blob_unnamed_max_bytes,
+        of_party=settings.blob_party_bytes,
+        unnamed_ms=settings.blob_unnamed_ms,
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -238,41 +273,34 @@ def create() -> Edge:
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what was asked and ends.
+    """Serves until SIGTERM or SIGINT, then answers what was asked and ends: callers have `drain_ms`, the rest `END_MS`.
 
     The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
     restart never makes a second writer.
     """
+    stopping = Stopping(settings.drain_ms + END_MS)
+    stopping.begin()
     configure_logging()
     app = build(settings)
     tune()
-    asyncio.run(_serve(app))
+    asyncio.run(_serve(app, stopping))
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, stopping: Stopping) -> None:
     settings = app.settings
-    server = Server(
-        app.asgi(),
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=1_024,
-        log_enabled=False,
-    )
-    loop = asyncio.get_running_loop()
+    place = Place(settings.host, settings.port, settings.connections_max, settings.connections_per_caller)
+    server = HttpServer(application(app.service), place, settings.drain_ms)
 
     def stop() -> None:
         app.service.notifier.close()  # ends the streams of events, which would keep the server up
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    structlog.get_logger("trust").info(
-        "serving", url=f"http://{settings.host}:{settings.port}", vkey=app.service.vkey
-    )
-    await server.serve()
+    async with app.running():
+        stopping.through(stop)
+        structlog.get_logger("trust").info(
+            "serving", url=f"http://{settings.host}:{server.port}", vkey=app.service.vkey
+        )
+        await server.serve()
 
 
 def configure_logging() -> None:

@@ -30,6 +30,9 @@ CODES: dict[str, Code] = {
     "bad-signature": Code(401, "sign PAE(payloadType, payload) over the very bytes that you send"),
     "insufficient-funds": Code(402, "deposit more, or wait until locked money is free again"),
     "insufficient-stake": Code(402, "offer at least the stake named in reasons"),
+    "unnamed-blob": Code(
+        403, "send the statement that names it first, or sign for it: the header Trust-Upload"
+    ),
     "foreign-network": Code(403, "sign for this service's network, as GET /v1/policy names it"),
     "wrong-signer": Code(403, "sign with the party's key that is current on the log"),
     "on-probation": Code(
@@ -71,6 +74,7 @@ CODES: dict[str, Code] = {
     "unknown-role": Code(404, "this party does not hold the role"),
     "method-not-allowed": Code(405, "see /schema for the methods of this path"),
     "not-acceptable": Code(406, "accept application/json"),
+    "too-slow": Code(408, "send the body faster, or less of it; nothing was done"),
     "task-exists": Code(409, "choose another task id"),
     "already-registered": Code(409, "a key that ever belonged to a party can not register again"),
     "already-claimed": Code(409, "the winner is named in detail; take another task"),
@@ -127,6 +131,7 @@ CODES: dict[str, Code] = {
     "too-late": Code(410, "the window for this is over"),
     "task-closed": Code(410, "take another task"),
     "lease-over": Code(410, "the lease ran out before the output came: take another task"),
+    "quota-exceeded": Code(413, "wait until a statement names what you stored, or until it is forgotten"),
     "too-large": Code(413, "send less at once: the limit is named in detail"),
     "unsupported-type": Code(415, "send application/json (application/x-ndjson where lists are taken)"),
     "stake-cannot-deter": Code(422, "raise the stake or lower the price: no check rate can deter"),

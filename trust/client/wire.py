@@ -39,6 +39,8 @@ class Request:
     path: str
     body: bytes = b""
     content_type: str = ""
+    upload: str = ""
+    """The header that signs for bytes, where this stores some."""
 
 
 @dataclass(frozen=True, slots=True)

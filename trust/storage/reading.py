@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
+from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, or_, select
 from sqlmodel import SQLModel, col
 
 from trust.core.events import NETWORK
@@ -234,15 +234,19 @@ class Reader:
     # -- projections
 
     def ledger(
-        self, accounts: Sequence[str] | CompoundSelect[Any], before: int | None = None, limit: int = 100
+        self,
+        accounts: Sequence[str] | CompoundSelect[Any],
+        after: tuple[int, int] | None = None,
+        limit: int = 100,
     ) -> list[Posting]:
-        """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
-        index."""
+        """The postings on these accounts, named or selected, the newest entry first; go on `after` the last one's
+        index and position."""
+        index, position = col(tables.Postings.index), col(tables.Postings.position)
         columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
         query = select(*columns).where(col(tables.Postings.account).in_(accounts))
-        if before is not None:
-            query = query.where(col(tables.Postings.index) < before)
-        query = query.order_by(col(tables.Postings.index).desc(), col(tables.Postings.position)).limit(limit)
+        if after is not None:
+            query = query.where(or_(index < after[0], and_(index == after[0], position > after[1])))
+        query = query.order_by(index.desc(), position).limit(limit)
         return [Posting(*row) for row in self.connection.execute(query)]
 
     def timeline(self, subjects: Sequence[str], after: int = -1, limit: int = 100) -> list[StoredEntry]:

@@ -121,10 +121,13 @@ class Cosigned(SQLModel, table=True):
 
 
 class Blobs(SQLModel, table=True):
+    """Bytes by their SHA-256 in hex, and whose they count as: the party that named them or signed for them."""
+
     sha256: KeyWords
     size: Whole
     data: Bytes
     created_ms: FindWhole
+    party: FindWords
 
 
 class Elsewhere(Clustered, table=True):
