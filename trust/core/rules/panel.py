@@ -7,7 +7,7 @@
 3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
    the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
 4. A panel that cannot be seated ends the claim by the last verdict that was reached.
-5. Where the task's policy names witnesses, a draw carries the checkpoint that they cosigned (`gate`).
+5. Where the task's policy names witnesses, a draw carries the checkpoint that they cosigned (`draws.py`).
 6. A later round on a batch judges a fresh draw, and once more what the round before counted bad or did not agree on.
    The batch fails when either sample has more bad items than its accept count: the fresh one, or an earlier one with
    its contested items as they are judged now. Each accept count is that of a plain uniform sample. One over both
