@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -23,8 +24,9 @@ from tests.docs.tables import SIGNERS, kinds, numbers, rules_by_number
 from tests.services.statements import Party
 from trust import app
 from trust.cli import failures
+from trust.cli import run as trust
 from trust.core.decay import STEPS, TABLE
-from trust.settings import Settings
+from trust.settings import Settings, write_seed
 
 DAY_MS = 86_400_000
 START_MS = 1_800_000_000_000
@@ -354,6 +356,43 @@ class Client:
         self.send("/v1/agents", "agent.register", [seed], pow=i.find_nonce(self.network, agent, bits), **said)
         return agent
 
+    def delivered(self, requester: bytes, worker: bytes, coordinator: bytes, relay: str) -> str:
+        """Posts a task, claims it, and delivers an output; returns the claim."""
+        spec, now_ms = sha256(b"review this").hexdigest(), time.time_ns() // 1_000_000
+        task = {"task": "review-1", "task_kind": "code-review", "spec_sha256": spec, "price_units": 100}
+        posted = self.send("/v1/tasks", "task.post", [requester], **task, deadline_ms=now_ms + 600_000)
+        asked = {
+            "task": "review-1",
+            "task_index": posted["receipt"]["index"],
+            "relay": relay,
+            "stake_units": 200,
+        }
+        claim = str(
+            self.send("/v1/claims", "claim.request", [worker, coordinator], **asked)["result"]["claim"]
+        )
+        digest = sha256(b"no findings").hexdigest()
+        assert self.http.put(f"/v1/blobs/{digest}", content=b"no findings").status_code == 201
+        artifacts = [{"name": "findings.txt", "sha256": digest, "size_bytes": 11}]
+        self.send("/v1/outputs", "output.submit", [worker], claim=claim, artifacts=artifacts)
+        assert self.get(f"/v1/claims/{claim}")["output"]["artifacts"] == artifacts
+        return claim
+
+    def vote(self, claim: str, verifiers: list[bytes]) -> None:
+        """Every seat of the claim commits to `pass`, then reveals it."""
+        seats = [
+            (seed, each["seat"]) for seed in verifiers for each in self.seats(seed) if each["claim"] == claim
+        ]
+        for seed, seat in seats:
+            verifier = i.did(i.public_key(seed))
+            commitment = i.commitment(self.network, seat, verifier, "pass", sha256(seat.encode()).digest())
+            self.send("/v1/votes", "vote.commit", [seed], seat=seat, commitment=commitment)
+        for seed, seat in seats:
+            salt = i.b64(sha256(seat.encode()).digest())
+            self.send("/v1/votes", "vote.reveal", [seed], seat=seat, verdict="pass", salt=salt)
+
+    def seats(self, seed: bytes) -> list[dict[str, Any]]:
+        return list(self.get(f"/v1/agents/{i.did(i.public_key(seed))}/seats?state=open")["seats"])
+
 
 def test_a_client_made_from_the_documentation_registers_posts_claims_and_delivers(
     tmp_path: Path, sqlite_url: str
@@ -372,28 +411,19 @@ def test_a_client_made_from_the_documentation_registers_posts_claims_and_deliver
         relay = client.send("/v1/admin", "relay.register", [operator, coordinator], **group)["result"][
             "relay"
         ]
-        spec, deadline_ms = sha256(b"review this").hexdigest(), time.time_ns() // 1_000_000 + 600_000
-        task = {"task": "review-1", "task_kind": "code-review", "spec_sha256": spec, "price_units": 100}
-        posted = client.send("/v1/tasks", "task.post", [alice], **task, deadline_ms=deadline_ms)
-        asked = {
-            "task": "review-1",
-            "task_index": posted["receipt"]["index"],
-            "relay": relay,
-            "stake_units": 200,
-        }
-        claim = client.send("/v1/claims", "claim.request", [bob, coordinator], **asked)["result"]["claim"]
-        digest = sha256(b"no findings").hexdigest()
-        assert http.put(f"/v1/blobs/{digest}", content=b"no findings").status_code == 201
-        artifacts = [{"name": "findings.txt", "sha256": digest, "size_bytes": 11}]
-        client.send("/v1/outputs", "output.submit", [bob], claim=claim, artifacts=artifacts)
-        assert client.get(f"/v1/claims/{claim}")["output"]["artifacts"] == artifacts
+        client.delivered(alice, bob, coordinator, relay)
 
 
-def test_a_panel_is_recomputed_from_a_bundle(tmp_path: Path, sqlite_url: str) -> None:
+def test_a_check_is_played_and_its_panel_recomputed_by_the_page_only(tmp_path: Path, sqlite_url: str) -> None:
     with house(tmp_path, sqlite_url) as town:
         town.settle_in(verifiers=9)
-        claim = town.checked("review-1", "pass")
-        bundle = town.get(f"/v1/claims/{claim}/bundle")
+        client, worker = Client(town.client, town.vkey), town.workers[0].seed
+        claim = client.delivered(town.requester.seed, worker, town.coordinator.seed, town.relay)
+        town.wait(lambda: client.get(f"/v1/claims/{claim}")["rounds"])
+        client.send("/v1/outputs", "output.open", [worker], claim=claim)
+        client.vote(claim, [each.seed for each in town.verifiers])
+        assert client.get(f"/v1/claims/{claim}")["state"] == "passing"
+        bundle = client.get(f"/v1/claims/{claim}/bundle")
     seated, seats, alternates = i.recomputed_panel(bundle, town.vkey, lambda slot: True)
     assert seats == [agent for _, agent, _ in seated["seats"]]
     assert alternates == [agent for agent, _ in seated["alternates"]]
@@ -401,6 +431,48 @@ def test_a_panel_is_recomputed_from_a_bundle(tmp_path: Path, sqlite_url: str) ->
     bundle["claim"] = "clm_" + "a" * 26
     with pytest.raises(AssertionError):
         i.recomputed_panel(bundle, town.vkey, lambda slot: True)
+
+
+def test_a_backup_is_restored_as_the_page_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live, backup, exported, restored = (
+        tmp_path / name for name in ("live", "backup", "exported", "restored")
+    )
+    settings = settings_for(live, "")
+    vkey = found(settings)
+    _seeds(live)
+    page = read(DOCS / "operating.md").split("## 3. Restore a backup")[1].split("## 4.")[0]
+    commands = re.findall(r"^ +((?:cp|trust log) .*)$", page, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["cp", "cp", "trust", "trust", "trust"]
+    assert trust(["backup", str(backup), "--data", str(live)]) == failures.GOOD
+    with TestClient(_asgi(settings)) as http:
+        Client(http, vkey).register(bytes(32))
+    assert trust(["log", "export", str(exported), "--data", str(live), "--vkey", vkey]) == failures.GOOD
+    names = {
+        "BACKUP": backup,
+        "NEWEST-HEAD": live / "head",
+        "RESTORED": restored,
+        "COPY": exported,
+        "log.vkey": vkey,
+    }
+    results = []
+    for command in commands:
+        done = [
+            next((str(to) + word[len(name) :] for name, to in names.items() if word.startswith(name)), word)
+            for word in command.split()
+        ]
+        if done[0] == "cp":
+            subprocess.run(done, check=True)
+        else:
+            results.append(trust([*done[1:], *(() if "--vkey" in done else ("--vkey", vkey))]))
+    assert results == [failures.FALSE, failures.GOOD, failures.GOOD]
+    with TestClient(_asgi(settings_for(restored, ""))) as http:
+        assert Client(http, vkey).get("/v1/stats")["size"] >= 2
+    assert "good" in capsys.readouterr().out
+
+
+def _seeds(live: Path) -> None:
+    for name in ("log", "draw"):
+        write_seed(live / f"{name}.key", Party(name).seed)
 
 
 def _asgi(settings: Settings) -> Any:

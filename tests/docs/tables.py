@@ -19,11 +19,13 @@ from trust import errors
 from trust import settings as settings_module
 from trust.api.application import CONTROLLERS
 from trust.api.documents import describe
+from trust.api.receipts import CREATES
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
 from trust.core import payloads, rulebook
 from trust.core.events import Events
 from trust.core.policy import Policy
+from trust.core.records import Challenge, Claim, Party, Round, Seat, Task, Withdrawal
 
 NAMED = {
     "did": payloads.Did, "network": payloads.Network, "name": payloads.Name, "handle": payloads.Handle,
@@ -257,6 +259,27 @@ def due_items() -> str:
     return table(("kind", "what happens"), rows)
 
 
+def write_results() -> str:
+    rows = [
+        (f"`{kind.__struct_config__.tag}`", ", ".join(f"`{name}`" for name in names))
+        for kind, names in CREATES.items()
+    ]
+    return table(("event", "members of `result`"), rows)
+
+
+def shown_records() -> str:
+    shown = (Party, Task, Claim, Round, Seat, Challenge, Withdrawal)
+    rows = [
+        (
+            kind.__name__,
+            ", ".join(f"`{field.name}`" for field in msgspec.structs.fields(kind)),
+            sentence(kind),
+        )
+        for kind in shown
+    ]
+    return table(("record", "fields", "meaning"), rows)
+
+
 # -- codes, numbers, paths, commands, settings, metrics
 
 
@@ -378,6 +401,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "nested-fields": nested_fields,
     "named-types": named_types,
     "events": events,
+    "write-results": write_results,
+    "records": shown_records,
     "due-items": due_items,
     "error-codes": error_codes,
     "policy-numbers": policy_numbers,
