@@ -15,6 +15,7 @@ import pytest
 from litestar.testing import TestClient
 
 from tests.api.house import found, house, settings_for
+from tests.checks import STATIC
 from tests.docs import independent as i
 from tests.docs.examples import LOG
 from tests.docs.makers import MAKERS
@@ -85,6 +86,28 @@ def test_the_index_names_every_page() -> None:
     assert [
         page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"({page.name})" not in index
     ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_files_that_there_are(page: Path) -> None:
+    named = re.findall(r"`((?:trust|tests|policies|docs|alembic)/[\w./*-]+)`", read(page))
+    packages = "api|core|jobs|log|services|storage|verify"
+    named += [f"trust/{name}" for name in re.findall(rf"`((?:{packages})/[\w/]+\.py)`", read(page))]
+    assert [name for name in named if not list(ROOT.glob(name.rstrip("/")))] == []
+
+
+def test_hooks_and_workflow_call_the_projects_own_tools_and_no_host() -> None:
+    hooks, workflow = (
+        read(ROOT / name) for name in (".pre-commit-config.yaml", ".github/workflows/checks.yml")
+    )
+    assert re.findall(r"^ *- repo: (.*)$", hooks, re.MULTILINE) == ["local"]
+    entries = re.findall(r"^ *entry: (.*)$", hooks, re.MULTILINE)
+    tools = {
+        tool for command in STATIC.values() for tool in [f"uv run {' '.join(command).removesuffix(' .')}"]
+    }
+    assert {tool.replace(" --check", "") for tool in tools} - set(entries) == set()
+    assert "      - run: .ci/run\n" in workflow
+    assert "://" not in hooks + workflow
 
 
 def test_the_readme_is_short() -> None:

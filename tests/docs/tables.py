@@ -23,9 +23,10 @@ from trust.api.receipts import CREATES
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
 from trust.core import payloads, rulebook
-from trust.core.events import Events
+from trust.core.checks.rate import Rate, RateInputs
+from trust.core.events import BatchTerms, Candidate, DrawnSeat, Events
 from trust.core.policy import Policy
-from trust.core.records import Challenge, Claim, Party, Round, Seat, Task, Withdrawal
+from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Shortlisted, Task, Withdrawal
 
 NAMED = {
     "did": payloads.Did, "network": payloads.Network, "name": payloads.Name, "handle": payloads.Handle,
@@ -254,6 +255,39 @@ def _default(value: object) -> str:
     return "none" if value is None else '""' if value == "" else "[]" if value == () else str(value).lower()
 
 
+def event_objects() -> str:
+    shapes = (DrawnSeat, Alternate, Candidate, Shortlisted, BatchTerms, Rate, RateInputs)
+    rows = [
+        (
+            f"`{shape.__name__}`",
+            "list" if shape.__struct_config__.array_like else "object",
+            ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)),
+            _used_by(shape),
+        )
+        for shape in shapes
+    ]
+    return table(("object", "encoded as", "fields", "in"), rows)
+
+
+def _used_by(shape: type[msgspec.Struct]) -> str:
+    used = [
+        f"`{kind.__struct_config__.tag}` `{field.encode_name}`"
+        for kind in get_args(Events)
+        for field in msgspec.structs.fields(kind)
+        if re.search(rf"\b{shape.__name__}\b", str(field.type))
+    ]
+    return ", ".join(used)
+
+
+def reasons_of_postings() -> str:
+    """Every word that a rule pays with."""
+    sources = sorted((ROOT / "trust" / "core").rglob("*.py"))
+    found = {
+        word for path in sources for word in re.findall(r"\bpay\(\s*\"([a-z.-]+)\"", path.read_text("utf-8"))
+    }
+    return ", ".join(f"`{word}`" for word in sorted(found)) + "\n"
+
+
 def due_items() -> str:
     rows = [(f"`{kind}`", sentence(act)) for kind, act in sorted(rulebook.DUE.items())]
     return table(("kind", "what happens"), rows)
@@ -401,6 +435,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "nested-fields": nested_fields,
     "named-types": named_types,
     "events": events,
+    "event-objects": event_objects,
+    "reasons-of-postings": reasons_of_postings,
     "write-results": write_results,
     "records": shown_records,
     "due-items": due_items,
