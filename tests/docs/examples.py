@@ -281,9 +281,14 @@ def batch() -> str:
 
 
 def check_rate() -> str:
+    checks = parse((ROOT / "policies" / "standard.toml").read_text(encoding="utf-8")).checks
     inputs = rate.RateInputs(
         streak=40, jailed_recently=False, checks_since_key_change=None, price_units=200, mean_price_units=180,
-        stake_units=100, work_saved_units=100, slash_ppm=1_000_000, priority_ppm=800_000, catch_ppm=900_000,
+        stake_units=100, work_saved_units=100, slash_ppm=1_000_000, priority_ppm=800_000, on_probation=False,
+        floor_ppm=checks.floor_ppm, catch_ppm=checks.catch_ppm, trusted_streak=checks.trusted_streak,
+        price_jump=checks.price_jump, key_change_checks=checks.key_change_checks,
+        reputation_scale_ppm=checks.reputation_scale_ppm, reputation_base_ppm=checks.reputation_base_ppm,
+        reputation_slope_ppm=checks.reputation_slope_ppm, reputation_floor_ppm=checks.reputation_floor_ppm,
     )  # fmt: skip
     found = rate.check_rate(inputs)
     return fenced(
