@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import time
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from tests.docs.examples import LOG
 from tests.docs.makers import MAKERS
 from tests.docs.parts import DOCS, PAGES, ROOT, all_parts, example, fields, read
 from tests.docs.references import dangling
-from tests.docs.tables import SIGNERS, kinds, numbers, rules_by_number
+from tests.docs.tables import api, kinds, numbers, rules_by_number
 from tests.services.statements import Party
 from trust import app
 from trust.cli import failures
 from trust.cli import run as trust
 from trust.core.decay import STEPS, TABLE
+from trust.core.lifecycle import ClaimState
 from trust.settings import Settings, write_seed
 
 DAY_MS = 86_400_000
@@ -45,8 +47,11 @@ def test_every_part_of_a_page_has_its_maker() -> None:
     assert set(all_parts()) == set(MAKERS)
 
 
-def test_the_table_of_signers_has_every_kind_of_statement() -> None:
-    assert set(SIGNERS) == set(kinds())
+@pytest.mark.parametrize("kind", [name for name, kind in kinds().items() if kind.endpoint])
+def test_a_kind_is_taken_at_the_path_that_it_names(kind: str) -> None:
+    about = api()["paths"][kinds()[kind].endpoint]["post"]["requestBody"]["description"]
+    patterns = about.removeprefix("A signed statement: ").split(", ")
+    assert any(fnmatch(kind, pattern) for pattern in patterns)
 
 
 def test_every_number_of_a_policy_stands_in_a_rule() -> None:
@@ -61,6 +66,13 @@ def test_the_exit_codes_are_those_of_the_command_line() -> None:
     )
     known = failures.GOOD, failures.FALSE, failures.USAGE, failures.CANNOT_CHECK, failures.INTERRUPTED
     assert tuple(int(code) for code, _ in told) == known
+
+
+def test_the_table_of_a_claims_states_has_each_of_them() -> None:
+    table = read(DOCS / "rules.md").split("| state | entered by")[1].split("\n\n")[0]
+    told = re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
+    known = {state for name, state in vars(ClaimState).items() if name.isupper()}
+    assert sorted(told) == sorted(known)
 
 
 # -- references

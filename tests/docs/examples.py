@@ -16,19 +16,20 @@ from msgspec.structs import astuple
 from tests.docs.parts import ROOT, fenced
 from trust.core import commands, envelope, identity, rawsums, reputation, rulebook, strict
 from trust.core import payloads as p
-from trust.core.changes import KNOWN
-from trust.core.checks import items, panel, rate, sumtree, votes, vrf
-from trust.core.checks.draw import Picker, Stream
 from trust.core.commands import Incoming, Spoken
 from trust.core.decay import Decay, growth
 from trust.core.entry import Genesis, decode_entry, derive_id, encode_command
-from trust.core.parties import work_bits
 from trust.core.policy import parse
 from trust.core.rawsums import Sums
 from trust.core.receipt import Receipt
 from trust.core.records import Score
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
+from trust.core.rules import draws, panel, votes
+from trust.core.rules.changes import KNOWN
+from trust.core.rules.parties import work_bits
+from trust.core.sampling import items, rate, sumtree, vrf
+from trust.core.sampling.draw import Picker, Stream
 from trust.core.scorebook import scored
 from trust.core.state import Draft, MemoryState
 from trust.log import ed25519, merkle
@@ -222,7 +223,7 @@ def refusal() -> str:
 @cache
 def beta() -> tuple[bytes, bytes, bytes]:
     """alpha, pi and beta of the examples' draw."""
-    alpha = panel.seed_input(ORIGIN, CLAIM, 1, "sha256:" + "ab" * 32)
+    alpha = draws.seed_input(ORIGIN, CLAIM, 1, "sha256:" + "ab" * 32)
     pi = vrf.prove(DRAW, alpha)
     return alpha, pi, vrf.verify(ed25519.public_key(DRAW), alpha, pi)
 

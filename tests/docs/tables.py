@@ -22,11 +22,12 @@ from trust.api.documents import describe
 from trust.api.receipts import CREATES
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
-from trust.core import payloads, rulebook
-from trust.core.checks.rate import Rate, RateInputs
-from trust.core.events import BatchTerms, Candidate, DrawnSeat, Events
+from trust.core import lifecycle, payloads, rulebook
+from trust.core.events import BatchTerms, DrawnSeat, Events
 from trust.core.policy import Policy
-from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Shortlisted, Task, Withdrawal
+from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Task, Withdrawal
+from trust.core.sampling.rate import Rate, RateInputs
+from trust.core.sampling.shortlist import Candidate, Shortlisted
 
 NAMED = {
     "did": payloads.Did, "network": payloads.Network, "name": payloads.Name, "handle": payloads.Handle,
@@ -35,72 +36,6 @@ NAMED = {
     "ppm": payloads.Ppm,
 }  # fmt: skip
 """Types that more than one field has, by their names in docs/protocol.md; `count` is that of ms and units too."""
-
-SIGNERS = {
-    "agent.register": "the agent; the owner too, where one is named",
-    "agent.rotate": "the old key and the new key",
-    "agent.revoke": "the agent; the operator for another's registration",
-    "verifier.enroll": "the agent",
-    "verifier.leave": "the agent",
-    "relay.register": "the operator and each coordinator",
-    "relay.update": "a coordinator (`actor`), the old group's threshold, and each new coordinator",
-    "role.grant": "the operator",
-    "role.revoke": "the operator",
-    "policy.adopt": "the operator",
-    "rules.adopt": "the operator",
-    "key.adopt": "the operator; for `log` also the log key in force and the new one",
-    "stake.deposit": "a treasurer",
-    "stake.payout": "a treasurer",
-    "stake.withdraw": "the agent; the operator for `operator/bond`",
-    "task.post": "the requester",
-    "task.cancel": "the requester",
-    "task.allocate": "a coordinator (`actor`) and the relay's threshold",
-    "claim.request": "the worker and the relay's threshold",
-    "claim.renew": "the worker",
-    "claim.abandon": "the worker",
-    "output.submit": "the worker",
-    "output.accept": "the requester",
-    "output.open": "the worker",
-    "items.open": "the worker",
-    "vote.commit": "the verifier that holds the seat",
-    "vote.reveal": "the verifier that holds the seat",
-    "verdict.challenge": "the challenger",
-    "canary.commit": "the operator",
-    "canary.open": "the operator",
-    "evidence.submit": "whoever shows it; it need not be registered",
-    "relay.confirm": "the relay's threshold; never put on the log by itself",
-}
-"""Who must sign a statement of a kind; `tests/core` shows it for each."""
-
-
-MEANINGS = {
-    "network.created": "The network with its keys, constants, rules number and first policy (`terms`).",
-    "party.registered": "A new party; `places` are its slots in the pools of workers, one for each capability.",
-    "party.rotated": "`key` signs for the party from the next entry on.",
-    "party.jailed": "No claims and no seats until then.",
-    "verifier.enrolled": "The party checks work of this kind, at this slot of the pool.",
-    "verifier.left": "The party checks work of this kind no longer; its slot stays, with weight 0.",
-    "role.granted": "The party has the role.",
-    "role.revoked": "The party has the role no longer.",
-    "policy.announced": "A policy by its number, with all its terms, and when it takes effect.",
-    "policy.effective": "Tasks posted from here on pin this policy.",
-    "rules.announced": "A rules number, and when it takes effect.",
-    "rules.effective": "Decisions follow this rules number from the next entry on.",
-    "reference.booked": "A treasurer's reference, which cannot be booked again.",
-    "withdrawal.opened": "Money that left `source` waits until `matures_ms`.",
-    "withdrawal.matured": "The withdrawal may be paid out.",
-    "task.posted": "A task with its terms and the number of the policy that it pins.",
-    "task.closed": "The task is over: `why` is accepted, cancelled, deadline, requester-left, canary, draw-overdue, "
-    "or how its last claim ended.",
-    "claim.renewed": "The lease ends later.",
-    "output.accepted": "The requester gave up its right to challenge.",
-    "hold.released": "The evidence window is over.",
-    "output.opened": "The worker opened the output.",
-    "vote.committed": "A seat's commitment, for good.",
-    "rater.changed": "How often panels agreed with what this requester had accepted, as final values.",
-    "pool.sealed": "The root of the pool's sum tree (or of the tree of scores) as of that size.",
-}
-"""What events mean that say no more in the code than their names."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -128,25 +63,12 @@ def kinds() -> dict[str, type[payloads.Payload]]:
 
 
 def statement_kinds() -> str:
-    paths = endpoints_by_kind()
-    rows = [(f"`{kind}`", SIGNERS[kind], paths[kind]) for kind in kinds()]
+    rows = [(f"`{name}`", kind.signers, _sent_to(kind)) for name, kind in kinds().items()]
     return table(("kind", "signed by", "sent to"), rows)
 
 
-def endpoints_by_kind() -> dict[str, str]:
-    """Which path takes a kind, from the API's own description of its bodies."""
-    found: dict[str, str] = {}
-    for path, operations in api()["paths"].items():
-        about = operations.get("post", {}).get("requestBody", {}).get("description", "")
-        for pattern in (
-            about.removeprefix("A signed statement: ").split(", ") if about.startswith("A signed") else ()
-        ):
-            for kind in kinds():
-                if path != "/v1/claims/check" and re.fullmatch(
-                    pattern.replace(".", r"\.").replace("*", ".*"), kind
-                ):
-                    found[kind] = f"`POST {path}`"
-    return found | {"relay.confirm": "nowhere: it is shown inside `evidence.submit`"}
+def _sent_to(kind: type[payloads.Payload]) -> str:
+    return f"`POST {kind.endpoint}`" if kind.endpoint else "nowhere: it is shown inside `evidence.submit`"
 
 
 def statement_fields() -> str:
@@ -248,7 +170,7 @@ def _event(kind: Any) -> tuple[str, str, str]:
         for field in msgspec.structs.fields(kind)
     ]
     tag = str(kind.__struct_config__.tag)
-    return f"`{tag}`", ", ".join(own), MEANINGS.get(tag) or sentence(kind)
+    return f"`{tag}`", ", ".join(own), kind.says or sentence(kind)
 
 
 def _default(value: object) -> str:
@@ -286,6 +208,11 @@ def reasons_of_postings() -> str:
         word for path in sources for word in re.findall(r"\bpay\(\s*\"([a-z.-]+)\"", path.read_text("utf-8"))
     }
     return ", ".join(f"`{word}`" for word in sorted(found)) + "\n"
+
+
+def diagram(name: str) -> Callable[[], str]:
+    """The maker of a life as a Mermaid diagram."""
+    return lambda: f"```mermaid\n{lifecycle.mermaid(lifecycle.LIVES[name])}```\n"
 
 
 def due_items() -> str:
@@ -440,6 +367,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "write-results": write_results,
     "records": shown_records,
     "due-items": due_items,
+    **{f"life-of-a-{name}": diagram(name) for name in ("claim", "task", "round", "seat")},
     "error-codes": error_codes,
     "policy-numbers": policy_numbers,
     "endpoints": endpoints,
