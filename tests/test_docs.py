@@ -212,6 +212,13 @@ def test_the_example_of_a_refusal() -> None:
     assert i.unb64(root).hex() == fields("example-log-key")["root of 3 entries"]
 
 
+def test_the_example_of_an_upload() -> None:
+    told = fields("example-upload")
+    assert sha256(told["bytes stored"].encode()).hexdigest() == told["digest"]
+    header = i.upload(told["network"], bytes.fromhex(told["seed"]), told["digest"], int(told["until ms"]))
+    assert header == told["trust upload"]
+
+
 def _beta() -> bytes:
     told = fields("example-seed")
     alpha = i.seed_input(told["network"], told["claim"], int(told["round"]), told["output"])
@@ -406,7 +413,9 @@ class Client:
             self.send("/v1/claims", "claim.request", [worker, coordinator], **asked)["result"]["claim"]
         )
         digest = sha256(b"no findings").hexdigest()
-        assert self.http.put(f"/v1/blobs/{digest}", content=b"no findings").status_code == 201
+        header = {"Trust-Upload": i.upload(self.network, worker, digest, now_ms + 600_000)}
+        stored = self.http.put(f"/v1/blobs/{digest}", content=b"no findings", headers=header)
+        assert stored.status_code == 201, stored.text
         artifacts = [{"name": "findings.txt", "sha256": digest, "size_bytes": 11}]
         self.send("/v1/outputs", "output.submit", [worker], claim=claim, artifacts=artifacts)
         assert self.get(f"/v1/claims/{claim}")["output"]["artifacts"] == artifacts

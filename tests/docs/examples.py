@@ -32,6 +32,7 @@ from trust.core.sampling import items, rate, sumtree, vrf
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.scorebook import scored
 from trust.core.state import Draft, MemoryState
+from trust.core.uploads import upload
 from trust.log import ed25519, merkle
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
@@ -128,6 +129,14 @@ def items_judged() -> str:
     return lines(
         leaf_of_the_bytes_item_2=leaves[0].hex(), leaf_of_the_bytes_item_5=leaves[1].hex(),
         judged="2 good, 5 bad", items_digest=votes.items_digest(judged),
+    )  # fmt: skip
+
+
+def upload_header() -> str:
+    digest, until_ms = sha256(b"no findings").hexdigest(), START_MS + 600_000
+    header = upload(ORIGIN, did(BOB), BOB, digest, until_ms)
+    return lines(
+        network=ORIGIN, seed=BOB.hex(), bytes_stored="no findings", digest=digest, until_ms=until_ms, trust_upload=header
     )  # fmt: skip
 
 
@@ -330,6 +339,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "example-claim-envelope": claim_envelope,
     "example-vote-commitment": vote_commitment,
     "example-items-digest": items_judged,
+    "example-upload": upload_header,
     "example-entry": entry,
     "example-entry-hashes": entry_hashes,
     "example-derived-id": derived_id,

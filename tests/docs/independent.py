@@ -123,6 +123,13 @@ def items_digest(judged: Sequence[tuple[int, bytes, bool]]) -> str:
     return sha256(b"".join(parts)).hexdigest() if parts else "0" * 64
 
 
+def upload(network: str, seed: bytes, digest: str, until_ms: int) -> str:
+    """The header by which the party of a key signs for bytes that nothing on the log names yet (5.3)."""
+    party = did(public_key(seed))
+    said = f"trust/upload/v1\n{network}\n{party}\n{digest}\n{until_ms}\n"
+    return f"{party} {until_ms} {b64(SigningKey(seed).sign(said.encode()).signature)}"
+
+
 # -- the log (3, 4)
 
 
