@@ -136,7 +136,8 @@ def upload_header() -> str:
     digest, until_ms = sha256(b"no findings").hexdigest(), START_MS + 600_000
     header = upload(ORIGIN, did(BOB), BOB, digest, until_ms)
     return lines(
-        network=ORIGIN, seed=BOB.hex(), bytes_stored="no findings", digest=digest, until_ms=until_ms, trust_upload=header
+        network=ORIGIN, seed=BOB.hex(), bytes_stored="no findings", digest=digest, until_ms=until_ms,
+        trust_upload=header,
     )  # fmt: skip
 
 

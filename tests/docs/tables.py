@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import tomllib
@@ -330,12 +331,28 @@ def _help(app: Any) -> str:
 
 
 def settings() -> str:
+    comments = _comments()
     rows = []
     for option in options(settings_module.Settings):
         if option.metadata:
             name = option.metadata["name"] or option.name
-            rows.append((f"`{name}`", f"`TRUST_{name.upper()}`", _setting(option.default)))
-    return table(("setting", "variable", "default"), rows)
+            default, about = _setting(option.default), comments[option.name]
+            rows.append((f"`{name}`", f"`TRUST_{name.upper()}`", default, about))
+    return table(("setting", "variable", "default", "notes"), rows)
+
+
+def _comments() -> dict[str, str]:
+    """The comment behind each setting in the source."""
+    source = inspect.getsource(settings_module)
+    lines = source.splitlines()
+    [shape] = [
+        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    ]
+    return {
+        node.target.id: lines[(node.end_lineno or 0) - 1].partition("  # ")[2]
+        for node in shape.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
 
 
 def _setting(value: object) -> str:
