@@ -221,7 +221,7 @@ class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
 
 class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/tasks"
-    signers: ClassVar[str] = "the requester and the threshold of the relay"
+    signers: ClassVar[str] = "a coordinator, and the threshold of the relay"
 
     task: Name
     relay: Id
