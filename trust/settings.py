@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+
+from trust.files import PRIVATE, write_once
 
 SEED_BYTES = 32
 CONFIG_NAME = "trust.toml"
@@ -33,6 +36,17 @@ def shipped(name: str) -> Path:
     return carried if carried.exists() else package.parent / name
 
 
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's programs keep state (XDG base directories); the directory of temporary files without a home."""
+    named = environ.get("XDG_STATE_HOME", "")
+    home = environ.get("HOME", "")
+    if named.startswith("/"):
+        return Path(named) / "trust"
+    if home.startswith("/") and os.access(home, os.W_OK):
+        return Path(home) / ".local" / "state" / "trust"
+    return Path(tempfile.gettempdir()) / f"trust-{os.getuid()}"
+
+
 def read_seed(path: Path) -> bytes:
     """The 32-byte seed in a key file: 64 hex digits, mode 0600 and nothing wider."""
     with path.open(encoding="ascii", errors="replace") as file:
@@ -44,11 +58,7 @@ def read_seed(path: Path) -> bytes:
 
 def write_seed(path: Path, seed: bytes) -> None:
     """Creates a key file of mode 0600. FileExistsError where there is one: no key is ever overwritten."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(seed.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_once(path, seed.hex().encode() + b"\n", PRIVATE)
 
 
 def _seed(text: str, source: str) -> bytes:

@@ -6,11 +6,12 @@ event loop it returns an awaitable of it. The roles of an agent (`Requester`, `W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from trust import clock
 from trust.client.exchanges import Exchanges, Retry
+from trust.client.outbox import Outbox
 from trust.client.transports import AsyncTransport, Transport
 from trust.client.wire import Exchange
 from trust.log.note import Verifier
@@ -67,10 +68,15 @@ class Client(Bound[C]):
     """What both kinds of client offer. Raises `TrustError`s: the service's, `Unreachable`, `NotProven`."""
 
     def __init__(
-        self, transport: C, vkey: str | Verifier, retry: Retry | None, now_ms: Callable[[], int]
+        self,
+        transport: C,
+        vkey: str | Verifier,
+        retry: Retry | None,
+        now_ms: Callable[[], int],
+        outbox: Outbox | None = None,
     ) -> None:
         self.transport = transport
-        self.exchanges = Exchanges(parse_key(vkey), retry)
+        self.exchanges = Exchanges(parse_key(vkey), retry, outbox)
         self.now_ms = now_ms
 
     @property
@@ -99,29 +105,34 @@ class Client(Bound[C]):
     stats = forwarded(Exchanges.stats)
     priorities = forwarded(Exchanges.priorities)
     receipt = forwarded(Exchanges.receipt)
+    check_log = forwarded(Exchanges.check_log)
     checkpoint = forwarded(Exchanges.checkpoint)
 
 
 class TrustClient(Client[Transport]):
     """A client that blocks; threads may share it. `vkey` is the log's key, from somewhere you trust.
 
-    `retry` bounds how long it tries, `options` go to `httpx.Client` (a proxy, certificates, a timeout in seconds).
+    `url` may be several addresses of one service: while one of them is dead the next one is asked.
+
+    `retry` bounds how long it tries; `outbox` keeps on disk what has no answer yet; `options` go to `httpx.Client` (a
+    proxy, certificates, a timeout in seconds).
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(Transport(url, **options), vkey, retry, now_ms)
+        super().__init__(Transport(url, **options), vkey, retry, now_ms, outbox)
 
     def close(self) -> None:
         """Closes the connections."""
-        self.transport.http.close()
+        self.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,18 +146,19 @@ class AsyncTrustClient(Client[AsyncTransport]):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms)
+        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms, outbox)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.transport.http.aclose()
+        await self.transport.close()
 
     async def __aenter__(self) -> Self:
         return self
