@@ -16,8 +16,9 @@ import pytest
 from tests.client.services import Log
 from tests.factories import NETWORK, did, log_signer, seed, statement
 from trust.cli import GROUPS, run
-from trust.cli.connection import Output, Service, duration_ms, read_vkey
+from trust.cli.connection import Output, Service, read_vkey
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE, Usage, report
+from trust.cli.values import duration_ms
 from trust.errors import CODES
 from trust.settings import write_seed
 

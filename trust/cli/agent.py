@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from trust import settings
 from trust.cli import scores
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.values import Count
 
 app = App(name="agent")
 
@@ -128,7 +129,7 @@ def bring(agent: str, file: Path, /, *, service: Service = SERVICE) -> None:
 
 @app.command
 def history(
-    agent: str, kind: str, /, *, role: str = "worker", points: int = 20, service: Service = SERVICE
+    agent: str, kind: str, /, *, role: str = "worker", points: Count = 20, service: Service = SERVICE
 ) -> None:
     """Show how one of an agent's scores came to be, observation by observation.
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service, duration_ms
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import Usage
+from trust.cli.values import duration_ms
 
 if TYPE_CHECKING:
     from trust.client.canaries import Canaries

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from trust import clock, settings
 from trust.cli.connection import SERVICE, Me, Service
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.values import Place
 
 if TYPE_CHECKING:
     from trust.client import Case
@@ -76,7 +77,7 @@ def vote(
     *,
     me: Me,
     verdict: Literal["pass", "fail"] | None = None,
-    bad: Annotated[tuple[int, ...], Parameter(negative_iterable=())] = (),
+    bad: Annotated[tuple[Place, ...], Parameter(negative_iterable=())] = (),
     votes: Path | None = None,
     wait: bool = True,
     service: Service = SERVICE,

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Units
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -24,7 +25,7 @@ def request(
     me: Me,
     relay: str,
     coordinator: Coordinators,
-    stake: int | None = None,
+    stake: Units | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     receipt: Path | None = None,
     confirm: Path | None = None,

@@ -6,7 +6,6 @@ else the file `log.vkey` that `trust init` left in the data directory - never th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,18 +27,6 @@ if TYPE_CHECKING:
     from trust.log.succession import Succession
 
 VKEY_FILE = "log.vkey"
-_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def duration_ms(text: str) -> int:
-    """Milliseconds of a text such as `90s`, `15m`, `2h`, `3d`."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise Usage(f"{text!r} is no duration: write a number and ms, s, m, h or d, such as 90s or 2h")
-    return int(match[1]) * _UNITS_MS[match[2]]
-
-
 Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
 Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
 

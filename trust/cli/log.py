@@ -17,12 +17,12 @@ from trust.cli.connection import (
     Output,
     Rotations,
     Service,
-    duration_ms,
     read_keys,
     read_witnesses,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress
+from trust.cli.values import Place, duration_ms
 
 if TYPE_CHECKING:
     from trust.audit.watching import Looked
@@ -61,7 +61,7 @@ def rebuild(*, service: Service = SERVICE) -> None:
 
 
 @app.command
-def graph(agent: str = "", /, *, size: int | None = None, service: Service = SERVICE) -> None:
+def graph(agent: str = "", /, *, size: Place | None = None, service: Service = SERVICE) -> None:
     """Make the graph pass from the log in a data directory, as of any size. What the service shows, anybody with a
     copy (trust log copy) can make.
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from cyclopts import App
 
 from trust import clock, settings
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service, duration_ms
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.values import Place, duration_ms
 
 app = App(name="policy")
 
@@ -74,7 +75,7 @@ def adopt(policy: str, /, *, me: Me, notice: str | None = None, service: Service
 
 
 @app.command
-def show(number: int | None = None, /, *, service: Service = SERVICE) -> None:
+def show(number: Place | None = None, /, *, service: Service = SERVICE) -> None:
     """Show the network's keys, rules and policy.
 
     Parameters

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from trust import settings
 from trust.cli.connection import SERVICE, Coordinators, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Count
 
 app = App(name="relay")
 New = Annotated[tuple[Path, ...], Parameter(name="--new", negative_iterable=())]
@@ -25,7 +26,7 @@ def update(
     new: New = (),
     keep: Keep = (),
     name: str = "relay",
-    threshold: int = 1,
+    threshold: Count = 1,
     service: Service = SERVICE,
 ) -> None:
     """Change a relay's group; a suspension ends when those who signed a false confirmation are out of it.
@@ -64,7 +65,7 @@ def register(
     *,
     operator: Path,
     coordinator: Coordinators,
-    threshold: int = 1,
+    threshold: Count = 1,
     receipt: Path | None = None,
     service: Service = SERVICE,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import settings
+from trust.cli.values import Port
 
 app = App(name="serve")
 
@@ -19,7 +20,7 @@ def serve(
     data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None,
     database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
     host: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     witnesses: str | None = None,
 ) -> None:
     """Run the service. What is not given here comes from TRUST_*, then from DIR/trust.toml.

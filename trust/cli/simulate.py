@@ -12,6 +12,7 @@ from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
 from trust.cli.terminal import progress
+from trust.cli.values import Count, Percent
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -33,12 +34,12 @@ LEAST_AGENTS, LEAST_DAYS = 12, 4
 def game(
     *,
     world: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
-    workers: int | None = None,
-    tasks: int | None = None,
-    seeds: int | None = None,
+    workers: Count | None = None,
+    tasks: Count | None = None,
+    seeds: Count | None = None,
     quick: Annotated[bool, Parameter(negative=())] = False,
     policy: str = "standard",
-    processes: int = 1,
+    processes: Count = 1,
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -86,16 +87,16 @@ def game(
 def reputation(
     *,
     attack: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
-    malicious: Annotated[tuple[int, ...], Parameter(negative_iterable=())] = (),
-    agents: int | None = None,
-    days: int | None = None,
-    seeds: int | None = None,
+    malicious: Annotated[tuple[Percent, ...], Parameter(negative_iterable=())] = (),
+    agents: Count | None = None,
+    days: Count | None = None,
+    seeds: Count | None = None,
     quick: Annotated[bool, Parameter(negative=())] = False,
     checks: Literal["standard", "tenth", "fortieth"] = "tenth",
     named: Annotated[bool, Parameter(negative=())] = False,
     appeals: Annotated[bool, Parameter(negative=())] = False,
     policy: str = "standard",
-    processes: int = 1,
+    processes: Count = 1,
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:

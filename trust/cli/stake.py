@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.values import Amount, Count
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -19,7 +20,7 @@ app = App(name="stake")
 @app.command
 def deposit(
     account: str,
-    amount: int,
+    amount: Amount,
     /,
     *,
     me: Me,
@@ -54,7 +55,7 @@ def _account(client: TrustClient, account: str) -> str:
 
 @app.command
 def withdraw(
-    amount: int,
+    amount: Amount,
     /,
     *,
     me: Me,
@@ -114,7 +115,7 @@ def payout(withdrawal: str, /, *, me: Me, reference: str | None = None, service:
 
 
 @app.command
-def show(agent: str, /, *, limit: int = 20, service: Service = SERVICE) -> None:
+def show(agent: str, /, *, limit: Count = 20, service: Service = SERVICE) -> None:
     """Show an agent's balances, withdrawals and newest postings.
 
     Parameters

@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Coordinators, Me, Service, duration_ms, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Amount, Count, Share, Units, duration_ms
 
 app = App(name="task")
 
@@ -22,12 +23,12 @@ def post(
     me: Me,
     kind: str,
     spec: Path,
-    price: int,
+    price: Amount,
     deadline: str = "1h",
-    stake: int | None = None,
+    stake: Units | None = None,
     lease: str | None = None,
-    items: int | None = None,
-    tolerated_bad_ppm: int = 0,
+    items: Count | None = None,
+    tolerated_bad_ppm: Share = 0,
     assignee: str | None = None,
     relay: str | None = None,
     receipt: Path | None = None,
@@ -90,7 +91,7 @@ def allocate(
     *,
     relay: str,
     coordinator: Coordinators,
-    shortlist: int = 1,
+    shortlist: Count = 1,
     exclusive: str = "1m",
     candidate: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     receipt: Path | None = None,

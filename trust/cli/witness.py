@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from trust import settings
 from trust.cli.connection import OUTPUT, Output, read_vkey
 from trust.cli.failures import Usage
+from trust.cli.values import Port
 
 if TYPE_CHECKING:
     from trust.log.note import Signer
@@ -97,7 +98,7 @@ def show(*, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
 
 @app.command
 def serve(
-    *, data: Data = DEFAULT, host: str = "127.0.0.1", port: int = 8401, output: Output = OUTPUT
+    *, data: Data = DEFAULT, host: str = "127.0.0.1", port: Port = 8401, output: Output = OUTPUT
 ) -> None:
     """Answer POST /add-checkpoint until SIGTERM or SIGINT.
 
