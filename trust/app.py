@@ -31,6 +31,7 @@ from trust.core.identity import did_of, key_of
 from trust.core.records import Network
 from trust.core.rules.tasks import MAX_TASK_MS
 from trust.errors import TrustError
+from trust.escaping import escaped_event
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
@@ -311,8 +312,12 @@ def configure_logging() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            *([] if people else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+            structlog.processors.format_exc_info,
+            *(
+                [escaped_event, structlog.dev.ConsoleRenderer()]
+                if people
+                else [structlog.processors.JSONRenderer()]
+            ),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from trust import settings
 from trust.cli import scores
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.terminal import give, say
 from trust.cli.values import Count
 
 app = App(name="agent")
@@ -105,11 +106,9 @@ def explain_score(
 @app.command
 def prove(agent: str, /, *, service: Service = SERVICE) -> None:
     """Write a file to stdout that proves an agent's scores to another network: `trust receipt verify` verifies it."""
-    import sys
-
     with service.client() as client:
         data = client.score_file(agent)
-    sys.stdout.buffer.write(data)
+    give(data)
 
 
 @app.command
@@ -150,4 +149,4 @@ def _tell(service: Service, facts: scores.Facts, words: Callable[[scores.Facts],
     if service.json or service.field:
         service.show(facts)
         return
-    print("\n".join(words(facts)))
+    say(*words(facts))

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
 from trust.cli.failures import FALSE, GOOD
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say
 from trust.cli.values import Place
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def audit(
     if output.json:
         output.show(found)
     else:
-        print("\n".join(_told(found)))
+        say(*_told(found))
     return GOOD if found.ok else FALSE
 
 

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from trust import clock, settings
 from trust.cli.connection import SERVICE, Me, Service
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.terminal import say
 from trust.cli.values import Place
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def list_seats(agent: str = "", /, *, key: Path | None = None, service: Service 
         service.show(found)
         return
     for seat in found["seats"]:
-        print(_line(seat))
+        say(_line(seat))
     if not found["seats"]:
-        print("no seat waits")
+        say("no seat waits")
 
 
 def _line(seat: dict[str, Any]) -> str:

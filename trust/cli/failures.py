@@ -8,6 +8,7 @@ import sys
 from cyclopts import CycloptsError
 
 from trust.audit.report import CannotCheck
+from trust.cli.terminal import warn
 from trust.client.problems import ServiceError, Unreachable
 from trust.errors import RETRY_STATUSES, ClientError, TrustError
 from trust.settings import SettingsError
@@ -68,9 +69,7 @@ def _code_of(error: TrustError) -> int:
 
 
 def _tell(code: int, *lines: str, hint: str = "") -> int:
-    sys.stderr.write(f"trust: {lines[0]}\n")
-    for line in lines[1:]:
-        sys.stderr.write(f"       {line}\n")
-    if hint:
-        sys.stderr.write(f"hint:  {hint}\n")
+    warn(
+        f"trust: {lines[0]}", *(f"       {line}" for line in lines[1:]), *([f"hint:  {hint}"] if hint else [])
+    )
     return code

@@ -15,6 +15,7 @@ from cyclopts import App
 from trust import settings
 from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import Usage
+from trust.cli.terminal import say
 
 app = App(name="keys")
 
@@ -38,7 +39,7 @@ def show(file: Path, /, *, output: Output = OUTPUT) -> None:
     from trust.client.statements import did_of_seed
 
     did = did_of_seed(settings.read_seed(file))
-    output.show({"file": str(file), "did": did}) if output.json else print(did)
+    output.show({"file": str(file), "did": did}) if output.json else say(did)
 
 
 @app.command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from trust.cli.connection import (
     read_witnesses,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say, show_line, warn
 from trust.cli.values import Place, duration_ms
 
 if TYPE_CHECKING:
@@ -209,9 +208,9 @@ def watch(
         raise
     if alarm is None:
         return GOOD
-    sys.stderr.write(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}\n")
+    warn(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}")
     _call(webhook, msgspec.to_builtins(alarm))
-    print(msgspec.json.encode(alarm).decode()) if output.json else output.show(msgspec.to_builtins(alarm))
+    show_line(alarm) if output.json else output.show(msgspec.to_builtins(alarm))
     return FALSE
 
 
@@ -236,7 +235,7 @@ def _teller(output: Output) -> Callable[[Looked], None]:
         now = looked.problem or f"good: {looked.size} entries, root {looked.root}"
         if now != told:
             told = now
-            print(msgspec.json.encode(looked).decode() if output.json else now, flush=True)
+            show_line(looked) if output.json else say(now)
 
     return tell
 
@@ -245,7 +244,7 @@ def _call(webhook: str, said: dict[str, Any]) -> None:
     from trust.audit.watching import post
 
     if webhook and (problem := post(webhook, said)):
-        sys.stderr.write(f"trust: the webhook did not take it: {problem}\n")
+        warn(f"trust: the webhook did not take it: {problem}")
 
 
 @contextmanager

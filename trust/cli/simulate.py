@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say
 from trust.cli.values import Count, Percent
 
 if TYPE_CHECKING:
@@ -207,4 +207,4 @@ def _show(results: Struct, tables: Iterable[Table], goals: Sequence[str], output
     for table in tables:
         console.print(table)
     for line in goals:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)

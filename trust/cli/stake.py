@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.terminal import say
 from trust.cli.values import Amount, Count
 
 if TYPE_CHECKING:
@@ -132,6 +133,6 @@ def show(agent: str, /, *, limit: Count = 20, service: Service = SERVICE) -> Non
         return
     service.show({name: facts[name] for name in ("agent", "balances", "withdrawals")})
     for posting in facts["postings"]:
-        print(
+        say(
             f"  entry {posting['index']:>6}  {posting['change_units']:>+12}  {posting['account']}  {posting['why']}"
         )

@@ -125,7 +125,6 @@ def serve(
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, stop)
         output.show({"serving": f"http://{host}:{server.port}", "vkey": str(signer.verifier)})
-        sys.stdout.flush()
         server.serve_forever()
     store.close()
 
