@@ -7,6 +7,7 @@ from pathlib import Path
 from cyclopts import App
 
 from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service
+from trust.cli.terminal import progress
 
 app = App(name="evidence")
 
@@ -28,6 +29,34 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
     said = said_of(file.read_bytes())
     with service.client() as client:
         service.accepted(Agent(client, me.seed(), me.actor).show_evidence(said), receipt)
+
+
+@app.command
+def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Service = SERVICE) -> None:
+    """Write the evidence of a false relay.confirm; exit 1 where the relay told the truth.
+
+    Parameters
+    ----------
+    statement
+        The confirmation, as the relay's coordinators signed it.
+    file
+        Where to write the evidence.
+    relay
+        Whose confirmation it is (rly_...); default: the relay of the claim that it names.
+    """
+    from trust.audit.confirmations import evidence_of
+    from trust.audit.fetching import open_source
+
+    source = open_source(service.address())
+    try:
+        with service.client() as client, progress("looking for the relay") as report:
+            evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
+    finally:
+        source.close()
+    file.write_bytes(evidence)
+    service.show(
+        {"evidence": str(file), "relay": proven.relay, "index": proven.index, "reason": proven.reason}
+    )
 
 
 @app.command
