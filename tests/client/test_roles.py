@@ -323,7 +323,6 @@ def test_a_verifier_that_dies_after_it_decided_sends_the_very_same_commitment_ag
     service.down.add("vote.commit")
     first = seated.verifier()
     assert [act.error.code for act in first.step() if act.error] == ["too-late"]
-    first.close()
     service.down.clear()
     seated.answer = False
     second = seated.verifier()
@@ -339,11 +338,25 @@ def test_a_verifier_that_dies_after_it_decided_sends_the_very_same_commitment_ag
     assert revealed.verdict == "pass"
 
 
+def test_two_copies_of_a_verifier_commit_one_vote(service: Service, tmp_path: Path) -> None:
+    seated = Seated(service, tmp_path, batch=False)
+    one, other = seated.verifier(), seated.verifier()
+    one.step()
+    seated.answer = False
+    other.step()
+    assert len({spoken.id for spoken in service.said}) == 1
+    seated.committed()
+    one.step()
+    seated.duty |= {"state": "seated", "phase": "commit"}
+    acts = other.step()
+    assert [act.error.code for act in acts if act.error] == ["already-revealed"]
+    assert service.kinds.count("vote.commit") == 2
+
+
 def test_a_verifier_that_lost_its_memory_says_so_and_does_not_guess(service: Service, tmp_path: Path) -> None:
     seated = Seated(service, tmp_path, batch=False)
     verifier = seated.verifier()
     verifier.step()
-    verifier.close()
     seated.path.unlink()
     seated.committed()
     acts = seated.verifier().step()

@@ -6,7 +6,7 @@ event loop it returns an awaitable of it. The roles of an agent (`Requester`, `W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from trust import clock
@@ -105,12 +105,14 @@ class Client(Bound[C]):
 class TrustClient(Client[Transport]):
     """A client that blocks; threads may share it. `vkey` is the log's key, from somewhere you trust.
 
+    `url` may be several addresses of one service: while one of them is dead the next one is asked.
+
     `retry` bounds how long it tries, `options` go to `httpx.Client` (a proxy, certificates, a timeout in seconds).
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
@@ -121,7 +123,7 @@ class TrustClient(Client[Transport]):
 
     def close(self) -> None:
         """Closes the connections."""
-        self.transport.http.close()
+        self.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +137,7 @@ class AsyncTrustClient(Client[AsyncTransport]):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
@@ -146,7 +148,7 @@ class AsyncTrustClient(Client[AsyncTransport]):
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.transport.http.aclose()
+        await self.transport.close()
 
     async def __aenter__(self) -> Self:
         return self
