@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -31,6 +32,17 @@ def shipped(name: str) -> Path:
     package = Path(__file__).resolve().parent
     carried = package / "_data" / name
     return carried if carried.exists() else package.parent / name
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's programs keep state (XDG base directories); the directory of temporary files without a home."""
+    named = environ.get("XDG_STATE_HOME", "")
+    home = environ.get("HOME", "")
+    if named.startswith("/"):
+        return Path(named) / "trust"
+    if home.startswith("/") and os.access(home, os.W_OK):
+        return Path(home) / ".local" / "state" / "trust"
+    return Path(tempfile.gettempdir()) / f"trust-{os.getuid()}"
 
 
 def read_seed(path: Path) -> bytes:

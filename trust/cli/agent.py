@@ -42,7 +42,7 @@ def register(
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         owner_seed = settings.read_seed(owner) if owner else None
         agent = Agent(client, me.seed(), me.actor)
         service.accepted(agent.register(handle, kind, owner_seed), receipt)
@@ -59,7 +59,7 @@ def rotate(new_key: Path, /, *, me: Me, service: Service = SERVICE) -> None:
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).rotate(settings.read_seed(new_key)))
 
 
@@ -68,7 +68,7 @@ def revoke(reason: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a registration up, for ever."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).revoke(reason))
 
 

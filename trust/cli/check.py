@@ -28,7 +28,7 @@ def enroll(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
     """Offer to check work of some kinds."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).enroll(kind))
 
 
@@ -37,7 +37,7 @@ def leave(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
     """Check work of some kinds no longer."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).leave(kind))
 
 
@@ -102,7 +102,7 @@ def vote(
     """
     from trust.client import Verifier
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         memory = votes or me.key.with_suffix(".votes")
         verifier = Verifier(client, me.seed(), memory, _judge(verdict, bad), me.actor)
         while True:
@@ -145,7 +145,7 @@ def challenge(
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         said = report.read_bytes() if report is not None else None
         accepted = Agent(client, me.seed(), me.actor).challenge(claim, reason, said)
         service.accepted(accepted, receipt)

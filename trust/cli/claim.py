@@ -54,7 +54,7 @@ def request(
 
     if not coordinator:
         raise Usage("a claim needs the relay's signatures: give --coordinator")
-    with service.client() as client:
+    with service.client(me.key) as client:
         stake_units = _least_stake(client, task) if stake is None else stake
         asked = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
         through = Relay(client, relay, read_seeds(coordinator))
@@ -78,7 +78,7 @@ def renew(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Ask for another lease."""
     from trust.client import Worker
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Worker(client, me.seed(), me.actor).renew(claim))
 
 
@@ -87,7 +87,7 @@ def abandon(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a claim up; after a tenth of the lease this costs."""
     from trust.client import Worker
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Worker(client, me.seed(), me.actor).abandon(claim))
 
 

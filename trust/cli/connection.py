@@ -6,9 +6,11 @@ else the file `log.vkey` that `trust init` left in the data directory - never th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,7 @@ from cyclopts import Parameter
 
 from trust import settings
 from trust.cli.failures import Usage
-from trust.cli.terminal import show
+from trust.cli.terminal import show, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,12 +105,22 @@ class Service(Output):
         return read_vkey(str(path))
 
     @contextmanager
-    def client(self) -> Iterator[TrustClient]:
-        """A client of the service."""
-        from trust.client import TrustClient
+    def client(self, key: Path | None = None, within: str = "") -> Iterator[TrustClient]:
+        """A client of the service. What a command says with a key file is kept beside it until it is decided and told;
+        `within` are the durations that were typed, where a statement holds times that follow from them."""
+        from trust.client import Outbox, TrustClient
 
-        with TrustClient(self.address(), self.key()) as client:
-            yield client
+        outbox = Outbox(_unanswered(key), within) if key is not None else None
+        with TrustClient(self.address(), self.key(), outbox=outbox) as client:
+            is_good = False
+            try:
+                yield client
+                is_good = True
+            finally:
+                if outbox is not None:
+                    outbox.settle(is_good=is_good)
+                    if outbox.resent:
+                        warn("trust: this was sent before, without an answer: the same bytes were sent again")
 
     def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
         """Prints what a statement came to, and keeps its receipt."""
@@ -117,6 +129,15 @@ class Service(Output):
         facts = {"statement": done.statement, "entry": done.index, "repeated": done.repeated, **done.created}
         kept = {"receipt": str(receipt)} if receipt is not None else {}
         self.show(facts | kept)
+
+
+def _unanswered(key: Path) -> Path:
+    """Where statements lie that a key signed and nobody has decided: beside it, or where this user keeps state."""
+    name = f"{key.name}.unanswered"
+    if os.access(key.parent, os.W_OK):
+        return key.with_name(name)
+    digest = sha256(str(key.resolve()).encode()).hexdigest()[:12]
+    return settings.state_dir() / f"{digest}-{name}"
 
 
 def read_vkey(text: str) -> Verifier:

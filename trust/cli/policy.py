@@ -68,7 +68,7 @@ def adopt(policy: str, /, *, me: Me, notice: str | None = None, service: Service
     from trust.client import Operator
 
     toml = read_policy(policy)
-    with service.client() as client:
+    with service.client(me.key, notice or "as asked") as client:
         asked_ms = int(client.policy()["terms"]["windows"]["notice_ms"]) + 60_000
         effective_ms = clock.now_ms() + (duration_ms(notice) if notice else asked_ms)
         service.accepted(Operator(client, me.seed(), me.actor).adopt_policy(toml, effective_ms))

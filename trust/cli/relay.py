@@ -53,7 +53,7 @@ def update(
     group = [*keep, *map(did_of_seed, joining)]
     if not coordinator or not group:
         raise Usage("give --coordinator for who signs, and --keep or --new for who is in it from now on")
-    with service.client() as client:
+    with service.client(coordinator[0]) as client:
         changed = Relay(client, relay, read_seeds(coordinator)).update(name, group, threshold, joining)
         service.accepted(changed)
 
@@ -88,7 +88,7 @@ def register(
 
     if not coordinator:
         raise Usage("a relay has at least one coordinator: give --coordinator")
-    with service.client() as client:
+    with service.client(operator) as client:
         done = Operator(client, settings.read_seed(operator)).register_relay(
             name, read_seeds(coordinator), threshold
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -44,10 +44,18 @@ def deposit(
     """
     from trust.client import Treasurer
 
-    with service.client() as client:
-        booked = reference or f"deposit-{secrets.token_hex(8)}"
-        done = Treasurer(client, me.seed(), me.actor).deposit(_account(client, account), amount, booked)
+    with service.client(me.key) as client:
+        into = _account(client, account)
+        booked = reference or _reference(client, "deposit", account=into, amount_units=amount)
+        done = Treasurer(client, me.seed(), me.actor).deposit(into, amount, booked)
         service.accepted(done, receipt)
+
+
+def _reference(client: TrustClient, act: str, **fields: Any) -> str:
+    """A reference for a payment: the one of an earlier run that got no answer, else a random one."""
+    outbox = client.exchanges.outbox
+    before = outbox.said_before(f"stake.{act}", **fields).get("reference", "") if outbox else ""
+    return before if before.startswith(f"{act}-") else f"{act}-{secrets.token_hex(8)}"
 
 
 def _account(client: TrustClient, account: str) -> str:
@@ -77,7 +85,7 @@ def withdraw(
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         account = "operator/bond" if bond else None
         service.accepted(Agent(client, me.seed(), me.actor).withdraw(amount, account), receipt)
 
@@ -93,7 +101,7 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).take_back(withdrawal))
 
 
@@ -110,8 +118,8 @@ def payout(withdrawal: str, /, *, me: Me, reference: str | None = None, service:
     """
     from trust.client import Treasurer
 
-    with service.client() as client:
-        booked = reference or f"payout-{secrets.token_hex(8)}"
+    with service.client(me.key) as client:
+        booked = reference or _reference(client, "payout", withdrawal=withdrawal)
         service.accepted(Treasurer(client, me.seed(), me.actor).pay_out(withdrawal, booked))
 
 

@@ -68,7 +68,7 @@ def post(
 
     if items is None and tolerated_bad_ppm:
         raise Usage("--tolerated-bad-ppm is for batches: give --items too")
-    with service.client() as client:
+    with service.client(me.key, deadline) as client:
         done = Requester(client, me.seed(), me.actor).post(
             task,
             kind,
@@ -120,7 +120,7 @@ def allocate(
 
     if not coordinator:
         raise Usage("an allocation needs the relay's signatures: give --coordinator")
-    with service.client() as client:
+    with service.client(coordinator[0]) as client:
         done = Relay(client, relay, read_seeds(coordinator)).allocate(
             task, shortlist=shortlist, exclusive_ms=duration_ms(exclusive), candidates=candidate
         )
@@ -132,7 +132,7 @@ def cancel(task: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Take an open task back."""
     from trust.client import Requester
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Requester(client, me.seed(), me.actor).cancel(task))
 
 

@@ -65,6 +65,10 @@ class Canaries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "preimage": self.answers[number].preimage(self.network),
         }
 
+    def work(self) -> list[tuple[str, str, str]]:
+        """The (task, worker, answer) of every canary, in order."""
+        return [(each.task, each.worker, each.verdict) for each in self.answers]
+
     def numbers_of(self, task: str) -> list[int]:
         """The leaves that are about a task."""
         return [answer.number for answer in self.answers if answer.task == task]

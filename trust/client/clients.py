@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from trust import clock
 from trust.client.exchanges import Exchanges, Retry
+from trust.client.outbox import Outbox
 from trust.client.transports import AsyncTransport, Transport
 from trust.client.wire import Exchange
 from trust.log.note import Verifier
@@ -67,10 +68,15 @@ class Client(Bound[C]):
     """What both kinds of client offer. Raises `TrustError`s: the service's, `Unreachable`, `NotProven`."""
 
     def __init__(
-        self, transport: C, vkey: str | Verifier, retry: Retry | None, now_ms: Callable[[], int]
+        self,
+        transport: C,
+        vkey: str | Verifier,
+        retry: Retry | None,
+        now_ms: Callable[[], int],
+        outbox: Outbox | None = None,
     ) -> None:
         self.transport = transport
-        self.exchanges = Exchanges(parse_key(vkey), retry)
+        self.exchanges = Exchanges(parse_key(vkey), retry, outbox)
         self.now_ms = now_ms
 
     @property
@@ -107,7 +113,8 @@ class TrustClient(Client[Transport]):
 
     `url` may be several addresses of one service: while one of them is dead the next one is asked.
 
-    `retry` bounds how long it tries, `options` go to `httpx.Client` (a proxy, certificates, a timeout in seconds).
+    `retry` bounds how long it tries; `outbox` keeps on disk what has no answer yet; `options` go to `httpx.Client` (a
+    proxy, certificates, a timeout in seconds).
     """
 
     def __init__(
@@ -117,9 +124,10 @@ class TrustClient(Client[Transport]):
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(Transport(url, **options), vkey, retry, now_ms)
+        super().__init__(Transport(url, **options), vkey, retry, now_ms, outbox)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -142,9 +150,10 @@ class AsyncTrustClient(Client[AsyncTransport]):
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms)
+        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms, outbox)
 
     async def close(self) -> None:
         """Closes the connections."""

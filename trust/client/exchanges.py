@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trust.client import wire
+from trust.client.outbox import Outbox, is_decided
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts, Request, Response
@@ -88,11 +89,12 @@ class Accepted:
 class Exchanges:
     """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
 
-    def __init__(self, key: Verifier, retry: Retry | None = None) -> None:
+    def __init__(self, key: Verifier, retry: Retry | None = None, outbox: Outbox | None = None) -> None:
         self.key: LogKey = key
         self._first = key
         self.network = key.name
         self.retry = retry or Retry()
+        self.outbox = outbox
         self.seen_size = 0
 
     def attempt(self, request: Request) -> Exchange[Response]:
@@ -120,7 +122,15 @@ class Exchanges:
     # -- writing
 
     def send(self, envelope: bytes) -> Exchange[Accepted]:
-        """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified."""
+        """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified.
+
+        With an outbox, what an earlier run sent without an answer goes out instead where it says the same.
+        """
+        if self.outbox is None:
+            return (yield from self._send(envelope))
+        return (yield from self.outbox.sending(envelope, self._send))
+
+    def _send(self, envelope: bytes) -> Exchange[Accepted]:
         said = opened(envelope)
         response = yield from self.attempt(wire.write(kind_of(said.payload), envelope))
         try:
@@ -137,8 +147,9 @@ class Exchanges:
 
     def send_many(self, envelopes: Sequence[bytes]) -> Exchange[list[Accepted | ServiceError]]:
         """Posts statements in order, in as few requests as may be; one result each, in the same order."""
+        kept = self.outbox.keep(list(envelopes)) if self.outbox else []
         results: list[Accepted | ServiceError] = []
-        for batch in wire.batches(envelopes):
+        for batch in wire.batches([each.envelope for each in kept] or envelopes):
             response = yield from self.attempt(wire.batch(batch))
             answer = wire.shaped(wire.facts(response), wire.BatchAnswer)
             if len(answer.results) != len(batch):
@@ -146,6 +157,8 @@ class Exchanges:
             pairs = list(zip(batch, answer.results, strict=True))
             yield from self._proven(lambda pair=pairs[0]: self._result(*pair))  # type: ignore[misc]
             results += yield from wire.compute(lambda pairs=pairs: [self._result(*pair) for pair in pairs])  # type: ignore[misc]
+        for each, result in zip(kept, results, strict=False):
+            each.is_decided = isinstance(result, ServiceError) and is_decided(result)
         return results
 
     def _proven(self, verify: Callable[[], T]) -> Exchange[T]:

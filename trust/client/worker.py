@@ -85,6 +85,8 @@ class Worker(Agent[C]):
             raise NotProven(f"entry {index} is no output of {claim}")
         if (set(said.artifacts), said.items_root) != (set(artifacts), items_root):
             raise ClientError("output-exists", f"{claim} has another output, entry {index}", status=409)
+        if self.exchanges.outbox is not None:
+            self.exchanges.outbox.forget("output.submit", claim=claim)
         return Accepted(proven.spoken.id, True, receipt, proven)
 
     @conversation
