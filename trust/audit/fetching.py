@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,12 +23,13 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.report import CannotCheck
+from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
 from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
 from trust.storage.cosigned import newest, policy_in_force
-from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
+from trust.storage.readonly import read_only
 from trust.storage.unit import StoredEntry
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
@@ -232,7 +233,12 @@ class DatabaseSource:
     fetchers = 1
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url)
+        self._opened = ExitStack()
+        try:
+            self.database = self._opened.enter_context(read_only(url))
+        except (SQLAlchemyError, Unusable, OSError) as error:
+            hint = error.hint if isinstance(error, Unusable) else ""
+            raise CannotCheck(f"the database cannot be read: {error}", hint) from error
 
     def checkpoint(self) -> bytes:
         """The newest head, with the cosignatures on it where its witnesses have seen it."""
@@ -267,7 +273,7 @@ class DatabaseSource:
         return None
 
     def close(self) -> None:
-        self.database.close()
+        self._opened.close()
 
 
 def _is_in_place(index: int, entry: StoredEntry) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +40,7 @@ def check(*, service: Service = SERVICE) -> int:
     from trust.audit.checking import check_log
     from trust.storage.reading import reading
 
-    with _database(service) as database, progress("checking entries") as report:
+    with _judged(service) as database, progress("checking entries") as report:
         checked = check_log(database, str(service.key()), report)
         with reading(database) as reader:
             wrong = [str(finding) for finding in checked.findings]
@@ -74,7 +74,7 @@ def graph(agent: str = "", /, *, size: Place | None = None, service: Service = S
     from trust.services.graph import graph_of, summary
     from trust.storage.reading import reading
 
-    with _database(service) as database, reading(database) as reader:
+    with _judged(service) as database, reading(database) as reader:
         last = reader.head().size
         asked = last if size is None else size
         if not 1 <= asked <= last:
@@ -245,6 +245,13 @@ def _call(webhook: str, said: dict[str, Any]) -> None:
 
     if webhook and (problem := post(webhook, said)):
         warn(f"trust: the webhook did not take it: {problem}")
+
+
+def _judged(service: Service) -> AbstractContextManager[Database]:
+    """The database of a data directory, to be looked at and not changed."""
+    from trust.storage.readonly import read_only
+
+    return read_only(_existing(service.settings().database_url))
 
 
 @contextmanager
