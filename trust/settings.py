@@ -19,6 +19,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from trust.files import PRIVATE, write_once
+
 SEED_BYTES = 32
 CONFIG_NAME = "trust.toml"
 
@@ -56,11 +58,7 @@ def read_seed(path: Path) -> bytes:
 
 def write_seed(path: Path, seed: bytes) -> None:
     """Creates a key file of mode 0600. FileExistsError where there is one: no key is ever overwritten."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(seed.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_once(path, seed.hex().encode() + b"\n", PRIVATE)
 
 
 def _seed(text: str, source: str) -> bytes:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
 from trust.cli.values import Units
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -63,7 +64,7 @@ def request(
             return
         granted = through.grant(asked)
         if confirm is not None:
-            confirm.write_bytes(granted.confirmation)
+            write_whole(confirm, granted.confirmation)
         service.accepted(granted.accepted, receipt)
 
 

@@ -19,6 +19,8 @@ from cyclopts import Parameter
 from trust import settings
 from trust.cli.failures import Usage
 from trust.cli.terminal import show, warn
+from trust.errors import Unusable
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +127,7 @@ class Service(Output):
     def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
         """Prints what a statement came to, and keeps its receipt."""
         if receipt is not None:
-            receipt.write_bytes(done.receipt.encode())
+            write_whole(receipt, done.receipt.encode())
         facts = {"statement": done.statement, "entry": done.index, "repeated": done.repeated, **done.created}
         kept = {"receipt": str(receipt)} if receipt is not None else {}
         self.show(facts | kept)
@@ -138,6 +140,19 @@ def _unanswered(key: Path) -> Path:
         return key.with_name(name)
     digest = sha256(str(key.resolve()).encode()).hexdigest()[:12]
     return settings.state_dir() / f"{digest}-{name}"
+
+
+def existing(url: str) -> str:
+    """The URL of a database that is there; SQLite would make an empty one."""
+    from trust.storage.engine import file_of
+
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise Unusable(
+            f"there is no database at {path}",
+            "trust init makes one; or give --database, where it is elsewhere",
+        )
+    return url
 
 
 def read_vkey(text: str) -> Verifier:

@@ -8,6 +8,7 @@ from cyclopts import App
 
 from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service
 from trust.cli.terminal import progress
+from trust.files import write_whole
 
 app = App(name="evidence")
 
@@ -53,7 +54,7 @@ def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Se
             evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
     finally:
         source.close()
-    file.write_bytes(evidence)
+    write_whole(file, evidence)
     service.show(
         {"evidence": str(file), "relay": proven.relay, "index": proven.index, "reason": proven.reason}
     )
@@ -105,7 +106,7 @@ def canaries(
         receipt_in(genesis),
         tuple(map(receipt_in, rotation)),
     )
-    file.write_bytes(evidence.encode())
+    write_whole(file, evidence.encode())
     output.show({"evidence": str(file), "indices": [each.index for each in evidence.commits]})
 
 
@@ -128,5 +129,5 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
     from trust.verify.evidence import EquivocationEvidence
 
     shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
-    file.write_bytes(EquivocationEvidence.of(shown, statement.read_bytes()).encode())
+    write_whole(file, EquivocationEvidence.of(shown, statement.read_bytes()).encode())
     output.show({"evidence": str(file), "index": shown.index})

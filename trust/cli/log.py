@@ -16,6 +16,7 @@ from trust.cli.connection import (
     Output,
     Rotations,
     Service,
+    existing,
     read_keys,
     read_witnesses,
 )
@@ -98,7 +99,7 @@ def export(folder: Path, /, *, service: Service = SERVICE) -> None:
     from trust.audit.fetching import open_source
 
     key = service.key()
-    source = open_source(service.url or _existing(service.settings().database_url))
+    source = open_source(service.url or existing(service.settings().database_url))
     try:
         with progress("exporting entries") as report:
             service.show(msgspec.to_builtins(copy(source, key, folder, report)))
@@ -251,7 +252,7 @@ def _judged(service: Service) -> AbstractContextManager[Database]:
     """The database of a data directory, to be looked at and not changed."""
     from trust.storage.readonly import read_only
 
-    return read_only(_existing(service.settings().database_url))
+    return read_only(existing(service.settings().database_url))
 
 
 @contextmanager
@@ -259,23 +260,13 @@ def _database(service: Service) -> Iterator[Database]:
     from trust.storage.engine import Database
     from trust.storage.migrations import upgrade
 
-    url = _existing(service.settings().database_url)
+    url = existing(service.settings().database_url)
     upgrade(url)
     database = Database(url, 1)
     try:
         yield database
     finally:
         database.close()
-
-
-def _existing(url: str) -> str:
-    """The URL of a database that is there; SQLite would make an empty one."""
-    from trust.storage.engine import file_of
-
-    path = file_of(url)
-    if path is not None and not path.exists():
-        raise FileNotFoundError(2, "there is no database", str(path))
-    return url
 
 
 def _head_lies(reader: Reader, data: Path) -> list[str]:

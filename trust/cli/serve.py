@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import settings
+from trust.cli.connection import existing
 from trust.cli.values import Port
 
 app = App(name="serve")
@@ -41,6 +42,7 @@ def serve(
     given = {"data": data, "database": database, "host": host, "port": port, "witnesses": witnesses}
     chosen = settings.load(given)
     _check_free(chosen.host, chosen.port)
+    existing(chosen.database_url)
 
     from trust.app import serve as run
 

@@ -13,6 +13,7 @@ from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
 from trust.cli.terminal import progress, say
 from trust.cli.values import Count, Percent
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -79,7 +80,7 @@ def game(
     with progress("games") as report:
         results = play(worlds, terms, size, processes, report)
     if chart is not None:
-        chart.write_text(drawing.svg(results), encoding="utf-8")
+        write_whole(chart, (drawing.svg(results)).encode())
     _show(results, [table.table(results)], table.goals(results), output)
 
 
@@ -155,7 +156,7 @@ def reputation(
             report=report,
         )
     if chart is not None:
-        chart.write_text(attack_chart.svg(results), encoding="utf-8")
+        write_whole(chart, (attack_chart.svg(results)).encode())
     _show(results, attack_table.tables(results), attack_table.goals(results), output)
 
 

@@ -50,6 +50,11 @@ def warn(*lines: str) -> None:
     print("\n".join(map(escaped, lines)), file=sys.stderr, flush=True)
 
 
+def show_problem(problem: dict[str, Any]) -> None:
+    """Prints what went wrong on stderr as JSON."""
+    print(as_text(problem), file=sys.stderr, flush=True)
+
+
 def give(data: bytes) -> None:
     """Writes a file to stdout byte for byte; to a terminal, where nobody keeps it, escaped."""
     if sys.stdout.isatty():

@@ -15,6 +15,7 @@ from trust import settings
 from trust.cli.connection import OUTPUT, Output, read_vkey
 from trust.cli.failures import Usage
 from trust.cli.values import Port
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.log.note import Signer
@@ -49,7 +50,7 @@ def init(*, name: str, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.write_seed(data / KEY_FILE, seed)
     Store.create(data / STORE_FILE)
-    (data / VKEY_FILE).write_text(vkey + "\n", encoding="utf-8")
+    write_whole(data / VKEY_FILE, (vkey + "\n").encode())
     output.show({"name": name, "data": str(data), "vkey": vkey, "vkey_file": str(data / VKEY_FILE)})
 
 

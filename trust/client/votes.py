@@ -17,6 +17,7 @@ import msgspec
 
 from trust.core.payloads import JudgedItem
 from trust.errors import ClientError
+from trust.files import PRIVATE, write_whole
 
 REMEMBERED = 10_000
 """Seats that are known as revealed; their windows are long over when they are forgotten."""
@@ -111,15 +112,4 @@ class VoteBook:
             raise ClientError("already-revealed", f"the vote of {seat} was revealed", status=409)
 
     def _write(self, kept: _Kept) -> None:
-        fresh = self.path.with_name(self.path.name + ".new")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(self.path, msgspec.json.encode(kept), PRIVATE)
