@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.served import serving
-from tests.client.services import answer, problem
-from tests.factories import log_signer
+from tests.client.services import Log, answer, problem
+from tests.factories import log_signer, statement
 from trust import app
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
+from trust.client.wire import Request, Response
 from trust.escaping import escaped
 
 VKEY = str(log_signer().verifier)
@@ -62,8 +63,21 @@ def test_an_answer_cannot_paint_over_the_terminal(
 ) -> None:
     seat = {"seat": EVIL, "state": EVIL, "phase": EVIL, "claim": EVIL, "items": [], "until_ms": 1}
     posting = {"index": 1, "change_units": 1, "account": EVIL, "why": EVIL}
-    shown = {EVIL: EVIL, "state": EVIL, "agent": EVIL, "seats": [seat], "postings": [posting]}
-    with serving(lambda request: answer(200, shown | {"balances": {EVIL: 1}, "withdrawals": [EVIL]})) as url:
+    shown: dict[str, object] = {
+        EVIL: EVIL,
+        "state": EVIL,
+        "agent": EVIL,
+        "seats": [seat],
+        "postings": [posting],
+    }
+    shown |= {"balances": {EVIL: 1}, "withdrawals": [EVIL]}
+    checkpoint, log = "/log/checkpoint", Log()
+    log.append(statement("task.cancel"))
+
+    def handle(request: Request) -> Response:
+        return Response(200, log.checkpoint()) if request.path == checkpoint else answer(200, shown)
+
+    with serving(handle) as url:
         assert run([*command, "--url", url, "--vkey", VKEY, *form]) == GOOD
     told = capsys.readouterr().out
     _is_harmless(told)

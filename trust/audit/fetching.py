@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from itertools import takewhile
@@ -23,6 +23,7 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.report import CannotCheck
+from trust.client.transports import OwnConnections
 from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
@@ -44,6 +45,7 @@ DATABASE_NAME = "trust.db"
 SIZE_HEADER = "Trust-Size"
 JSON = {"Content-Type": "application/json"}
 T = TypeVar("T")
+Hooks = Mapping[str, list[Callable[[Any], None]]]
 
 
 class Answer(NamedTuple):
@@ -166,8 +168,10 @@ class HttpSource(_Files):
         transport: httpx.BaseTransport | None = None,
         pause_s: float = PAUSE_S,
         deadline_s: float = DEADLINE_S,
+        hooks: Hooks | None = None,
     ) -> None:
-        self._client = httpx.Client(timeout=TIMEOUT_S, transport=transport, follow_redirects=True)
+        options = {"timeout": TIMEOUT_S, "transport": transport, "follow_redirects": True}
+        self._own = OwnConnections(httpx.Client, options | {"event_hooks": hooks or {}})
         self._pause_s = pause_s
         self._deadline_s = deadline_s
         self._prefix = url.rstrip("/") + "/log/"
@@ -216,7 +220,7 @@ class HttpSource(_Files):
     def _attempt(self, url: str, max_bytes: int, posted: bytes | None) -> Answer:
         body = bytearray()
         sent: dict[str, Any] = {} if posted is None else {"content": posted, "headers": JSON}
-        with self._client.stream("GET" if posted is None else "POST", url, **sent) as response:
+        with self._own.get().stream("GET" if posted is None else "POST", url, **sent) as response:
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:
@@ -224,7 +228,7 @@ class HttpSource(_Files):
             return Answer(response.status_code, bytes(body), response.headers.get(SIZE_HEADER, ""))
 
     def close(self) -> None:
-        self._client.close()
+        self._own.get().close()
 
 
 class DatabaseSource:
@@ -280,10 +284,13 @@ def _is_in_place(index: int, entry: StoredEntry) -> bool:
     return entry.index == index and len(entry.data) <= MAX_ENTRY_BYTES
 
 
-def open_source(place: str) -> Source:
-    """The source at an http(s) address, in a directory of tiles, in a service's data directory or database."""
+def open_source(place: str, hooks: Hooks | None = None) -> Source:
+    """The source at an http(s) address, in a directory of tiles, in a service's data directory or database.
+
+    `hooks` are httpx's: what to call for each request and each answer.
+    """
     if place.startswith(("http://", "https://")):
-        return HttpSource(place)
+        return HttpSource(place, hooks=hooks)
     if "://" in place:
         return DatabaseSource(place)
     path = Path(place)

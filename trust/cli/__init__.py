@@ -38,6 +38,7 @@ GROUPS = {
     "receipt": "Verify receipts, bundles and evidence offline.",
     "audit": "Fetch a log, verify all of it, and decide every entry again.",
     "log": "Check a data directory; rebuild its tables; export the log as files; watch a log for forks.",
+    "completion": "Print what a shell completes.",
     "witness": "Run a witness, which cosigns only what extends the log that it saw before.",
 }
 

@@ -8,9 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
 from trust.cli import scores
-from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.connection import SERVICE, Me, Service, read_key
 from trust.cli.terminal import give, say
 from trust.cli.values import Count
 
@@ -43,7 +42,7 @@ def register(
     from trust.client import Agent
 
     with service.client(me.key) as client:
-        owner_seed = settings.read_seed(owner) if owner else None
+        owner_seed = read_key(owner) if owner else None
         agent = Agent(client, me.seed(), me.actor)
         service.accepted(agent.register(handle, kind, owner_seed), receipt)
 
@@ -60,7 +59,7 @@ def rotate(new_key: Path, /, *, me: Me, service: Service = SERVICE) -> None:
     from trust.client import Agent
 
     with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).rotate(settings.read_seed(new_key)))
+        service.accepted(Agent(client, me.seed(), me.actor).rotate(read_key(new_key)))
 
 
 @app.command

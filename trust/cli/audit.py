@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
+from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses, source_at
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress, say
 from trust.cli.values import Place
@@ -52,8 +52,8 @@ def audit(
 
     from trust.audit.auditing import audit as examine
 
-    with progress("auditing entries") as report:
-        found = examine(source, vkey, state, report, quorum, None if all_reads else sample)
+    with source_at(source) as opened, progress("auditing entries") as report:
+        found = examine(opened, vkey, state, report, quorum, None if all_reads else sample)
     if output.json:
         output.show(found)
     else:

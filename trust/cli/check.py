@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from trust import clock, settings
-from trust.cli.connection import SERVICE, Me, Service
+from trust import clock
+from trust.cli.connection import SERVICE, Me, Service, read_key
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import say
 from trust.cli.values import Place
@@ -55,7 +55,7 @@ def list_seats(agent: str = "", /, *, key: Path | None = None, service: Service 
     if bool(agent) == bool(key):
         raise Usage("name a verifier, or give its --key")
     with service.client() as client:
-        found = client.seats(agent or did_of_seed(settings.read_seed(key or Path())))
+        found = client.seats(agent or did_of_seed(read_key(key or Path())))
     if service.json:
         service.show(found)
         return

@@ -19,18 +19,21 @@ from cyclopts import Parameter
 from trust import settings
 from trust.cli.failures import Usage
 from trust.cli.terminal import show, warn
+from trust.cli.waiting import waiting
 from trust.errors import Unusable
 from trust.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trust.audit.fetching import Source
     from trust.client import Accepted, TrustClient
     from trust.log.note import Verifier
     from trust.log.quorum import Quorum
     from trust.log.succession import Succession
 
 VKEY_FILE = "log.vkey"
+VKEY_LOOKS = "trust.example.org/main+5a1644ad+AQd7... (name, 8 hex digits, base64; trust init prints it)"
 Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
 Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
 
@@ -48,7 +51,7 @@ class Me:
 
     def seed(self) -> bytes:
         """The key's seed."""
-        return settings.read_seed(self.key)
+        return read_key(self.key)
 
 
 @Parameter(name="*")
@@ -113,9 +116,14 @@ class Service(Output):
         from trust.client import Outbox, TrustClient
 
         outbox = Outbox(_unanswered(key), within) if key is not None else None
-        with TrustClient(self.address(), self.key(), outbox=outbox) as client:
+        with (
+            waiting() as hooks,
+            TrustClient(self.address(), self.key(), outbox=outbox, event_hooks=hooks) as client,
+        ):
             is_good = False
             try:
+                if outbox is None:
+                    client.check_log()
                 yield client
                 is_good = True
             finally:
@@ -155,15 +163,51 @@ def existing(url: str) -> str:
     return url
 
 
+@contextmanager
+def source_at(place: str) -> Iterator[Source]:
+    """A log's bytes at an address, in a directory or in a database, waited for aloud."""
+    from trust.audit.fetching import open_source
+
+    with waiting() as hooks:
+        source = open_source(place, hooks)
+        try:
+            yield source
+        finally:
+            source.close()
+
+
 def read_vkey(text: str) -> Verifier:
     """A verifier key from its text, or from the file of this name."""
     from trust.log.note import NoteError, Verifier
 
-    is_file = "+" not in text or Path(text).exists()
     try:
-        return Verifier.parse((Path(text).read_text(encoding="utf-8") if is_file else text).strip())
+        return Verifier.parse(_named(text).strip())
     except NoteError as error:
-        raise Usage(f"not a verifier key: {error}") from error
+        raise Usage(f"{text!r} is no verifier key: {error}; one looks like {VKEY_LOOKS}") from error
+
+
+def _named(text: str) -> str:
+    """What the file of this name says; the text itself where there is none and it may be a key."""
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, OSError) as error:
+        if "+" in text:
+            return text
+        if isinstance(error, FileNotFoundError):
+            raise Usage(
+                f"{text!r} is no verifier key, and no file of this name is there; one looks like {VKEY_LOOKS}"
+            ) from error
+        raise
+
+
+def read_key(file: Path) -> bytes:
+    """The seed in a key file; `Usage` where there is none of this name."""
+    try:
+        return settings.read_seed(file)
+    except FileNotFoundError as error:
+        raise Usage(
+            f"there is no key file {file}: trust keys new {file} makes one (a private key: 64 hex digits in a file)"
+        ) from error
 
 
 def read_witnesses(file: Path | None) -> Quorum | None:
@@ -198,7 +242,7 @@ def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
 
 def read_seeds(files: Iterable[Path]) -> list[bytes]:
     """The seeds in key files."""
-    return [settings.read_seed(path) for path in files]
+    return [read_key(path) for path in files]
 
 
 SERVICE, OUTPUT = Service(), Output()

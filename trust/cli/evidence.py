@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service, source_at
 from trust.cli.terminal import progress
 from trust.files import write_whole
 
@@ -46,14 +46,13 @@ def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Se
         Whose confirmation it is (rly_...); default: the relay of the claim that it names.
     """
     from trust.audit.confirmations import evidence_of
-    from trust.audit.fetching import open_source
 
-    source = open_source(service.address())
-    try:
-        with service.client() as client, progress("looking for the relay") as report:
-            evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
-    finally:
-        source.close()
+    with (
+        service.client() as client,
+        source_at(service.address()) as source,
+        progress("looking for the relay") as report,
+    ):
+        evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
     write_whole(file, evidence)
     service.show(
         {"evidence": str(file), "relay": proven.relay, "index": proven.index, "reason": proven.reason}

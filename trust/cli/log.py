@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,12 +20,15 @@ from trust.cli.connection import (
     existing,
     read_keys,
     read_witnesses,
+    source_at,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress, say, show_line, warn
 from trust.cli.values import Place, duration_ms
+from trust.cli.waiting import waiting
 
 if TYPE_CHECKING:
+    from trust.audit.fetching import Source
     from trust.audit.watching import Looked
     from trust.storage.engine import Database
     from trust.storage.reading import Reader
@@ -33,11 +37,18 @@ app = App(name="log")
 
 
 @app.command
-def check(*, service: Service = SERVICE) -> int:
+def check(folder: Path | None = None, /, *, service: Service = SERVICE) -> int:
     """Check the tree in a data directory: every leaf, every tile, root, checkpoint, head file. Exit 1 at the first lie.
 
     Whether the decisions are right is for trust audit to say.
+
+    Parameters
+    ----------
+    folder
+        The data directory; default: --data.
     """
+    if folder is not None:
+        service = replace(service, data=folder)
     from trust.audit.checking import check_log
     from trust.storage.reading import reading
 
@@ -96,15 +107,11 @@ def export(folder: Path, /, *, service: Service = SERVICE) -> None:
         The directory of the files; served as they are, it is a log that trust audit reads.
     """
     from trust.audit.exporting import export as copy
-    from trust.audit.fetching import open_source
 
     key = service.key()
-    source = open_source(service.url or existing(service.settings().database_url))
-    try:
-        with progress("exporting entries") as report:
-            service.show(msgspec.to_builtins(copy(source, key, folder, report)))
-    finally:
-        source.close()
+    place = service.url or existing(service.settings().database_url)
+    with source_at(place) as source, progress("exporting entries") as report:
+        service.show(msgspec.to_builtins(copy(source, key, folder, report)))
 
 
 @app.command
@@ -119,31 +126,33 @@ def copy(place: str, /, *, service: Service = SERVICE) -> None:
     place
         The address of a service, a directory of the log's files, or a data directory.
     """
-    from trust.audit.copying import copy as bring
-    from trust.audit.fetching import open_source
     from trust.core.entry import InvalidEntry
     from trust.core.events.event import CannotFold
-    from trust.services.rebuilding import rebuild as refold
     from trust.storage.engine import file_of
     from trust.storage.migrations import upgrade
     from trust.verify.failures import NotProven
 
-    key, url = service.key(), service.settings().database_url
-    source = open_source(place)
+    url = service.settings().database_url
     try:
-        if (path := file_of(url)) is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        upgrade(url)
-        with _database(service) as database:
-            with progress("copying entries") as report:
-                copied = bring(source, key, database, report)
-            with progress("folding entries") as report:
-                refold(database, report)
+        with source_at(place) as source:
+            if (path := file_of(url)) is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            upgrade(url)
+            service.show(_copied(source, service))
     except (InvalidEntry, CannotFold) as error:
         raise NotProven(f"the log is copied, but its entries cannot be folded: {error}") from error
-    finally:
-        source.close()
-    service.show(msgspec.to_builtins(copied))
+
+
+def _copied(source: Source, service: Service) -> Any:
+    from trust.audit.copying import copy as bring
+    from trust.services.rebuilding import rebuild as refold
+
+    with _database(service) as database:
+        with progress("copying entries") as report:
+            copied = bring(source, service.key(), database, report)
+        with progress("folding entries") as report:
+            refold(database, report)
+    return msgspec.to_builtins(copied)
 
 
 @app.command
@@ -199,11 +208,11 @@ def watch(
     pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
     stale_ms = duration_ms(stale) if stale else 0
     quorum = read_witnesses(witnesses)
-    watcher = watching.Watcher(
-        lambda: open_source(url), verifier, state, frozenset(key_of), stale_ms, quorum, pace.patience_ms
-    )
     try:
-        alarm = watching.watch(watcher, pace, _teller(output))
+        with waiting() as hooks:
+            watched = frozenset(key_of), stale_ms, quorum, pace.patience_ms
+            watcher = watching.Watcher(lambda: open_source(url, hooks), verifier, state, *watched)
+            alarm = watching.watch(watcher, pace, _teller(output))
     except CannotCheck as error:
         _call(webhook, {"kind": "no-answer", "origin": verifier.name, "reason": str(error)})
         raise

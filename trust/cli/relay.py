@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
-from trust.cli.connection import SERVICE, Coordinators, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Service, read_key, read_seeds
 from trust.cli.failures import Usage
 from trust.cli.values import Count
 
@@ -89,7 +88,5 @@ def register(
     if not coordinator:
         raise Usage("a relay has at least one coordinator: give --coordinator")
     with service.client(operator) as client:
-        done = Operator(client, settings.read_seed(operator)).register_relay(
-            name, read_seeds(coordinator), threshold
-        )
+        done = Operator(client, read_key(operator)).register_relay(name, read_seeds(coordinator), threshold)
         service.accepted(done, receipt)

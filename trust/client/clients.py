@@ -105,6 +105,7 @@ class Client(Bound[C]):
     stats = forwarded(Exchanges.stats)
     priorities = forwarded(Exchanges.priorities)
     receipt = forwarded(Exchanges.receipt)
+    check_log = forwarded(Exchanges.check_log)
     checkpoint = forwarded(Exchanges.checkpoint)
 
 

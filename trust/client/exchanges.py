@@ -342,6 +342,18 @@ class Exchanges:
             raise NotProven(f"asked for entry {index}, shown entry {proven.index}")
         return receipt, proven
 
+    def check_log(self) -> Exchange[None]:
+        """Raises `NotProven` where the service shows the checkpoint of another log, or one of another key.
+
+        Asks once: where there is no answer, or no checkpoint yet, it says nothing.
+        """
+        try:
+            answer = yield from wire.ask(Request("GET", "/log/checkpoint"))
+        except Unreachable:
+            return
+        if answer.status == 200:
+            yield from self._proven(lambda: self._opened(answer.body))
+
     def checkpoint(self) -> Exchange[Checkpoint]:
         """The log's newest checkpoint, its signature verified."""
         signed = wire.content((yield from self.attempt(Request("GET", "/log/checkpoint"))))

@@ -68,7 +68,7 @@ class _Addresses:
             self._at = (self._at + 1) % len(self._all)
 
 
-class _Own(Generic[Http]):
+class OwnConnections(Generic[Http]):
     """The connections of this process. A copy of it (os.fork) makes its own: two that read one would get each other's
     answers. What the copy was born with it neither uses nor closes."""
 
@@ -153,7 +153,7 @@ class Transport:
 
     def __init__(self, url: str | Sequence[str], **options: Any) -> None:
         self.addresses = _Addresses(url)
-        self._own = _Own(httpx.Client, options)
+        self._own = OwnConnections(httpx.Client, options)
 
     def run(self, exchange: Exchange[T]) -> T:
         """What a conversation comes to."""
@@ -209,7 +209,7 @@ class AsyncTransport:
 
     def __init__(self, url: str | Sequence[str], **options: Any) -> None:
         self.addresses = _Addresses(url)
-        self._own = _Own(httpx.AsyncClient, options)
+        self._own = OwnConnections(httpx.AsyncClient, options)
 
     async def run(self, exchange: Exchange[T]) -> T:
         """What a conversation comes to."""
