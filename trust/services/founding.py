@@ -12,8 +12,8 @@ from trust.core.decay import Decay
 from trust.core.entry import FORMAT, Genesis
 from trust.core.events import NETWORK
 from trust.core.identity import did_of
-from trust.core.rules.changes import KNOWN
 from trust.core.records import Network
+from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.log import ed25519
 from trust.log.note import Signer
