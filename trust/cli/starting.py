@@ -36,6 +36,10 @@ def alone(settings: Settings) -> Iterator[None]:
     if file_of(settings.database_url) is None:  # replicas share a PostgreSQL, and its head's lock
         yield
         return
+    if not settings.data_dir.is_dir():
+        raise Unusable(
+            f"there is no data directory {settings.data_dir}", "trust init makes one; or give --data"
+        )
     handle = os.open(settings.data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _lock(handle, settings)
