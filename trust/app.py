@@ -47,7 +47,7 @@ from trust.services.notifying import Notifier
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verifying
-from trust.settings import Settings, SettingsError, load
+from trust.settings import Settings, SettingsError, http_address, load
 from trust.stopping import Stopping
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
@@ -299,7 +299,7 @@ async def _serve(app: App, stopping: Stopping) -> None:
     async with app.running():
         stopping.through(stop)
         structlog.get_logger("trust").info(
-            "serving", url=f"http://{settings.host}:{server.port}", vkey=app.service.vkey
+            "serving", url=http_address(settings.host, server.port), vkey=app.service.vkey
         )
         await server.serve()
 

@@ -10,6 +10,7 @@ Private keys come from `TRUST_LOG_KEY` and `TRUST_DRAW_KEY` or from files of mod
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import tomllib
@@ -23,6 +24,7 @@ from trust.files import PRIVATE, write_once
 
 SEED_BYTES = 32
 CONFIG_NAME = "trust.toml"
+_LINK = re.compile(r"(tcp|udp|sctp)://")
 
 
 class SettingsError(ValueError):
@@ -34,6 +36,12 @@ def shipped(name: str) -> Path:
     package = Path(__file__).resolve().parent
     carried = package / "_data" / name
     return carried if carried.exists() else package.parent / name
+
+
+def http_address(host: str, port: int) -> str:
+    """The URL at which somebody on this machine finds a service that listens on `host`; IPv6 stands in brackets."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -88,6 +96,23 @@ def _text(value: object) -> str:
     return value
 
 
+def _database(value: object) -> str:
+    """The URL of a database for SQLAlchemy, from the forms that hosts give."""
+    url = _text(value).strip()
+    scheme, separator, rest = url.partition("://")
+    if scheme in (
+        "postgres",
+        "postgresql",
+        "postgresql+psycopg2",
+        "postgresql+asyncpg",
+        "postgresql+psycopg",
+    ):
+        return f"postgresql+psycopg://{rest}"
+    if scheme not in ("sqlite", "sqlite+pysqlite") or not separator:
+        raise ValueError("postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE")
+    return url
+
+
 def _path(value: object) -> Path:
     return value if isinstance(value, Path) else Path(_text(value))
 
@@ -121,7 +146,7 @@ class Settings:
     """One process's settings. Options are named as their fields, but `data` and `database` as the flags."""
 
     data_dir: Path = _option(Path("trust-data"), _path, "data")
-    database_url: str = _option("", _text, "database", secret=True)  # empty: SQLite in data_dir
+    database_url: str = _option("", _database, "database", secret=True)  # empty: SQLite in data_dir
     host: str = _option("127.0.0.1", _text)
     port: int = _option(8400, _integer(0, 65_535))
     recognises: tuple[str, ...] = _option((), _texts)  # vkeys of other networks whose scores are shown
@@ -179,7 +204,7 @@ _OPTIONS = {f.metadata["name"] or f.name: f for f in fields(Settings) if f.metad
 def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. `flags` go by option name; one that is None was not given."""
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    chosen = _from_environment(environ) | _parsed(given, lambda name: f"--{name.replace('_', '-')}")
+    chosen = _from_environment(environ, given) | _parsed(given, lambda name: f"--{name.replace('_', '-')}")
     config = chosen.get("data_dir", Settings.data_dir) / CONFIG_NAME
     chosen = _from_file(config) | chosen
     settings = Settings(**chosen)
@@ -203,13 +228,18 @@ def _parsed(given: Mapping[str, object], source: Callable[[str], str]) -> dict[s
         try:
             values[option.name] = option.metadata["parse"](value)
         except ValueError as wrong:
-            raise SettingsError(f"{source(name)}: {value!r} is not {wrong}") from None
+            shown = repr(value) if option.repr else "what is given"
+            raise SettingsError(f"{source(name)}: {shown} is not {wrong}") from None
     return values
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environ: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, Any]:
+    """What the environment says and no flag does. A container platform that has a service called "trust" sets
+    TRUST_PORT to a link such as tcp://10.0.0.1:8400, which is no choice of anybody's."""
     given = {name: environ[_variable(name)] for name in _OPTIONS if environ.get(_variable(name))}
-    return _parsed(given, _variable)
+    if _LINK.match(given.get("port", "")):
+        del given["port"]
+    return _parsed({name: text for name, text in given.items() if name not in flags}, _variable)
 
 
 def _variable(name: str) -> str:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,7 +23,7 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.report import CannotCheck
-from trust.client.transports import OwnConnections
+from trust.client.transports import ELSEWHERE_HINT, OwnConnections
 from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
@@ -39,6 +39,7 @@ TIMEOUT_S = 30.0
 DEADLINE_S = 120.0
 TRIES = 4
 PAUSE_S = 0.5
+FORBIDDEN_HINT = "let everybody read the log's files; a bucket also needs leave to list, to say 404"
 DATABASE_NAME = "trust.db"
 
 
@@ -46,6 +47,10 @@ SIZE_HEADER = "Trust-Size"
 JSON = {"Content-Type": "application/json"}
 T = TypeVar("T")
 Hooks = Mapping[str, list[Callable[[Any], None]]]
+
+
+class Forbidden(CannotCheck):
+    """A server says 403: a bucket says so of what is not there, others of what they do not want to show."""
 
 
 class Answer(NamedTuple):
@@ -123,10 +128,12 @@ class _Files:
         return None if data is None else data[: width * HASH_BYTES]
 
     def _whole_or_partial(self, path: TilePath, max_bytes: int) -> bytes | None:
-        data = self.get(str(path), max_bytes)
-        if data is None and path.width < TILE_WIDTH:
-            data = self.get(str(TilePath(path.level, path.n)), max_bytes)
-        return data
+        if path.width == TILE_WIDTH:
+            return self.get(str(path), max_bytes)
+        with suppress(Forbidden):  # what a bucket says of what is not there; the full one must be answered
+            if (data := self.get(str(path), max_bytes)) is not None:
+                return data
+        return self.get(str(TilePath(path.level, path.n)), max_bytes)
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         raise NotImplementedError
@@ -175,8 +182,14 @@ class HttpSource(_Files):
         self._pause_s = pause_s
         self._deadline_s = deadline_s
         self._prefix = url.rstrip("/") + "/log/"
-        if self.get("checkpoint", MAX_NOTE_BYTES) is None:
+        if not self._has_checkpoint():
             self._prefix = url.rstrip("/") + "/"
+
+    def _has_checkpoint(self) -> bool:
+        try:
+            return self.get("checkpoint", MAX_NOTE_BYTES) is not None
+        except Forbidden:
+            return False
 
     def __str__(self) -> str:
         return self._prefix
@@ -188,7 +201,12 @@ class HttpSource(_Files):
 
     def service(self) -> Service | None:
         address = self._prefix.removesuffix("/log/")
-        has_one = address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+        try:
+            has_one = (
+                address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+            )
+        except Forbidden:
+            has_one = False
         return Service(address, self.ask) if has_one else None
 
     def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
@@ -209,6 +227,8 @@ class HttpSource(_Files):
                 return answer
             if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                 return None
+            if answer.status == httpx.codes.FORBIDDEN:
+                raise Forbidden(f"{url} cannot be fetched: status 403", FORBIDDEN_HINT)
             problem = f"status {answer.status}"
             if (
                 answer.status != httpx.codes.TOO_MANY_REQUESTS
@@ -221,6 +241,8 @@ class HttpSource(_Files):
         body = bytearray()
         sent: dict[str, Any] = {} if posted is None else {"content": posted, "headers": JSON}
         with self._own.get().stream("GET" if posted is None else "POST", url, **sent) as response:
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise CannotCheck(f"{url} answers with a web page, from {response.url}", ELSEWHERE_HINT)
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:

@@ -81,7 +81,7 @@ class Service(Output):
     """The service that a command talks to."""
 
     url: Annotated[str | None, Parameter(env_var="TRUST_URL")] = None
-    "Address of the service; default: host and port of DIR/trust.toml."
+    "Address of the service, several with commas between them; default: host and port of DIR/trust.toml."
 
     vkey: Annotated[str | None, Parameter(env_var="TRUST_VKEY")] = None
     "The log's verifier key, or a file with it; default: DIR/log.vkey."
@@ -93,12 +93,12 @@ class Service(Output):
         """The settings of the data directory."""
         return settings.load({"data": self.data})
 
-    def address(self) -> str:
-        """The service's URL."""
+    def addresses(self) -> list[str]:
+        """The service's URLs, the one to ask first in front."""
         if self.url:
-            return self.url
+            return [each.strip() for each in self.url.split(",") if each.strip()]
         chosen = self.settings()
-        return f"http://{chosen.host}:{chosen.port}"
+        return [settings.http_address(chosen.host, chosen.port)]
 
     def key(self) -> Verifier:
         """The log's key; `Usage` where nobody gave it."""
@@ -118,7 +118,7 @@ class Service(Output):
         outbox = Outbox(_unanswered(key), within) if key is not None else None
         with (
             waiting() as hooks,
-            TrustClient(self.address(), self.key(), outbox=outbox, event_hooks=hooks) as client,
+            TrustClient(self.addresses(), self.key(), outbox=outbox, event_hooks=hooks) as client,
         ):
             is_good = False
             try:

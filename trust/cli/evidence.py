@@ -49,7 +49,7 @@ def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Se
 
     with (
         service.client() as client,
-        source_at(service.address()) as source,
+        source_at(service.addresses()[0]) as source,
         progress("looking for the relay") as report,
     ):
         evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)

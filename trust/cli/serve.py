@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from trust import settings
+from trust.cli import starting
 from trust.cli.connection import existing
 from trust.cli.values import Port
 
@@ -41,20 +41,12 @@ def serve(
     """
     given = {"data": data, "database": database, "host": host, "port": port, "witnesses": witnesses}
     chosen = settings.load(given)
-    _check_free(chosen.host, chosen.port)
-    existing(chosen.database_url)
+    with starting.alone(chosen):
+        chosen = starting.placed(chosen)
+        existing(chosen.database_url)
+        starting.await_database(chosen.database_url)
+        starting.raise_file_limit()
 
-    from trust.app import serve as run
+        from trust.app import serve as run
 
-    run(chosen)
-
-
-def _check_free(host: str, port: int) -> None:
-    """OSError where somebody listens already: the server would share the port with it, and each get some requests."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+        run(chosen)

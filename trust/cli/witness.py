@@ -125,7 +125,7 @@ def serve(
 
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, stop)
-        output.show({"serving": f"http://{host}:{server.port}", "vkey": str(signer.verifier)})
+        output.show({"serving": settings.http_address(host, server.port), "vkey": str(signer.verifier)})
         server.serve_forever()
     store.close()
 

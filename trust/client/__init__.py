@@ -18,13 +18,13 @@ from trust.client.outbox import Outbox
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.relay import Granted, Relay
 from trust.client.requester import Requester
-from trust.client.verifier import Act, Case, Verifier
+from trust.client.verifier import Act, Case, Judge, Judgement, Verifier
 from trust.client.worker import Worker
 from trust.errors import ClientError
 from trust.verify.failures import NotProven
 
 __all__ = [
-    "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "NotProven",
+    "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "Judge", "Judgement", "NotProven",
     "Operator", "Outbox", "Relay",
     "Requester", "Retry", "ServiceError", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker",
 ]  # fmt: skip

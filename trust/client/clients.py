@@ -7,6 +7,8 @@ event loop it returns an awaitable of it. The roles of an agent (`Requester`, `W
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from functools import update_wrapper
+from inspect import Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from trust import clock
@@ -20,6 +22,13 @@ from trust.verify.receipts import parse_key
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=Transport | AsyncTransport)
+
+
+def _result_of(talk: Signature, form: str) -> Signature:
+    """A conversation's signature with what it comes to as its result."""
+    result = str(talk.return_annotation)
+    inner = result.removeprefix("Exchange[").removesuffix("]") if result.startswith("Exchange[") else result
+    return talk.replace(return_annotation=form.format(inner))
 
 
 class Bound(Generic[C]):
@@ -36,7 +45,15 @@ class conversation(Generic[P, T]):  # noqa: N801  a decorator
 
     def __init__(self, talk: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
         self.talk = talk
-        self.__doc__ = talk.__doc__
+        update_wrapper(self, talk)
+        said = signature(talk)
+        self.__signature__ = _result_of(said, "{}")
+        taken = said.replace(parameters=list(said.parameters.values())[1:])
+        self._bound = {False: _result_of(taken, "{}"), True: _result_of(taken, "Coroutine[Any, Any, {}]")}
+
+    def __call__(self, instance: Any, /, *args: P.args, **named: P.kwargs) -> Any:
+        """As a function of the client or role: what `Worker.request(worker, ...)` is."""
+        return self.__get__(instance, type(instance))(*args, **named)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -49,9 +66,13 @@ class conversation(Generic[P, T]):  # noqa: N801  a decorator
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        return lambda *args, **named: instance.transport.run(
-            self.talk(self._speaker(instance), *args, **named)
-        )
+
+        def method(*args: P.args, **named: P.kwargs) -> Any:
+            return instance.transport.run(self.talk(self._speaker(instance), *args, **named))
+
+        update_wrapper(method, self.talk)
+        method.__signature__ = self._bound[isinstance(instance.transport, AsyncTransport)]  # type: ignore[attr-defined]
+        return method
 
     def _speaker(self, instance: Any) -> Any:
         return instance

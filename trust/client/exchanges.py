@@ -65,7 +65,7 @@ class Retry:
         return wait if waited_ms + wait <= self.total_ms else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Accepted:
     """A statement that is on the log: its id, its proven entry and the receipt to keep."""
 
@@ -73,6 +73,11 @@ class Accepted:
     repeated: bool
     receipt: Receipt
     entry: Proven
+
+    def __repr__(self) -> str:
+        """One line: the receipt alone has thousands of characters."""
+        made = "".join(f", {name}={id!r}" for name, id in self.created.items())
+        return f"Accepted(index={self.index}, statement={self.statement!r}, repeated={self.repeated}{made})"
 
     @property
     def index(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
@@ -20,7 +20,7 @@ class Granted:
     """A claim that was won, and the signed `relay.confirm` for worker and requester."""
 
     accepted: Accepted
-    confirmation: bytes
+    confirmation: bytes = field(repr=False)
 
     @property
     def claim(self) -> str:
