@@ -58,16 +58,6 @@ def test_every_number_of_a_policy_stands_in_a_rule() -> None:
     assert set(numbers()) - set(rules_by_number()) == set()
 
 
-def test_the_exit_codes_are_those_of_the_command_line() -> None:
-    told = re.findall(
-        r"^\| ([0-9]+) \| (.*?) \|$",
-        read(DOCS / "protocol.md").split("### 6.2")[1].split("### 6.3")[0],
-        re.MULTILINE,
-    )
-    known = failures.GOOD, failures.FALSE, failures.USAGE, failures.CANNOT_CHECK, failures.INTERRUPTED
-    assert tuple(int(code) for code, _ in told) == known
-
-
 def test_the_table_of_a_claims_states_has_each_of_them() -> None:
     table = read(DOCS / "rules.md").split("| state | entered by")[1].split("\n\n")[0]
     told = re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
