@@ -1,4 +1,4 @@
-"""A clock that jumps is not believed at once (rules 2)."""
+"""A clock that jumps is not believed at once (docs/rules.md 2)."""
 
 from __future__ import annotations
 

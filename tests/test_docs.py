@@ -21,7 +21,7 @@ from tests.docs import independent as i
 from tests.docs.examples import LOG
 from tests.docs.makers import MAKERS
 from tests.docs.parts import DOCS, PAGES, ROOT, all_parts, example, fields, read
-from tests.docs.references import dangling
+from tests.docs.references import dangling, old, sources
 from tests.docs.tables import api, kinds, numbers, rules_by_number
 from tests.services.statements import Party
 from trust import app
@@ -66,6 +66,13 @@ def test_the_table_of_a_claims_states_has_each_of_them() -> None:
 
 
 # -- references
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reference_in_the_code_points_to_a_heading_that_there_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert dangling(text) == []
+    assert old(text) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,6 +1,6 @@
 """The only reader of time.
 
-Rules 2: a wall clock that jumped over 60 s against the process's monotonic clock is believed only when two
+docs/rules.md 2: a wall clock that jumped over 60 s against the process's monotonic clock is believed only when two
 readings a second apart agree. Until then time goes on from the clock that was believed last, so that one bad
 reading (a stepped NTP server, a restored virtual machine) ends no lease and no window.
 """
