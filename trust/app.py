@@ -7,20 +7,17 @@ that is behind the head that was signed last (a restored backup would fork the l
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
-from trust import clock
+from trust import clock, journal
 from trust.api.application import application
 from trust.api.edge import Edge
 from trust.api.service import Service
@@ -45,10 +42,12 @@ from trust.services.notifying import Notifier
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.verifying import Verifying
+from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, load
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
+from trust.storage.standing import clock_skew_ms
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
@@ -127,6 +126,7 @@ def build(settings: Settings) -> App:
         settings.data_dir / HEAD_FILE,
         more_signers=signers,
         limits=_limits(settings),
+        skew_ms=clock_skew_ms,
         on_append=lambda head: notifier.committed(head.size),
     )
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
@@ -144,6 +144,9 @@ def build(settings: Settings) -> App:
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
     )
+    vitals = VitalSigns()
+    for sign in (sequencer.sign, verifying.sign, cosigning.sign):
+        vitals.add(sign)
     service = Service(
         settings=settings,
         database=database,
@@ -155,11 +158,12 @@ def build(settings: Settings) -> App:
         elsewhere=Elsewhere(database, recognised(settings)),
         cosigning=cosigning,
         telemetry=Telemetry(),
+        vitals=vitals,
         graph=graph,
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
     )
-    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
+    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier, vitals)
     return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
 
 
@@ -216,7 +220,7 @@ def _keys_now(settings: Settings, use: str) -> tuple[bytes, ...]:
     try:
         return settings.keys(use)
     except (SettingsError, OSError) as error:
-        structlog.get_logger("trust").error("a key cannot be read", use=use, error=str(error))
+        journal.logger("trust").error("a key cannot be read", use=use, error=str(error))
         return ()
 
 
@@ -232,7 +236,7 @@ def _check_key(use: str, expected: str, seeds: Sequence[bytes]) -> None:
 
 def create() -> Edge:
     """The API of this process's settings: the factory for an ASGI server (`granian --factory trust.app:create`)."""
-    configure_logging()
+    journal.configure()
     tune()
     return build(load()).asgi()
 
@@ -243,7 +247,7 @@ def serve(settings: Settings) -> None:
     The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
     restart never makes a second writer.
     """
-    configure_logging()
+    journal.configure()
     app = build(settings)
     tune()
     asyncio.run(_serve(app))
@@ -269,22 +273,7 @@ async def _serve(app: App) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
-    structlog.get_logger("trust").info(
+    journal.logger("trust").info(
         "serving", url=f"http://{settings.host}:{settings.port}", vkey=app.service.vkey
     )
     await server.serve()
-
-
-def configure_logging() -> None:
-    """Log lines on stderr: for people on a terminal, JSON elsewhere. Never a body, never a key."""
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a turn that is skipped is nobody's trouble
-    people = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *([] if people else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

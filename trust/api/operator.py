@@ -15,10 +15,10 @@ from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
 from trust.errors import TrustError
 from trust.services.publishing import cosigned_head
+from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.holdings import clock_skew_ms
 
 ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
-MAX_SKEW_MS = 2_000
 METRICS_TYPE = "text/plain; version=0.0.4"
 
 
@@ -55,11 +55,19 @@ class HealthController(Controller):
             raise TrustError("log-frozen", service.sequencer.frozen)
         if service.notifier.closed:
             raise TrustError("shutting-down")
+        if doubt := clock.process.doubt():
+            raise TrustError("clock-in-doubt", doubt)
+        if wrong := service.vitals.wrong():
+            raise TrustError("overloaded", wrong[0], reasons=wrong)
         skew_ms = await service.run(request, lambda reader: clock_skew_ms(reader.connection, clock.now_ms()))
         if abs(skew_ms) > MAX_SKEW_MS:
-            raise TrustError("overloaded", f"this machine's clock is {skew_ms} ms ahead of the database's")
+            raise TrustError(
+                "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
+            )
         return answer(
-            msgspec.json.encode(await service.run(request, readiness, service.cosigning.standing()))
+            msgspec.json.encode(
+                await service.run(request, readiness, service.cosigning.standing(), service.vitals.shown())
+            )
         )
 
     @get("/version", summary="Release, log format and the newest rules it knows")

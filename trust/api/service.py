@@ -30,6 +30,7 @@ from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Sequencer
+from trust.services.vitals import VitalSigns
 from trust.settings import Settings
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
@@ -54,6 +55,7 @@ class Service:
     elsewhere: Elsewhere
     cosigning: Cosigning
     telemetry: Telemetry
+    vitals: VitalSigns
     graph: Graph
     readers: Executor
     vkey: str

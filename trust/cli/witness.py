@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
+from trust import journal, settings
 from trust.cli.connection import OUTPUT, Output, read_vkey
 from trust.cli.failures import Usage
 
@@ -113,7 +113,7 @@ def serve(
     from trust.witness.server import WitnessServer
     from trust.witness.witness import Witness
 
-    _log_to_stderr()
+    journal.configure()
     store, signer = _store(data), _signer(data)
     with WitnessServer(host, port, Witness(store, signer, data)) as server:
 
@@ -147,17 +147,3 @@ def _signer(data: Path) -> Signer:
     if signer.verifier != public:
         raise Usage(f"{data / KEY_FILE} is not the key of {data / VKEY_FILE}")
     return signer
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -19,10 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from trust import clock
+from trust import clock, journal
 from trust.core.events import NETWORK
 from trust.core.records import AdoptedPolicy, Network, Task
 from trust.log import merkle
@@ -30,6 +28,8 @@ from trust.log.note import Signature, add_signatures, parse_note
 from trust.log.quorum import Key, Quorum, parse_quorum
 from trust.services.asking import NoCosignature, Wanted, Witness
 from trust.services.notifying import Notifier
+from trust.services.vitals import Sign, keep_on
+from trust.storage import faults
 from trust.storage.cosigned import CosignedHead, keep, newest
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
@@ -38,7 +38,8 @@ from trust.storage.unit import Head, aside
 LOOK_S = 1.0
 LOOKED_AT = 200
 STOP_S = 5.0
-_log = structlog.get_logger("trust.cosigning")
+PATIENCE_MS = 60_000
+_log = journal.logger("trust.cosigning")
 
 
 class WitnessStanding(msgspec.Struct, frozen=True):
@@ -100,6 +101,8 @@ class Cosigning:
         self._missing_since_ms: int | None = None
         self._client: httpx.AsyncClient | None = None
         self._runner = asyncio.Runner()
+        self.sign = Sign("cosigning", PATIENCE_MS + interval_ms)
+        self._size = -1
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cosigning", daemon=True)
 
@@ -135,17 +138,26 @@ class Cosigning:
     # -- the thread
 
     def _run(self) -> None:
-        size = -1
-        while not self._stopping.is_set():
-            size = self._notifier.wait(size, LOOK_S)
-            try:
-                self.round()
-            except SQLAlchemyError as error:
-                _log.warning("cosigning put off", reason=str(error).splitlines()[0])
-            except Exception as error:
-                _log.error("cosigning failed", exc_info=error)
-            self._stopping.wait(self._interval_ms / 1_000)
-        self.close()
+        try:
+            keep_on(self.sign, self._turn, self._stopping.wait)
+        finally:
+            self.close()
+
+    def _turn(self) -> bool:
+        if self._stopping.is_set():
+            return False
+        self._size = self._notifier.wait(self._size, LOOK_S)
+        try:
+            self.round()
+        except Exception as error:
+            if not faults.is_storage_fault(error):
+                raise
+            self.sign.fail(error)
+            _log.warning("cosigning put off", reason=journal.plain(error))
+        else:
+            self.sign.beat()
+        self._stopping.wait(self._interval_ms / 1_000)
+        return True
 
     # -- a round
 

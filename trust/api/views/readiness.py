@@ -6,11 +6,14 @@ are the draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from trust import clock
 from trust.services.cosigning import Standing, WitnessStanding
 from trust.services.publishing import cosigned_head
+from trust.services.vitals import Shown
 from trust.storage.reading import Reader
 
 MISSING_MS = 5_000
@@ -32,17 +35,19 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     warnings: tuple[str, ...] = ()
     witnesses: Witnesses | None = None
+    threads: tuple[Shown, ...] = ()
 
 
-def readiness(reader: Reader, standing: Standing) -> Ready:
+def readiness(reader: Reader, standing: Standing, threads: Sequence[Shown] = ()) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
+    troubled = tuple(f"{each.name}: {each.wrong}" for each in threads if each.wrong)
     if not is_witnessed and not standing.missing_ms:
-        return Ready("ready")
+        return Ready("ready", troubled, threads=tuple(threads))
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
     told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
-    return Ready("ready", _warnings(standing), told)
+    return Ready("ready", (*troubled, *_warnings(standing)), told, tuple(threads))
 
 
 def _warnings(standing: Standing) -> tuple[str, ...]:
