@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -30,17 +31,21 @@ from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
+from trust.services import continuing
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, missing
+from trust.services.continuing import Word
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.elsewhere import Elsewhere
 from trust.services.founding import HEAD_FILE, seeds
 from trust.services.graph import Graph
+from trust.services.headcopy import HeadCopy
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.sequencing import Limits, Sequencer
+from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, load
@@ -48,9 +53,11 @@ from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
 from trust.storage.standing import clock_skew_ms
+from trust.storage.unit import Head
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
+CLOCK_MS = 10_000
 PRUNE_MS = 3_600_000
 GRAPH_MS = 60_000
 BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
@@ -71,15 +78,30 @@ class App:
     service: Service
     schedule: Schedule
     cosigning: Cosigning
+    timekeeping: Timekeeping
+    head_copy: HeadCopy
     readers: ThreadPoolExecutor
+    word: Word
+    told: list[str]
+    started: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Starts the writer and the jobs; TrustError where the log may not be written."""
+        """Starts the writer and the jobs, once; TrustError where the log may not be written."""
+        if self.started.is_set():
+            return
+        self.timekeeping.start()
+        data_dir = self.settings.data_dir
+        told = continuing.check(self.database, data_dir, self.head_copy, self.cosigning, self.word)
+        self.told.extend(told)
         self.sequencer.start()
+        continuing.taken_over(data_dir)
         with reading(self.database) as reader:
-            self.service.notifier.committed(reader.head().size)
+            head = reader.head()
+        self.service.notifier.committed(head.size)
+        self.head_copy.start(head)
         self.schedule.start()
         self.cosigning.start()
+        self.started.set()
 
     def stop(self) -> None:
         """Answers what was asked, then ends."""
@@ -87,6 +109,7 @@ class App:
         self.cosigning.stop()
         self.schedule.stop()
         self.sequencer.stop()
+        self.head_copy.stop()
         self.verifying.close()
         self.readers.shutdown()
         self.database.close()
@@ -105,7 +128,7 @@ class App:
         return application(self.service, [lifespan])
 
 
-def build(settings: Settings) -> App:
+def build(settings: Settings, word: Word | None = None) -> App:
     """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
     log_seeds, draw_seeds = settings.keys("log"), settings.keys("draw")
     if not log_seeds or not draw_seeds:
@@ -119,7 +142,14 @@ def build(settings: Settings) -> App:
     def signers() -> list[Signer]:
         return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
 
-    notifier = Notifier()
+    notifier, word = Notifier(), word or Word()
+    head_copy = HeadCopy(settings.head_copy)
+    timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
+
+    def grew(head: Head) -> None:
+        notifier.committed(head.size)
+        head_copy.take(head)
+
     sequencer = Sequencer(
         database,
         signers(),
@@ -127,7 +157,8 @@ def build(settings: Settings) -> App:
         more_signers=signers,
         limits=_limits(settings),
         skew_ms=clock_skew_ms,
-        on_append=lambda head: notifier.committed(head.size),
+        take_over=word.take_over,
+        on_append=grew,
     )
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
@@ -144,8 +175,13 @@ def build(settings: Settings) -> App:
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
     )
-    vitals = VitalSigns()
-    for sign in (sequencer.sign, verifying.sign, cosigning.sign):
+    vitals, told = VitalSigns(), list[str]()
+    for sign in (
+        sequencer.sign,
+        verifying.sign,
+        cosigning.sign,
+        *([head_copy.sign] if head_copy.place else []),
+    ):
         vitals.add(sign)
     service = Service(
         settings=settings,
@@ -161,10 +197,16 @@ def build(settings: Settings) -> App:
         vitals=vitals,
         graph=graph,
         readers=readers,
+        notices=lambda: tuple(told),
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
     )
-    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier, vitals)
-    return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
+    jobs = [
+        *_jobs(database, sequencer, notifier, blobs, drawing, graph),
+        Job("clock", CLOCK_MS, timekeeping.keep),
+    ]
+    schedule = Schedule(jobs, notifier, vitals)
+    parts = sequencer, verifying, service, schedule, cosigning, timekeeping, head_copy, readers
+    return App(settings, database, *parts, word, told)
 
 
 def _jobs(
@@ -241,15 +283,16 @@ def create() -> Edge:
     return build(load()).asgi()
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, word: Word | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then answers what was asked and ends.
 
     The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
     restart never makes a second writer.
     """
     journal.configure()
-    app = build(settings)
+    app = build(settings, word)
     tune()
+    app.start()  # before there is a server: what the service refuses to start for is told as it is
     asyncio.run(_serve(app))
 
 

@@ -12,7 +12,8 @@ until then is settled, and every statement is expired until the world has caught
 - Where they agree and the clock went back, it is believed. Where it went ahead, it is believed only when another clock
   bears it out: that of a witness, as its last cosignature had it, or of a database on another machine (`heard`), or
   when the operator says that it is right (`accept`).
-- Where others were heard and none of them is within 60 s, the clock is in doubt without any jump.
+- A clock that was never sure in this process, nor in the one before, is in doubt while others were heard and none of
+  them is within 60 s. Later nobody else's word is enough: else a single witness could stop the log.
 
 `sure_ms` raises while the clock is in doubt: nothing is settled by it then, and nothing written. `now_ms` goes on from
 the clock that was believed last, for whatever decides nothing.
@@ -69,7 +70,7 @@ class Clock:
         self._offset_ms = wall_ms() - elapsed_ms()
         self._suspect: tuple[int, int] | None = None  # the offset of a jump, and when it was first seen
         self._others: dict[str, int] = {}
-        self._accepts = False
+        self._is_new = True
 
     def now_ms(self) -> int:
         """The wall clock, or what it would be without the jump that is in doubt."""
@@ -80,6 +81,7 @@ class Clock:
         at_ms, doubt = self._look()
         if doubt:
             raise InDoubt(doubt)
+        self._is_new = False
         return at_ms
 
     def doubt(self) -> str:
@@ -95,13 +97,13 @@ class Clock:
         """The operator's word that the wall clock is right as it is now, whatever others say."""
         with self._lock:
             self._offset_ms, self._suspect = self._wall_ms() - self._elapsed_ms(), None
-            self._accepts = True
+            self._is_new = False
 
     def resume(self, memory: Memory | None, boot: str) -> None:
         """Goes on from what an earlier process left behind on this machine, where it was not started anew since."""
         if memory is not None and boot and memory.boot == boot:
             with self._lock:
-                self._offset_ms = memory.wall_ms - memory.elapsed_ms
+                self._offset_ms, self._is_new = memory.wall_ms - memory.elapsed_ms, False
 
     def memory(self, boot: str) -> Memory | None:
         """What the next process should know; None while the clock is in doubt."""
@@ -142,7 +144,7 @@ class Clock:
         return any(abs(other - offset) <= JUMP_MS for other in self._others.values())
 
     def _alone(self, offset: int) -> str:
-        if self._accepts or not self._others or self._borne_out(offset):
+        if not self._is_new or not self._others or self._borne_out(offset):
             return ""
         who, other = min(self._others.items(), key=lambda named: abs(named[1] - offset))
         return (

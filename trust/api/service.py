@@ -59,6 +59,8 @@ class Service:
     graph: Graph
     readers: Executor
     vkey: str
+    notices: Callable[[], tuple[str, ...]] = tuple
+    """What an operator should know; may look at the disk."""
 
     # -- reads
 

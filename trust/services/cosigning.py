@@ -30,7 +30,7 @@ from trust.services.asking import NoCosignature, Wanted, Witness
 from trust.services.notifying import Notifier
 from trust.services.vitals import Sign, keep_on
 from trust.storage import faults
-from trust.storage.cosigned import CosignedHead, keep, newest
+from trust.storage.cosigned import CosignedHead, keep, newest, policy_in_force
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.unit import Head, aside
@@ -125,6 +125,29 @@ class Cosigning:
         asked = [each.standing(now_ms) for each in tuple(self._asked.values())]
         return Standing(0 if since_ms is None else now_ms - since_ms, tuple(asked))
 
+    def first_look(self) -> tuple[WitnessStanding, ...]:
+        """Shows the newest head to every witness of the policy in force, and how each answered; before `start`."""
+
+        async def look() -> None:
+            with reading(self._database) as reader:
+                head = reader.head()
+                quorums = _in_force(reader) if head.size else {}
+            wanted = self._wanted(head, quorums.values())
+            try:
+                await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(quorums.values())))
+            finally:
+                if self._client is not None:
+                    await self._client.aclose()
+                    self._client = None
+            self._collected_on = head.root
+
+        with reading(self._database) as reader:
+            if not reader.head().size:
+                return ()
+        asyncio.run(look())
+        now_ms = clock.monotonic_ms()
+        return tuple(each.standing(now_ms) for each in self._asked.values())
+
     def round(self) -> None:
         """Asks every witness once about the newest head, where a quorum on it is lacking; one thread only."""
         self._runner.run(self._round())
@@ -165,8 +188,12 @@ class Cosigning:
         with reading(self._database) as reader:
             head = reader.head()
             lacking = _lacking(reader, head)
+            doubted = _in_force(reader) if not lacking and clock.process.doubt() else {}
         if not lacking:
             self._missing_since_ms = None
+            if doubted:  # nothing to cosign, but a witness's clock is worth hearing
+                wanted = self._wanted(head, doubted.values())
+                await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(doubted.values())))
             return
         if self._missing_since_ms is None:
             self._missing_since_ms = clock.monotonic_ms()
@@ -193,7 +220,8 @@ class Cosigning:
 
         keys = {witness.key: witness.verifier for quorum in quorums for witness in quorum.witnesses}
         text = parse_note(head.checkpoint)[0]
-        return Wanted(head.size, text, head.checkpoint, proof, keys, clock.now_ms() // 1_000)
+        now_s = clock.now_ms() // 1_000
+        return Wanted(head.size, text, head.checkpoint, proof, keys, now_s, clock.process.heard)
 
     async def _ask(self, asked: _Asked, wanted: Wanted) -> None:
         if self._client is None:
@@ -238,6 +266,14 @@ def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
         if policy.terms.witnesses.quorum and (held is None or held.size < needed[number]):
             found[number] = parse_quorum(policy.terms.witnesses.quorum)
     return found
+
+
+def _in_force(reader: Reader) -> dict[int, Quorum]:
+    """The policy in force, by its number, where it names witnesses."""
+    policy = policy_in_force(reader)
+    if policy is None or not policy.terms.witnesses.quorum:
+        return {}
+    return {int(policy.id): parse_quorum(policy.terms.witnesses.quorum)}
 
 
 def _shown(url: str) -> str:

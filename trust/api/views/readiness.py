@@ -6,8 +6,6 @@ are the draws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from trust import clock
@@ -18,6 +16,8 @@ from trust.storage.reading import Reader
 
 MISSING_MS = 5_000
 """A quorum may lack for so long without a word: a witness starts anew, a network hiccups."""
+
+NO_SECOND_PLACE = "nothing outside the data directory knows how far the log went: name witnesses, or set head_copy to a second place"
 
 
 class Witnesses(msgspec.Struct, frozen=True):
@@ -38,16 +38,29 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     threads: tuple[Shown, ...] = ()
 
 
-def readiness(reader: Reader, standing: Standing, threads: Sequence[Shown] = ()) -> Ready:
+class Outlook(msgspec.Struct, frozen=True):
+    """What the process knows of itself: its threads, where it keeps the head beside its own file, and what is amiss."""
+
+    threads: tuple[Shown, ...] = ()
+    head_copy: str = ""
+    notices: tuple[str, ...] = ()
+
+    def warnings(self, *, is_witnessed: bool) -> tuple[str, ...]:
+        """What an operator should look at."""
+        alone = () if is_witnessed or self.head_copy else (NO_SECOND_PLACE,)
+        return (*self.notices, *alone, *(f"{each.name}: {each.wrong}" for each in self.threads if each.wrong))
+
+
+def readiness(reader: Reader, standing: Standing, outlook: Outlook) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
-    troubled = tuple(f"{each.name}: {each.wrong}" for each in threads if each.wrong)
+    troubled, threads = outlook.warnings(is_witnessed=is_witnessed), outlook.threads
     if not is_witnessed and not standing.missing_ms:
-        return Ready("ready", troubled, threads=tuple(threads))
+        return Ready("ready", troubled, threads=threads)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
     told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
-    return Ready("ready", (*troubled, *_warnings(standing)), told, tuple(threads))
+    return Ready("ready", (*troubled, *_warnings(standing)), told, threads)
 
 
 def _warnings(standing: Standing) -> tuple[str, ...]:
