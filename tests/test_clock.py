@@ -20,7 +20,7 @@ class Readings:
         self.clock = Clock(lambda: self.wall, lambda: self.elapsed)
 
     def after(self, ms: int, *, jump: int = 0) -> int | None:
-        """What the log may be written by `ms` later, the wall clock having jumped by `jump` beside it; None: nothing."""
+        """The time to write by `ms` later, the wall clock having jumped by `jump` beside it; None: there is none."""
         self.elapsed += ms
         self.wall += ms + jump
         try:

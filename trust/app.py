@@ -50,9 +50,9 @@ from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, load
 from trust.storage.engine import Database
+from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
-from trust.storage.standing import clock_skew_ms
 from trust.storage.unit import Head
 
 INTERVAL_MS = 1_000
@@ -139,27 +139,10 @@ def build(settings: Settings, word: Word | None = None) -> App:
     _check_key("log", network.log_key, log_seeds)
     _check_key("draw", network.draw_key, draw_seeds)
 
-    def signers() -> list[Signer]:
-        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
-
     notifier, word = Notifier(), word or Word()
     head_copy = HeadCopy(settings.head_copy)
     timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
-
-    def grew(head: Head) -> None:
-        notifier.committed(head.size)
-        head_copy.take(head)
-
-    sequencer = Sequencer(
-        database,
-        signers(),
-        settings.data_dir / HEAD_FILE,
-        more_signers=signers,
-        limits=_limits(settings),
-        skew_ms=clock_skew_ms,
-        take_over=word.take_over,
-        on_append=grew,
-    )
+    sequencer = _sequencer(settings, database, network, (notifier, head_copy), word)
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
     admission = Admission(sequencer, verifying, database, readers, missing)
@@ -207,6 +190,34 @@ def build(settings: Settings, word: Word | None = None) -> App:
     schedule = Schedule(jobs, notifier, vitals)
     parts = sequencer, verifying, service, schedule, cosigning, timekeeping, head_copy, readers
     return App(settings, database, *parts, word, told)
+
+
+def _sequencer(
+    settings: Settings,
+    database: Database,
+    network: Network,
+    followers: tuple[Notifier, HeadCopy],
+    word: Word,
+) -> Sequencer:
+    notifier, head_copy = followers
+
+    def signers() -> list[Signer]:
+        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
+
+    def grew(head: Head) -> None:
+        notifier.committed(head.size)
+        head_copy.take(head)
+
+    return Sequencer(
+        database,
+        signers(),
+        settings.data_dir / HEAD_FILE,
+        more_signers=signers,
+        limits=_limits(settings),
+        skew_ms=clock_skew_ms,
+        take_over=word.take_over,
+        on_append=grew,
+    )
 
 
 def _jobs(

@@ -66,7 +66,7 @@ class Failing:
                 raise OperationalError("COMMIT", None, sqlite3.OperationalError("connection lost"))
             commit(connection)
 
-        Connection.commit = failing  # type: ignore[method-assign]
+        Connection.commit = failing  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:

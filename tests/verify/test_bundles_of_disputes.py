@@ -112,7 +112,11 @@ def test_the_service_bundles_a_disputed_case_with_all_that_proves_it(served: Dat
         ("verdict.challenged", lambda event: event.update(prepaid_units=0), "bond and prepaid fees"),
         ("verdict.challenged", lambda event: event.update(against="fail"), "the verdict that is attacked"),
         ("verdict.challenged", lambda event: event.update(round=1), "the round that is asked for"),
-        ("verdict.challenged", lambda event: event.update(challenger=did("bob")), "the actor of the statement"),
+        (
+            "verdict.challenged",
+            lambda event: event.update(challenger=did("bob")),
+            "the actor of the statement",
+        ),
         ("verdict.challenged", lambda event: event.update(statement="sha256:" + "0" * 64), "the statement"),
         ("challenge.ended", lambda event: event.update(how="lost"), "how the challenge ends"),
         ("challenge.ended", lambda event: event.update(how="returned"), "how the challenge ends"),

@@ -10,7 +10,7 @@ from trust.api.bodies import HttpRequest
 from trust.api.documents import envelope_body
 from trust.api.service import Serving, answer
 from trust.api.views import network
-from trust.api.views.readiness import readiness
+from trust.api.views.readiness import Outlook, readiness
 from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
 from trust.errors import TrustError
@@ -64,11 +64,10 @@ class HealthController(Controller):
             raise TrustError(
                 "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
             )
-        return answer(
-            msgspec.json.encode(
-                await service.run(request, readiness, service.cosigning.standing(), service.vitals.shown())
-            )
-        )
+        notices = await service.on_reader(service.notices)
+        outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices)
+        shown = await service.run(request, readiness, service.cosigning.standing(), outlook)
+        return answer(msgspec.json.encode(shown))
 
     @get("/version", summary="Release, log format and the newest rules it knows")
     async def version(self, request: HttpRequest, service: Serving) -> Response[bytes]:

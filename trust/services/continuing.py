@@ -43,7 +43,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Word:
-    """What the operator said at the start: to take the log over, checkpoints to hold it against, that the clock is right."""
+    """What the operator said at the start: to take the log over, what to hold it against, that the clock is right."""
 
     take_over: bool = False
     seen: Sequence[Path] = field(default=())

@@ -15,8 +15,8 @@ from sqlalchemy.engine import make_url
 from trust import clock
 from trust.clock import Clock, Memory
 from trust.storage.engine import Database
+from trust.storage.holdings import clock_skew_ms
 from trust.storage.reading import reading
-from trust.storage.standing import clock_skew_ms
 
 CLOCK_FILE = "clock"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

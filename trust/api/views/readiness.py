@@ -17,7 +17,7 @@ from trust.storage.reading import Reader
 MISSING_MS = 5_000
 """A quorum may lack for so long without a word: a witness starts anew, a network hiccups."""
 
-NO_SECOND_PLACE = "nothing outside the data directory knows how far the log went: name witnesses, or set head_copy to a second place"
+NO_SECOND_PLACE = "the head is kept in one place only: name witnesses, or set head_copy to a second one"
 
 
 class Witnesses(msgspec.Struct, frozen=True):
