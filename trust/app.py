@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -43,13 +44,15 @@ from trust.services.graph import Graph
 from trust.services.headcopy import HeadCopy
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
+from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
+from trust.services.scrubbing import Scrub
 from trust.services.sequencing import Limits, Sequencer
 from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, load
-from trust.storage.engine import Database
+from trust.storage.engine import Database, file_of
 from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
@@ -142,7 +145,8 @@ def build(settings: Settings, word: Word | None = None) -> App:
     notifier, word = Notifier(), word or Word()
     head_copy = HeadCopy(settings.head_copy)
     timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
-    sequencer = _sequencer(settings, database, network, (notifier, head_copy), word)
+    room, scrub = Room(_directories(settings), settings.disk_reserve_bytes), Scrub(database)
+    sequencer = _sequencer(settings, database, network, (notifier, head_copy), word, room)
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
     admission = Admission(sequencer, verifying, database, readers, missing)
@@ -153,7 +157,7 @@ def build(settings: Settings, word: Word | None = None) -> App:
         lambda: admission.in_hand >= BUSY_STATEMENTS,
         lambda: _keys_now(settings, "draw"),
     )
-    blobs = Blobs(database, settings.blob_max_bytes)
+    blobs = Blobs(database, settings.blob_max_bytes, room=room.check)
     graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
@@ -180,12 +184,14 @@ def build(settings: Settings, word: Word | None = None) -> App:
         vitals=vitals,
         graph=graph,
         readers=readers,
-        notices=lambda: tuple(told),
+        notices=lambda: (*told, *room.warnings(), *scrub.warnings()),
+        scrub=scrub,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
     )
     jobs = [
         *_jobs(database, sequencer, notifier, blobs, drawing, graph),
         Job("clock", CLOCK_MS, timekeeping.keep),
+        Job("scrub", INTERVAL_MS, scrub.turn),
     ]
     schedule = Schedule(jobs, notifier, vitals)
     parts = sequencer, verifying, service, schedule, cosigning, timekeeping, head_copy, readers
@@ -198,6 +204,7 @@ def _sequencer(
     network: Network,
     followers: tuple[Notifier, HeadCopy],
     word: Word,
+    room: Room,
 ) -> Sequencer:
     notifier, head_copy = followers
 
@@ -217,6 +224,7 @@ def _sequencer(
         skew_ms=clock_skew_ms,
         take_over=word.take_over,
         on_append=grew,
+        room=room.check,
     )
 
 
@@ -240,6 +248,12 @@ def _jobs(
         Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
     ]
+
+
+def _directories(settings: Settings) -> list[Path]:
+    """Where what this process writes lies."""
+    file = file_of(settings.database_url)
+    return [settings.data_dir, *([file.parent] if file is not None else [])]
 
 
 def _limits(settings: Settings) -> Limits:

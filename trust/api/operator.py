@@ -65,7 +65,7 @@ class HealthController(Controller):
                 "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
             )
         notices = await service.on_reader(service.notices)
-        outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices)
+        outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices, service.scrub.last)
         shown = await service.run(request, readiness, service.cosigning.standing(), outlook)
         return answer(msgspec.json.encode(shown))
 

@@ -29,6 +29,7 @@ from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.scoreproofs import ScoreProofs
+from trust.services.scrubbing import Scrub
 from trust.services.sequencing import Sequencer
 from trust.services.vitals import VitalSigns
 from trust.settings import Settings
@@ -59,6 +60,7 @@ class Service:
     graph: Graph
     readers: Executor
     vkey: str
+    scrub: Scrub
     notices: Callable[[], tuple[str, ...]] = tuple
     """What an operator should know; may look at the disk."""
 

@@ -34,18 +34,21 @@ app = App(name="log")
 
 @app.command
 def check(*, service: Service = SERVICE) -> int:
-    """Check the tree in a data directory: every leaf, every tile, root, checkpoint, head file. Exit 1 at the first lie.
+    """Check what a data directory holds: every leaf, every tile, root, checkpoint, head file; then that every table is
+    what the log leads to, every blob what its name says, and the database's own file. Exit 1 where something is not.
 
     Whether the decisions are right is for trust audit to say.
     """
     from trust.audit.checking import check_log
     from trust.storage.reading import reading
 
-    with _database(service) as database, progress("checking entries") as report:
-        checked = check_log(database, str(service.key()), report)
+    with _database(service) as database:
+        with progress("checking entries") as report:
+            checked = check_log(database, str(service.key()), report)
+        wrong = [str(finding) for finding in checked.findings]
         with reading(database) as reader:
-            wrong = [str(finding) for finding in checked.findings]
             wrong = wrong or _head_lies(reader, service.settings().data_dir)
+        wrong = wrong or _differences(database)
     service.show({"size": checked.size, "good": not wrong} | ({"wrong": wrong} if wrong else {}))
     return FALSE if wrong else GOOD
 
@@ -270,6 +273,22 @@ def _existing(url: str) -> str:
     if path is not None and not path.exists():
         raise FileNotFoundError(2, "there is no database", str(path))
     return url
+
+
+def _differences(database: Database) -> list[str]:
+    """What stands in the database beside the log and is not so."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from trust.services.comparing import differences
+
+    found: list[str] = []
+    with progress("folding entries") as report:
+        try:
+            for each in differences(database, report):
+                found.append(each)  # noqa: PERF402  what was found before the database failed counts
+        except SQLAlchemyError as error:
+            found.append(f"the database cannot be read: {str(error).splitlines()[0]}")
+    return found
 
 
 def _head_lies(reader: Reader, data: Path) -> list[str]:

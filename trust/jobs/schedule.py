@@ -34,7 +34,7 @@ class Job:
 
     def __post_init__(self) -> None:
         patience_ms = max(PATIENCE_MS, PATIENT_INTERVALS * self.interval_ms)
-        object.__setattr__(self, "sign", Sign(f"job {self.name}", patience_ms))
+        object.__setattr__(self, "sign", Sign(f"job {self.name}", patience_ms, vital=False))
 
     def run(self) -> None:
         """Makes the call; what goes wrong is told, and tried again at the next turn."""

@@ -16,7 +16,7 @@ from trust.errors import TrustError
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.engine import Database
-from trust.storage.reading import Reader
+from trust.storage.reading import Damaged, Reader
 from trust.storage.rows import table_of
 from trust.storage.unit import aside
 
@@ -24,12 +24,19 @@ _TABLE = table_of(tables.Blobs)
 
 
 class Blobs:
-    """The store; `max_bytes` is the limit for one blob."""
+    """The store; `max_bytes` is the limit for one blob, `room` raises TrustError where there is none left."""
 
-    def __init__(self, database: Database, max_bytes: int, now_ms: Callable[[], int] = clock.now_ms) -> None:
+    def __init__(
+        self,
+        database: Database,
+        max_bytes: int,
+        now_ms: Callable[[], int] = clock.now_ms,
+        room: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._max_bytes = max_bytes
         self._now_ms = now_ms
+        self._room = room
 
     def put(self, digest: str, data: bytes) -> bool:
         """Stores the bytes that `digest` (hex) names; whether they are new. TrustError where they are not those."""
@@ -37,6 +44,7 @@ class Blobs:
             raise TrustError("too-large", f"{len(data)} bytes, a blob has at most {self._max_bytes}")
         if sha256(data).hexdigest() != digest:
             raise TrustError("digest-mismatch", f"the bytes have the SHA-256 {sha256(data).hexdigest()}")
+        self._room()
         with aside(self._database) as connection:
             if _has(connection, digest):
                 return False
@@ -50,6 +58,8 @@ class Blobs:
             data = connection.execute(query).scalar_one_or_none()
         if data is None:
             raise TrustError("unknown-blob", f"there is no blob {digest[:80]}")
+        if sha256(data).hexdigest() != digest:
+            raise Damaged(f"blob {digest} does not have its hash: see trust log check")
         return data
 
     def has(self, digest: str) -> bool:

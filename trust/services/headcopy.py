@@ -32,7 +32,7 @@ class HeadCopy:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self.sign = Sign("head copy", PATIENCE_MS)
+        self.sign = Sign("head copy", PATIENCE_MS, vital=False)
         self._is_url = place.startswith(("http://", "https://"))
         self._wanted: Head | None = None
         self._known = -1

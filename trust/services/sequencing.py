@@ -30,8 +30,9 @@ from trust.core.records import Network
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
+from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
-from trust.log.tiles import TreeEdge
+from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
 from trust.services import interpreter
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
@@ -89,7 +90,8 @@ class Sequencer:
     it may be one of `more_signers`, which are asked for then. `now_ms` raises `clock.InDoubt` where there is no time to
     go by; `skew_ms` says how far a time is ahead of the database's own clock. `take_over` is the operator's word that
     the log goes on from this database although there is no head file. `after_step` is told that step 9, 11, 12 or 13
-    is done, and may kill the process there; `on_append` that the log has grown.
+    is done, and may kill the process there; `on_append` that the log has grown. `room` raises TrustError where there is
+    no room for what callers say.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Sequencer:
         more_signers: Callable[[], Sequence[Signer]] = tuple,
         after_step: Callable[[int], None] = lambda _: None,
         on_append: Callable[[Head], None] = lambda _: None,
+        room: Callable[[], None] = lambda: None,
     ) -> None:
         self.figures = Figures()
         self.frozen = ""
@@ -119,6 +122,7 @@ class Sequencer:
         self._take_over_log = take_over
         self._after_step = after_step
         self._on_append = on_append
+        self._room = room
         self._inbox = Inbox(self._limits.inbox_statements, self._limits.inbox_bytes)
         self._view = SqlView()
         self._edge = TreeEdge()
@@ -227,6 +231,8 @@ class Sequencer:
         """Decides submissions, in batches as needed, and answers every one of them; whether all went well."""
         try:
             self._refuse_frozen()
+            if submissions:
+                self._room()
             while not self._sequence(submissions):
                 self.sign.beat()
             self.sign.beat()
@@ -289,6 +295,7 @@ class Sequencer:
                     # 9. Append: in memory only. A crash leaves the log as it was.
                     edge = edge.copy()
                     tiles = edge.append_many([entry.leaf_hash for entry in batch.entries])
+                    self._check_whole(u, tiles, batch.start)
                     self._after_step(9)
                     # 10. Checkpoint: signed, and shown to nobody before it is committed.
                     head = _signed_head(batch, edge, signer)
@@ -343,6 +350,18 @@ class Sequencer:
                 "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
             )
         return max(u.head.at_ms, now_ms)
+
+    def _check_whole(self, u: Unit, tiles: Sequence[FullTile], end: int) -> None:
+        """Entries are hashed again before they are signed over in a new tile: bit rot is not to be sealed."""
+        for tile in tiles:
+            if tile.level == 0:
+                start = tile.n * TILE_WIDTH
+                stored = Reader(u.connection).rows(start, min(start + TILE_WIDTH, end))
+                hashes = b"".join(leaf_hash(entry.data) for entry in stored)
+                if len(stored) != max(0, min(TILE_WIDTH, end - start)) or not tile.data.startswith(hashes):
+                    raise self._freeze(
+                        f"entries from {start} on are not those that were signed: see trust log check"
+                    )
 
     def _place_head(self, head: Head) -> None:
         """What is committed is answered, whatever becomes of the file; but without it nothing more is committed."""

@@ -25,10 +25,14 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Sign:
-    """The sign of one thread, which is to do its work (or find that there is none) every `patience_ms`."""
+    """The sign of one thread or job, which is to do its work (or find that there is none) every `patience_ms`.
 
-    def __init__(self, name: str, patience_ms: int) -> None:
+    A service without one that is `vital` is not ready; of any other that is amiss readiness only warns.
+    """
+
+    def __init__(self, name: str, patience_ms: int, *, vital: bool = True) -> None:
         self.name = name
+        self.vital = vital
         self._patience_ms = patience_ms
         self._done_ms: int | None = None
         self._trouble = ""
@@ -84,8 +88,8 @@ class VitalSigns:
         return sign
 
     def wrong(self) -> tuple[str, ...]:
-        """What is wrong, a sentence for each thread."""
-        return tuple(wrong for sign in self._signs if (wrong := sign.wrong))
+        """What is wrong with what is vital, a sentence for each."""
+        return tuple(wrong for sign in self._signs if sign.vital and (wrong := sign.wrong))
 
     def shown(self) -> tuple[Shown, ...]:
         """Every thread."""

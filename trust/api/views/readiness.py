@@ -11,6 +11,7 @@ import msgspec
 from trust import clock
 from trust.services.cosigning import Standing, WitnessStanding
 from trust.services.publishing import cosigned_head
+from trust.services.scrubbing import Scrubbed
 from trust.services.vitals import Shown
 from trust.storage.reading import Reader
 
@@ -36,6 +37,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
     witnesses: Witnesses | None = None
     threads: tuple[Shown, ...] = ()
+    scrub: Scrubbed | None = None
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -44,6 +46,7 @@ class Outlook(msgspec.Struct, frozen=True):
     threads: tuple[Shown, ...] = ()
     head_copy: str = ""
     notices: tuple[str, ...] = ()
+    scrub: Scrubbed | None = None
 
     def warnings(self, *, is_witnessed: bool) -> tuple[str, ...]:
         """What an operator should look at."""
@@ -56,11 +59,11 @@ def readiness(reader: Reader, standing: Standing, outlook: Outlook) -> Ready:
     is_witnessed, cosigned = cosigned_head(reader)
     troubled, threads = outlook.warnings(is_witnessed=is_witnessed), outlook.threads
     if not is_witnessed and not standing.missing_ms:
-        return Ready("ready", troubled, threads=threads)
+        return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
     told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
-    return Ready("ready", (*troubled, *_warnings(standing)), told, threads)
+    return Ready("ready", (*troubled, *_warnings(standing)), told, threads, outlook.scrub)
 
 
 def _warnings(standing: Standing) -> tuple[str, ...]:
