@@ -1,8 +1,13 @@
-"""What every test may ask for: databases of both kinds, and one Hypothesis profile."""
+"""What every test may ask for: databases of both kinds, one Hypothesis profile, and how a run is spread.
+
+The whole suite runs on a few workers, the files that take longest first; a selection runs in this process, since
+starting workers takes longer than a file.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +19,28 @@ from tests.postgres import Postgres
 # Two shared cores: a deadline would measure the neighbours.
 hypothesis.settings.register_profile("trust", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("trust")
+
+# The suite starts hundreds of processes: compiled once, each of them starts in a third of the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+WORKERS = 3
+"""More than the two cores that we count on: journeys wait for windows most of the time."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Returns the workers of a run: several for the whole suite, none where tests or files are selected."""
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    selected = config.option.keyword or config.option.lf or config.option.failedfirst
+    if whole and not selected:
+        return WORKERS
+    config.option.dist = "no"
+    return 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts journeys first: a worker that meets one last keeps the others waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
 
 
 @pytest.fixture(scope="session")

@@ -74,3 +74,23 @@ def test_only_an_error_that_may_pass_says_when_to_come_back() -> None:
 def test_a_code_that_is_not_in_the_table_can_not_be_raised() -> None:
     with pytest.raises(KeyError):
         TrustError("no-such-code")
+
+
+NAMED_BY_RECORDS = {
+    "unknown-agent",
+    "unknown-claim",
+    "unknown-relay",
+    "unknown-seat",
+    "unknown-task",
+    "unknown-withdrawal",
+}
+"""What `Decision.find` raises, by the name of the record that is not there."""
+CLIENTS_OWN = {"unknown-kind"}
+"""What a relay's client says of a statement that it does not sign for others."""
+
+
+def test_every_code_is_raised_somewhere() -> None:
+    package = Path(errors.__file__).parent
+    sources = "".join(path.read_text() for path in package.rglob("*.py") if path.name != "errors.py")
+    raised = set(re.findall(r"\"([a-z0-9-]+)\"", sources))
+    assert set(CODES) - raised <= NAMED_BY_RECORDS | CLIENTS_OWN

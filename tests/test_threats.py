@@ -1,4 +1,4 @@
-"""The README's table of who can do what is as good as the tests it names: each of them is there."""
+"""The table of docs/threats.md is as good as the tests it names: each of them is there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PARTIES = (
 
 
 def _rows() -> list[list[str]]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("## Who can do what\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    section = text.partition("## 2. Who can do what\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 

@@ -1,7 +1,7 @@
 """Trust, staking and verification for networks of AI agents: a log on which every decision can be replayed.
 
 log/        the transparency log: RFC 9162 trees and C2SP formats, pure bytes
-core/       the rulebook: decide, fold and replay, pure and in integers
+core/       the rulebook, pure and in integers: rules/ decides, events/ fold, sampling/ draws, lifecycle.py is the table
 storage/    the fold kept up to date in SQL       services/  the write path, draws, seals, blobs
 api/        HTTP                                  jobs/      what is due       app.py  puts it together
 verify/     offline verification of what a service signed

@@ -7,34 +7,34 @@ that is behind the head that was signed last (a restored backup would fork the l
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 from litestar import Litestar
 
 from trust import clock, journal
 from trust.api.application import application
+from trust.api.callers import Places
 from trust.api.edge import Edge
+from trust.api.feed import Feed, Read
+from trust.api.server import HttpServer, Place
 from trust.api.service import Service
 from trust.api.telemetry import Telemetry
+from trust.api.views import log
 from trust.core.events import NETWORK
 from trust.core.identity import did_of, key_of
 from trust.core.records import Network
-from trust.core.tasks import MAX_TASK_MS
+from trust.core.rules.tasks import MAX_TASK_MS
 from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
 from trust.services import continuing
 from trust.services.admission import Admission
-from trust.services.blobs import Blobs, missing
+from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.continuing import Word
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
@@ -52,6 +52,7 @@ from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, load
+from trust.stopping import Stopping
 from trust.storage.engine import Database, file_of
 from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import upgrade
@@ -60,14 +61,39 @@ from trust.storage.unit import Head
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
+END_MS = 5_000
+"""How long the parts may take to end when the callers have gone."""
 CLOCK_MS = 10_000
 PRUNE_MS = 3_600_000
+UNNAMED_MS = 60_000
 GRAPH_MS = 60_000
 BACKGROUND_READERS = 5  # the writer, the jobs, the witnesses
 BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
 KEEP_BLOBS_MS = 2 * MAX_TASK_MS
 """A blob may be needed for as long as a task can run, and through the disputes after it."""
 MAX_INBOX_BYTES = 64 * 1024 * 1024
+
+
+class Safeguards:
+    """What keeps the log from harm beside the writer: its clock, its head's second place, room, and what rots."""
+
+    def __init__(self, settings: Settings, database: Database, word: Word) -> None:
+        self._data_dir = settings.data_dir
+        self.word = word
+        self.head_copy = HeadCopy(settings.head_copy)
+        self.timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
+        self.room = Room(_directories(settings), settings.disk_reserve_bytes)
+        self.scrub = Scrub(database)
+        self._told: tuple[str, ...] = ()
+
+    def check(self, database: Database, cosigning: Cosigning) -> None:
+        """TrustError where this process must not go on with the log."""
+        self.timekeeping.start()
+        self._told = continuing.check(database, self._data_dir, self.head_copy, cosigning, self.word)
+
+    def notices(self) -> tuple[str, ...]:
+        """What an operator should know."""
+        return (*self._told, *self.room.warnings(), *self.scrub.warnings())
 
 
 @dataclass(frozen=True)
@@ -81,30 +107,20 @@ class App:
     service: Service
     schedule: Schedule
     cosigning: Cosigning
-    timekeeping: Timekeeping
-    head_copy: HeadCopy
+    safeguards: Safeguards
     readers: ThreadPoolExecutor
-    word: Word
-    told: list[str]
-    started: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Starts the writer and the jobs, once; TrustError where the log may not be written."""
-        if self.started.is_set():
-            return
-        self.timekeeping.start()
-        data_dir = self.settings.data_dir
-        told = continuing.check(self.database, data_dir, self.head_copy, self.cosigning, self.word)
-        self.told.extend(told)
+        """Starts the writer and the jobs; TrustError where the log may not be written."""
+        self.safeguards.check(self.database, self.cosigning)
         self.sequencer.start()
-        continuing.taken_over(data_dir)
+        continuing.taken_over(self.settings.data_dir)
         with reading(self.database) as reader:
             head = reader.head()
         self.service.notifier.committed(head.size)
-        self.head_copy.start(head)
+        self.safeguards.head_copy.start(head)
         self.schedule.start()
         self.cosigning.start()
-        self.started.set()
 
     def stop(self) -> None:
         """Answers what was asked, then ends."""
@@ -112,7 +128,7 @@ class App:
         self.cosigning.stop()
         self.schedule.stop()
         self.sequencer.stop()
-        self.head_copy.stop()
+        self.safeguards.head_copy.stop()
         self.verifying.close()
         self.readers.shutdown()
         self.database.close()
@@ -122,13 +138,19 @@ class App:
 
         @asynccontextmanager
         async def lifespan(_: Litestar) -> AsyncIterator[None]:
-            await asyncio.to_thread(self.start)
-            try:
+            async with self.running():
                 yield
-            finally:
-                await asyncio.to_thread(self.stop)
 
         return application(self.service, [lifespan])
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The parts run meanwhile."""
+        await asyncio.to_thread(self.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.stop)
 
 
 def build(settings: Settings, word: Word | None = None) -> App:
@@ -142,11 +164,8 @@ def build(settings: Settings, word: Word | None = None) -> App:
     _check_key("log", network.log_key, log_seeds)
     _check_key("draw", network.draw_key, draw_seeds)
 
-    notifier, word = Notifier(), word or Word()
-    head_copy = HeadCopy(settings.head_copy)
-    timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
-    room, scrub = Room(_directories(settings), settings.disk_reserve_bytes), Scrub(database)
-    sequencer = _sequencer(settings, database, network, (notifier, head_copy), word, room)
+    notifier, safeguards = Notifier(), Safeguards(settings, database, word or Word())
+    sequencer = _sequencer(settings, database, network, notifier, safeguards)
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
     admission = Admission(sequencer, verifying, database, readers, missing)
@@ -157,18 +176,13 @@ def build(settings: Settings, word: Word | None = None) -> App:
         lambda: admission.in_hand >= BUSY_STATEMENTS,
         lambda: _keys_now(settings, "draw"),
     )
-    blobs = Blobs(database, settings.blob_max_bytes, room=room.check)
+    blobs = Blobs(database, _quotas(settings), room=safeguards.room.check)
     graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
     )
-    vitals, told = VitalSigns(), list[str]()
-    for sign in (
-        sequencer.sign,
-        verifying.sign,
-        cosigning.sign,
-        *([head_copy.sign] if head_copy.place else []),
-    ):
+    vitals = VitalSigns()
+    for sign in (sequencer.sign, verifying.sign, cosigning.sign, safeguards.head_copy.sign):
         vitals.add(sign)
     service = Service(
         settings=settings,
@@ -182,38 +196,28 @@ def build(settings: Settings, word: Word | None = None) -> App:
         cosigning=cosigning,
         telemetry=Telemetry(),
         vitals=vitals,
+        scrub=safeguards.scrub,
+        notices=safeguards.notices,
         graph=graph,
         readers=readers,
-        notices=lambda: (*told, *room.warnings(), *scrub.warnings()),
-        scrub=scrub,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
+        streams=Places(settings.streams_max, settings.streams_per_caller, "streams of events"),
+        feed=Feed(notifier, _events(database, readers)),
     )
-    jobs = [
-        *_jobs(database, sequencer, notifier, blobs, drawing, graph),
-        Job("clock", CLOCK_MS, timekeeping.keep),
-        Job("scrub", INTERVAL_MS, scrub.turn),
-    ]
+    jobs = [*_jobs(database, sequencer, notifier, blobs, drawing, graph), *_chores(safeguards)]
     schedule = Schedule(jobs, notifier, vitals)
-    parts = sequencer, verifying, service, schedule, cosigning, timekeeping, head_copy, readers
-    return App(settings, database, *parts, word, told)
+    return App(settings, database, sequencer, verifying, service, schedule, cosigning, safeguards, readers)
 
 
 def _sequencer(
-    settings: Settings,
-    database: Database,
-    network: Network,
-    followers: tuple[Notifier, HeadCopy],
-    word: Word,
-    room: Room,
+    settings: Settings, database: Database, network: Network, notifier: Notifier, safeguards: Safeguards
 ) -> Sequencer:
-    notifier, head_copy = followers
-
     def signers() -> list[Signer]:
         return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
 
     def grew(head: Head) -> None:
         notifier.committed(head.size)
-        head_copy.take(head)
+        safeguards.head_copy.take(head)
 
     return Sequencer(
         database,
@@ -222,10 +226,23 @@ def _sequencer(
         more_signers=signers,
         limits=_limits(settings),
         skew_ms=clock_skew_ms,
-        take_over=word.take_over,
+        take_over=safeguards.word.take_over,
         on_append=grew,
-        room=room.check,
+        room=safeguards.room.check,
     )
+
+
+def _chores(safeguards: Safeguards) -> list[Job]:
+    return [
+        Job("clock", CLOCK_MS, safeguards.timekeeping.keep),
+        Job("scrub", INTERVAL_MS, safeguards.scrub.turn),
+    ]
+
+
+def _directories(settings: Settings) -> list[Path]:
+    """Where what this process writes lies."""
+    file = file_of(settings.database_url)
+    return [settings.data_dir, *([file.parent] if file is not None else [])]
 
 
 def _jobs(
@@ -247,13 +264,29 @@ def _jobs(
         Job("checkpoint", FOLLOW_MS, follow),
         Job("graph", GRAPH_MS, lambda: graph.renew(database)),
         Job("blobs", PRUNE_MS, lambda: blobs.forget(clock.now_ms() - KEEP_BLOBS_MS)),
+        Job("unnamed blobs", UNNAMED_MS, blobs.forget_unnamed),
     ]
 
 
-def _directories(settings: Settings) -> list[Path]:
-    """Where what this process writes lies."""
-    file = file_of(settings.database_url)
-    return [settings.data_dir, *([file.parent] if file is not None else [])]
+def _events(database: Database, readers: ThreadPoolExecutor) -> Read:
+    def read(start: int, end: int) -> list[bytes]:
+        with reading(database) as reader:
+            return log.events(reader, start, end)
+
+    async def on_reader(start: int, end: int) -> list[bytes]:
+        return await asyncio.get_running_loop().run_in_executor(readers, read, start, end)
+
+    return on_reader
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        blob=settings.blob_max_bytes,
+        unnamed_of_party=settings.blob_unnamed_bytes,
+        unnamed_in_all=settings.blob_unnamed_max_bytes,
+        of_party=settings.blob_party_bytes,
+        unnamed_ms=settings.blob_unnamed_ms,
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -309,39 +342,31 @@ def create() -> Edge:
 
 
 def serve(settings: Settings, word: Word | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what was asked and ends.
+    """Serves until SIGTERM or SIGINT, then answers what was asked and ends: callers have `drain_ms`, the rest `END_MS`.
 
     The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
     restart never makes a second writer.
     """
+    stopping = Stopping(settings.drain_ms + END_MS)
+    stopping.begin()
     journal.configure()
     app = build(settings, word)
     tune()
-    app.start()  # before there is a server: what the service refuses to start for is told as it is
-    asyncio.run(_serve(app))
+    asyncio.run(_serve(app, stopping))
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, stopping: Stopping) -> None:
     settings = app.settings
-    server = Server(
-        app.asgi(),
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=1_024,
-        log_enabled=False,
-    )
-    loop = asyncio.get_running_loop()
+    place = Place(settings.host, settings.port, settings.connections_max, settings.connections_per_caller)
+    server = HttpServer(application(app.service), place, settings.drain_ms)
 
     def stop() -> None:
         app.service.notifier.close()  # ends the streams of events, which would keep the server up
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    journal.logger("trust").info(
-        "serving", url=f"http://{settings.host}:{settings.port}", vkey=app.service.vkey
-    )
-    await server.serve()
+    async with app.running():
+        stopping.through(stop)
+        journal.logger("trust").info(
+            "serving", url=f"http://{settings.host}:{server.port}", vkey=app.service.vkey
+        )
+        await server.serve()

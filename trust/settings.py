@@ -14,6 +14,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,16 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(_text, value))
 
 
+def _networks(value: object) -> tuple[str, ...]:
+    listed = _texts(value)
+    for each in listed:
+        try:
+            ip_network(each)
+        except ValueError as wrong:
+            raise ValueError(f"a list of addresses or networks: {wrong}") from None
+    return listed
+
+
 def _option(
     default: Any, parse: Callable[[object], object], name: str | None = None, *, secret: bool = False
 ) -> Any:
@@ -116,10 +127,22 @@ class Settings:
     draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
     body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))
     blob_max_bytes: int = _option(64 * 1024 * 1024, _integer(1, 2**40))  # at most; the policy may say less
+    blob_unnamed_bytes: int = _option(
+        64 * 1024 * 1024, _integer(0, 2**40)
+    )  # of a party, named by no statement
+    blob_unnamed_max_bytes: int = _option(1024 * 1024 * 1024, _integer(0, 2**50))  # the same of all parties
+    blob_unnamed_ms: int = _option(1_800_000, _integer(1_000, 86_400_000))  # for so long they are kept
+    blob_party_bytes: int = _option(4096 * 1024 * 1024, _integer(0, 2**50))  # of a party in all
     inbox_max_statements: int = _option(4_096, _integer(1, 1_000_000))
     batch_max_statements: int = _option(512, _integer(1, 10_000))
     reader_threads: int = _option(4, _integer(1, 64))
-    requests_per_s: int = _option(0, _integer(0, 1_000_000))  # of one caller; 0: no limit
+    requests_per_s: int = _option(500, _integer(0, 1_000_000))  # of one caller; 0: no limit
+    proxies: tuple[str, ...] = _option((), _networks)  # whose X-Forwarded-For is believed
+    connections_max: int = _option(2_048, _integer(16, 1_000_000))
+    connections_per_caller: int = _option(512, _integer(1, 1_000_000))
+    streams_max: int = _option(1_000, _integer(0, 1_000_000))  # of events; 0: no limit
+    streams_per_caller: int = _option(64, _integer(0, 1_000_000))
+    drain_ms: int = _option(4_000, _integer(0, 600_000))  # for callers to have their answers, at a stop
     log_key: bytes | None = field(default=None, repr=False)
     draw_key: bytes | None = field(default=None, repr=False)
     more_keys: Mapping[str, tuple[bytes, ...]] = field(

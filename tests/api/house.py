@@ -17,9 +17,9 @@ from litestar.testing import TestClient
 
 from tests.services.statements import ORIGIN, Party, Town
 from trust import app
-from trust.core import envelope, payloads, strict
-from trust.core.checks import votes
+from trust.core import envelope, payloads, strict, uploads
 from trust.core.commands import Spoken
+from trust.core.rules import votes
 from trust.services import founding
 from trust.services.graph import Graph
 from trust.settings import Settings, shipped
@@ -94,6 +94,14 @@ class House(Town):
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    def store(self, data: Any, party: Party, digest: str = "") -> httpx.Response:
+        """The answer to bytes, or pieces of them, that a party signs for."""
+        digest = digest or sha256(data).hexdigest()
+        signed = uploads.upload(self.origin, party.did, party.seed, digest, _now_ms() + 60_000)
+        headers = {uploads.HEADER: signed}
+        answer: httpx.Response = self.client.put(f"/v1/blobs/{digest}", content=data, headers=headers)
+        return answer
+
     def get(self, path: str, **parameters: Any) -> Any:
         answer = self.client.get(path, params=parameters)
         assert answer.status_code == 200, answer.text
@@ -148,8 +156,7 @@ class House(Town):
         """The same, and delivers its output with its blob."""
         claim = self.claimed(task)
         digest = sha256(data).hexdigest()
-        stored = self.client.put(f"/v1/blobs/{digest}", content=data)
-        assert stored.status_code in (200, 201)
+        assert self.store(data, self.workers[0]).status_code in (200, 201)
         artifact = payloads.Artifact(name="findings.json", sha256=digest, size_bytes=len(data))
         said = self.say(payloads.OutputSubmit, self.workers[0], claim=claim, artifacts=(artifact,))
         self.done("/v1/outputs", said)

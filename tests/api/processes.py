@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.services.statements import Party
 from trust.storage.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-_SERVE = "from trust import app, settings; app.serve(settings.load())"
+_SERVE = "import sys; from trust.cli import main; sys.argv = ['trust', 'serve']; main()"
 
 
 def free_port() -> int:
@@ -32,12 +32,16 @@ def free_port() -> int:
 class Running:
     """A service that was started; `stop` as an operator does it, `kill` as a power cut does."""
 
-    def __init__(self, directory: Path, url: str, port: int) -> None:
+    def __init__(
+        self, directory: Path, url: str, port: int, changes: Mapping[str, object], within: Sequence[str] = ()
+    ) -> None:
+        self.port = port
         self.base_url = f"http://127.0.0.1:{port}"
         chosen = {"DATA": str(directory), "DATABASE": url, "PORT": str(port)}
+        chosen |= {name.upper(): str(value) for name, value in changes.items()}
         keys = {"LOG_KEY": Party("log").seed.hex(), "DRAW_KEY": Party("draw").seed.hex()}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE],
+            [*within, sys.executable, "-c", _SERVE],
             cwd=ROOT,
             env=os.environ | {f"TRUST_{name}": value for name, value in (chosen | keys).items()},
             start_new_session=True,
@@ -66,10 +70,16 @@ class Running:
 
 
 @contextmanager
-def serving(directory: Path, url: str, vkey: str, port: int | None = None) -> Iterator[tuple[Running, House]]:
+def serving(
+    directory: Path,
+    url: str,
+    vkey: str,
+    port: int | None = None,
+    changes: Mapping[str, object] | None = None,
+) -> Iterator[tuple[Running, House]]:
     """A service that is ready, and its town; it is killed in the end, if it still runs."""
     settings = settings_for(directory, url)
-    running = Running(directory, url, port or free_port())
+    running = Running(directory, url, port or free_port(), changes or {})
     try:
         running.wait()
         with httpx.Client(base_url=running.base_url, timeout=30) as client:

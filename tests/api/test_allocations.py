@@ -13,10 +13,10 @@ from tests.api.house import KIND, House, house
 from tests.services.statements import ORIGIN, Party
 from trust.core import payloads
 from trust.core.bundle import Bundle
-from trust.core.checks import vrf
-from trust.core.checks.allotting import shortlist_seed
 from trust.core.identity import key_of
 from trust.core.records import Pool, SealedPool
+from trust.core.rules.shortlists import shortlist_seed
+from trust.core.sampling import vrf
 from trust.core.strict import b64, base64_of
 from trust.errors import CODES
 from trust.log.note import Verifier

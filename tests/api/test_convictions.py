@@ -51,7 +51,7 @@ def shown(home: House, kind: str, *statements: Spoken, **fields: Any) -> Spoken:
 def lied(home: House, task: str) -> tuple[str, Spoken, Spoken, Receipt]:
     """A claim with its output on the log, another output for it, and the first one's receipt."""
     claim, worker = home.claimed(task), home.workers[0]
-    home.client.put(f"/v1/blobs/{artifact().sha256}", content=WORK)
+    assert home.store(WORK, worker).status_code in (200, 201)
     first = home.say(payloads.OutputSubmit, worker, claim=claim, artifacts=(artifact(),))
     receipt = home.done("/v1/outputs", first)["receipt"]
     _pass(home, _at_ms(receipt))

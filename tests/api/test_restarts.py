@@ -14,8 +14,8 @@ from tests.api.house import House, found, settings_for
 from tests.services.statements import ORIGIN
 from trust import app
 from trust.core import payloads, strict
-from trust.core.checks import votes
 from trust.core.commands import Spoken
+from trust.core.rules import votes
 
 
 def running(settings: Any, vkey: str, home: House | None, act: Callable[[House], None]) -> House:

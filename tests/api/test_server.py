@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from tests.api.house import House, found, settings_for
 from tests.api.processes import Running, free_port, serving
+from trust.settings import Settings
 
 SLOW_S = 1.0
 
@@ -79,6 +81,33 @@ def test_events_come_at_once_and_go_on_where_a_reader_left(served: tuple[Running
     whole = Listener(running.base_url, query="?after=-1")
     assert [each["index"] for each in whole.wait(index + 1)] == list(range(index + 1))
     assert httpx.get(f"{running.base_url}/v1/events", headers={"last-event-id": "x"}).status_code == 400
+
+
+def test_a_stream_that_would_begin_beyond_the_log_is_told_so(served: tuple[Running, House]) -> None:
+    running, home = served
+    size = home.get("/v1/stats")["size"]
+    for asked in ({"params": {"after": size}}, {"headers": {"last-event-id": str(size + 7)}}):
+        answer = httpx.get(f"{running.base_url}/v1/events", **asked)
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-entry")
+    with httpx.stream("GET", f"{running.base_url}/v1/events", params={"after": size - 1}) as answer:
+        assert answer.status_code == 200
+
+
+def test_one_caller_has_its_share_of_the_streams(served: tuple[Running, House]) -> None:
+    running, _ = served
+    share = Settings().streams_per_caller
+    with ExitStack() as stack:
+        statuses = []
+        for _ in range(share + 3):
+            caller = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=5))
+            caller.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+            statuses.append(int(caller.recv(16).split()[1]))
+        assert statuses.count(200) <= share
+        assert statuses[-1] == 429
+    end = time.monotonic() + 5
+    while httpx.head(f"{running.base_url}/v1/events").status_code == 429:
+        assert time.monotonic() < end, "places are not given back"
+        time.sleep(0.05)
 
 
 def test_what_is_sent_raw_gets_an_answer_below_500(served: tuple[Running, House]) -> None:

@@ -176,10 +176,7 @@ def test_an_opening_without_its_blobs_is_not_let_in(town: House) -> None:
     item = payloads.OpenedItem(index=0, leaf=leaf, path=())
     items = town.say(payloads.ItemsOpen, town.workers[0], seat="seat_" + "a" * 26, items=(item,))
     _problem(town.post_to("/v1/outputs", items), 422, "blob-missing")
-    assert (
-        town.client.put(f"/v1/blobs/{sha256(bytes(1) + b'item').hexdigest()}", content=b"\0item").status_code
-        == 201
-    )
+    assert town.store(b"\0item", town.workers[0]).status_code == 201
     _problem(town.post_to("/v1/outputs", items), 404, "unknown-seat")
 
 
@@ -187,22 +184,21 @@ def test_a_blob_comes_back_as_it_went_in(town: House) -> None:
     data = bytes(range(256)) * 100
     digest = sha256(data).hexdigest()
     assert town.client.get(f"/v1/blobs/{digest}").status_code == 404
-    assert town.client.put(f"/v1/blobs/{digest}", content=data).status_code == 201
-    assert town.client.put(f"/v1/blobs/{digest}", content=data).status_code == 200
+    assert town.store(data, town.requester).status_code == 201
+    assert town.store(data, town.requester).status_code == 200
     answer = town.client.get(f"/v1/blobs/{digest}")
     assert answer.content == data
     assert "immutable" in answer.headers["cache-control"]
 
 
 def test_a_blob_whose_digest_differs_or_that_is_too_large_is_refused(town: House) -> None:
-    wrong = "0" * 64
-    _problem(town.client.put(f"/v1/blobs/{wrong}", content=b"other bytes"), 422, "digest-mismatch")
+    _problem(town.store(b"other bytes", town.requester, "0" * 64), 422, "digest-mismatch")
     _problem(town.client.put("/v1/blobs/UPPER", content=b""), 422, "digest-mismatch")
     large = bytes(17 * 1024 * 1024)
     digest = sha256(large).hexdigest()
-    _problem(town.client.put(f"/v1/blobs/{digest}", content=large), 413, "too-large")
+    _problem(town.store(large, town.requester), 413, "too-large")
     pieces = (large[start : start + 65_536] for start in range(0, len(large), 65_536))
-    _problem(town.client.put(f"/v1/blobs/{digest}", content=pieces), 413, "too-large")
+    _problem(town.store(pieces, town.requester, digest), 413, "too-large")
     assert town.client.get(f"/v1/blobs/{digest}").status_code == 404
 
 
@@ -247,6 +243,6 @@ def test_the_stranger_registers_with_owner_and_handle(town: House) -> None:
 
 def _works(party: Party, nonce: str) -> bool:
     from tests.services.statements import ORIGIN
-    from trust.core.parties import work_bits
+    from trust.core.rules.parties import work_bits
 
     return work_bits(ORIGIN, party.did, nonce) >= 4

@@ -13,8 +13,6 @@ import msgspec
 
 from tests.core.scores import seal_over
 from trust.core import commands, envelope, rawsums, rulebook, scorebook
-from trust.core.checks import panel, sumtree, vrf
-from trust.core.checks.votes import commitment
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.identity import did_of
@@ -36,6 +34,9 @@ from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
 from trust.core.records import Claim, Node, Party, Pool, Record, Round, Score, Seat, Slot, Timer
 from trust.core.rulebook import Decided
+from trust.core.rules import panel
+from trust.core.rules.votes import commitment
+from trust.core.sampling import sumtree, vrf
 from trust.core.state import Draft, MemoryState, timer_order
 from trust.core.strict import base64_of
 from trust.log import ed25519, merkle

@@ -12,7 +12,6 @@ from tests.audit.networks import ORIGIN, World, did, seed_of, signer
 from trust.audit.auditing import audit
 from trust.client.canaries import Canaries
 from trust.core import commands, envelope, strict
-from trust.core.canaries import Answer
 from trust.core.commands import Spoken
 from trust.core.payloads import (
     Artifact,
@@ -23,6 +22,7 @@ from trust.core.payloads import (
     RelayConfirm,
 )
 from trust.core.records import Claim
+from trust.core.rules.canaries import Answer
 from trust.log import ed25519
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note

@@ -9,8 +9,7 @@ import pytest
 
 from tests.audit.networks import World
 from trust.audit.explaining import explain
-from trust.core.checks.rate import Rate, RateInputs, check_rate
-from trust.core.ratewords import percent, why_this_rate
+from trust.core.sampling.rate import Rate, RateInputs, check_rate, percent, why_this_rate
 
 
 def claims(world: World) -> dict[str, str]:
@@ -93,6 +92,15 @@ def inputs(**others: int | bool | None) -> RateInputs:
         "slash_ppm": 1_000_000,
         "priority_ppm": 600_000,
         "catch_ppm": 900_000,
+        "on_probation": False,
+        "floor_ppm": 50_000,
+        "trusted_streak": 10,
+        "price_jump": 3,
+        "key_change_checks": 10,
+        "reputation_scale_ppm": 100_000,
+        "reputation_base_ppm": 250_000,
+        "reputation_slope_ppm": 1_350_000,
+        "reputation_floor_ppm": 20_000,
     }
     return RateInputs(**(standard | others))  # type: ignore[arg-type]
 

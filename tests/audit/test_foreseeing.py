@@ -11,11 +11,11 @@ from tests.audit.networks import World, signer
 from trust.audit.auditing import audit
 from trust.audit.foreseeing import Foresight, Proven
 from trust.audit.inspecting import Piece, inspect
-from trust.core.checks import vrf
 from trust.core.commands import Spoken
 from trust.core.entry import Command, Draw, decode_entry
 from trust.core.payloads import OutputSubmit
 from trust.core.rulebook import incoming_of
+from trust.core.sampling import vrf
 from trust.log.tiles import encode_bundle
 
 VKEY = str(signer().verifier)

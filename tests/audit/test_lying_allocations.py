@@ -10,11 +10,12 @@ import pytest
 
 from tests.audit.networks import World, did, publish, seed_of, signer
 from trust.audit.auditing import audit
-from trust.core.checks import allotting, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.payloads import TaskAllocate
 from trust.core.records import Allocation
 from trust.core.rulebook import Decided
+from trust.core.rules import shortlists
+from trust.core.sampling import vrf
 
 VKEY = str(signer().verifier)
 Json = dict[str, Any]
@@ -39,7 +40,7 @@ def allocating(candidates: tuple[str, ...] = ()) -> World:
 
 def drawn(world: World) -> Decided:
     allocation = world.need(Allocation, "a-task")
-    pi = vrf.prove(seed_of("draw"), allotting.alpha(world.state, allocation))
+    pi = vrf.prove(seed_of("draw"), shortlists.alpha(world.state, allocation))
     beacon = Beacon(key=did("draw"), pi=pi.hex(), beta=vrf.proof_to_hash(pi).hex())
     return world.decide(Draw(of="task/a-task", beacons=(beacon,)))
 

@@ -18,12 +18,12 @@ from tests.audit.conftest import played
 from tests.audit.networks import T0_MS, World, did, publish, seed_of, signer
 from trust.audit.auditing import audit
 from trust.audit.report import CannotCheck, Finding
-from trust.core.checks import sumtree, vrf
 from trust.core.commands import bytes_of
 from trust.core.entry import encode_entry
 from trust.core.events import RulesAnnounced
 from trust.core.payloads import RulesAdopt, StakeDeposit
 from trust.core.records import Pool, Slot
+from trust.core.sampling import sumtree, vrf
 
 VKEY = str(signer().verifier)
 Json = dict[str, Any]

@@ -19,7 +19,6 @@ from time import perf_counter, process_time
 
 from tests.audit.networks import World, policy, signer
 from tests.benchmarks.table import Row, at_most, figure, show
-from trust.core.checks import vrf
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.envelope import pae
@@ -27,6 +26,7 @@ from trust.core.identity import key_of
 from trust.core.payloads import ClaimAbandon, ClaimRenew
 from trust.core.records import Claim
 from trust.core.rulebook import incoming_of
+from trust.core.sampling import vrf
 from trust.log import ed25519
 
 REQUESTERS, WORKERS, VERIFIERS = 20, 50, 12

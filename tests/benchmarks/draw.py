@@ -22,12 +22,13 @@ from tests.services.houses import House
 from tests.services.statements import KIND, Town
 from trust import clock
 from trust.core import ledger
-from trust.core.checks import panel, shortlist, sumtree
-from trust.core.checks.draw import Stream
-from trust.core.checks.sumtree import Root, Slot
-from trust.core.decision import Decision
 from trust.core.policy import Policy
 from trust.core.records import Account, Claim, Node, Party, Relay, SealedPool, Task
+from trust.core.rules import panel
+from trust.core.rules.decision import Decision
+from trust.core.sampling import shortlist, sumtree
+from trust.core.sampling.draw import Stream
+from trust.core.sampling.sumtree import Root, Slot
 from trust.services import interpreter
 from trust.storage import bulk
 from trust.storage.engine import Database

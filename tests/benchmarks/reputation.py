@@ -19,6 +19,7 @@ from time import perf_counter
 
 from msgspec.structs import replace
 
+from tests.benchmarks.forecast import RATINGS, Forecast, Model, Rating, score_events
 from tests.benchmarks.reputation_references import (
     Beta,
     EigenTrust,
@@ -32,8 +33,6 @@ from tests.benchmarks.reputation_references import (
 from tests.benchmarks.table import Row, at_least, at_most, figure, skipped
 from tests.shared import DATA
 from trust.core.decay import Decay
-from trust.core.forecast import Forecast, Model
-from trust.core.reputation import RATINGS, Rating, score_events
 
 Event = tuple[str, str, int, int]
 

@@ -18,7 +18,6 @@ from trust.client.items import ItemTree
 from trust.client.transports import Transport
 from trust.client.verifier import Case, Judgement
 from trust.client.wire import Exchange, Request, Response
-from trust.core.checks.votes import commitment
 from trust.core.commands import Spoken, parse
 from trust.core.payloads import (
     ClaimRequest,
@@ -30,6 +29,7 @@ from trust.core.payloads import (
     VoteReveal,
     kind_of,
 )
+from trust.core.rules.votes import commitment
 from trust.core.strict import base64_of
 
 CLAIM, SEAT, RELAY = derived_id("clm_"), derived_id("seat_"), derived_id("rly_")

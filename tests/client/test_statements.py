@@ -10,9 +10,9 @@ import pytest
 from tests.factories import NETWORK, NOW_MS, SpeakerFactory, did, seed
 from trust.client.statements import cosign, find_nonce, opened
 from trust.core import envelope
-from trust.core.checks.votes import commitment
-from trust.core.parties import work_bits
 from trust.core.payloads import ClaimRequest, JudgedItem, TaskCancel, VoteReveal
+from trust.core.rules.parties import work_bits
+from trust.core.rules.votes import commitment
 from trust.core.strict import base64_of
 from trust.errors import ClientError
 

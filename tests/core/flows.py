@@ -13,12 +13,12 @@ from tests.core.network import DIGEST, ORIGIN, Net, Who, created
 from tests.core.terms import EXACT, policy_of
 from trust.core import payloads as p
 from trust.core import strict
-from trust.core.checks import votes
 from trust.core.commands import Spoken
 from trust.core.events import MoneyMoved
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Challenge, Claim, Party, Round, Seat, Task, Timer
 from trust.core.rulebook import Decided
+from trust.core.rules import votes
 from trust.log import merkle
 
 STAKE = 150

@@ -21,12 +21,10 @@ from tests.core.terms import EXACT, JUDGED, policy_of
 from tests.core.witnesses import note_of, root_of
 from trust.core import commands, envelope, rulebook, scorebook
 from trust.core import payloads as p
-from trust.core.checks import allotting, panel, sumtree, vrf
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.events import NETWORK, Event, PoolWeight
 from trust.core.identity import did_of
-from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.records import (
     Account,
@@ -42,6 +40,9 @@ from trust.core.records import (
 )
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
+from trust.core.rules import panel, shortlists
+from trust.core.rules.parties import work_bits
+from trust.core.sampling import sumtree, vrf
 from trust.core.state import Draft, MemoryState, View
 from trust.log import ed25519
 from trust.log.note import Signer
@@ -342,7 +343,7 @@ class Net:
         """The draw that a task's allocation awaits."""
         record = self.get(Allocation, task)
         key = self.draw_keys[record.draw_key]
-        pi = vrf.prove(key.seed, allotting.alpha(self.draft, record))
+        pi = vrf.prove(key.seed, shortlists.alpha(self.draft, record))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
         return Draw(of=f"task/{task}", beacons=(beacon,), checkpoint=self._cosigned(task))
 

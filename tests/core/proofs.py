@@ -12,11 +12,11 @@ from tests.core.network import ORIGIN, Net, Who, created
 from trust.client.canaries import Canaries
 from trust.core import envelope
 from trust.core import payloads as p
-from trust.core.canaries import Answer
 from trust.core.commands import Spoken
 from trust.core.events import MoneyMoved
 from trust.core.records import Claim, Task
 from trust.core.rulebook import Decided
+from trust.core.rules.canaries import Answer
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
 

@@ -46,4 +46,4 @@ def seal_over(pool: Pool, rows: Sequence[Row]) -> Seal:
     tree = merkle.CompactRange()
     for row in sorted(rows, key=lambda row: row.key):
         tree.append(merkle.leaf_hash(row.encode()))
-    return Seal(pool.id, pool.epoch, pool.as_of, tree.root().hex(), tree.size, 0, ())
+    return Seal(pool.id, pool.epoch, pool.as_of, tree.root().hex(), tree.size, 0, (), 0, 0)

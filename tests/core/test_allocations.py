@@ -12,7 +12,6 @@ from tests.core.network import DAY_MS, Who, created, flipped, kinds, nonce
 from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core import rulebook, scoring
-from trust.core.checks import allotting
 from trust.core.entry import Beacon, Draw, decode_entry
 from trust.core.events import PoolWeight
 from trust.core.records import (
@@ -27,6 +26,7 @@ from trust.core.records import (
     Task,
 )
 from trust.core.refusal import Refused
+from trust.core.rules import shortlists
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_the_seed_of_a_shortlist_is_no_claims(town: Scene) -> None:
     net = town.net
     net.do(town.allocation())
     allocation = net.get(Allocation, "t1")
-    seed = allotting.alpha(net.draft, allocation)
+    seed = shortlists.alpha(net.draft, allocation)
     parts = ["trust/seed/v1", "trust.example.org/test", "task/t1", "0", allocation.statement, ""]
     assert seed == b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
 

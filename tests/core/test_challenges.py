@@ -7,14 +7,15 @@ import pytest
 from tests.core.flows import Scene, posted, scene, unchecked
 from tests.core.network import ORIGIN, Net, Who, created
 from tests.core.terms import EXACT, policy_of
-from trust.core import disputes
 from trust.core import payloads as p
-from trust.core.checks import panel, vrf
-from trust.core.checks.draw import Stream
-from trust.core.decision import Decision
 from trust.core.entry import Beacon, Draw
 from trust.core.events import VerdictChallenged
 from trust.core.records import Challenge, Claim, Round, Task, Timer
+from trust.core.rules import disputes, panel
+from trust.core.rules.decision import Decision
+from trust.core.rules.draws import seed_input
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
 
 SAYS = {"reason": "doubt"}
 
@@ -77,8 +78,8 @@ def test_the_second_draw_of_round_one_tosses_no_coin_and_has_a_seed_of_its_own()
     found = town.challenged(claim, town.rival)
     record = town.net.get(Claim, claim)
     seed = panel.alpha(town.net.draft, record, 1)
-    assert seed == panel.seed_input(ORIGIN, claim, 1, record.output, found.statement)
-    assert seed != panel.seed_input(ORIGIN, claim, 1, record.output)
+    assert seed == seed_input(ORIGIN, claim, 1, record.output, found.statement)
+    assert seed != seed_input(ORIGIN, claim, 1, record.output)
 
 
 def test_the_digest_of_the_challenge_enters_the_seed_of_the_round_that_it_opens(
@@ -97,7 +98,7 @@ def test_the_digest_of_the_challenge_enters_the_seed_of_the_round_that_it_opens(
 def test_a_draw_over_the_seed_without_the_challenge_is_refused(town: Scene, claim: str) -> None:
     town.challenge(claim, town.rival)
     key = town.net.draw_key
-    plain = panel.seed_input(ORIGIN, claim, 2, town.net.get(Claim, claim).output)
+    plain = seed_input(ORIGIN, claim, 2, town.net.get(Claim, claim).output)
     pi = vrf.prove(key.seed, plain)
     beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
     town.net.refused("bad-draw", Draw(of=f"{claim}/2", beacons=(beacon,)))
@@ -108,7 +109,7 @@ def test_a_round_that_a_disagreement_opened_has_no_challenge_in_its_seed(town: S
     town.judge(claim, "fail", "pass")
     record = town.net.get(Claim, claim)
     assert disputes.that_opened(town.net.draft, record, 2) is None
-    assert panel.alpha(town.net.draft, record, 2) == panel.seed_input(ORIGIN, claim, 2, record.output)
+    assert panel.alpha(town.net.draft, record, 2) == seed_input(ORIGIN, claim, 2, record.output)
 
 
 def test_a_verdict_of_the_second_round_can_be_challenged_again_and_the_third_is_final(

@@ -9,11 +9,12 @@ from tests.core.flows import PRICE, STAKE, Scene, scene
 from tests.core.network import Net, Who, flipped, kinds
 from tests.core.terms import EXACT, policy_of
 from trust.core import payloads as p
-from trust.core.checks import panel, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.events import CoinTossed
 from trust.core.records import Claim, Pool, Seat, Task, Track
 from trust.core.rulebook import Decided
+from trust.core.rules import panel
+from trust.core.sampling import vrf
 
 FEES = 39
 

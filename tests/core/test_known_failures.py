@@ -7,9 +7,9 @@ import pytest
 from tests.core.flows import PRICE, STAKE, Scene, posted, scene, unchecked
 from tests.core.network import Net
 from tests.core.terms import EXACT, policy_of
-from trust.core import disputes
 from trust.core import payloads as p
 from trust.core.records import Challenge, Claim, Round, Seat, Timer
+from trust.core.rules import disputes
 
 DOUBT = {"reason": "doubt"}
 

@@ -10,10 +10,9 @@ import pytest
 
 from tests.core.flows import Scene, scene
 from tests.core.test_panels import alone, shared
-from trust.core.checks import items
 from trust.core.events import RoundOpened
 from trust.core.records import Round, Seat
-from trust.core.words import sentence
+from trust.core.sampling import items
 
 COUNT = 1_000
 
@@ -65,7 +64,7 @@ def test_a_later_round_holds_its_own_draw_against_the_accept_count_of_a_plain_sa
     )
     assert opened.batch is not None
     assert opened.batch.sample_items == 57
-    assert f"judge {len(contested)} contested items once more" in sentence(opened)
+    assert f"judge {len(contested)} contested items once more" in opened.sentence()
     assert {*panel.samples[0], *contested} == {index for place in panel.items for index in place}
     assert all(set(contested) <= set(place) for place in panel.items)
 

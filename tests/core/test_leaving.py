@@ -11,8 +11,8 @@ from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import rulebook
 from trust.core.entry import MAX_ENTRY_BYTES
-from trust.core.parties import TASKS_AT_ONCE
 from trust.core.records import Claim, Seat, Task, Withdrawal
+from trust.core.rules.parties import TASKS_AT_ONCE
 
 FEES = 39
 

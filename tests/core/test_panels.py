@@ -11,10 +11,10 @@ from tests.core.network import DIGEST
 from tests.core.terms import policy_of
 from trust.core import payloads as p
 from trust.core import strict
-from trust.core.checks import items
 from trust.core.events import RoundOpened
 from trust.core.records import Claim, Round, Seat
 from trust.core.rulebook import Decided
+from trust.core.sampling import items
 
 COUNT = 1_000
 

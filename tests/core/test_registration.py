@@ -9,8 +9,8 @@ from tests.core.network import ORIGIN, Net, Who, nonce
 from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core.events import PoolWeight
-from trust.core.parties import MAX_ENROLMENTS, work_bits
 from trust.core.records import Handle, Key, Party, Pool, Slot, Withdrawal
+from trust.core.rules.parties import MAX_ENROLMENTS, work_bits
 
 BITS = 4
 

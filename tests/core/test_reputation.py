@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.benchmarks.forecast import Score, score_events
 from trust.core import decay, rawsums, reputation
 from trust.core.decay import Decay
 from trust.core.rawsums import Kind, Reading, Sums
-from trust.core.reputation import Score
 
 DAY_MS = 86_400_000
 CENTURY_MS = 36_525 * DAY_MS
@@ -349,8 +349,8 @@ def test_events_give_scores_in_whatever_order_they_come() -> None:
         ("r2", "liar", False, 24_000, T0 + DAY_MS),
         ("liar", "liar", True, 90_000, T0 + DAY_MS),
     ]
-    scores = reputation.score_events(seen, DECAY)
-    assert scores == reputation.score_events(reversed(seen), DECAY)
+    scores = score_events(seen, DECAY)
+    assert scores == score_events(reversed(seen), DECAY)
     assert scores["honest"].priority_ppm > 0
     assert scores["liar"].priority_ppm == 0
     assert scores["liar"].events == 2
@@ -363,10 +363,10 @@ def test_events_give_scores_in_whatever_order_they_come() -> None:
 def test_scores_fade_towards_the_newcomers_as_time_passes() -> None:
     seen = [("r", "a", True, 40_000, T0)]
     now, later, much_later = (
-        reputation.score_events(seen, DECAY, T0 + days * DAY_MS)["a"].priority_ppm for days in (0, 60, 3_000)
+        score_events(seen, DECAY, T0 + days * DAY_MS)["a"].priority_ppm for days in (0, 60, 3_000)
     )
     assert now > later > much_later == 0
 
 
 def test_no_events_give_no_scores() -> None:
-    assert reputation.score_events([], DECAY) == {}
+    assert score_events([], DECAY) == {}

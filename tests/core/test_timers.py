@@ -9,10 +9,10 @@ from tests.core.network import Net, kinds
 from tests.core.terms import EXACT
 from trust.core import payloads as p
 from trust.core import rulebook
-from trust.core.decision import Decision
 from trust.core.entry import MAX_CLOCK_ITEMS, decode_entry
 from trust.core.records import Task, Timer, Withdrawal
 from trust.core.rulebook import Decided
+from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 

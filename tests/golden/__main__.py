@@ -12,7 +12,7 @@ import msgspec
 from tests.golden.histories import HISTORIES, History
 from tests.golden.releases import HERE, MANIFEST, Golden, Manifest, digest, lines_of, root_of
 from trust import __version__
-from trust.core.changes import KNOWN
+from trust.core.rules.changes import KNOWN
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note
 

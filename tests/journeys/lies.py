@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from tests.audit.networks import NAMES, did, seed_of
 from tests.journeys.liars import Json, Liar, Lie, event_of, forged, moved
 from trust.core import commands
-from trust.core.checks import sumtree, vrf
 from trust.core.entry import encode_entry
 from trust.core.payloads import AgentRotate, OutputOpen, StakeDeposit, VoteCommit
 from trust.core.records import AdoptedPolicy, Booking, Key, Party, Pool, Said, Seat, Slot, Task
+from trust.core.sampling import sumtree, vrf
 
 LEASE_MS = 30_000
 STAKE = 200

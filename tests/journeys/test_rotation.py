@@ -14,9 +14,9 @@ from tests.services.statements import Party
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
 from trust.client import TrustClient
-from trust.core.checks import vrf
 from trust.core.entry import decode_entry
 from trust.core.payloads import Artifact, OutputSubmit
+from trust.core.sampling import vrf
 from trust.settings import write_seed
 from trust.storage.reading import reading
 

@@ -12,9 +12,9 @@ from trust.core import envelope, payloads
 from trust.core.commands import Spoken, parse
 from trust.core.entry import Genesis
 from trust.core.identity import did_of
-from trust.core.parties import work_bits
 from trust.core.policy import Policy
 from trust.core.policy import parse as parse_policy
+from trust.core.rules.parties import work_bits
 from trust.log import ed25519
 from trust.log.note import Signer
 from trust.settings import shipped

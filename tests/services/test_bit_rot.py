@@ -32,7 +32,7 @@ def house(database: Database, tmp_path: Path) -> House:
     house = House(database, tmp_path).found()
     house.claimed("claimed", house.town.workers[0])
     house.receipts(*(house.town.post(f"task-{number}") for number in range(260)))
-    Blobs(database, 1_000).put(DIGEST, BLOB)
+    Blobs(database).put(DIGEST, BLOB, "somebody")
     return house
 
 
@@ -128,7 +128,7 @@ def test_what_rotted_is_not_served(house: House) -> None:
     assert refused is not None
     assert refused.status == 503
     with pytest.raises(Damaged, match="blob"):
-        Blobs(house.database, 1_000).get(DIGEST)
+        Blobs(house.database).get(DIGEST)
 
 
 def test_what_rotted_is_not_signed_over_in_a_new_tile(house: House) -> None:

@@ -7,42 +7,41 @@ from hashlib import sha256
 import pytest
 
 from trust.errors import TrustError
-from trust.services.blobs import Blobs, missing
+from trust.services.blobs import Blobs, Quotas, Stored, missing, stored
+from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.reading import reading
+from trust.storage.rows import table_of
+from trust.storage.unit import aside
 
 DATA = bytes(range(256)) * 16
 DIGEST = sha256(DATA).hexdigest()
+PARTY = "did:key:somebody"
 
 
 @pytest.fixture
 def blobs(database: Database) -> Blobs:
-    return Blobs(database, max_bytes=len(DATA), now_ms=lambda: 1_000)
+    return Blobs(database, Quotas(), now_ms=lambda: 1_000)
 
 
 def test_what_was_put_is_given_back_and_is_new_once(blobs: Blobs) -> None:
     assert not blobs.has(DIGEST)
-    assert blobs.put(DIGEST, DATA)
-    assert not blobs.put(DIGEST, DATA)
+    assert blobs.put(DIGEST, DATA, PARTY)
+    assert not blobs.put(DIGEST, DATA, PARTY)
     assert blobs.has(DIGEST)
     assert blobs.get(DIGEST) == DATA
 
 
 def test_an_empty_blob_is_a_blob(blobs: Blobs) -> None:
     digest = sha256(b"").hexdigest()
-    assert blobs.put(digest, b"")
+    assert blobs.put(digest, b"", PARTY)
     assert blobs.get(digest) == b""
 
 
 def test_bytes_that_the_digest_does_not_name_are_refused(blobs: Blobs) -> None:
     with pytest.raises(TrustError, match="digest-mismatch"):
-        blobs.put(DIGEST, DATA[:-1])
+        blobs.put(DIGEST, DATA[:-1], PARTY)
     assert not blobs.has(DIGEST)
-
-
-def test_more_bytes_than_the_policy_allows_are_refused(blobs: Blobs) -> None:
-    with pytest.raises(TrustError, match="too-large"):
-        blobs.put(DIGEST, DATA + b"x")
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "", "no digest", "'; DROP TABLE blobs"])
@@ -52,15 +51,67 @@ def test_a_blob_that_is_not_here_is_unknown(blobs: Blobs, digest: str) -> None:
 
 
 def test_what_is_missing_of_many_is_told_in_order(blobs: Blobs, database: Database) -> None:
-    blobs.put(DIGEST, DATA)
+    blobs.put(DIGEST, DATA, PARTY)
     with reading(database) as reader:
         assert missing(reader, ["b", DIGEST, "a", "b"]) == ["b", "a", "b"]
         assert missing(reader, []) == []
 
 
-def test_what_is_old_can_be_forgotten(database: Database) -> None:
-    for number in range(4):
-        data = b"%d" % number
-        Blobs(database, 10, now_ms=lambda at=number: at).put(sha256(data).hexdigest(), data)  # type: ignore[misc]
-    assert Blobs(database, 10).forget(before_ms=2) == 2
-    assert Blobs(database, 10).get(sha256(b"2").hexdigest()) == b"2"
+def test_what_no_statement_names_goes_when_its_time_is_over(database: Database) -> None:
+    now = [0]
+    blobs = Blobs(database, Quotas(unnamed_ms=100), now_ms=lambda: now[0])
+    kept, gone, renewed = (_put(blobs, name) for name in (b"kept", b"gone", b"renewed"))
+    _name(database, kept)
+    now[0] = 90
+    _put(blobs, b"renewed")
+    for now[0], left in ((100, 3), (101, 2), (150, 2), (190, 2), (191, 1), (10_000, 1)):
+        blobs.forget_unnamed()
+        assert [blobs.has(digest) for digest in (kept, gone, renewed)].count(True) == left, now
+    assert blobs.has(kept)
+
+
+def _put(blobs: Blobs, data: bytes, party: str = PARTY) -> str:
+    digest = sha256(data).hexdigest()
+    blobs.put(digest, data, party)
+    return digest
+
+
+def _name(database: Database, digest: str, index: int = 0, at_ms: int = 0) -> None:
+    """Has an entry name a digest."""
+    with aside(database) as connection:
+        bulk.insert(connection, table_of(tables.Mentions), [(digest, index)])
+        row = (index, at_ms, "task.post", b"{}", bytes(32))
+        bulk.insert(connection, table_of(tables.Entries), [row], bulk.Existing.REPLACE)
+
+
+def test_what_was_named_goes_only_when_nobody_named_it_for_long(database: Database) -> None:
+    blobs = Blobs(database, Quotas(), now_ms=lambda: 0)
+    old, again = _put(blobs, b"old"), _put(blobs, b"again")
+    _name(database, old, 0, at_ms=10)
+    _name(database, again, 1, at_ms=10)
+    _name(database, again, 2, at_ms=500)
+    assert blobs.forget(before_ms=10) == 0
+    assert blobs.forget(before_ms=11) == 1
+    assert (blobs.has(old), blobs.has(again)) == (False, True)
+
+
+def test_a_party_has_a_quota_of_what_is_named_and_a_smaller_one_before(database: Database) -> None:
+    quotas = Quotas(unnamed_of_party=10, unnamed_in_all=15, of_party=25)
+    blobs = Blobs(database, quotas, now_ms=lambda: 0)
+    first = _put(blobs, b"12345678")
+    assert _refused(blobs, b"abc") == "quota-exceeded"
+    _put(blobs, b"abc", "another")
+    assert _refused(blobs, b"12345", "a third") == "overloaded"
+    _name(database, first)
+    _put(blobs, b"abcdefghi")
+    _name(database, sha256(b"abcdefghi").hexdigest(), 1)
+    assert _refused(blobs, b"ABCDEFGHI") == "quota-exceeded"
+    with database.snapshot() as connection:
+        assert stored(connection, PARTY) == Stored(17, 0)
+        assert stored(connection, "another") == Stored(0, 3)
+
+
+def _refused(blobs: Blobs, data: bytes, party: str = PARTY) -> str:
+    with pytest.raises(TrustError) as refused:
+        _put(blobs, data, party)
+    return refused.value.code

@@ -11,7 +11,7 @@ from trust.core.entry import Seal
 from trust.errors import TrustError
 from trust.services.inbox import FRAME_BYTES, Inbox, Submission
 
-SEAL = Seal(of="verifiers/x", epoch=1, as_of=1, root="", count=0, total=0, heavy=())
+SEAL = Seal(of="verifiers/x", epoch=1, as_of=1, root="", count=0, total=0, heavy=(), members=0, owners=0)
 
 
 def of(count: int) -> Submission:

@@ -90,7 +90,7 @@ def test_a_database_that_is_full_is_told_as_that_and_goes_on_when_there_is_room(
     data = os.urandom(200_000)
     digest = sha256(data).hexdigest()
     with pytest.raises(Exception, match="full") as full:
-        Blobs(database, MIB).put(digest, data)
+        Blobs(database).put(digest, data, "somebody")
     refused = faults.refusal(full.value)
     assert refused is not None
     assert refused.status == 507
@@ -100,5 +100,5 @@ def test_a_database_that_is_full_is_told_as_that_and_goes_on_when_there_is_room(
     with database.writers.connect() as connection:
         bounded(connection.connection, 1_000_000)
     house.receipts(house.town.post("there-is-room-again"))
-    assert Blobs(database, MIB).put(digest, data)
+    assert Blobs(database).put(digest, data, "somebody")
     check_log(database, house.town.log.verifier)

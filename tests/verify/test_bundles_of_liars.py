@@ -11,8 +11,8 @@ import pytest
 
 from tests.audit.networks import World, did
 from tests.verify.cases import KEY, belongs, bundled, claim_of, good, network, pool_nodes, refused
-from trust.core.checks.sumtree import digest_of
 from trust.core.records import Claim
+from trust.core.sampling.sumtree import digest_of
 from trust.verify.bundles import verify_bundle
 from trust.verify.failures import NotProven
 
@@ -52,7 +52,7 @@ def _names_case(world: World, claim: str, event: dict[str, Any]) -> bool:
         ("claim.opened", lambda event: event["rate"].update(p_ppm=1), "the check rate"),
         ("claim.opened", lambda event: event.update(draw_key=did("other")), "the draw key"),
         ("output.submitted", lambda event: event.update(output="sha256:" + "0" * 64), "the output"),
-        ("coin.tossed", lambda event: event.update(checked=False, until_ms=1), "coin|follow"),
+        ("coin.tossed", lambda event: event.update(checked=False, until_ms=1), "coin|follow|finds unchecked"),
         ("round.opened", lambda event: event["seats"].reverse(), "does not lead to|follow"),
         ("round.opened", lambda event: event["seats"][0].__setitem__(1, did("bob")), "does not lead to"),
         ("round.opened", lambda event: event.update(quorum=1), "the quorum"),

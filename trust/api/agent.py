@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from trust.api.bodies import HttpRequest, read
 from trust.api.documents import envelope_body, json_body
-from trust.api.parameters import MAX_INDEX, After, AfterIndex, Limit, TaskKind
+from trust.api.parameters import After, AfterIndex, Limit, TaskKind
 from trust.api.service import Serving, answer
 from trust.api.views import agents
 from trust.api.views.shapes import find_party
@@ -22,8 +22,13 @@ State = Annotated[
     Literal["open", "seated", "committed", "revealed", "passed", "silent", ""],
     QueryParameter(name="state", description="`open` are those that wait for the verifier"),
 ]
-Before = Annotated[
-    int | None, QueryParameter(ge=0, le=MAX_INDEX, description="Go on with entries before this index")
+AfterPosting = Annotated[
+    str,
+    QueryParameter(
+        pattern=r"^((0|[1-9][0-9]{0,15})([.][0-9]{1,9})?)?$",
+        max_length=26,
+        description="Go on after this posting, index and position (42.3), or before this entry (42)",
+    ),
 ]
 AnyRole = Annotated[
     Literal["worker", "verifier", "requester", "relay", ""],
@@ -133,7 +138,7 @@ class AgentController(Controller):
         request: HttpRequest,
         service: Serving,
         agent: FromPath[str],
-        after: Before = None,
+        after: AfterPosting = "",
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, agents.money, agent, after, limit)

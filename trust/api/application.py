@@ -15,7 +15,8 @@ from trust.api.agent import AgentController
 from trust.api.auditor import AuditorController, LogController
 from trust.api.blobs import BlobController
 from trust.api.documents import Document, Page
-from trust.api.edge import Edge
+from trust.api.edge import Edge, Limits
+from trust.api.methods import Methods
 from trust.api.operator import HealthController, OperatorController
 from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.api.relay import RelayController
@@ -64,4 +65,5 @@ def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
         logging_config=None,  # no framework logs bodies
         debug=False,
     )
-    return Edge(app, service.notifier, service.telemetry, service.settings.requests_per_s)
+    limits = Limits(service.settings.requests_per_s, service.settings.proxies)
+    return Edge(app, service.notifier, service.telemetry, Methods(app.routes), limits)

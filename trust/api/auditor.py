@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from trust.api.bodies import HttpRequest
+from trust.api.edge import AT_END_KEY, CALLER_KEY, ONLY_HEAD_KEY
 from trust.api.parameters import MAX_INDEX, Index, Size
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
 from trust.errors import TrustError
 
-EVENTS_AT_ONCE = 100
-LOOK_S = 1.0
-KEEP_ALIVE_LOOKS = 15
+MAX_BEHIND_S = 1.0
 NO_CACHE = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 _INDEX = re.compile(r"-1|0|[1-9][0-9]{0,15}")
@@ -94,11 +92,11 @@ class AuditorController(Controller):
         summary="Entries as they come (SSE); Last-Event-ID or after is the last index seen",
     )
     async def events(self, request: HttpRequest, service: Serving, after: AfterSeen = None) -> Stream:
-        start = _resume(request, after)
-        if start is None:
-            start = await service.run(request, lambda reader: reader.head().size - 1)
+        start = await _start(request, service, _resume(request, after))
+        scope = cast(dict[str, Any], request.scope)
+        scope[AT_END_KEY].enter_context(service.streams.taken(scope[CALLER_KEY]))
         return Stream(
-            _stream(request, service, start),
+            () if ONLY_HEAD_KEY in scope else service.feed.follow(start),
             media_type="text/event-stream",
             headers={"cache-control": NO_CACHE, "x-accel-buffering": "no"},
         )
@@ -114,19 +112,16 @@ def _resume(request: HttpRequest, after: int | None) -> int | None:
     return int(last)
 
 
-async def _stream(request: HttpRequest, service: Service, after: int) -> AsyncIterator[bytes]:
-    """Entries behind `after`, for ever; a comment now and then shows that the line is alive."""
-    yield b": entries of the log\n\n"
-    quiet = 0
-    while not service.notifier.closed:
-        found = await service.run(request, log.entries_after, after, EVENTS_AT_ONCE)
-        for index, kind, body in found:
-            yield b"id: %d\nevent: %b\ndata: %b\n\n" % (index, kind.encode(), body)
-            after = index
-        if found:
-            quiet = 0
-            continue
-        await service.notifier.more_than(after + 1, LOOK_S)
-        quiet += 1
-        if quiet % KEEP_ALIVE_LOOKS == 0:
-            yield b": nothing new\n\n"
+async def _start(request: HttpRequest, service: Service, after: int | None) -> int:
+    """The index that a stream begins with; TrustError `unknown-entry` where it would begin beyond the log.
+
+    Silence there would hide the entries that a log which was restored from a backup has at those very indexes.
+    """
+    size = await service.run(request, lambda reader: reader.head().size)
+    if after is None:
+        return size
+    if after >= size:  # this replica may be a moment behind another
+        size = await service.notifier.more_than(after, MAX_BEHIND_S)
+    if after >= size:
+        raise TrustError("unknown-entry", f"the log has {size} entries, and none of index {after}")
+    return after + 1

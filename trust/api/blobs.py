@@ -8,15 +8,18 @@ import msgspec
 from litestar import Controller, Response, get, put
 from litestar.params import FromPath
 
-from trust.api.bodies import HttpRequest, pieces
+from trust.api.bodies import HttpRequest, drain, pieces
 from trust.api.documents import bytes_body
 from trust.api.service import Serving, answer
 from trust.api.views.network import blob_limit
 from trust.api.views.shapes import HEX32
+from trust.core.uploads import HEADER
 from trust.errors import TrustError
+from trust.storage.reading import Reader
 
 FOR_EVER = "public, max-age=31536000, immutable"
 BYTES = "application/octet-stream"
+MAX_DIGITS = 16
 
 
 class BlobController(Controller):
@@ -36,9 +39,22 @@ class BlobController(Controller):
     ) -> Response[bytes]:
         if not HEX32.fullmatch(digest):
             raise TrustError("digest-mismatch", "a blob is named by 64 lower-case hexadecimal digits")
-        most = min(service.settings.blob_max_bytes, await service.run(request, blob_limit))
+        upload, told = request.headers.get(HEADER, ""), request.headers.get("content-length", "")
+        size = int(told[:MAX_DIGITS]) if told.isascii() and told.isdigit() else 1
+
+        def admit(reader: Reader) -> tuple[int, str]:
+            most = min(service.settings.blob_max_bytes, blob_limit(reader))
+            if size > most:
+                raise TrustError("too-large", f"{size} bytes, a blob has at most {most}")
+            return most, service.blobs.admit(reader, digest, size, upload)
+
+        try:
+            most, party = await service.run(request, admit)
+        except TrustError:
+            await drain(request)
+            raise
         data = b"".join([piece async for piece in pieces(request, most)])
-        is_new = await asyncio.to_thread(service.blobs.put, digest, data)
+        is_new = await asyncio.to_thread(service.blobs.put, digest, data, party)
         body = msgspec.json.encode({"sha256": digest, "size_bytes": len(data)})
         return answer(body, 201 if is_new else 200)
 

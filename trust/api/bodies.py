@@ -32,7 +32,7 @@ async def pieces(request: HttpRequest, max_bytes: int) -> AsyncIterator[bytes]:
     """The body as it arrives; TrustError `too-large` as soon as it is known to be."""
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
-        await _drain(request, int(declared[:20]))
+        await drain(request)
         raise _too_large(max_bytes)
     size, more = 0, True
     while more:
@@ -80,9 +80,9 @@ def _too_large(max_bytes: int) -> TrustError:
     return TrustError("too-large", f"at most {max_bytes} bytes are taken here")
 
 
-async def _drain(request: HttpRequest, declared: int) -> None:
+async def drain(request: HttpRequest) -> None:
     """Reads on where it is not much, so that the client is still there for the answer."""
-    left = min(declared, MAX_DRAINED_BYTES)
+    left = MAX_DRAINED_BYTES
     while left > 0:
         message: Any = await request.receive()
         left -= len(message.get("body", b""))

@@ -1,4 +1,4 @@
-"""What every request passes before and after its handler: an id, the rate limit, `min_size`, counts, and the last net.
+"""What every request passes before and after its handler: an id, limits, deadlines, `min_size`, the last net.
 
 Every answer carries `Request-Id` and `Trust-Size`; reads may be called from any web page (CORS). Litestar's routing
 errors pass here too, which is why this wraps the application and is not one of its middlewares.
@@ -6,14 +6,20 @@ errors pass here too, which is why this wraps the application and is not one of 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs
 
+from trust.api.callers import Proxies, RateLimit, share_of
+from trust.api.deadlines import PATIENCE_S, Message, Receive, Send, TooSlow, Transfer, Waiting
+from trust.api.methods import Methods, is_read
 from trust.api.problems import PROBLEM_TYPE, problem, unexpected
 from trust.api.telemetry import Telemetry
 from trust.clock import monotonic_ms
@@ -21,85 +27,123 @@ from trust.errors import TrustError
 from trust.services.notifying import Notifier
 
 Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Peer = tuple[str, int]
 
 SIZE_KEY = "trust_size"
+CALLER_KEY = "trust_caller"
+AT_END_KEY = "trust_at_end"
+"""An ExitStack that is closed when the request has been answered."""
+ONLY_HEAD_KEY = "trust_only_head"
 MIN_SIZE_WAIT_S = 1.0
-MAX_CALLERS = 10_000
-POSTED_READS = frozenset({"/v1/priorities", "/v1/claims/check"})
+CUT_S = 0.5
+MAX_PEERS = 20_000
 _PROCESS = secrets.token_hex(4).encode()
 _serial = count(1)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALLOW_ANY: Header = (b"access-control-allow-origin", b"*")
 _EXPOSE: Header = (b"access-control-expose-headers", b"Request-Id, Trust-Size, Retry-After, ETag")
-_PREFLIGHT: list[Header] = [
-    _ALLOW_ANY,
-    (b"access-control-allow-methods", b"GET, POST"),
-    (b"access-control-allow-headers", b"Content-Type, Last-Event-ID, Request-Id"),
-    (b"access-control-max-age", b"86400"),
-]
+_ALLOW_HEADERS: Header = (
+    b"access-control-allow-headers",
+    b"Content-Type, If-None-Match, Last-Event-ID, Request-Id",
+)
+_MAX_AGE: Header = (b"access-control-max-age", b"86400")
 
 
-class RateLimit:
-    """A token bucket for each caller: `per_s` requests a second, and as many at once; 0 is no limit."""
+@dataclass(frozen=True)
+class Limits:
+    """What one caller may take, and for how long it may let the service wait."""
 
-    def __init__(self, per_s: int) -> None:
-        self._per_s = per_s
-        self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def admits(self, caller: str) -> bool:
-        """Takes a token of this caller, or says that there is none."""
-        if not self._per_s:
-            return True
-        now_ms = monotonic_ms()
-        tokens, since_ms = self._buckets.pop(caller, (float(self._per_s), now_ms))
-        tokens = min(float(self._per_s), tokens + (now_ms - since_ms) * self._per_s / 1000)
-        admitted = tokens >= 1
-        self._buckets[caller] = (tokens - 1 if admitted else tokens, now_ms)
-        if len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
-        return admitted
+    requests_per_s: int = 0
+    proxies: Sequence[str] = ()
+    patience_s: float = PATIENCE_S
 
 
 class Edge:
     """The application as the server sees it."""
 
-    def __init__(self, app: Any, notifier: Notifier, telemetry: Telemetry, requests_per_s: int) -> None:
+    def __init__(
+        self, app: Any, notifier: Notifier, telemetry: Telemetry, methods: Methods, limits: Limits
+    ) -> None:
         self.app = app
+        self.proxies = Proxies(limits.proxies)
         self._notifier = notifier
         self._telemetry = telemetry
-        self._limit = RateLimit(requests_per_s)
+        self._methods = methods
+        self._patience_s = limits.patience_s
+        self._limit = RateLimit(limits.requests_per_s)
+        self._waiting = Waiting()
+        self._busy: Counter[Peer] = Counter()
+        self._asked: OrderedDict[Peer, int] = OrderedDict()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun_ms = monotonic_ms()
-        answer = _Answer(send, scope, self._notifier)
+        begun_ms, peer, task = monotonic_ms(), _peer(scope), asyncio.current_task()
+        transfer = Transfer(receive, send, self._waiting, self._patience_s)
+        answer = _Answer(transfer.send, scope, self._notifier, self._methods)
+        self._begin(peer, task)
         try:
-            await self._serve(scope, receive, answer)
+            with ExitStack() as at_end:
+                scope[AT_END_KEY] = at_end
+                await self._serve(scope, transfer, answer)
         except TrustError as error:
             await answer.fail(*problem(error))
+        except asyncio.CancelledError:
+            await self._cut_off(answer)
+        except TooSlow:
+            raise
         except Exception as error:
             await answer.fail(*unexpected(scope, error))
         finally:
+            transfer.end()
+            self._end(peer, task)
             self._telemetry.answered(scope, answer.status, monotonic_ms() - begun_ms)
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method"):
-            await answer.reply(204, b"", _PREFLIGHT)
-            return
-        client = scope.get("client") or ("", 0)
-        if not scope["path"].startswith("/health/") and not self._limit.admits(client[0]):
+    def asked_ms(self, peer: Peer) -> int:
+        """When a request of this connection was last in progress, -1 for never; from any thread."""
+        return monotonic_ms() if peer in self._busy else self._asked.get(peer, -1)
+
+    def cut(self) -> None:
+        """Ends every request that is in progress: the process is about to end."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _begin(self, peer: Peer, task: asyncio.Task[Any] | None) -> None:
+        self._tasks |= {task} if task else set()
+        self._busy[peer] += 1
+
+    def _end(self, peer: Peer, task: asyncio.Task[Any] | None) -> None:
+        self._tasks -= {task} if task else set()
+        self._busy[peer] -= 1
+        if not self._busy[peer]:
+            del self._busy[peer]
+        self._asked[peer] = monotonic_ms()
+        self._asked.move_to_end(peer)
+        if len(self._asked) > MAX_PEERS:
+            self._asked.popitem(last=False)
+
+    async def _cut_off(self, answer: _Answer) -> None:
+        with suppress(TimeoutError, TooSlow):
+            await asyncio.wait_for(answer.fail(*problem(TrustError("shutting-down"))), CUT_S)
+
+    async def _serve(self, scope: Scope, transfer: Transfer, answer: _Answer) -> None:
+        caller = scope[CALLER_KEY] = share_of(self.proxies.caller(scope))
+        path = scope["path"]
+        if not path.startswith("/health/") and not self._limit.admits(caller):
             raise TrustError(
                 "rate-limited", "more requests in a second than this service takes of one caller"
             )
+        if scope["method"] == "OPTIONS":
+            await answer.options(path)
+            return
+        if scope["method"] == "HEAD":
+            scope |= {"method": "GET", ONLY_HEAD_KEY: True}
         if b"min_size=" in scope["query_string"]:
             await self._wait_for(scope["query_string"])
-        await self.app(scope, receive, answer.send)
+        await self.app(scope, transfer.receive, answer.send)
 
     async def _wait_for(self, query: bytes) -> None:
         asked = parse_qs(query.decode("ascii", "replace")).get("min_size", [""])[0]
@@ -113,16 +157,20 @@ class Edge:
 class _Answer:
     """The answer to one request on its way out."""
 
-    def __init__(self, send: Send, scope: Scope, notifier: Notifier) -> None:
+    def __init__(self, send: Send, scope: Scope, notifier: Notifier, methods: Methods) -> None:
         self._send = send
         self._scope = scope
         self._notifier = notifier
+        self._methods = methods
+        self._only_head = scope["method"] == "HEAD"
         self.status = 0
 
-    async def send(self, message: Any) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers()]
+            message["headers"] = [*self._own(message), *self._headers()]
+        elif self._only_head:
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def reply(self, status: int, body: bytes, headers: list[Header]) -> None:
@@ -138,15 +186,42 @@ class _Answer:
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self.reply(status, body, [(b"content-type", PROBLEM_TYPE.encode()), *pairs])
 
+    async def options(self, path: str) -> None:
+        """Says which methods a path has, and to a web page of another origin which of them it may use."""
+        methods, granted = self._methods.of(path), self._methods.granted(path)
+        if not methods:
+            raise TrustError("unknown-path")
+        headers: list[Header] = [(b"allow", ", ".join(methods).encode())]
+        if _header(self._scope, b"access-control-request-method") and granted:
+            allowed: Header = (b"access-control-allow-methods", ", ".join(granted).encode())
+            headers += [_ALLOW_ANY, allowed, _ALLOW_HEADERS, _MAX_AGE]
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _own(self, message: Message) -> list[Header]:
+        """The handler's headers; what a path does not take is told with all that it takes."""
+        headers: list[Header] = list(message.get("headers", ()))
+        if self.status == 405:
+            allow = ", ".join(self._methods.of(self._scope["path"])).encode()
+            headers = [*(each for each in headers if each[0].lower() != b"allow"), (b"allow", allow)]
+        if self.status == 408:
+            headers.append((b"connection", b"close"))
+        return headers
+
     def _headers(self) -> list[Header]:
         given = _header(self._scope, b"request-id")
         request_id = given if _REQUEST_ID.fullmatch(given) else b"%b-%x" % (_PROCESS, next(_serial))
         size = self._scope.get(SIZE_KEY, self._notifier.size)
         headers = [(b"request-id", request_id), (b"trust-size", str(size).encode())]
-        if self._scope["method"] == "GET" or self._scope["path"] in POSTED_READS:
+        if is_read(self._scope["method"], self._scope["path"]):
             headers += [_ALLOW_ANY, _EXPOSE]
         return headers
 
 
 def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
+
+
+def _peer(scope: Scope) -> Peer:
+    host, port = scope.get("client") or ("", 0)
+    return str(host), int(port or 0)

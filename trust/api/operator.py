@@ -11,8 +11,8 @@ from trust.api.documents import envelope_body
 from trust.api.service import Serving, answer
 from trust.api.views import network
 from trust.api.views.readiness import Outlook, readiness
-from trust.core.changes import KNOWN
 from trust.core.entry import FORMAT
+from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.services.publishing import cosigned_head
 from trust.services.sequencing import MAX_SKEW_MS

@@ -16,7 +16,9 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from trust.api.bodies import HttpRequest, read, read_batch
+from trust.api.callers import Places
 from trust.api.edge import SIZE_KEY
+from trust.api.feed import Feed
 from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.receipts import batch_answer, shared_checkpoint, written
 from trust.api.telemetry import Telemetry
@@ -60,6 +62,8 @@ class Service:
     graph: Graph
     readers: Executor
     vkey: str
+    streams: Places
+    feed: Feed
     scrub: Scrub
     notices: Callable[[], tuple[str, ...]] = tuple
     """What an operator should know; may look at the disk."""

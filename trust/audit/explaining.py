@@ -13,15 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trust.core import events as e
-from trust.core.checks import panel, vrf
-from trust.core.checks.allotting import shortlist_seed
-from trust.core.checks.draw import Stream
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
 from trust.core.identity import key_of
 from trust.core.rulebook import incoming_of
-from trust.core.words import sentence, short
+from trust.core.rules import panel
+from trust.core.rules.draws import seed_input
+from trust.core.rules.shortlists import shortlist_seed
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
+from trust.core.words import short
 
 _PPM = 1_000_000
 _ASIDE = (e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed, e.WorkCounted)
@@ -91,7 +93,7 @@ class _Story:
     def _words(self, entry: Entry, event: Event) -> str:
         if isinstance(event, e.CoinTossed):
             return self._tossed(entry, event)
-        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else sentence(event)
+        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else event.sentence()
 
     def _all_or_none(self, events: Sequence[Event]) -> Sequence[Event]:
         return events if any(map(self._is_mine, events)) else ()
@@ -139,14 +141,14 @@ class _Story:
         held = (
             "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
         )
-        return f"{sentence(event)} {held}"
+        return f"{event.sentence()} {held}"
 
     def _proven(self, entry: Entry, claim: str) -> bytes | None:
         """What the draw key's proof over this claim's output gives; None where there is none that holds."""
         opened, output = self._claims.get(claim), self._outputs.get(claim)
         if opened is None or output is None:
             return None
-        return _proof(entry, opened.draw_key, panel.seed_input(self._network, claim, 1, output))
+        return _proof(entry, opened.draw_key, seed_input(self._network, claim, 1, output))
 
 
 def _proof(entry: Entry, draw_key: str, alpha: bytes) -> bytes | None:

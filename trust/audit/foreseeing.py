@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trust.core.checks import allotting, panel, vrf
 from trust.core.commands import Spoken
 from trust.core.entry import Draw
 from trust.core.events import task_draw
 from trust.core.identity import key_of
 from trust.core.payloads import OutputSubmit, TaskAllocate, VerdictChallenge
+from trust.core.rules import shortlists
+from trust.core.rules.draws import seed_input
+from trust.core.sampling import vrf
 
 MOST_HEARD = 20_000
 """Of outputs and allocations, about half a kilobyte each; what is older than these is drawn for by then."""
@@ -71,10 +73,10 @@ class Foresight:
 
     def _alpha(self, draw: Draw) -> bytes | None:
         claim, _, number = draw.of.partition("/")
-        heard = self._heard.get(draw.of if allotting.is_for(draw) else claim)
+        heard = self._heard.get(draw.of if shortlists.is_for(draw) else claim)
         if heard is None:
             return None
-        if allotting.is_for(draw):
-            return allotting.shortlist_seed(heard.network, allotting.task_of(draw), heard.statement)
+        if shortlists.is_for(draw):
+            return shortlists.shortlist_seed(heard.network, shortlists.task_of(draw), heard.statement)
         challenge = heard.challenge if number != "1" else ""
-        return panel.seed_input(heard.network, claim, int(number), heard.statement, challenge)
+        return seed_input(heard.network, claim, int(number), heard.statement, challenge)

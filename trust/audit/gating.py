@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from trust.audit.report import Finding, Step
-from trust.core.checks.gate import claimed_root, cosigned_times_s
 from trust.core.entry import Draw
+from trust.core.rules.draws import claimed_root, cosigned_times_s
 from trust.log import merkle
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import Signature

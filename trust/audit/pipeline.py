@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Inspected, Piece, inspect
-from trust.core.checks import vrf
+from trust.core.sampling import vrf
 from trust.log.tiles import TILE_WIDTH
 
 PIECE_BUNDLES = 4

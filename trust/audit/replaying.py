@@ -23,7 +23,7 @@ from trust.audit.inspecting import decode_header
 from trust.audit.prefetching import prefetch
 from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
-from trust.core import changes, rulebook
+from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry, kind_of_command
 from trust.core.envelope import Envelope, Signed
@@ -32,6 +32,7 @@ from trust.core.payloads import RulesAdopt, Statement, kind_of
 from trust.core.records import Pool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided, Lie
+from trust.core.rules import changes
 from trust.core.scorebook import POOL
 from trust.core.state import Draft
 from trust.storage import scorebook

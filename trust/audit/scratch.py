@@ -18,12 +18,11 @@ import sqlalchemy
 from sqlalchemy import Connection, Integer, LargeBinary, MetaData, Table, event, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import Column, CreateIndex, CreateTable
-from sqlmodel import col
 
 from trust.audit.report import CannotCheck, Sums
 from trust.core import ledger
 from trust.core.identity import key_of
-from trust.core.records import RECORDS, Slot
+from trust.core.records import RECORDS, Account, Slot
 from trust.core.state import Draft
 from trust.log import merkle
 from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
@@ -36,6 +35,7 @@ from trust.storage.projections import Projections
 from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.state import SqlView
+from trust.storage.tables import STATE
 from trust.storage.unit import Unit
 
 FILE_NAME = "audit.db"
@@ -156,7 +156,8 @@ class Scratch:
 
     def sums(self) -> Sums:
         """The money as it stands."""
-        account, units = col(tables.Accounts.id), col(tables.Accounts.balance_units)
+        accounts = STATE[Account].c
+        account, units = accounts.id, accounts.balance_units
         count, total = self.connection.execute(select(func.count(account), _total(units))).one()
         named = select(_total(units)).where(account.in_([ledger.EXTERNAL]))
         burnt = select(_total(units)).where(account.in_([ledger.BURN]))

@@ -15,7 +15,7 @@ from trust.audit.explaining import of_case
 from trust.core import events as e
 from trust.core.events import Event
 from trust.core.ledger import BURN
-from trust.core.ratewords import percent, what_decides
+from trust.core.sampling.rate import percent, what_decides
 from trust.core.words import short
 
 _ENDS = {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-from cyclopts import App
+from typing import TYPE_CHECKING
 
 from trust import __version__
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 GROUPS = {
     "demo": "A whole network on this machine, from nothing: a liar is caught, and a stranger audits the log.",
@@ -41,6 +43,8 @@ GROUPS = {
 
 def build() -> App:
     """The whole command line; no group is imported."""
+    from cyclopts import App
+
     app = App(
         name="trust",
         help="Trust, staking and verification for networks of AI agents.",
@@ -66,5 +70,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The entry point of the `trust` command."""
+    """The entry point of the `trust` command; as PID 1 of a container it has to obey SIGTERM by itself."""
+    from trust.stopping import end_at_once
+
+    end_at_once()
     sys.exit(run(sys.argv[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from trust.client import statements, wire
@@ -21,6 +22,7 @@ from trust.core.payloads import (
     VerifierEnroll,
     VerifierLeave,
 )
+from trust.core.uploads import LIFETIME_MS, upload
 from trust.verify.failures import NotProven
 from trust.verify.receipts import Proven, check_confirmed, verify_confirmation
 
@@ -49,6 +51,13 @@ class Agent(Bound[C]):
     def tell(self, kind: type[Payload], **fields: Any) -> Exchange[Accepted]:
         """Says it to the service."""
         return (yield from self.exchanges.send(self.say(kind, **fields)))
+
+    def store(self, data: bytes) -> Exchange[str]:
+        """Stores bytes that a statement will name, signed for; returns their SHA-256 in hex."""
+        until_ms = self._now_ms() + LIFETIME_MS
+        digest = sha256(data).hexdigest()
+        signed = upload(self.me.network, self.me.actor, self.me.seed, digest, until_ms)
+        return (yield from self.exchanges.put_blob(data, signed))
 
     @conversation
     def register(
@@ -104,7 +113,7 @@ class Agent(Bound[C]):
     @conversation
     def challenge(self, claim: str, reason: str, report: bytes | None = None) -> Exchange[Accepted]:
         """Attacks a verdict, or an output that was not checked; a report is stored as a blob first."""
-        digest = (yield from self.exchanges.put_blob(report)) if report is not None else None
+        digest = (yield from self.store(report)) if report is not None else None
         return (yield from self.tell(VerdictChallenge, claim=claim, reason=reason, report_sha256=digest))
 
     @conversation

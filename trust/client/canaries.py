@@ -17,7 +17,7 @@ import msgspec
 
 from trust.client.items import ItemTree
 from trust.core import strict
-from trust.core.canaries import Answer
+from trust.core.rules.canaries import Answer
 from trust.errors import ClientError
 
 SALT_BYTES = 32

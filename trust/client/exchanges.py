@@ -208,10 +208,10 @@ class Exchanges:
 
     # -- blobs
 
-    def put_blob(self, data: bytes) -> Exchange[str]:
-        """Stores bytes; returns their SHA-256 in hex."""
+    def put_blob(self, data: bytes, upload: str = "") -> Exchange[str]:
+        """Stores bytes; returns their SHA-256 in hex. `upload` signs for them, where no statement names them yet."""
         digest = sha256(data).hexdigest()
-        request = Request("PUT", wire.path("/v1/blobs/{}", digest), data, wire.BYTES_TYPE)
+        request = Request("PUT", wire.path("/v1/blobs/{}", digest), data, wire.BYTES_TYPE, upload)
         wire.content((yield from self.attempt(request)))
         return digest
 

@@ -15,7 +15,7 @@ class Requester(Agent[C]):
     @conversation
     def upload(self, spec: bytes) -> Exchange[str]:
         """Stores a specification; returns its SHA-256."""
-        return (yield from self.exchanges.put_blob(spec))
+        return (yield from self.store(spec))
 
     @conversation
     def post(
@@ -36,7 +36,7 @@ class Requester(Agent[C]):
 
         `deadline_ms` is Unix time. `items` makes it a batch: how many there are, and the tolerated share of bad ones.
         """
-        digest = yield from self.exchanges.put_blob(spec)
+        digest = yield from self.store(spec)
         said = self.say(
             TaskPost,
             task=task,

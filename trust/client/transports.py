@@ -13,6 +13,7 @@ import httpx
 from trust import clock
 from trust.client.problems import Unreachable
 from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
+from trust.core.uploads import HEADER
 from trust.errors import ClientError
 from trust.verify.receipts import MAX_BATCH_RECEIPT_BYTES
 
@@ -43,6 +44,7 @@ def _arguments(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sent(request: Request) -> dict[str, Any]:
     headers = {"Content-Type": request.content_type} if request.content_type else {}
+    headers |= {HEADER: request.upload} if request.upload else {}
     return {
         "method": request.method,
         "url": request.path,

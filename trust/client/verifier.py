@@ -21,7 +21,6 @@ from trust.client.items import item_of
 from trust.client.votes import Vote, VoteBook
 from trust.client.wire import Exchange, Facts
 from trust.core import strict
-from trust.core.checks.votes import SALT_BYTES, commitment
 from trust.core.payloads import (
     JudgedItem,
     OutputSubmit,
@@ -30,6 +29,7 @@ from trust.core.payloads import (
     VoteCommit,
     VoteReveal,
 )
+from trust.core.rules.votes import SALT_BYTES, commitment
 from trust.errors import TrustError
 from trust.verify.failures import NotProven
 

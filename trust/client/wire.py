@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from trust.client.problems import ServiceError
+from trust.core.payloads import KINDS
 from trust.core.strict import Malformed, b64
 from trust.verify.failures import NotProven
 
@@ -38,6 +39,8 @@ class Request:
     path: str
     body: bytes = b""
     content_type: str = ""
+    upload: str = ""
+    """The header that signs for bytes, where this stores some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +85,9 @@ def compute(function: Callable[[], T]) -> Exchange[T]:
     return cast(T, (yield Compute(function)))
 
 
-_AUDIENCES = {
-    "agent": "/v1/agents", "verifier": "/v1/agents", "task": "/v1/tasks", "claim": "/v1/claims",
-    "output": "/v1/outputs", "items": "/v1/outputs", "vote": "/v1/votes", "verdict": "/v1/challenges",
-    "evidence": "/v1/evidence", "stake": "/v1/stakes", "relay": "/v1/admin", "role": "/v1/admin",
-    "policy": "/v1/admin", "rules": "/v1/admin", "key": "/v1/admin", "canary": "/v1/admin",
-}  # fmt: skip
-
-
 def write_path(kind: str) -> str:
     """Where a statement of this kind is posted."""
-    return _AUDIENCES[kind.partition(".")[0]]
+    return KINDS[kind].endpoint
 
 
 def path(template: str, *parts: str, **query: object) -> str:

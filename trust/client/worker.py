@@ -53,7 +53,7 @@ class Worker(Agent[C]):
         The items themselves stay with the worker until some of them are drawn: `attend` opens those.
         """
         for data in artifacts.values():
-            yield from self.exchanges.put_blob(data)
+            yield from self.store(data)
         delivered = tuple(
             Artifact(name=name, sha256=sha256(data).hexdigest(), size_bytes=len(data))
             for name, data in artifacts.items()
@@ -89,7 +89,7 @@ class Worker(Agent[C]):
             seat["seat"]: [item["index"] for item in seat["items"] if not item["leaf"]] for seat in seats
         }
         for index in sorted({index for indices in wanted.values() for index in indices}):
-            yield from self.exchanges.put_blob(tree.blob(index))
+            yield from self.store(tree.blob(index))
         said = [
             self.say(ItemsOpen, seat=seat, items=opened)
             for seat, indices in wanted.items()

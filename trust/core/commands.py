@@ -1,4 +1,4 @@
-"""What can be put to the rulebook: a statement that somebody signed, or something that the service itself found due."""
+"""Commands: a statement that somebody signed, or a draw, a seal or a genesis that the service brings."""
 
 from __future__ import annotations
 

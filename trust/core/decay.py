@@ -58,7 +58,7 @@ def growth(t_ms: int, t0_ms: int, half_life_ms: int) -> int:
 
 
 def decayed(total: int, t_ms: int, t0_ms: int, half_life_ms: int) -> int:
-    """What a raw sum is worth at t, in milli-units, rounded down."""
+    """Returns the decayed value of a raw sum at t in milli-units, rounded down."""
     return total // _growth_now(t_ms, t0_ms, half_life_ms) if total else 0
 
 

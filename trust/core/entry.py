@@ -22,7 +22,7 @@ MAX_ENTRY_BYTES = 65_535
 MAX_CLOCK_ITEMS = 32
 
 
-class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Entry 0: who this log is, and the constants that no later entry changes. Keys are DIDs."""
 
     format: int
@@ -37,7 +37,7 @@ class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     t0_ms: int
 
 
-class Beacon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Beacon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A draw key's VRF proof `pi` (hex, 80 bytes) and output `beta` (hex, 64 bytes), RFC 9381."""
 
     key: str
@@ -53,7 +53,7 @@ class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     checkpoint: str = ""
 
 
-class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The sum tree of pool `of` as of the entry that began its epoch: `members` of its `count` slots weigh anything and
     belong to `owners`; `heavy` are owners over a tenth of the total."""
 
@@ -64,12 +64,12 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
     total: int
     heavy: tuple[tuple[str, int], ...]
-    members: int = 0
-    owners: int = 0
+    members: int
+    owners: int
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What caused an entry: exactly one of these."""
+    """The command that caused an entry: exactly one of these."""
 
     genesis: Genesis | None = None
     statement: Envelope | None = None
@@ -78,7 +78,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     seal: Seal | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     v: int
     at_ms: int
     command: Command
@@ -145,7 +145,8 @@ def decode_entry(data: bytes) -> Entry:
 
 
 def kind_of_command(command: Command) -> str:
-    """What caused an entry: genesis, statement, clock, draw or seal; InvalidEntry where it is not exactly one."""
+    """Returns the kind of a command: genesis, statement, clock, draw or seal; InvalidEntry where it is not exactly
+    one."""
     named = [name for name in Command.__struct_fields__ if getattr(command, name) is not None]
     if len(named) != 1:
         raise InvalidEntry(f"an entry has exactly one command, not {len(named)}")

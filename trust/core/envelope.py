@@ -25,14 +25,14 @@ MAX_PAYLOAD_BYTES = 40 * 1024
 MAX_ENVELOPE_BYTES = 64 * 1024
 
 
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One signature: the signer's did:key and 64 bytes in base64."""
 
     keyid: str
     sig: str
 
 
-class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A DSSE envelope as it stands in JSON."""
 
     payloadType: str  # noqa: N815  the name that DSSE gives it
@@ -76,7 +76,7 @@ def open_envelope(data: bytes) -> Signed:
 
 
 def from_envelope(envelope: Envelope) -> Signed:
-    """The same for an envelope that is parsed already, such as one from an entry. Raises `Malformed`."""
+    """Returns the `Signed` of an envelope that is parsed already, such as one from an entry. Raises `Malformed`."""
     if envelope.payloadType != PAYLOAD_TYPE:
         raise Malformed(f"payloadType is not {PAYLOAD_TYPE}")
     payload = strict.b64(envelope.payload)

@@ -19,12 +19,12 @@ Postings = tuple[tuple[str, int], ...]
 
 
 def free(party: str) -> str:
-    """What a party can spend, lock and withdraw."""
+    """The account of the money that a party can spend, lock and withdraw."""
     return f"agent/{party}/free"
 
 
 def unbonding(party: str) -> str:
-    """What a party withdraws: out of its reach, still in reach of evidence."""
+    """The account of the money that a party withdraws: it cannot spend it, evidence can still take it."""
     return f"agent/{party}/unbonding"
 
 
@@ -49,7 +49,7 @@ def challenge_bond(challenge: str) -> str:
 
 
 def balance(view: View, account: str) -> int:
-    """What stands on an account, in units; 0 where nothing ever did."""
+    """Returns the balance of an account in units; 0 where it was never used."""
     record = view.get(Account, account)
     return 0 if record is None else record.balance_units
 
@@ -64,10 +64,10 @@ def postings(transfers: Iterable[Transfer]) -> Postings:
 
 
 def share(amount: int, ppm: int) -> int:
-    """That share of an amount, rounded down."""
+    """Returns the share of an amount, rounded down."""
     return amount * ppm // 1_000_000
 
 
 def share_up(amount: int, ppm: int) -> int:
-    """That share of an amount, rounded up."""
+    """Returns the share of an amount, rounded up."""
     return -(-amount * ppm // 1_000_000)

@@ -1,13 +1,14 @@
 """The closed list of what parties sign (protocol.md section 2): one frozen type a kind, unknown fields refused.
 
-Bounds that need no state are in the types, so that a payload that parses is well-formed; who must sign and what the
-statement may do is decided by the rulebook. Times are ms since the Unix epoch, money is in units, shares are in ppm.
+Bounds that need no state are in the types, so that a payload that parses is well-formed. A type also says where its
+statements are posted and who signs them; the rulebook checks the signatures (`core/rules/`). Times are ms since the
+Unix epoch, money is in units, shares are in ppm.
 Patterns end in `$(?!\\n)`: in Python `$` alone lets a line feed follow.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -45,7 +46,13 @@ class Payload(
     tag_field="kind",
     omit_defaults=True,
 ):
-    """What every statement says: for which network, by whom, and when it counts."""
+    """What every statement says: for which network, by whom, and when it counts.
+
+    `endpoint` is where the service takes a kind ("" where it is never put to one), `signers` who must sign it.
+    """
+
+    endpoint: ClassVar[str] = ""
+    signers: ClassVar[str]
 
     network: Network
     actor: Did
@@ -54,6 +61,9 @@ class Payload(
 
 
 class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/agents"
+    signers: ClassVar[str] = "the agent, and its owner where it names one"
+
     handle: Handle | None = None
     owner: Did | None = None
     capabilities: Kinds = ()
@@ -61,31 +71,49 @@ class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
 
 
 class AgentRotate(Payload, tag="agent.rotate", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/agents"
+    signers: ClassVar[str] = "the agent with its key before, and the new key"
+
     new_key: Did
 
 
 class AgentRevoke(Payload, tag="agent.revoke", frozen=True, kw_only=True):
     """`party` is named where the operator revokes another's registration."""
 
+    endpoint: ClassVar[str] = "/v1/agents"
+    signers: ClassVar[str] = "the agent, or the operator"
+
     reason: ShortText
     party: Did | None = None
 
 
 class VerifierEnroll(Payload, tag="verifier.enroll", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/agents"
+    signers: ClassVar[str] = "the agent"
+
     task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
 
 
 class VerifierLeave(Payload, tag="verifier.leave", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/agents"
+    signers: ClassVar[str] = "the agent"
+
     task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
 
 
 class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator and every coordinator"
+
     name: Name
     coordinators: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=7)]
     threshold: Annotated[int, Meta(ge=1, le=7)]
 
 
 class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the actor, every new coordinator, and the threshold of those before"
+
     relay: Id
     name: Name
     coordinators: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=7)]
@@ -93,21 +121,33 @@ class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
 
 
 class RoleGrant(Payload, tag="role.grant", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
+
     party: Did
     role: Literal["treasurer"]
 
 
 class RoleRevoke(Payload, tag="role.revoke", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
+
     party: Did
     role: Literal["treasurer"]
 
 
 class PolicyAdopt(Payload, tag="policy.adopt", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
+
     toml: Annotated[str, Meta(max_length=MAX_LARGE_PAYLOAD_BYTES)]
     effective_ms: Ms
 
 
 class RulesAdopt(Payload, tag="rules.adopt", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
+
     rules: Annotated[int, Meta(ge=1, le=1_000_000)]
     release: Name
     source_sha256: Hex32
@@ -115,23 +155,35 @@ class RulesAdopt(Payload, tag="rules.adopt", frozen=True, kw_only=True):
 
 
 class KeyAdopt(Payload, tag="key.adopt", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator; for the log also its key before and its new key"
+
     use: Literal["log", "draw"]
     key: Did
 
 
 class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/stakes"
+    signers: ClassVar[str] = "the operator or a treasurer"
+
     account: Account
     amount_units: Amount
     reference: Name
 
 
 class StakePayout(Payload, tag="stake.payout", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/stakes"
+    signers: ClassVar[str] = "the operator or a treasurer"
+
     withdrawal: Id
     reference: Name
 
 
 class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
     """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back."""
+
+    endpoint: ClassVar[str] = "/v1/stakes"
+    signers: ClassVar[str] = "the party"
 
     amount_units: Amount | None = None
     account: Account | None = None
@@ -144,6 +196,9 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/tasks"
+    signers: ClassVar[str] = "the requester"
+
     task: Name
     task_kind: Name
     spec_sha256: Hex32
@@ -158,10 +213,16 @@ class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
 
 
 class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/tasks"
+    signers: ClassVar[str] = "the requester"
+
     task: Name
 
 
 class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/tasks"
+    signers: ClassVar[str] = "a coordinator, and the threshold of the relay"
+
     task: Name
     relay: Id
     candidates: Annotated[tuple[Did, ...], Meta(max_length=128)]
@@ -170,6 +231,9 @@ class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
 
 
 class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[str] = "the worker and the threshold of the relay"
+
     task: Name
     task_index: Count
     relay: Id
@@ -177,10 +241,16 @@ class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
 
 
 class ClaimRenew(Payload, tag="claim.renew", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[str] = "the worker"
+
     claim: Id
 
 
 class ClaimAbandon(Payload, tag="claim.abandon", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[str] = "the worker"
+
     claim: Id
 
 
@@ -192,6 +262,9 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/outputs"
+    signers: ClassVar[str] = "the worker"
+
     claim: Id
     artifacts: Annotated[tuple[Artifact, ...], Meta(min_length=1, max_length=64)]
     items_root: Hex32 | None = None
@@ -199,10 +272,16 @@ class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
 
 
 class OutputAccept(Payload, tag="output.accept", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/outputs"
+    signers: ClassVar[str] = "the requester"
+
     claim: Id
 
 
 class OutputOpen(Payload, tag="output.open", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/outputs"
+    signers: ClassVar[str] = "the worker"
+
     claim: Id
 
 
@@ -215,11 +294,17 @@ class OpenedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ItemsOpen(Payload, tag="items.open", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/outputs"
+    signers: ClassVar[str] = "the worker"
+
     seat: Id
     items: Annotated[tuple[OpenedItem, ...], Meta(min_length=1, max_length=16)]
 
 
 class VoteCommit(Payload, tag="vote.commit", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/votes"
+    signers: ClassVar[str] = "the verifier of the seat"
+
     seat: Id
     commitment: Hex32
 
@@ -233,6 +318,9 @@ class JudgedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
     """`salt` is base64 of 32 bytes."""
 
+    endpoint: ClassVar[str] = "/v1/votes"
+    signers: ClassVar[str] = "the verifier of the seat"
+
     seat: Id
     verdict: Literal["pass", "fail"]
     salt: Base64
@@ -241,12 +329,18 @@ class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
 
 
 class VerdictChallenge(Payload, tag="verdict.challenge", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/challenges"
+    signers: ClassVar[str] = "the challenger"
+
     claim: Id
     reason: ShortText
     report_sha256: Hex32 | None = None
 
 
 class CanaryCommit(Payload, tag="canary.commit", frozen=True, kw_only=True):
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
+
     root: Hex32
     count: Annotated[int, Meta(ge=1, le=65_536)]
     open_by_ms: Ms
@@ -254,6 +348,9 @@ class CanaryCommit(Payload, tag="canary.commit", frozen=True, kw_only=True):
 
 class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
     """`leaf` and each hash of `path` are base64 of 32 bytes; `preimage` is what the leaf is the hash of."""
+
+    endpoint: ClassVar[str] = "/v1/admin"
+    signers: ClassVar[str] = "the operator"
 
     leaf: Base64
     path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
@@ -263,6 +360,9 @@ class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
 class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
     """`statements` are envelopes as JSON, `notes` signed notes; `relay` is who signed, where no claim says so."""
 
+    endpoint: ClassVar[str] = "/v1/evidence"
+    signers: ClassVar[str] = "whoever shows it"
+
     type: Literal["equivocation", "relay-confirm", "log-fork", "canary"]
     statements: Annotated[tuple[Annotated[str, Meta(max_length=40_960)], ...], Meta(max_length=4)] = ()
     notes: Annotated[tuple[Annotated[str, Meta(max_length=16_384)], ...], Meta(max_length=4)] = ()
@@ -271,6 +371,8 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
 
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
     """Never on the log: what a relay gives worker and requester, and what convicts it where it is false."""
+
+    signers: ClassVar[str] = "the threshold of the relay"
 
     task: Name
     claim: Id
@@ -291,3 +393,7 @@ Statement = (
 def kind_of(payload: Payload) -> str:
     """The wire name of a payload's type, such as `claim.request`."""
     return str(type(payload).__struct_config__.tag)
+
+
+KINDS: dict[str, type[Payload]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Statement)}
+"""Every statement kind by its wire name."""

@@ -31,8 +31,8 @@ Small = Annotated[int, Meta(ge=0, le=10_000)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the policy file; every key must be present, none may be unknown."""
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of the policy file: a key without a default must be present, none may be unknown."""
 
 
 class Registration(Section, frozen=True):
@@ -184,7 +184,7 @@ class Policy(Section, frozen=True):
 
     @property
     def bond_units(self) -> int:
-        """What a seat locks."""
+        """The bond of a seat in units."""
         return max(self.verifiers.bond_fees * self.verifiers.fee_units, self.verifiers.min_bond_units)
 
     @property
@@ -194,7 +194,7 @@ class Policy(Section, frozen=True):
         return -(-fees * (1_000_000 + self.money.round_reserve_ppm) // 1_000_000)
 
     def is_exact(self, task_kind: str) -> bool:
-        """Whether anyone can recompute work of this kind, so that a wrong vote is a fault."""
+        """Returns whether anyone can recompute work of this kind, so that a wrong vote is a fault."""
         return task_kind in self.checks.exact_kinds
 
     def slash_ppm(self, task_kind: str) -> int:
@@ -217,7 +217,8 @@ class Policy(Section, frozen=True):
         return self.checks.panels[number - 1] * self.verifiers.fee_units
 
     def challenge_bond_units(self, price_units: int, number: int) -> int:
-        """What a challenge puts at stake that opens round `number`: a share of the price, or that panel's fees."""
+        """Returns the bond in units of a challenge that opens round `number`: a share of the price, or that panel's
+        fees."""
         return max(price_units * self.money.challenge_ppm // 1_000_000, self.panel_fees_units(number))
 
     @property
@@ -226,7 +227,8 @@ class Policy(Section, frozen=True):
         return sum(self.checks.panels) * (1 + self.verifiers.replacements)
 
     def deterred_ppm(self, task_kind: str) -> int:
-        """How often work of a kind must at least be checked, with the largest stake that a dear task may ask for.
+        """Returns the least check rate in ppm that deters on work of a kind, with the largest stake that a task may
+        ask for.
 
         Over a million: no check rate deters from cheating on it.
         """
@@ -273,7 +275,7 @@ def _ascii(text: str) -> str:
 
 
 def dangers(policy: Policy) -> list[str]:
-    """Why this policy may not be adopted (rules.md 2); empty when it may."""
+    """Returns the reasons why this policy may not be adopted (rules.md 2); empty when it may."""
     w, c, m, f = policy.windows, policy.claims, policy.money, policy.faults
     rules = (
         (w.unbonding_ms <= w.evidence_ms + policy.longest_dispute_ms,
@@ -312,7 +314,7 @@ def dangers(policy: Policy) -> list[str]:
 
 
 def _quorum_dangers(witnesses: Witnesses) -> list[str]:
-    """Why these lines cannot be what a draw waits for."""
+    """Returns the reasons why these lines cannot be the quorum that a draw waits for."""
     if not witnesses.quorum:
         return []
     try:
@@ -323,7 +325,8 @@ def _quorum_dangers(witnesses: Witnesses) -> list[str]:
 
 
 def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
-    """What is allowed but unwise, in words; `every_ms` is how often an agent will have a task, where that is known."""
+    """Returns what is allowed but unwise, in words; `every_ms` is how often an agent has a task, where that is
+    known."""
     checks, stakes, money = policy.checks, policy.claims, policy.money
     faults, weights = policy.faults, policy.reputation
     rules = (
@@ -365,7 +368,7 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
 
 
 def _too_small_stakes(policy: Policy) -> list[str]:
-    """Where the largest stake that a dear task may ask for hardly deters."""
+    """Returns warnings where the largest stake that a task may ask for hardly deters."""
     found = []
     for word, kinds in (("exact", policy.checks.exact_kinds[:1]), ("judged", ("any other kind",))):
         for least_ppm in map(policy.deterred_ppm, kinds):

@@ -1,4 +1,4 @@
-"""What a rule says no with."""
+"""The refusal of a rule: a code, a sentence and facts."""
 
 from __future__ import annotations
 

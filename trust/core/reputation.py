@@ -9,17 +9,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from math import isqrt
 from typing import Literal
 
-import msgspec
-
-from trust.core import rawsums
-from trust.core.decay import HalfLives
-from trust.core.forecast import Forecast, Model
-from trust.core.rawsums import Reading, Sums
+from trust.core.rawsums import Reading
 
 KAPPA = 3
 FEW_OWNERS = 10
@@ -36,15 +29,6 @@ _PPM = 1_000_000
 _UNIT = 1_000
 
 Route = Literal["allocated", "probation", "first-come", "assigned", "own"]
-Rating = tuple[str, str, bool, int, int]
-
-
-class Score(msgspec.Struct, frozen=True):
-    """The named scores of one record, in ppm, and the number of events behind them."""
-
-    expected_ppm: int
-    priority_ppm: int
-    events: int
 
 
 # -- read-outs
@@ -113,7 +97,8 @@ def liveness_ppm(done_milli: int, expired_milli: int) -> int:
 
 
 def rater_weight_ppm(agree_milli: int, against_milli: int) -> int:
-    """How much a requester's acceptances count: by how often panels agreed with it on the same outputs."""
+    """Returns the weight of a requester's acceptances in ppm, from how often panels agreed with it on the same
+    outputs."""
     bound = lower_bound_ppm(RATER_Z_MILLI, _UNIT + agree_milli, _UNIT + against_milli)
     return max(RATER_FLOOR_PPM, 2 * bound - _PPM)
 
@@ -187,62 +172,3 @@ def good_milli(
 def bad_milli(base_milli: int, *, small: bool = False) -> int:
     """The final weight of a bad observation or a failure: kappa times, and never discounted by its origin."""
     return KAPPA * base_milli // (2 if small else 1)
-
-
-# -- scores of a list of events
-
-RATINGS = Model(
-    prior_good_milli=PRIOR_GOOD_MILLI,
-    prior_bad_milli=PRIOR_BAD_MILLI,
-    slow_share_ppm=SLOW_SHARE_PPM,
-    kappa=KAPPA,
-    climate_ppm=750_000,
-    rater_power=2,
-)
-
-
-def score_events(
-    events: Iterable[Rating],
-    decay: HalfLives,
-    as_of_ms: int | None = None,
-    *,
-    weights: Literal["final", "raters"] = "final",
-) -> dict[str, Score]:
-    """The scores of every target in `events`, each (rater, target, good, weight in milli-units, time in ms).
-
-    Weights are final, kappa included, as in the log; or, with "raters", they are what each rating would weigh (1,000
-    where nothing else is known) before kappa and its rater's standing, which then follow from the events
-    themselves (forecast.py; its `Forecast.add` also gives the score before each event). Praise of oneself is
-    left out. The scores are as of `as_of_ms`, or of the last event. The order of the events does not matter.
-    """
-    counted = [event for event in events if not (event[2] and event[0] == event[1])]
-    now_ms = as_of_ms if as_of_ms is not None else max((event[4] for event in counted), default=decay.t0_ms)
-    counts = Counter(event[1] for event in counted)
-    if weights == "final":
-        return _of_final_weights(counted, decay, now_ms, counts)
-    forecast = Forecast(decay, RATINGS)
-    for event in sorted(counted, key=lambda event: (event[4], event)):
-        forecast.add(*event)
-    return {
-        target: Score(
-            forecast.expected_ppm(target, now_ms),
-            priority_ppm(Reading(*forecast.observed(target, now_ms))),
-            count,
-        )
-        for target, count in counts.items()
-    }
-
-
-def _of_final_weights(
-    events: list[Rating], decay: HalfLives, now_ms: int, counts: dict[str, int]
-) -> dict[str, Score]:
-    records: dict[str, Sums] = {}
-    for _, target, good, weight_milli, t_ms in events:
-        records[target] = rawsums.add(
-            records.get(target) or Sums(), decay, "good" if good else "bad", weight_milli, t_ms
-        )
-    readings = {target: rawsums.read(sums, decay, now_ms) for target, sums in records.items()}
-    return {
-        target: Score(expected_ppm(reading), priority_ppm(reading), counts[target])
-        for target, reading in readings.items()
-    }

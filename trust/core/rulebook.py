@@ -16,25 +16,9 @@ from typing import Any
 
 import msgspec
 
-from trust.core import (
-    allocation,
-    canaries,
-    challenges,
-    claims,
-    envelope,
-    evidence,
-    governance,
-    parties,
-    pools,
-    prefetch,
-    stakes,
-    strict,
-    tasks,
-)
+from trust.core import envelope, strict
 from trust.core import payloads as p
-from trust.core.checks import allotting, panel, votes
 from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
-from trust.core.decision import Decision
 from trust.core.entry import (
     MAX_CLOCK_ITEMS,
     MAX_ENTRY_BYTES,
@@ -51,11 +35,28 @@ from trust.core.events import NETWORK, Event
 from trust.core.identity import InvalidKey
 from trust.core.records import Network, Said, Timer, said_key
 from trust.core.refusal import Refused
+from trust.core.rules import (
+    allocation,
+    canaries,
+    challenges,
+    claims,
+    evidence,
+    governance,
+    panel,
+    parties,
+    pools,
+    reads,
+    shortlists,
+    stakes,
+    tasks,
+    votes,
+)
+from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 EARLY_MS = 5_000
 
-needs = prefetch.needs
+needs = reads.needs
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -169,7 +170,7 @@ def _act(d: Decision, incoming: Incoming) -> None:
                 raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
             act(d, incoming, incoming.payload)
         case Draw():
-            (allotting if allotting.is_for(incoming) else panel).draw(d, incoming)
+            (shortlists if shortlists.is_for(incoming) else panel).draw(d, incoming)
         case Seal():
             pools.seal(d, incoming)
         case Genesis():
@@ -177,7 +178,8 @@ def _act(d: Decision, incoming: Incoming) -> None:
 
 
 def _check_common(d: Decision, said: Spoken) -> None:
-    """What every statement must satisfy: once, in this network, within its time (rules.md section 2)."""
+    """Refuses a statement that was said before, is for another network, or is not within its time (rules.md section
+    2)."""
     network = d.get(Network, NETWORK)
     if network is None:
         raise Refused("no-network", "this log has no genesis yet")
@@ -284,7 +286,7 @@ def replay(batch: Draft, entry: Entry, data: bytes) -> None:
 
 
 def incoming_of(command: Command) -> Incoming:
-    """What was put to the rulebook, from a logged command that is not a clock's; `Malformed` where it is none."""
+    """Returns the command of a logged entry as `decide` takes it; `Malformed` for a clock's command."""
     if command.statement is not None:
         return spoken(envelope.from_envelope(command.statement))
     for said in (command.draw, command.seal, command.genesis):

@@ -38,12 +38,12 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Where the row stands among the others."""
+        """Returns the key by which rows are ordered."""
         return self.agent, self.role, self.task_kind
 
     @property
     def id(self) -> str:
-        """The same as one text, in the same order."""
+        """Returns the key as one text, in the same order."""
         return "/".join(self.key)
 
     def encode(self) -> bytes:

@@ -116,7 +116,7 @@ def praised_milli(view: View, agent: str, task_kind: str, owner: str, at_ms: int
 
 
 def rater_ppm(view: View, requester: str) -> int:
-    """How much a requester's acceptances count."""
+    """Returns the weight of a requester's acceptances in ppm."""
     rater = view.get(Rater, requester)
     if rater is None:
         return reputation.rater_weight_ppm(0, 0)
@@ -225,7 +225,7 @@ def _entrant(view: View, agent: str, task_kind: str, locked: int) -> Entrant:
 
 
 def why_not(left: str, jailed_until_ms: int, capable: bool, at_ms: int) -> str:
-    """Why a party may not claim work of a kind now; "" where it may."""
+    """Returns the reason why a party may not claim work of a kind now, in a word; "" where it may."""
     if left:
         return left
     if jailed_until_ms > at_ms:

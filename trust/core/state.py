@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar, cast
 
+from trust.core.lifecycle import NOT_YET, Life
 from trust.core.records import Record, Timer
 
 R = TypeVar("R", bound=Record)
@@ -20,7 +21,7 @@ _UNWRITTEN = object()
 
 
 class View(Protocol):
-    """What a decision may read: `size` entries are folded, the last of them at `at_ms`."""
+    """The state that a decision reads, after `size` entries, the last of them at `at_ms`."""
 
     size: int
     at_ms: int
@@ -40,13 +41,14 @@ def timer_order(timer: Timer) -> tuple[int, str, str]:
 
 
 class Draft:
-    """Writes over a view, dropped or absorbed by it as a whole."""
+    """Writes over a view, dropped or absorbed by it as a whole. `act` is the kind of the event that is folding."""
 
     def __init__(self, parent: View) -> None:
         self.parent = parent
         self.size = parent.size
         self.at_ms = parent.at_ms
         self.writes: Writes = {}
+        self.act = ""
         self._timers: dict[str, Timer | None] = {}
         self._nothing_before = -1
 
@@ -55,8 +57,18 @@ class Draft:
         return self.parent.get(kind, id) if found is _UNWRITTEN else found
 
     def put(self, record: Record) -> None:
-        """Makes this the record of its key."""
+        """Makes this the record of its key; IllegalMove where the event that is folding may not move it so."""
+        if record.life is not None and self.act:
+            self._check_move(record, record.life)
         self.writes[type(record), record.id] = record
+
+    def _check_move(self, record: Record, life: Life) -> None:
+        """Raises IllegalMove. A thing that is made is not looked for: its id is new, or a rule has looked."""
+        after = getattr(record, life.field)
+        if life.makes(self.act, after):
+            return
+        before = self.get(type(record), record.id)
+        life.check(self.act, NOT_YET if before is None else getattr(before, life.field), after)
 
     def drop(self, kind: type[Record], id: str) -> None:
         """Removes the record of this key."""
@@ -81,7 +93,8 @@ class Draft:
         return sorted(kept, key=timer_order)[:limit]
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
-        """What is due at or before `at_ms`, first `limit` in order. Remembers when nothing is, for the next call."""
+        """Returns the first `limit` timers that are due at or before `at_ms`; remembers for the next call when there
+        are none."""
         if at_ms <= self._nothing_before:
             return []
         first = self.timers(limit)

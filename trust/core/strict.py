@@ -99,7 +99,7 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 @lru_cache(maxsize=256)
 def _is_closed(shape: Any) -> bool:
-    """Whether its types alone keep fractions, depth and long integers out: each of its own, each integer bounded."""
+    """Returns whether a shape's types alone keep fractions, depth and long integers out."""
     described = repr(msgspec.inspect.type_info(shape))
     bounds = _BOUND.findall(described)
     bounded = all(bound != "None" and abs(int(bound)) <= MAX_INTEGER for bound in bounds)

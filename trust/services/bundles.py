@@ -12,15 +12,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from trust.core import bundle
 from trust.core.bundle import Bundle
-from trust.core.checks import panel, shortlist
-from trust.core.checks.draw import Stream, coin
-from trust.core.checks.retracing import retrace
-from trust.core.checks.sumtree import Get, root_of
 from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
 from trust.core.events import RoundOpened, round_id, service_key, task_draw
 from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Relay, Round, SealedPool, Task
+from trust.core.rules import panel
+from trust.core.sampling import shortlist
+from trust.core.sampling.draw import Stream, coin
+from trust.core.sampling.retracing import retrace
+from trust.core.sampling.sumtree import Get, root_of
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.services.publishing import head_over

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from trust import clock, journal
-from trust.core.checks import allotting, panel, vrf
 from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of, key_of
 from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
+from trust.core.rules import panel, shortlists
+from trust.core.sampling import vrf
 from trust.core.state import View
 from trust.log import ed25519
 from trust.services.receipts import Refusal
@@ -54,7 +55,7 @@ def _of_round(view: View, claim: Claim) -> _Asked:
 
 
 def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
-    of, alpha = task_draw(allocation.id), allotting.alpha(view, allocation)
+    of, alpha = task_draw(allocation.id), shortlists.alpha(view, allocation)
     return _Asked(of, allocation.draw_key, alpha, allocation.id, allocation.index)
 
 

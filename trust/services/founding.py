@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from trust import clock
 from trust.core import policy
-from trust.core.changes import KNOWN
 from trust.core.decay import Decay
 from trust.core.entry import FORMAT, Genesis
 from trust.core.identity import did_of
+from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.log import ed25519
 from trust.log.note import Signer

@@ -1,7 +1,7 @@
 """Who waits for the log to grow, and how they are woken (design.md section 4, step 15).
 
-A wake-up is only a hint. Whoever is woken reads the entries after its own index, and looks once a second anyway, so
-nothing is lost when a hint is.
+A wake-up is only a hint: whoever is woken reads the entries after its own index. What other replicas write is noticed
+by a job that looks at the head, for all who wait here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Notifier:
         self.size = 0
         self.closed = False
         self._changed = threading.Condition()
-        self._waiting: list[tuple[Loop, asyncio.Future[None]]] = []
+        self._waiting: dict[Loop, set[asyncio.Future[None]]] = {}
 
     def committed(self, size: int) -> None:
         """Says that the log has `size` entries; from any thread, older news are ignored."""
@@ -28,7 +28,7 @@ class Notifier:
             if size <= self.size:
                 return
             self.size = size
-            woken, self._waiting = self._waiting, []
+            woken, self._waiting = self._waiting, {}
             self._changed.notify_all()
         _release(woken)
 
@@ -41,7 +41,7 @@ class Notifier:
         """Wakes everybody for the last time: the process is about to end."""
         with self._changed:
             self.closed = True
-            woken, self._waiting = self._waiting, []
+            woken, self._waiting = self._waiting, {}
             self._changed.notify_all()
         _release(woken)
 
@@ -61,24 +61,27 @@ class Notifier:
             with self._changed:
                 if self.size > size or self.closed:
                     break
-                self._waiting.append((loop, future))
+                self._waiting.setdefault(loop, set()).add(future)
             try:
                 await asyncio.wait_for(future, left_s)
             except TimeoutError:
-                self._forget(future)
+                break
+            finally:
+                self._forget(loop, future)
         return self.size
 
-    def _forget(self, future: asyncio.Future[None]) -> None:
+    def _forget(self, loop: Loop, future: asyncio.Future[None]) -> None:
         with self._changed:
-            self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+            self._waiting.get(loop, set()).discard(future)
 
 
-def _release(woken: list[tuple[Loop, asyncio.Future[None]]]) -> None:
-    for loop, future in woken:
+def _release(woken: dict[Loop, set[asyncio.Future[None]]]) -> None:
+    for loop, futures in woken.items():
         with suppress(RuntimeError):  # a loop that was closed waits for nothing
-            loop.call_soon_threadsafe(_resolve, future)
+            loop.call_soon_threadsafe(_resolve, futures)
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _resolve(futures: set[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

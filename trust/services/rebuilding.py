@@ -17,7 +17,7 @@ from trust.core.records import RECORDS, Pool
 from trust.core.state import Draft
 from trust.storage import projections, tables
 from trust.storage.engine import Database
-from trust.storage.projections import Projections, actor_of
+from trust.storage.projections import Projections, said_in
 from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.sealing import Sealing
@@ -71,7 +71,8 @@ class _Refold:
             self._prepare(entry.command.seal.of)
         index = self._draft.size
         rulebook.fold(self._draft, entry)
-        self._projections.add(index, actor_of(entry), entry.events)
+        actor, digests = said_in(entry)
+        self._projections.add(index, actor, entry.events, digests)
 
     def flush(self) -> None:
         """Writes what was folded since the last time."""

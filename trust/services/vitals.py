@@ -56,6 +56,11 @@ class Sign:
         self._ended = why
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it ever started."""
+        return self._done_ms is not None
+
+    @property
     def wrong(self) -> str:
         """Why nobody should count on this thread; nothing while all is well, or before it starts."""
         if self._ended:
@@ -92,8 +97,8 @@ class VitalSigns:
         return tuple(wrong for sign in self._signs if sign.vital and (wrong := sign.wrong))
 
     def shown(self) -> tuple[Shown, ...]:
-        """Every thread."""
-        return tuple(sign.shown() for sign in self._signs)
+        """Every one that has begun."""
+        return tuple(sign.shown() for sign in self._signs if sign.has_begun)
 
 
 def keep_on(sign: Sign, turn: Callable[[], bool], rest: Callable[[float], object]) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from trust.core import events as e
 from trust.core import payloads as p
 from trust.core import strict
-from trust.core.checks import votes
 from trust.core.records import Claim, Round, Seat
 from trust.core.rulebook import Decided
+from trust.core.rules import votes
 from trust.simulation.chance import Verdict
 from trust.simulation.network import ORIGIN, Network
 

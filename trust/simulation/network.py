@@ -17,8 +17,6 @@ import msgspec
 
 from trust.core import payloads as p
 from trust.core import rulebook, strict
-from trust.core.checks import allotting, panel, sumtree, vrf
-from trust.core.checks.sumtree import Root
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Beacon, Draw, Genesis, Seal
 from trust.core.envelope import PAYLOAD_TYPE, Envelope, Signature, Signed
@@ -27,6 +25,9 @@ from trust.core.identity import did_of
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Claim, Node, Record
 from trust.core.rulebook import Decided
+from trust.core.rules import panel, shortlists
+from trust.core.sampling import sumtree, vrf
+from trust.core.sampling.sumtree import Root
 from trust.core.state import Draft
 from trust.log import ed25519
 from trust.simulation.memory import TimedState
@@ -195,7 +196,7 @@ class Network:
     def allot(self, task: str) -> None:
         """Makes the draw of who may claim a task first."""
         record = self.get(Allocation, task)
-        self._put_draw(task_draw(task), record.draw_key, allotting.alpha(self.state, record))
+        self._put_draw(task_draw(task), record.draw_key, shortlists.alpha(self.state, record))
 
     def _put_draw(self, of: str, draw_key: str, alpha: bytes) -> None:
         pi = vrf.prove(self._draw_key.seed, alpha)

@@ -6,47 +6,48 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
-from sqlmodel import col
 
 from trust.clock import monotonic_ms
 from trust.core import ledger
-from trust.core.records import Challenge, Withdrawal
+from trust.core.records import Challenge, Claim, Seat, Withdrawal
 from trust.storage.engine import listed
-from trust.storage.rows import CODECS
-from trust.storage.tables import Challenges, Claims, Seats, Withdrawals
+from trust.storage.tables import STATE
+
+_CLAIM = STATE[Claim].c
+_WITHDRAWAL = STATE[Withdrawal].c
+_CHALLENGE = STATE[Challenge].c
+_SEAT = STATE[Seat].c
 
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
     """What each agent has in stakes on claims: all of it while a claim is open, then what is held for evidence."""
-    held = case((col(Claims.ended_ms) == 0, col(Claims.stake_units)), else_=col(Claims.hold_units))
-    open_ = (col(Claims.ended_ms) == 0) | (col(Claims.hold_units) > 0)
-    query = select(col(Claims.worker), func.sum(held)).where(open_).group_by(col(Claims.worker))
-    rows = connection.execute(query.where(col(Claims.worker).in_(listed(connection, agents))))
+    held = case((_CLAIM.ended_ms == 0, _CLAIM.stake_units), else_=_CLAIM.hold_units)
+    open_ = (_CLAIM.ended_ms == 0) | (_CLAIM.hold_units > 0)
+    query = select(_CLAIM.worker, func.sum(held)).where(open_).group_by(_CLAIM.worker)
+    rows = connection.execute(query.where(_CLAIM.worker.in_(listed(connection, agents))))
     return {worker: int(units) for worker, units in rows}
 
 
 def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:
     """A party's withdrawals, the newest first."""
-    query = select(CODECS[Withdrawal].table).where(col(Withdrawals.party) == party)
-    rows = connection.execute(query.order_by(col(Withdrawals.index).desc()).limit(limit))
+    query = select(STATE[Withdrawal]).where(_WITHDRAWAL.party == party)
+    rows = connection.execute(query.order_by(_WITHDRAWAL.index.desc()).limit(limit))
     return [Withdrawal(*row) for row in rows]
 
 
 def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
     """The challenges of a claim, the oldest first."""
-    query = select(CODECS[Challenge].table).where(col(Challenges.claim) == claim)
-    return [Challenge(*row) for row in connection.execute(query.order_by(col(Challenges.round)))]
+    query = select(STATE[Challenge]).where(_CHALLENGE.claim == claim)
+    return [Challenge(*row) for row in connection.execute(query.order_by(_CHALLENGE.round))]
 
 
 def bonded_units(connection: Connection, party: str) -> int:
     """What a party has in bonds of seats and of challenges that are not settled."""
-    seats: Select[Any] = select(col(Seats.bond_units).label("units")).where(
-        col(Seats.agent) == party, col(Seats.outcome) == ""
+    seats: Select[Any] = select(_SEAT.bond_units.label("units")).where(
+        _SEAT.agent == party, _SEAT.outcome == ""
     )
-    locked = col(Challenges.bond_units) + col(Challenges.prepaid_units)
-    challenges: Select[Any] = select(locked).where(
-        col(Challenges.challenger) == party, col(Challenges.state) == "open"
-    )
+    locked = _CHALLENGE.bond_units + _CHALLENGE.prepaid_units
+    challenges: Select[Any] = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == "open")
     bonds = union_all(seats, challenges).subquery()
     return int(connection.execute(select(func.coalesce(func.sum(bonds.c.units), 0))).scalar_one())
 
@@ -57,9 +58,9 @@ def accounts_of(party: str) -> CompoundSelect[str]:
     locks = [
         select(literal(f"{kind}/").concat(id).concat(f"/{lock}")).where(holder == party)
         for kind, lock, id, holder in (
-            ("claim", "stake", col(Claims.id), col(Claims.worker)),
-            ("seat", "bond", col(Seats.id), col(Seats.agent)),
-            ("challenge", "bond", col(Challenges.id), col(Challenges.challenger)),
+            ("claim", "stake", _CLAIM.id, _CLAIM.worker),
+            ("seat", "bond", _SEAT.id, _SEAT.agent),
+            ("challenge", "bond", _CHALLENGE.id, _CHALLENGE.challenger),
         )
     ]
     return union_all(*own, *locks)
@@ -67,8 +68,8 @@ def accounts_of(party: str) -> CompoundSelect[str]:
 
 def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
     """How many withdrawals matured before then and are not paid out yet, and their sum in units."""
-    query = select(func.count(), func.coalesce(func.sum(col(Withdrawals.amount_units)), 0)).where(
-        col(Withdrawals.state) == "payable", col(Withdrawals.matures_ms) < matured_before_ms
+    query = select(func.count(), func.coalesce(func.sum(_WITHDRAWAL.amount_units), 0)).where(
+        _WITHDRAWAL.state == "payable", _WITHDRAWAL.matures_ms < matured_before_ms
     )
     count, units = connection.execute(query).one()
     return int(count), int(units)

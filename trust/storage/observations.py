@@ -11,8 +11,9 @@ from sqlmodel import col
 
 from trust.core.records import AdoptedPolicy, Party
 from trust.storage.reading import Reader
-from trust.storage.tables import Entries, Observations, Parties, Policies, Postings
+from trust.storage.tables import STATE, Entries, Observations, Postings
 
+_ADOPTED_POLICY = STATE[AdoptedPolicy].c
 ROWS = 10_000
 Rating = tuple[str, str, int, int, int, int]
 """Rater, owner of the agent, time in ms, and good, bad and failure in milli-units."""
@@ -62,19 +63,19 @@ def between(connection: Connection, start: int, end: int) -> Iterator[Seen]:
 
 def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Rating]]:
     """What the entries [start, end) say of workers, in log order, some at a time; nothing that weighs nothing."""
-    one, entry, party = Observations, Entries, Parties
+    one, entry, party = Observations, Entries, STATE[Party]
     weighs = (col(one.good_milli) > 0) | (col(one.bad_milli) > 0) | (col(one.failure_milli) > 0)
     query = (
         select(
             col(one.rater),
-            func.coalesce(col(party.owner), col(one.agent)),
+            func.coalesce(party.c.owner, col(one.agent)),
             col(entry.at_ms),
             col(one.good_milli),
             col(one.bad_milli),
             col(one.failure_milli),
         )
         .join_from(one, entry, col(entry.index) == col(one.index))
-        .outerjoin(party, col(party.id) == col(one.agent))
+        .outerjoin(party, party.c.id == col(one.agent))
         .where(col(one.index) >= start, col(one.index) < end, col(one.role) == "worker", weighs)
         .order_by(col(one.index), col(one.position))
     )
@@ -85,8 +86,8 @@ def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Ratin
 
 def policy_at(reader: Reader, at_ms: int, size: int) -> AdoptedPolicy:
     """The policy that was in force when the log had `size` entries, the last of them at `at_ms`."""
-    known = select(col(Policies.effective_ms), col(Policies.id)).where(
-        col(Policies.index) < size, col(Policies.effective_ms) <= at_ms
+    known = select(_ADOPTED_POLICY.effective_ms, _ADOPTED_POLICY.id).where(
+        _ADOPTED_POLICY.index < size, _ADOPTED_POLICY.effective_ms <= at_ms
     )
     numbers = [(effective_ms, int(number)) for effective_ms, number in reader.connection.execute(known)]
     found = reader.record(AdoptedPolicy, str(max(numbers)[1]))

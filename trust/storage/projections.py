@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trust.core.entry import Entry
-from trust.core.events import Event, MoneyMoved, Observed, PoolWeight
+from trust.core.events import Event, ItemsOpened, MoneyMoved, Observed, PoolWeight
 from trust.core.strict import b64
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
@@ -29,7 +29,7 @@ ON_REQUESTERS_WORD = frozenset({"accepted", "completed", "expired"})
 SUBJECTS = frozenset(
     {
         *("party", "agent", "worker", "requester", "verifier", "challenger"),
-        *("claim", "task", "seat", "challenge", "relay", "withdrawal"),
+        *("claim", "task", "seat", "challenge", "relay", "withdrawal", "spec_sha256"),
     }
 )
 """The event fields that name something whose history can be asked for."""
@@ -38,11 +38,17 @@ PLACES = frozenset({"seats", "next", "shortlist"})
 """The event fields that hold seats which were taken, or places on a shortlist."""
 
 
+class _Artifact(msgspec.Struct):
+    sha256: str
+
+
 class _Said(msgspec.Struct):
     actor: str
+    artifacts: tuple[_Artifact, ...] = ()
+    report_sha256: str | None = None
 
 
-_actor_decoder = msgspec.json.Decoder(_Said)
+_said_decoder = msgspec.json.Decoder(_Said)
 
 
 class Projections:
@@ -54,9 +60,9 @@ class Projections:
         self._weights: dict[tuple[str, int, int], tuple[str, str, int]] = {}
         self._observations: list[tuple[int, int, str, str, str, str, str, int, int, int]] = []
 
-    def add(self, index: int, actor: str, events: Iterable[Event]) -> None:
-        """Takes up entry `index`; `actor` said it ("" where no statement did)."""
-        named = {actor} if actor else set()
+    def add(self, index: int, actor: str, events: Iterable[Event], digests: Iterable[str] = ()) -> None:
+        """Takes up entry `index`; `actor` said it ("" where no statement did), and named the blobs of `digests`."""
+        named = {actor, *digests} if actor else set()
         position = 0
         for event in events:
             named.update(_subjects(event))
@@ -90,12 +96,27 @@ class Projections:
 
 def actor_of(entry: Entry) -> str:
     """Who said the statement that caused an entry; "" where none did."""
+    return said_in(entry)[0]
+
+
+def said_in(entry: Entry) -> tuple[str, list[str]]:
+    """Who said the statement that caused an entry, and the digests of the blobs that only its payload names."""
     if entry.command.statement is None:
-        return ""
-    return _actor_decoder.decode(b64(entry.command.statement.payload)).actor
+        return "", []
+    said = _said_decoder.decode(b64(entry.command.statement.payload))
+    return said.actor, digests_of(said)
+
+
+def digests_of(payload: object) -> list[str]:
+    """The digests of the blobs that a payload names and its events do not: what was delivered, and reports."""
+    report = getattr(payload, "report_sha256", None)
+    delivered = [artifact.sha256 for artifact in getattr(payload, "artifacts", ())]
+    return [*delivered, report] if report else delivered
 
 
 def _subjects(value: msgspec.Struct) -> list[str]:
+    if isinstance(value, ItemsOpened):
+        return [value.claim, *(leaf for _, leaf in value.items)]
     named, nested = _fields(type(value))
     found: list[str] = [getattr(value, name) for name in named]
     for name in nested:

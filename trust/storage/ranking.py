@@ -7,41 +7,45 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlmodel import col
 
 from trust.core import ledger
+from trust.core.records import Account, Liveness, Party, Score
 from trust.core.scoring import Entrant, why_not
 from trust.storage.engine import listed
 from trust.storage.holdings import locked_units
-from trust.storage.tables import Accounts, Liveness, Parties, Scores
+from trust.storage.tables import STATE
 
+_PARTY = STATE[Party].c
+_ACCOUNT = STATE[Account].c
+_LIVENESS = STATE[Liveness].c
+_SCORE = STATE[Score].c
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 _READ = select(
-    col(Parties.id),
-    col(Parties.left),
-    col(Parties.jailed_until_ms),
-    col(Parties.capabilities),
-    col(Accounts.balance_units),
-    col(Liveness.done),
-    col(Liveness.expired),
-    col(Scores.good_slow),
-    col(Scores.bad_slow),
-    col(Scores.failure_slow),
-    col(Scores.good_fast),
-    col(Scores.bad_fast),
-    col(Scores.failure_fast),
+    _PARTY.id,
+    _PARTY.left,
+    _PARTY.jailed_until_ms,
+    _PARTY.capabilities,
+    _ACCOUNT.balance_units,
+    _LIVENESS.done,
+    _LIVENESS.expired,
+    _SCORE.good_slow,
+    _SCORE.bad_slow,
+    _SCORE.failure_slow,
+    _SCORE.good_fast,
+    _SCORE.bad_fast,
+    _SCORE.failure_fast,
 )
 
 
 def entrants(connection: Connection, agents: Sequence[str], task_kind: str, at_ms: int) -> list[Entrant]:
     """The agents in the order given, those that nobody registered among them."""
-    party = col(Parties.id)
+    party = _PARTY.id
     before, _, after = ledger.free("*").partition("*")
     query = (
-        _READ.select_from(Parties)
-        .outerjoin(Accounts, col(Accounts.id) == before + party + after)
-        .outerjoin(Liveness, col(Liveness.id) == party)
-        .outerjoin(Scores, col(Scores.id) == party + f"/worker/{task_kind}")
+        _READ.select_from(STATE[Party])
+        .outerjoin(STATE[Account], _ACCOUNT.id == before + party + after)
+        .outerjoin(STATE[Liveness], _LIVENESS.id == party)
+        .outerjoin(STATE[Score], _SCORE.id == party + f"/worker/{task_kind}")
         .where(party.in_(listed(connection, agents)))
     )
     rows: dict[str, Sequence[Any]] = {row[0]: row for row in connection.execute(query).all()}

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, select
+from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, or_, select
 from sqlmodel import SQLModel, col
 
 from trust.core.events import NETWORK
 from trust.core.records import (
+    Account,
     Allocation,
     Claim,
     Key,
@@ -27,14 +28,27 @@ from trust.core.records import (
     Seat,
     Slot,
     Task,
+    Timer,
 )
 from trust.log.merkle import leaf_hash
 from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
+from trust.storage.tables import STATE
 from trust.storage.unit import Head, StoredEntry, read_head
 
+_TASK = STATE[Task].c
+_CLAIM = STATE[Claim].c
+_ROUND = STATE[Round].c
+_SEAT = STATE[Seat].c
+_SCORE = STATE[Score].c
+_KEY = STATE[Key].c
+_PARTY = STATE[Party].c
+_ALLOCATION = STATE[Allocation].c
+_POOL = STATE[Pool].c
+_TIMER = STATE[Timer].c
+_ACCOUNT = STATE[Account].c
 R = TypeVar("R", bound=Record)
 
 _ENTRY = (
@@ -162,90 +176,86 @@ class Reader:
 
     def tasks_of(self, requester: str, after: str = "", limit: int = 100) -> list[Task]:
         """A requester's tasks, by id."""
-        return self._page(Task, col(tables.Tasks.requester) == requester, col(tables.Tasks.id), after, limit)
+        return self._page(Task, _TASK.requester == requester, _TASK.id, after, limit)
 
     def claims_of(self, worker: str, after: str = "", limit: int = 100) -> list[Claim]:
         """A worker's claims, by id."""
-        return self._page(Claim, col(tables.Claims.worker) == worker, col(tables.Claims.id), after, limit)
+        return self._page(Claim, _CLAIM.worker == worker, _CLAIM.id, after, limit)
 
     def claims_on(self, task: str) -> list[Claim]:
         """Every claim that a task had, oldest first."""
-        return self._all(Claim, col(tables.Claims.task) == task, col(tables.Claims.index))
+        return self._all(Claim, _CLAIM.task == task, _CLAIM.index)
 
     def rounds_of(self, claim: str) -> list[Round]:
         """A claim's rounds, in order."""
-        return self._all(Round, col(tables.Rounds.claim) == claim, col(tables.Rounds.number))
+        return self._all(Round, _ROUND.claim == claim, _ROUND.number)
 
     def seats_on(self, claim: str) -> list[Seat]:
         """Every seat that was taken on a claim, oldest first."""
-        return self._all(
-            Seat, col(tables.Seats.claim) == claim, col(tables.Seats.index), col(tables.Seats.id)
-        )
+        return self._all(Seat, _SEAT.claim == claim, _SEAT.index, _SEAT.id)
 
     def seats_of(self, agent: str, state: str = "", after: str = "", limit: int = 100) -> list[Seat]:
         """A verifier's seats by id: all, those in one state, or with `open` those that wait for it to act."""
-        mine = col(tables.Seats.agent) == agent
+        mine = _SEAT.agent == agent
         if state == "open":
-            mine &= col(tables.Seats.state).in_(("seated", "committed")) & (col(tables.Seats.outcome) == "")
+            mine &= _SEAT.state.in_(("seated", "committed")) & (_SEAT.outcome == "")
         elif state:
-            mine &= col(tables.Seats.state) == state
-        return self._page(Seat, mine, col(tables.Seats.id), after, limit)
+            mine &= _SEAT.state == state
+        return self._page(Seat, mine, _SEAT.id, after, limit)
 
     def scores_of(self, agent: str) -> list[Score]:
         """An agent's raw sums in every role and task kind."""
-        return self._all(Score, col(tables.Scores.agent) == agent, col(tables.Scores.id))
+        return self._all(Score, _SCORE.agent == agent, _SCORE.id)
 
     def service_keys(self, use: str) -> list[Key]:
         """The service's own keys of a use (log, draw), the first one first."""
-        return self._all(Key, col(tables.Keys.party) == use, col(tables.Keys.since_index))
+        return self._all(Key, _KEY.party == use, _KEY.since_index)
 
     def scores_since(self, index: int) -> list[Score]:
         """The records of scores that entry `index` or a later one changed."""
-        return self._all(Score, col(tables.Scores.index) >= index, col(tables.Scores.id))
+        return self._all(Score, _SCORE.index >= index, _SCORE.id)
 
     def left_between(self, start: int, end: int) -> list[Party]:
         """Who was revoked or tombstoned by the entries [start, end)."""
-        index = col(tables.Parties.left_index)
-        return self._all(Party, and_(index >= start, index < end), col(tables.Parties.id))
+        index = _PARTY.left_index
+        return self._all(Party, and_(index >= start, index < end), _PARTY.id)
 
     def awaiting_draw(self, limit: int = 100) -> list[Claim]:
         """Claims whose round waits for its draw, the oldest output first."""
-        waiting = CODECS[Claim].table
-        query = select(waiting).where(col(tables.Claims.draw_round) > 0)
-        return self._records(
-            Claim, query.order_by(col(tables.Claims.output_index), col(tables.Claims.id)).limit(limit)
-        )
+        waiting = STATE[Claim]
+        query = select(waiting).where(_CLAIM.draw_round > 0)
+        return self._records(Claim, query.order_by(_CLAIM.output_index, _CLAIM.id).limit(limit))
 
     def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
         """Allocations that wait for their draw, the oldest first."""
-        waiting = CODECS[Allocation].table
-        query = select(waiting).where(col(tables.Allocations.state) == "awaited")
-        return self._records(
-            Allocation, query.order_by(col(tables.Allocations.index), col(tables.Allocations.id)).limit(limit)
-        )
+        waiting = STATE[Allocation]
+        query = select(waiting).where(_ALLOCATION.state == "awaited")
+        return self._records(Allocation, query.order_by(_ALLOCATION.index, _ALLOCATION.id).limit(limit))
 
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
-        return self._all(Pool, col(tables.Pools.epoch) > col(tables.Pools.sealed_epoch), col(tables.Pools.id))
+        return self._all(Pool, _POOL.epoch > _POOL.sealed_epoch, _POOL.id)
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""
-        return cast(
-            "int | None", self.connection.execute(select(func.min(col(tables.Timers.due_ms)))).scalar_one()
-        )
+        return cast("int | None", self.connection.execute(select(func.min(_TIMER.due_ms))).scalar_one())
 
     # -- projections
 
     def ledger(
-        self, accounts: Sequence[str] | CompoundSelect[Any], before: int | None = None, limit: int = 100
+        self,
+        accounts: Sequence[str] | CompoundSelect[Any],
+        after: tuple[int, int] | None = None,
+        limit: int = 100,
     ) -> list[Posting]:
-        """The postings on these accounts, named or selected, the newest entry first; go on with `before` the last
-        index."""
+        """The postings on these accounts, named or selected, the newest entry first; go on `after` the last one's
+        index and position."""
+        index, position = col(tables.Postings.index), col(tables.Postings.position)
         columns = [col(getattr(tables.Postings, name)) for name in Posting.__struct_fields__]
         query = select(*columns).where(col(tables.Postings.account).in_(accounts))
-        if before is not None:
-            query = query.where(col(tables.Postings.index) < before)
-        query = query.order_by(col(tables.Postings.index).desc(), col(tables.Postings.position)).limit(limit)
+        if after is not None:
+            query = query.where(or_(index < after[0], and_(index == after[0], position > after[1])))
+        query = query.order_by(index.desc(), position).limit(limit)
         return [Posting(*row) for row in self.connection.execute(query)]
 
     def timeline(self, subjects: Sequence[str], after: int = -1, limit: int = 100) -> list[StoredEntry]:
@@ -271,7 +281,7 @@ class Reader:
 
     def summed(self) -> dict[str, int]:
         """What lies on each kind of account, in units."""
-        account, balance = col(tables.Accounts.id), col(tables.Accounts.balance_units)
+        account, balance = _ACCOUNT.id, _ACCOUNT.balance_units
         sums = [
             func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
             for pattern in _SUMMED.values()
@@ -288,11 +298,11 @@ class Reader:
         )
 
     def _page(self, kind: type[R], where: Any, key: Any, after: str, limit: int) -> list[R]:
-        query = select(CODECS[kind].table).where(where, key > after)
+        query = select(STATE[kind]).where(where, key > after)
         return self._records(kind, query.order_by(key).limit(limit))
 
     def _all(self, kind: type[R], where: Any, *order: Any) -> list[R]:
-        return self._records(kind, select(CODECS[kind].table).where(where).order_by(*order))
+        return self._records(kind, select(STATE[kind]).where(where).order_by(*order))
 
     def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
         to_record = CODECS[kind].to_record

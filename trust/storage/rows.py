@@ -14,18 +14,15 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 
 from trust.core.records import RECORDS, Record
-from trust.storage import tables
+from trust.storage.tables import METADATA, STATE
 
 Convert = Callable[[Any], Any]
 _encode_json = msgspec.json.Encoder().encode
 
 
-_by_name = tables.METADATA.tables
-
-
 def table_of(model: type[SQLModel]) -> Table:
-    """The table that a model describes."""
-    return _by_name[str(model.__tablename__)]
+    """The table that a model of the log or of a projection describes."""
+    return METADATA.tables[str(model.__tablename__)]
 
 
 def _to_json(value: object) -> str:
@@ -33,13 +30,13 @@ def _to_json(value: object) -> str:
 
 
 class Codec:
-    """How one record type stands in its table."""
+    """The conversion between a record type and the rows of its table."""
 
     def __init__(self, kind: type[Record]) -> None:
         hints = get_type_hints(kind)
         types = [hints[name] for name in kind.__struct_fields__]
         self.kind: Final = kind
-        self.table: Final[Table] = _by_name[kind.table]
+        self.table: Final[Table] = STATE[kind]
         self._nested: list[tuple[int, Convert]] = [
             (at, msgspec.json.Decoder(type_).decode)
             for at, type_ in enumerate(types)

@@ -98,7 +98,7 @@ def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
 def seal(reader: Reader, pool: Pool) -> Seal:
     """The seal of the epoch that scores are in, whose changed rows are stored."""
     tree = tree_of(reader, pool.epoch)
-    return Seal(pool.id, pool.epoch, pool.as_of, tree.root().hex(), tree.size, 0, ())
+    return Seal(pool.id, pool.epoch, pool.as_of, tree.root().hex(), tree.size, 0, (), 0, 0)
 
 
 def tree_of(reader: Reader, epoch: int) -> Tree:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from trust.core.checks import sumtree
-from trust.core.checks.sumtree import Root
 from trust.core.entry import Seal
 from trust.core.records import Node, Pool, SealedPool, Slot
+from trust.core.sampling import sumtree
+from trust.core.sampling.sumtree import Root
 from trust.core.scorebook import POOL
 from trust.storage import bulk, scorebook
 from trust.storage.bulk import Existing

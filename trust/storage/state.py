@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, bindparam, select
-from sqlmodel import col
 
 from trust.core.records import Record, Timer
 from trust.core.state import Draft, Key
-from trust.storage import bulk, tables
+from trust.storage import bulk
 from trust.storage.rows import CODECS
+from trust.storage.tables import STATE
 from trust.storage.unit import Head
 
 R = TypeVar("R", bound=Record)
 REMEMBERED = 200_000
 CHUNK = 5_000
 _UNKNOWN = object()
-_TIMER = tables.Timers
+_TIMER = STATE[Timer].c
 _TIMERS = (
-    select(col(_TIMER.id), col(_TIMER.due_ms), col(_TIMER.kind))
-    .order_by(col(_TIMER.due_ms), col(_TIMER.kind), col(_TIMER.id))
+    select(_TIMER.id, _TIMER.due_ms, _TIMER.kind)
+    .order_by(_TIMER.due_ms, _TIMER.kind, _TIMER.id)
     .limit(bindparam("most"))
 )
 

@@ -28,9 +28,9 @@ from itertools import pairwise
 
 from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
-from trust.core.checks import sumtree
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, InvalidEntry, NewerEntry, decode_entry, encode_command, encode_entry
+from trust.core.sampling import sumtree
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError

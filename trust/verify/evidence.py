@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from trust.core import canaries, envelope, strict
-from trust.core.canaries import Answer
+from trust.core import envelope, strict
 from trust.core.commands import Spoken
 from trust.core.envelope import Envelope
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, CanaryOpen, OutputSubmit
 from trust.core.receipt import Receipt
 from trust.core.refusal import Refused
+from trust.core.rules import canaries
+from trust.core.rules.canaries import Answer
 from trust.log.succession import LogKey
 from trust.verify.failures import NotProven
 from trust.verify.forks import Fork

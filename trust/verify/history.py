@@ -7,15 +7,15 @@ from typing import TypeVar
 
 from trust.core import events as e
 from trust.core import payloads as p
-from trust.core.checks import vrf
-from trust.core.checks.draw import Stream
-from trust.core.checks.retracing import Traced
 from trust.core.commands import Spoken
 from trust.core.entry import Draw, Entry
 from trust.core.events import round_id
 from trust.core.identity import key_of
 from trust.core.policy import Policy
 from trust.core.records import AdoptedPolicy, Claim, Record, Relay, Round, Task
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
+from trust.core.sampling.retracing import Traced
 from trust.core.state import Draft, MemoryState
 from trust.verify.cases import Shortlist
 

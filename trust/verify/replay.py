@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trust.core import disputes, ledger
 from trust.core import events as e
-from trust.core.checks import panel
-from trust.core.checks.draw import Stream, coin
+from trust.core import ledger
 from trust.core.commands import Spoken
 from trust.core.entry import Entry
 from trust.core.events import Event
 from trust.core.records import Claim, Seat
+from trust.core.rules import disputes, panel
+from trust.core.rules.draws import seed_input
+from trust.core.sampling.draw import Stream, coin
 from trust.log.checkpoint import Checkpoint
 from trust.verify.cases import Case, Challenged, Panel, SeatTaken
 from trust.verify.failures import NotProven
@@ -153,7 +154,7 @@ class CaseReplay:
         expect("the round that is drawn", f"{claim.id}/{claim.draw_round}", draw.of)
         number = claim.draw_round
         asked_by = self._asked_by(claim, number)
-        alpha = panel.seed_input(self.history.network, claim.id, number, claim.output, asked_by)
+        alpha = seed_input(self.history.network, claim.id, number, claim.output, asked_by)
         beta = verified_beta(draw, claim.draw_key, alpha)
         self.history.drawn[number] = Drawn(number, index, beta.hex(), None)
         self.history.stream = Stream(beta, panel.LABEL)

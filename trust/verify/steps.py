@@ -13,17 +13,9 @@ from typing import Any
 
 import msgspec
 
-from trust.core import allocation as allocations
-from trust.core import disputes, ledger
 from trust.core import events as e
+from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.canaries import parse as parse_canary
-from trust.core.checks import panel, shortlist, votes
-from trust.core.checks.allotting import shortlist_seed
-from trust.core.checks.draw import Stream
-from trust.core.checks.rate import check_rate
-from trust.core.checks.retracing import Traced, retrace
-from trust.core.checks.sumtree import EMPTY, Root, root_of
 from trust.core.commands import enclosed
 from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
@@ -31,6 +23,15 @@ from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.policy import parse as parse_policy
 from trust.core.records import Allocation, Challenge, Claim, Network, Round, Seat, Task
 from trust.core.reputation import Route
+from trust.core.rules import allocation as allocations
+from trust.core.rules import disputes, panel, votes
+from trust.core.rules.canaries import parse as parse_canary
+from trust.core.rules.shortlists import shortlist_seed
+from trust.core.sampling import shortlist
+from trust.core.sampling.draw import Stream
+from trust.core.sampling.rate import check_rate
+from trust.core.sampling.retracing import Traced, retrace
+from trust.core.sampling.sumtree import EMPTY, Root, root_of
 from trust.core.strict import b64
 from trust.log.merkle import HASH_BYTES, verify_inclusion
 from trust.verify.cases import Shortlist

@@ -14,12 +14,14 @@ from trust.core.records import Account, Party, Role
 from trust.core.scorebook import ScoreFile
 from trust.services import history as histories
 from trust.services import scoring
+from trust.services.blobs import stored
 from trust.services.graph import Pass
 from trust.services.scoreproofs import ScoreProofs
 from trust.storage.holdings import accounts_of, bonded_units, locked_units, withdrawals_of
-from trust.storage.reading import Posting, Reader
+from trust.storage.reading import Reader
 
 ACCOUNTS = (ledger.free, ledger.unbonding)
+MAX_POSITION = 10**9 - 1
 
 
 def agent(reader: Reader, name: str) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def agent(reader: Reader, name: str) -> dict[str, Any]:
         "enrolled": [{"task_kind": kind, "slot": slot} for kind, slot in party.enrolled],
         "roles": _roles(reader, party),
         "balances": _balances(reader, party),
+        "blobs": msgspec.to_builtins(stored(reader.connection, party.id)),
     }
 
 
@@ -54,34 +57,27 @@ def _accounts(reader: Reader, party: Party) -> list[Account]:
     return reader.records(Account, [name(party.id) for name in ACCOUNTS])
 
 
-def money(reader: Reader, name: str, before: int | None, limit: int) -> dict[str, Any]:
+def money(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
     """An agent's ledger: balances, withdrawals, and the postings on its accounts and its locks, the newest first.
 
     A lock is the stake on a claim, the bond of a seat or of a challenge: a slash shows where it was taken from.
-
-    `after` is the index to go on with; the postings of one entry are never torn apart.
+    `after` is the index and the position of the last posting, "42.3"; without a position, all of that entry.
     """
     party = find_party(reader, name)
-    postings = reader.ledger(accounts_of(party.id), before, limit + 1)
-    kept, after = _whole_entries(postings, limit)
+    found = reader.ledger(accounts_of(party.id), _position(after), limit + 1)
     return {
         "agent": party.id,
         "balances": _balances(reader, party),
         "withdrawals": [
             shown(each, "withdrawal", "party") for each in withdrawals_of(reader.connection, party.id)
         ],
-        "postings": msgspec.to_builtins(kept),
-        "after": after,
+        **page("postings", msgspec.to_builtins(found), limit, "index", "position"),
     }
 
 
-def _whole_entries(postings: list[Posting], limit: int) -> tuple[list[Posting], int | None]:
-    if len(postings) <= limit:
-        return postings, None
-    torn = postings[-1].index
-    whole = [posting for posting in postings if posting.index != torn]
-    kept = whole or postings
-    return kept, kept[-1].index
+def _position(after: str) -> tuple[int, int] | None:
+    index, _, position = after.partition(".")
+    return (int(index), int(position or MAX_POSITION)) if index else None
 
 
 def reputation(reader: Reader, name: str, task_kind: str, role: str, graph: Pass | None) -> dict[str, Any]:
@@ -102,7 +98,7 @@ def proof(reader: Reader, proofs: ScoreProofs, name: str) -> ScoreFile:
 def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict[str, Any]:
     """A verifier's seats, each with all that it needs to do the work."""
     party = find_party(reader, name)
-    found = reader.seats_of(party.id, state, after, limit)
+    found = reader.seats_of(party.id, state, after, limit + 1)
     return {"agent": party.id, **page("seats", cases.duties(reader, found), limit, "seat")}
 
 
@@ -119,5 +115,5 @@ def claims(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
 def timeline(reader: Reader, name: str, after: int, limit: int) -> dict[str, Any]:
     """The entries that name an agent, in log order."""
     party = find_party(reader, name)
-    found = [told_entry(each) for each in reader.timeline([party.id], after, limit)]
+    found = [told_entry(each) for each in reader.timeline([party.id], after, limit + 1)]
     return {"agent": party.id, **page("entries", found, limit, "index")}

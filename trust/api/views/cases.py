@@ -87,13 +87,13 @@ def _balance(reader: Reader, account: str) -> int:
 
 def tasks_of(reader: Reader, requester: str, after: str, limit: int) -> dict[str, Any]:
     """A requester's tasks by id."""
-    found = reader.tasks_of(requester, after, limit)
+    found = reader.tasks_of(requester, after, limit + 1)
     return page("tasks", [shown_task(each) for each in found], limit, "task")
 
 
 def claims_of(reader: Reader, worker: str, after: str, limit: int) -> dict[str, Any]:
     """A worker's claims by id."""
-    found = reader.claims_of(worker, after, limit)
+    found = reader.claims_of(worker, after, limit + 1)
     return page("claims", [shown(each, "claim") for each in found], limit, "claim")
 
 
@@ -259,5 +259,5 @@ def _subjects(reader: Reader, held: Claim) -> list[str]:
 
 def _entries(reader: Reader, subjects: Sequence[str], posted: int, after: int, limit: int) -> dict[str, Any]:
     first = reader.entries(posted, posted + 1) if after < posted else []
-    found = first + [each for each in reader.timeline(subjects, after, limit) if each.index != posted]
-    return page("entries", [told_entry(each) for each in found[:limit]], limit, "index")
+    found = [each for each in reader.timeline(subjects, after, limit + 1) if each.index != posted]
+    return page("entries", [told_entry(each) for each in first + found], limit, "index")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from trust.api.feed import event
 from trust.api.receipts import ReceiptJson, receipt_json
 from trust.api.views.shapes import HEX32
 from trust.core.entry import decode_entry
@@ -104,7 +105,9 @@ def told_entry(stored: StoredEntry) -> dict[str, Any]:
     }
 
 
-def entries_after(reader: Reader, after: int, limit: int) -> list[tuple[int, str, bytes]]:
-    """Entries behind index `after` as (index, kind, JSON), for the stream of events."""
-    found = reader.entries(after + 1, after + 1 + limit)
-    return [(each.index, each.kind, msgspec.json.encode(told_entry(each))) for each in found]
+def events(reader: Reader, start: int, end: int) -> list[bytes]:
+    """The entries [start, end), as far as there are any, as events of the stream."""
+    return [
+        event(each.index, each.kind, msgspec.json.encode(told_entry(each)))
+        for each in reader.entries(start, end)
+    ]

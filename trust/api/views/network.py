@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
+from sqlalchemy import func, select
+from sqlmodel import col
 
 from trust.api.views.shapes import shown
 from trust.core.identity import key_of
@@ -12,6 +14,7 @@ from trust.core.records import AdoptedPolicy, AdoptedRules, Network
 from trust.errors import TrustError
 from trust.log.note import Verifier
 from trust.services.scoring import policy_of
+from trust.storage import tables
 from trust.storage.holdings import unpaid
 from trust.storage.reading import Reader
 
@@ -71,6 +74,7 @@ def stats(reader: Reader) -> dict[str, Any]:
         "size": head.size,
         "at_ms": head.at_ms,
         **reader.stats(),
+        "blob_bytes": blob_bytes(reader),
         "overdue_payouts": count,
         "overdue_payouts_units": units,
     }
@@ -80,3 +84,9 @@ def blob_limit(reader: Reader) -> int:
     """How many bytes a blob may have by the policy in force."""
     network = reader.network()
     return cast(AdoptedPolicy, policy_of(reader, network.policy)).terms.blobs.max_bytes
+
+
+def blob_bytes(reader: Reader) -> int:
+    """How many bytes the store holds."""
+    size = func.coalesce(func.sum(col(tables.Blobs.size)), 0)
+    return int(reader.connection.execute(select(size)).scalar_one())

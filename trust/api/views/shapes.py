@@ -45,6 +45,11 @@ def find_party(reader: Reader, name: str) -> Party:
     return party
 
 
-def page(name: str, items: list[Any], limit: int, key: str) -> dict[str, Any]:
-    """A list, and where it goes on: `after` is null at its end."""
-    return {name: items, "after": items[-1][key] if len(items) == limit else None}
+def page(name: str, items: list[dict[str, Any]], limit: int, *key: str) -> dict[str, Any]:
+    """At most `limit` of the items, and where the list goes on: `after`, the key of the last, is null at its end.
+
+    `items` has one more than the page where there are more.
+    """
+    kept = items[:limit]
+    after = [kept[-1][part] for part in key] if len(items) > limit else [None]
+    return {name: kept, "after": after[0] if len(after) == 1 else ".".join(map(str, after))}

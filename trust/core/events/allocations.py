@@ -1,28 +1,23 @@
-"""What happens on an allocation: a draw is asked for, made, missed, or comes to nothing through the requester."""
+"""Events about an allocation: a draw is asked for, made, missed, or comes to nothing through the requester."""
 
 from __future__ import annotations
 
-import msgspec
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.events.parties import NETWORK
 from trust.core.events.tasks import deadline_of
+from trust.core.lifecycle import AllocationState, TaskState
 from trust.core.rawsums import scaled
-from trust.core.records import Allocation, Lapses, Network, Shortlisted, Task
+from trust.core.records import Allocation, Lapses, Network, Task
+from trust.core.sampling.shortlist import Candidate, Shortlisted
 from trust.core.state import Draft
 
 
-class Candidate(msgspec.Struct, frozen=True, array_like=True):
-    """One of those whom the relay named and who may claim: its weight, and whether it is in the probation lane."""
-
-    agent: str
-    weight: int
-    newcomer: bool
-
-
 def task_draw(task: str) -> str:
-    """What a task's draw is for; no claim's id has this form."""
+    """Returns the subject of a task's draw; no claim's id has this form."""
     return f"task/{task}"
 
 
@@ -42,14 +37,14 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
     pool: str = ""
     lane: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Allocation(
                 id=self.task,
                 statement=self.statement,
                 index=s.size,
                 draw_key=self.draw_key,
-                state="awaited",
+                state=AllocationState.AWAITED,
                 size=self.size,
                 exclusive_ms=self.exclusive_ms,
                 candidates=self.candidates,
@@ -57,8 +52,15 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
                 lane=self.lane,
             )
         )
-        s.put(replace(known(s, Task, self.task), state="allocating"))
+        s.put(replace(known(s, Task, self.task), state=TaskState.ALLOCATING))
         s.set_timer(deadline_of(self.task), "allocation", self.until_ms)
+
+    def sentence(self) -> str:
+        among = f"{len(self.candidates)} candidates" if self.candidates else f"everybody in {self.pool}"
+        return (
+            f"Who may claim {self.task} first is to be drawn by {self.until_ms}: {self.size} of {among}, for "
+            f"{self.exclusive_ms} ms."
+        )
 
 
 class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
@@ -75,18 +77,26 @@ class TaskAllocated(Event, tag="task.allocated", frozen=True, kw_only=True):
     shortlist: tuple[Shortlisted, ...]
     among: tuple[Candidate, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         allocation = known(s, Allocation, self.task)
         s.put(
             replace(
                 allocation,
-                state="drawn",
+                state=AllocationState.DRAWN,
                 eligible=self.eligible,
                 owners=self.owners,
                 shortlist=self.shortlist,
             )
         )
         _open(s, self.task, self.exclusive_until_ms)
+
+    def sentence(self) -> str:
+        lane = " (probation)"
+        shortlist = ", ".join(f"{one.agent}{lane if one.probation else ''}" for one in self.shortlist)
+        return (
+            f"The draw gives {shortlist}: one of them may claim {self.task} before {self.exclusive_until_ms}. "
+            f"{self.eligible} were eligible, of {self.owners} owners."
+        )
 
 
 class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True):
@@ -96,28 +106,40 @@ class AllocationFailed(Event, tag="allocation.failed", frozen=True, kw_only=True
     task: str
     why: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Allocation, self.task), state="failed"))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Allocation, self.task), state=AllocationState.FAILED))
         _open(s, self.task, 0)
+
+    def sentence(self) -> str:
+        why = {
+            "overdue": "no draw was made in time",
+            "nobody": "the draw found nobody who may claim it",
+            "closed": "it closes before its draw",
+        }
+        return f"{self.task} is open to all: {why[self.why]}."
 
 
 class AllocationLapsed(Event, tag="allocation.lapsed", frozen=True, kw_only=True):
     """The requester's task closed without a claim from its shortlist; `owner` stands behind the requester."""
 
+    says: ClassVar[str] = (
+        "{task} ends with its shortlist waiting: what {owner}'s requesters praise counts less."
+    )
+
     task: str
     owner: str
     task_kind: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         id = f"{self.owner}/{self.task_kind}"
         before = s.get(Lapses, id)
         count = before.count if before else b""
         s.put(Lapses(id, scaled(count, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)))
-        s.put(replace(known(s, Allocation, self.task), state="lapsed"))
+        s.put(replace(known(s, Allocation, self.task), state=AllocationState.LAPSED))
 
 
 def _open(s: Draft, task: str, exclusive_until_ms: int) -> None:
     found = known(s, Task, task)
-    s.put(replace(found, state="open", exclusive_until_ms=exclusive_until_ms))
+    s.put(replace(found, state=TaskState.OPEN, exclusive_until_ms=exclusive_until_ms))
     s.set_timer(deadline_of(task), "deadline", found.deadline_ms)

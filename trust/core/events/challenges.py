@@ -1,4 +1,4 @@
-"""What happens to challenges."""
+"""Events about challenges."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.records import Challenge, Claim
 from trust.core.state import Draft
+
+_CHALLENGE_ENDED = {
+    "won": "is won: the verdict that it attacked did not stand",
+    "lost": "is lost: the verdict that it attacked stands",
+    "returned": "is returned: no verdict was reached after it, and the one before it stands",
+}
 
 
 class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=True):
@@ -24,7 +30,7 @@ class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=Tr
     bond_units: int
     prepaid_units: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(
             Challenge(
@@ -42,6 +48,12 @@ class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=Tr
         )
         s.put(replace(claim, challenge=self.challenge))
 
+    def sentence(self) -> str:
+        return (
+            f"{self.challenger} challenges the {self.against} ({self.challenge}) and asks for round {self.round}, with "
+            f"a bond of {self.bond_units} and {self.prepaid_units} of prepaid fees."
+        )
+
 
 class ChallengeEnded(Event, tag="challenge.ended", frozen=True, kw_only=True):
     """`how` is won, lost, or returned where no verdict was reached after it."""
@@ -50,5 +62,8 @@ class ChallengeEnded(Event, tag="challenge.ended", frozen=True, kw_only=True):
     claim: str
     how: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Challenge, self.challenge), state=self.how))
+
+    def sentence(self) -> str:
+        return f"The challenge {self.challenge} {_CHALLENGE_ENDED[self.how]}."

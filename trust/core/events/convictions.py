@@ -1,6 +1,8 @@
-"""What happens to those whom evidence convicts, and to canaries (rules.md 5 and 8)."""
+"""Events about those whom evidence convicts, and about canaries (rules.md 5 and 8)."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -18,16 +20,22 @@ class Convicted(Event, tag="convicted", frozen=True, kw_only=True):
     party: str
     reporter: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Conviction(id=self.fact, reporter=self.reporter, index=s.size))
+
+    def sentence(self) -> str:
+        by = f"{self.reporter} shows" if self.reporter else "The log itself shows"
+        return f"{by} what convicts {self.party}: {self.fact}."
 
 
 class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
     """Nothing is left of a claim's stake, or of what was held of it; the claim itself goes on."""
 
+    says: ClassVar[str] = "Nothing is left locked on {claim}."
+
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         if not claim.ended_ms:
             s.put(replace(claim, stake_units=0))
@@ -39,10 +47,14 @@ class StakeSlashed(Event, tag="stake.slashed", frozen=True, kw_only=True):
 class UnbondingSlashed(Event, tag="unbonding.slashed", frozen=True, kw_only=True):
     """So much less stands behind a party's open withdrawals than they name; they share it as they are paid."""
 
+    says: ClassVar[str] = (
+        "{party} loses {units} of the units that are unbonding; its withdrawals share the loss."
+    )
+
     party: str
     units: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units + self.units))
 
@@ -53,10 +65,16 @@ class RelaySuspended(Event, tag="relay.suspended", frozen=True, kw_only=True):
     relay: str
     signers: tuple[str, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         relay = known(s, Relay, self.relay)
         convicted = tuple(sorted({*relay.convicted, *self.signers}))
         s.put(replace(relay, suspended=True, convicted=convicted))
+
+    def sentence(self) -> str:
+        signers = " and ".join(self.signers)
+        return (
+            f"No claims through {self.relay} while {signers} belong to it: they signed a false confirmation."
+        )
 
 
 def canary_id(task: str, worker: str) -> str:
@@ -67,11 +85,13 @@ def canary_id(task: str, worker: str) -> str:
 class CanariesCommitted(Event, tag="canaries.committed", frozen=True, kw_only=True):
     """`count` canaries under one Merkle root (hex), each to be opened before `open_by_ms`."""
 
+    says: ClassVar[str] = "The operator promises {count} canaries under {root}, to be opened by {open_by_ms}."
+
     root: str
     count: int
     open_by_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             CanaryRoot(
                 id=self.root,
@@ -95,7 +115,7 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
     verdict: str
     claim: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         root = known(s, CanaryRoot, self.root)
         s.put(replace(root, opened=root.opened + 1))
         if root.opened + 1 == root.count:
@@ -113,13 +133,22 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
         if self.claim:
             s.put(replace(known(s, Claim, self.claim), canary=self.verdict, draw_round=0))
 
+    def sentence(self) -> str:
+        bears = "it is the verdict now" if self.claim else "it comes to bear on no claim"
+        return (
+            f"{self.task} was a canary for {self.worker}; the answer that was committed to is {self.verdict}, "
+            f"and {bears}."
+        )
+
 
 class CanariesMissed(Event, tag="canaries.missed", frozen=True, kw_only=True):
     """The date is over and so many canaries of a root are not open: the operator's fault."""
 
+    says: ClassVar[str] = "{missing} canaries of {root} were not opened by their date: the operator's fault."
+
     root: str
     missing: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         known(s, CanaryRoot, self.root)
         s.clear_timer(CANARY_TIMER + self.root)

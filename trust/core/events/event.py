@@ -1,14 +1,16 @@
-"""What an event is: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
+"""An event: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
 
 An event kind's meaning is frozen for ever; a change of meaning is a new kind.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
+from msgspec.structs import asdict
 
+from trust.core.lifecycle import IllegalMove
 from trust.core.records import Record
 from trust.core.state import Draft
 
@@ -16,7 +18,8 @@ R = TypeVar("R", bound=Record)
 
 
 class CannotFold(ValueError):
-    """An event that speaks of something that is not there: no log that this rulebook wrote holds one."""
+    """An event about something that is not there, or that moves it otherwise than its life allows: no log that this
+    rulebook wrote holds one."""
 
 
 class Event(
@@ -27,10 +30,29 @@ class Event(
     omit_defaults=True,
     kw_only=True,
 ):
-    """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time."""
+    """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time.
+
+    `says` is its sentence for people, with its fields in braces; a kind that needs more writes `sentence`.
+    """
+
+    says: ClassVar[str] = ""
 
     def fold(self, s: Draft) -> None:
-        """Writes the change into the state."""
+        """Writes the change into the state; CannotFold where it moves a thing as its life does not allow."""
+        s.act = str(self.__struct_config__.tag)
+        try:
+            self.write(s)
+        except IllegalMove as error:
+            raise CannotFold(str(error)) from error
+        finally:
+            s.act = ""
+
+    def sentence(self) -> str:
+        """Returns what it changed, in one or two sentences for people."""
+        return self.says.format_map(asdict(self))
+
+    def write(self, s: Draft) -> None:
+        """Writes the change; each kind of event has its own."""
         raise NotImplementedError
 
 

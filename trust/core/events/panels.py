@@ -1,14 +1,22 @@
-"""What happens on a check: rounds, seats, openings, votes, verdicts."""
+"""Events about a check: rounds, seats, openings, votes, verdicts."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.events.tasks import landed
+from trust.core.lifecycle import ClaimState, Phase, SeatState
 from trust.core.records import Alternate, Claim, Opening, Round, Seat
+from trust.core.sampling.rate import percent
 from trust.core.state import Draft
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
@@ -17,7 +25,7 @@ class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
     owner: str
 
 
-class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a batch check can see, all exact: N, m, the tolerated share, the accept count, and the chance to detect
     `bad_items` bad ones (floor, ppm)."""
 
@@ -37,12 +45,14 @@ def round_id(claim: str, number: int) -> str:
 class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
     """A further round opens; its draw must be made before `draw_by_ms`."""
 
+    says: ClassVar[str] = "Round {round} is to be drawn by {draw_by_ms}."
+
     claim: str
     round: int
     draw_by_ms: int
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Claim, self.claim), state="checking", draw_round=self.round))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, draw_round=self.round))
         s.set_timer(self.claim, "draw", self.draw_by_ms)
 
 
@@ -64,7 +74,7 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
     samples: tuple[tuple[int, ...], ...] = ()
     batch: BatchTerms | None = None
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         s.put(
             Round(
@@ -87,13 +97,30 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
         )
         for place, drawn in enumerate(self.seats):
             s.put(_seated(s, self, drawn, place))
-        s.put(replace(known(s, Claim, self.claim), state="checking", round=self.round, draw_round=0))
+        s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, round=self.round, draw_round=0))
         s.clear_timer(self.claim)
-        if self.phase == "opening":
+        if self.phase == Phase.OPENING:
             s.set_timer(id, "opening", self.until_ms)
         else:
             for drawn in self.seats:
                 s.set_timer(drawn.seat, "commit", self.until_ms)
+
+    def sentence(self) -> str:
+        seats = ", ".join(f"{drawn.agent} ({drawn.seat})" for drawn in self.seats)
+        batch, sampled = self.batch, ""
+        if batch is not None:
+            sampled = (
+                f" They look at {batch.sample_items} of {batch.items_count} items and accept {batch.accept_count} bad "
+                f"({percent(batch.tolerated_bad_ppm)} are tolerated): with {batch.bad_items} bad items in it, the "
+                f"batch is caught with probability {percent(batch.detection_ppm)}."
+            )
+        if contested := {index for sample in self.samples[1:] for index in sample}:
+            sampled += f" They judge {len(contested)} contested items once more."
+        return (
+            f"Round {self.round} draws {seats}, and {len(self.alternates)} alternates. {self.quorum} must agree; "
+            f"each locks {self.bond_units} and earns {self.fee_units}.{sampled} "
+            f"{self.phase.capitalize()} is open until {self.until_ms}."
+        )
 
 
 def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
@@ -105,16 +132,18 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
         agent=drawn.agent,
         owner=drawn.owner,
         bond_units=panel.bond_units,
-        state="seated",
+        state=SeatState.SEATED,
         until_ms=panel.until_ms,
         index=s.size,
     )
 
 
 class OutputOpened(Event, tag="output.opened", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The worker opens the output: every byte of it can be read."
+
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), opened=True))
 
 
@@ -126,7 +155,7 @@ class ItemsOpened(Event, tag="items.opened", frozen=True, kw_only=True):
     place: int
     items: tuple[tuple[int, str], ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
         left = list(panel.to_open)
@@ -135,36 +164,43 @@ class ItemsOpened(Event, tag="items.opened", frozen=True, kw_only=True):
             s.put(Opening(id=f"{id}/{self.place}/{index}", leaf=leaf))
         s.put(replace(panel, to_open=tuple(left)))
 
+    def sentence(self) -> str:
+        return f"The worker opens {len(self.items)} items for place {self.place} of round {self.round}."
+
 
 class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
     """A panel's next phase: commit (each seat has its own window) or reveal (one window for all)."""
+
+    says: ClassVar[str] = "Round {round}: the {phase} window is open until {until_ms}."
 
     claim: str
     round: int
     phase: str
     until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
         s.put(replace(panel, phase=self.phase, until_ms=self.until_ms))
-        if self.phase == "commit":
+        if self.phase == Phase.COMMIT:
             s.clear_timer(id)
         else:
             s.set_timer(id, self.phase, self.until_ms)
         for name in panel.seats:
             seat = known(s, Seat, name)
             s.put(replace(seat, until_ms=self.until_ms))
-            if self.phase == "commit":
+            if self.phase == Phase.COMMIT:
                 s.set_timer(name, "commit", self.until_ms)
 
 
 class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{seat} commits to a verdict, still hidden."
+
     seat: str
     commitment: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="committed", commitment=self.commitment))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state=SeatState.COMMITTED, commitment=self.commitment))
         s.clear_timer(self.seat)
 
 
@@ -178,9 +214,9 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
     until_ms: int = 0
     alternates: tuple[Alternate, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         seat = known(s, Seat, self.seat)
-        s.put(replace(seat, state="excused" if self.excused else "passed"))
+        s.put(replace(seat, state=SeatState.EXCUSED if self.excused else SeatState.PASSED))
         s.clear_timer(self.seat)
         panel = known(s, Round, round_id(seat.claim, seat.round))
         if self.next is None:
@@ -209,6 +245,11 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
         s.put(taken)
         s.set_timer(taken.id, "commit", self.until_ms)
 
+    def sentence(self) -> str:
+        why = "has left" if self.excused else "did not commit in time"
+        taken = f"{self.next.agent} takes its place" if self.next else "nobody takes its place"
+        return f"Seat {self.seat} {why}; {taken}."
+
 
 class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
     """`bad` are the items that the seat calls bad, of those that its place had."""
@@ -217,17 +258,25 @@ class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
     verdict: str
     bad: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="revealed", verdict=self.verdict, bad=self.bad))
+    def write(self, s: Draft) -> None:
+        s.put(
+            replace(known(s, Seat, self.seat), state=SeatState.REVEALED, verdict=self.verdict, bad=self.bad)
+        )
+
+    def sentence(self) -> str:
+        bad = f", items {_listed(self.bad)} bad" if self.bad else ""
+        return f"Seat {self.seat} reveals: {self.verdict}{bad}."
 
 
 class SeatSilent(Event, tag="seat.silent", frozen=True, kw_only=True):
     """A commit that was never revealed."""
 
+    says: ClassVar[str] = "{seat} committed and never revealed."
+
     seat: str
 
-    def fold(self, s: Draft) -> None:
-        s.put(replace(known(s, Seat, self.seat), state="silent"))
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Seat, self.seat), state=SeatState.SILENT))
 
 
 class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
@@ -239,11 +288,16 @@ class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
     bad: tuple[int, ...] = ()
     disputed: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
         panel = known(s, Round, id)
-        s.put(replace(panel, phase="over", verdict=self.verdict, bad=self.bad, disputed=self.disputed))
+        s.put(replace(panel, phase=Phase.OVER, verdict=self.verdict, bad=self.bad, disputed=self.disputed))
         s.clear_timer(id)
+
+    def sentence(self) -> str:
+        bad = f" Counted bad: {_listed(self.bad)}." if self.bad else ""
+        disputed = f" No agreement on {_listed(self.disputed)}." if self.disputed else ""
+        return f"Round {self.round} comes to {self.verdict or 'no verdict'}.{bad}{disputed}"
 
 
 class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
@@ -254,14 +308,18 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
     verdict: str
     until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
-        state = "passing" if self.verdict == "pass" else "failing"
+    def write(self, s: Draft) -> None:
+        state = ClaimState.PASSING if self.verdict == "pass" else ClaimState.FAILING
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=state, verdict=self.verdict, verdict_round=self.round))
         if self.verdict == "pass":
             landed(s, claim)
         if self.until_ms:
             s.set_timer(self.claim, "challenge", self.until_ms)
+
+    def sentence(self) -> str:
+        until = f"open to challenge until {self.until_ms}" if self.until_ms else "final"
+        return f"The verdict is {self.verdict}, {until}."
 
 
 class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
@@ -270,6 +328,9 @@ class SeatSettled(Event, tag="seat.settled", frozen=True, kw_only=True):
     seat: str
     outcome: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Seat, self.seat), outcome=self.outcome))
         s.clear_timer(self.seat)
+
+    def sentence(self) -> str:
+        return f"Seat {self.seat} was {self.outcome}."

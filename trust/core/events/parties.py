@@ -1,6 +1,8 @@
-"""What happens to the network, its parties and its rules."""
+"""Events about the network, its parties and its rules."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -32,6 +34,8 @@ def policy_timer(number: int) -> str:
 
 
 class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The log of {origin} begins under rules {rules}."
+
     origin: str
     operator: str
     log_key: str
@@ -42,7 +46,7 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
     rules: int
     terms: Policy
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Network(
                 id=NETWORK,
@@ -66,13 +70,15 @@ class NetworkCreated(Event, tag="network.created", frozen=True, kw_only=True):
 class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
     """`places` are its slots in the pools of workers, one for each capability."""
 
+    says: ClassVar[str] = "{party} registers; {owner} stands behind it."
+
     party: str
     owner: str
     handle: str = ""
     capabilities: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Party(
                 id=self.party,
@@ -91,10 +97,12 @@ class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
 
 
 class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} signs with the key {key} from here on."
+
     party: str
     key: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(known(s, Key, party.key), until_index=s.size, until_ms=s.at_ms))
         s.put(Key(id=self.key, party=self.party, since_index=s.size, until_index=-1))
@@ -104,18 +112,22 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
 class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     """`how` is revoked or tombstoned: no new claims, seats, posts or enrolments from here on."""
 
+    says: ClassVar[str] = "{party} is {how}: no new claims, seats, posts or enrolments."
+
     party: str
     how: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Party, self.party), left=self.how, left_index=s.size))
 
 
 class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} is in jail until {until_ms}."
+
     party: str
     until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Party, self.party), jailed_ms=s.at_ms, jailed_until_ms=self.until_ms))
 
 
@@ -126,27 +138,37 @@ class PartyFaulted(Event, tag="party.faulted", frozen=True, kw_only=True):
     liveness_ms: tuple[int, ...]
     failures_ms: tuple[int, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(party, liveness_ms=self.liveness_ms, failures_ms=self.failures_ms))
 
+    def sentence(self) -> str:
+        return (
+            f"{self.party} has {len(self.liveness_ms)} liveness faults and {len(self.failures_ms)} failed exact checks "
+            "that still count."
+        )
+
 
 class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} offers to check work of kind {task_kind}."
+
     party: str
     task_kind: str
     slot: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         vacated = tuple(pair for pair in party.vacated if pair[0] != self.task_kind)
         s.put(replace(party, enrolled=(*party.enrolled, (self.task_kind, self.slot)), vacated=vacated))
 
 
 class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} no longer checks work of kind {task_kind}."
+
     party: str
     task_kind: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         kept = tuple(pair for pair in party.enrolled if pair[0] != self.task_kind)
         gone = tuple(pair for pair in party.enrolled if pair[0] == self.task_kind)
@@ -158,38 +180,49 @@ class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):
 
     parties: tuple[str, ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         for party in self.parties:
             s.set_timer(party, "party", s.at_ms)
+
+    def sentence(self) -> str:
+        return f"What this means for {', '.join(self.parties)} follows in entries of its own."
 
 
 class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
     """What followed for this party stands in the same entry."""
 
+    says: ClassVar[str] = "What this means for {party} follows."
+
     party: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.clear_timer(self.party)
 
 
 class RoleGranted(Event, tag="role.granted", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} becomes {role}."
+
     party: str
     role: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Role(id=f"{self.role}/{self.party}", party=self.party, role=self.role))
 
 
 class RoleRevoked(Event, tag="role.revoked", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{party} is {role} no more."
+
     party: str
     role: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.drop(Role, f"{self.role}/{self.party}")
 
 
 class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     """A relay as it is from here on: registered, or changed by `relay.update`."""
+
+    says: ClassVar[str] = "Relay {name} ({relay}): {threshold} of its coordinators must sign."
 
     relay: str
     name: str
@@ -197,7 +230,7 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     threshold: int
     suspended: bool = False
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         before = s.get(Relay, self.relay)
         s.put(
             Relay(
@@ -213,11 +246,13 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
 
 
 class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Policy {policy} is announced, in force from {effective_ms}."
+
     policy: int
     effective_ms: int
     terms: Policy
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             AdoptedPolicy(id=str(self.policy), effective_ms=self.effective_ms, index=s.size, terms=self.terms)
         )
@@ -226,20 +261,24 @@ class PolicyAnnounced(Event, tag="policy.announced", frozen=True, kw_only=True):
 
 
 class PolicyEffective(Event, tag="policy.effective", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Policy {policy} is in force for tasks that are posted from here on."
+
     policy: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Network, NETWORK), policy=self.policy))
         s.clear_timer(policy_timer(self.policy))
 
 
 class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Rules {rules} of release {release} are announced, in force from {effective_ms}."
+
     rules: int
     release: str
     source_sha256: str
     effective_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             AdoptedRules(
                 id=str(self.rules),
@@ -253,9 +292,11 @@ class RulesAnnounced(Event, tag="rules.announced", frozen=True, kw_only=True):
 
 
 class RulesEffective(Event, tag="rules.effective", frozen=True, kw_only=True):
+    says: ClassVar[str] = "Rules {rules} are in force."
+
     rules: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Network, NETWORK), rules=self.rules))
         s.clear_timer(f"rules/{self.rules}")
 
@@ -264,10 +305,12 @@ class KeyAdopted(Event, tag="key.adopted", frozen=True, kw_only=True):
     """`use` is log or draw: a draw key draws for claims made after this entry, a log key signs every checkpoint of more
     than this entry, whose own checkpoint is still the earlier key's."""
 
+    says: ClassVar[str] = "{key} is the {use} key from here on."
+
     use: str
     key: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         before = network.log_key if self.use == "log" else network.draw_key
         s.put(replace(known(s, Key, service_key(self.use, before)), until_index=s.size))

@@ -1,6 +1,8 @@
-"""What happens to records of conduct: observations with final weights, tracks, pools and their seals."""
+"""Events about records of conduct: observations with final weights, tracks, pools and their seals."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -23,7 +25,7 @@ class Observed(Event, tag="agent.observed", frozen=True, kw_only=True):
     failure_milli: int = 0
     counterparty: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         id = f"{self.agent}/{self.role}/{self.task_kind}"
         score = s.get(Score, id) or Score(
@@ -39,14 +41,25 @@ class Observed(Event, tag="agent.observed", frozen=True, kw_only=True):
         before = pairing.good if pairing else b""
         s.put(Pairing(id=id, good=scaled(before, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)))
 
+    def sentence(self) -> str:
+        weights = (("good", self.good_milli), ("bad", self.bad_milli), ("failure", self.failure_milli))
+        counted = ", ".join(f"{milli / 1000:.3f} {name}" for name, milli in weights if milli) or "nothing"
+        return f"The record of {self.agent} as {self.role} in {self.task_kind}: {counted} ({self.why})."
+
 
 class RaterChanged(Event, tag="rater.changed", frozen=True, kw_only=True):
     requester: str
     agree_milli: int
     against_milli: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Rater(id=self.requester, agree_milli=self.agree_milli, against_milli=self.against_milli))
+
+    def sentence(self) -> str:
+        return (
+            f"{self.requester}'s acceptances agreed with panels by {self.agree_milli} milli-units and disagreed by "
+            f"{self.against_milli}."
+        )
 
 
 class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
@@ -55,13 +68,16 @@ class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
     agent: str
     done: bool
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         network = known(s, Network, NETWORK)
         record = s.get(Liveness, self.agent) or Liveness(id=self.agent)
         field = "done" if self.done else "expired"
         before = getattr(record, field)
         after = scaled(before, 1_000, s.at_ms, network.t0_ms, network.slow_half_life_ms)
         s.put(replace(record, **{field: after}))
+
+    def sentence(self) -> str:
+        return f"{self.agent} {'finished' if self.done else 'did not finish'} a claim."
 
 
 class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
@@ -77,7 +93,7 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
     unchecked_milli: int
     recent: tuple[tuple[str, ...], ...]
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Track(
                 id=f"{self.worker}/{self.task_kind}",
@@ -91,9 +107,17 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
             )
         )
 
+    def sentence(self) -> str:
+        return (
+            f"{self.worker} has a streak of {self.streak} in {self.task_kind}, {self.completed} claims done at a mean "
+            f"price of {self.mean_price_units}."
+        )
+
 
 class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     """An enrolment's weight from this entry until the agent's next."""
+
+    says: ClassVar[str] = "{agent} weighs {weight} in {pool}."
 
     pool: str
     slot: int
@@ -101,7 +125,7 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     owner: str
     weight: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=False)
         if self.slot >= pool.slots:
             s.put(replace(pool, slots=self.slot + 1))
@@ -121,10 +145,12 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
 class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
     """A pool, or the scores, changed since the last epoch began: the next one begins at `due_ms`."""
 
+    says: ClassVar[str] = "The pool {pool} changed and is sealed after {due_ms}."
+
     pool: str
     due_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=True)
         s.put(replace(pool, dirty=True))
         s.set_timer(self.pool, "epoch", self.due_ms)
@@ -133,16 +159,20 @@ class PoolDue(Event, tag="pool.due", frozen=True, kw_only=True):
 class PoolEpoch(Event, tag="pool.epoch", frozen=True, kw_only=True):
     """An epoch begins: the pool as of this entry (it included: `as_of` is the size after it) is to be sealed."""
 
+    says: ClassVar[str] = "The pool {pool} is to be sealed as of {as_of} entries."
+
     pool: str
     epoch: int
     as_of: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Pool, self.pool), dirty=False, epoch=self.epoch, as_of=self.as_of))
         s.clear_timer(self.pool)
 
 
 class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The pool {pool} is sealed: {count} slots, weight {total}."
+
     pool: str
     epoch: int
     as_of: int
@@ -153,7 +183,7 @@ class PoolSealed(Event, tag="pool.sealed", frozen=True, kw_only=True):
     members: int = 0
     owners: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         id = f"{self.pool}/{self.epoch}"
         s.put(
             SealedPool(

@@ -1,12 +1,15 @@
-"""What happens to tasks and claims."""
+"""Events about tasks and claims."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
-from trust.core.checks.rate import Rate, RateInputs
 from trust.core.events.event import Event, known
+from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
+from trust.core.sampling.rate import Rate, RateInputs, percent, why_this_rate
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
@@ -33,6 +36,15 @@ def landed(s: Draft, claim: Claim) -> None:
             s.drop(Probation, claim.worker)
 
 
+_ROUTES = {
+    "allocated": "was drawn for it",
+    "probation": "was drawn for it from the probation lane",
+    "first-come": "was the first to come",
+    "assigned": "was named by the requester",
+    "own": "is of one owner with the requester",
+}
+
+
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     task: str
     requester: str
@@ -50,7 +62,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     assignee: str = ""
     relay: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         poster = s.get(Poster, self.requester) or Poster(id=self.requester)
         if poster.newest:
             s.put(replace(known(s, Task, poster.newest), newer=self.task))
@@ -62,7 +74,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 task_kind=self.task_kind,
                 index=s.size,
                 policy=self.policy,
-                state="open",
+                state=TaskState.OPEN,
                 posted_ms=s.at_ms,
                 deadline_ms=self.deadline_ms,
                 price_units=self.price_units,
@@ -80,25 +92,37 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
         )
         s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
 
+    def sentence(self) -> str:
+        batch = f" It is a batch of {self.items_count} items." if self.items_count else ""
+        return (
+            f"{self.requester} posts {self.task} ({self.task_kind}): price {self.price_units}, "
+            f"fees {self.fees_units}, a stake of at least {self.stake_units}, under policy {self.policy}, "
+            f"until {self.deadline_ms}.{batch}"
+        )
+
 
 class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
     """Open to all: a shortlist that it had counts no more."""
 
+    says: ClassVar[str] = "{task} is open again."
+
     task: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state="open", claim="", exclusive_until_ms=0))
+        s.put(replace(task, state=TaskState.OPEN, claim="", exclusive_until_ms=0))
         s.set_timer(deadline_of(self.task), "deadline", task.deadline_ms)
 
 
 class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "{task} is closed: {why}."
+
     task: str
     why: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state="closed", closed_why=self.why))
+        s.put(replace(task, state=TaskState.CLOSED, closed_why=self.why))
         s.clear_timer(deadline_of(self.task))
         if task.older:
             s.put(replace(known(s, Task, task.older), newer=task.newer))
@@ -111,10 +135,12 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
 class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
     """A requester left: its tasks from `task` on, the newer first, are due to close at once, in clock entries."""
 
+    says: ClassVar[str] = "The open tasks of {party} close at once, in entries of their own."
+
     party: str
     task: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Poster, self.party), closing=self.task))
         s.set_timer(leaving(self.party), "leaving", s.at_ms)
 
@@ -122,9 +148,11 @@ class TasksDue(Event, tag="tasks.due", frozen=True, kw_only=True):
 class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
     """No task of a requester that left is open any more."""
 
+    says: ClassVar[str] = "No task of {party} is open any more."
+
     party: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Poster, self.party), closing=""))
         s.clear_timer(leaving(self.party))
 
@@ -132,11 +160,13 @@ class TasksFollowed(Event, tag="tasks.followed", frozen=True, kw_only=True):
 class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
     """The owner of a worker who was rejected, expired or abandoned may not claim this task again."""
 
+    says: ClassVar[str] = "{owner} may not claim {task} again."
+
     task: str
     owner: str
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(Bar(id=f"{self.task}/{self.owner}", claim=self.claim))
 
 
@@ -160,7 +190,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     rate: Rate
     inputs: RateInputs
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(
             Claim(
                 id=self.claim,
@@ -168,7 +198,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 worker=self.worker,
                 relay=self.relay,
                 index=s.size,
-                state="claimed",
+                state=ClaimState.CLAIMED,
                 stake_units=self.stake_units,
                 opened_ms=s.at_ms,
                 lease_until_ms=self.lease_until_ms,
@@ -183,16 +213,25 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
             s.put(replace(known(s, Allocation, self.task), used=True))
         if self.route == "probation":
             s.put(Probation(id=self.worker, claim=self.claim))
-        s.put(replace(known(s, Task, self.task), state="claimed", claim=self.claim))
+        s.put(replace(known(s, Task, self.task), state=TaskState.CLAIMED, claim=self.claim))
         s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
 
+    def sentence(self) -> str:
+        return (
+            f"{self.worker} wins {self.task} ({self.claim}), locks a stake of {self.stake_units} and has the lease "
+            f"until {self.lease_until_ms}. It {_ROUTES[self.route]}: praise counts {percent(self.delta_ppm)}. "
+            f"{why_this_rate(self.rate, self.inputs)}"
+        )
+
 
 class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The lease goes on until {lease_until_ms}."
+
     claim: str
     lease_until_ms: int
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, lease_until_ms=self.lease_until_ms, renewals=claim.renewals + 1))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
@@ -201,17 +240,19 @@ class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
 class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
     """`output` is the id of the statement that submits it; its draw must be made before `draw_by_ms`."""
 
+    says: ClassVar[str] = "The output {output} is delivered; whether it is checked is drawn by {draw_by_ms}."
+
     claim: str
     output: str
     draw_by_ms: int
     items_root: str = ""
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(
             replace(
                 claim,
-                state="submitted",
+                state=ClaimState.SUBMITTED,
                 output=self.output,
                 output_index=s.size,
                 submitted_ms=s.at_ms,
@@ -223,9 +264,11 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
 
 
 class OutputAccepted(Event, tag="output.accepted", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The requester accepts the output and gives up its right to challenge it."
+
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), accepted_by_requester=True))
 
 
@@ -236,14 +279,19 @@ class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
     checked: bool
     until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         if self.checked:
-            s.put(replace(claim, state="checking", draw_round=0))
+            s.put(replace(claim, state=ClaimState.CHECKING, draw_round=0))
             s.clear_timer(self.claim)
         else:
-            s.put(replace(claim, state="unchecked", unchecked=True, draw_round=0))
+            s.put(replace(claim, state=ClaimState.UNCHECKED, unchecked=True, draw_round=0))
             s.set_timer(self.claim, "challenge", self.until_ms)
+
+    def sentence(self) -> str:
+        if self.checked:
+            return "The draw says: this output is checked."
+        return f"The draw says: no check; the output is open to challenge until {self.until_ms}."
 
 
 class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
@@ -254,7 +302,7 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     hold_units: int = 0
     hold_until_ms: int = 0
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
         landed(s, claim)
@@ -263,10 +311,16 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
         else:
             s.clear_timer(self.claim)
 
+    def sentence(self) -> str:
+        held = f"; {self.hold_units} of the stake stay locked for evidence until {self.hold_until_ms}"
+        return f"The claim {self.claim} is {self.state}{held if self.hold_units else ''}."
+
 
 class HoldReleased(Event, tag="hold.released", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The evidence window of {claim} is over."
+
     claim: str
 
-    def fold(self, s: Draft) -> None:
+    def write(self, s: Draft) -> None:
         s.put(replace(known(s, Claim, self.claim), hold_units=0))
         s.clear_timer(self.claim)

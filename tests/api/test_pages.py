@@ -1,0 +1,64 @@
+"""Every list that comes in pages: the pages together are the whole, whatever the limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.api.house import House, house
+from trust.core import payloads
+
+MOST = 100
+
+
+def test_the_pages_of_every_list_are_the_whole_for_every_limit(tmp_path: Path, database_url: str) -> None:
+    with house(tmp_path, database_url, evidence_ms=60_000) as home:  # nothing is freed meanwhile
+        home.settle_in(verifiers=3)
+        claim = home.checked("paged", "pass")
+        home.checked("second", "pass")
+        home.done("/v1/stakes", home.say(payloads.StakeWithdraw, home.workers[0], amount_units=5))
+        names = {"agent": _agents(home), "task": ["paged"], "claim": [claim]}
+        lists = _lists(home)
+        assert len(lists) >= 7
+        for template, subject in lists:
+            longest = max(_check(home, template.format(**{subject: name})) for name in names[subject])
+            assert longest > 1, f"{template}: no list here has two items"
+
+
+def _agents(home: House) -> list[str]:
+    return [home.requester.did, home.workers[0].did, *(each.did for each in home.verifiers)]
+
+
+def _lists(home: House) -> list[tuple[str, str]]:
+    """Every path that takes a limit, and what its one parameter names."""
+    paths = home.get("/schema/openapi.json")["paths"]
+    return [
+        (path, path.partition("{")[2].partition("}")[0])
+        for path, operations in paths.items()
+        if any(each["name"] == "limit" for each in operations.get("get", {}).get("parameters", ()))
+    ]
+
+
+def _check(home: House, path: str) -> int:
+    name, whole, after = _page(home, path, MOST)
+    assert after is None, f"{path}: more than {MOST} here, the test sees no whole"
+    for limit in range(1, len(whole) + 2):
+        found: list[Any] = []
+        given: dict[str, Any] = {}
+        for _ in range(len(whole) + 1):
+            _, items, after = _page(home, path, limit, **given)
+            assert len(items) <= limit
+            found += items
+            given = {"after": after}
+            if after is None:
+                break
+        assert found == whole, f"{path}: {name} in pages of {limit}"
+        assert after is None
+    return len(whole)
+
+
+def _page(home: House, path: str, limit: int, **given: Any) -> tuple[str, list[Any], Any]:
+    """The name of a list, its items, and where it goes on."""
+    answer = home.get(path, limit=limit, **given)
+    name = next(each for each in ("entries", "postings", "seats", "tasks", "claims") if each in answer)
+    return name, answer[name], answer["after"]

@@ -1,0 +1,218 @@
+"""The lives of claims, tasks, rounds, seats and what else has states: which act finds a thing in which state, and in
+which it leaves it (rules.md section 3).
+
+An act is an event's kind. A record that has a life names it (`Record.life`), and a draft refuses to write one that an
+event would move otherwise than its table says (`IllegalMove`). `mermaid` draws a life for the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+NOT_YET = ""
+"""The state of a thing before the act that makes it."""
+
+
+class ClaimState:
+    """The states of a claim. It ends as accepted, rejected, abandoned, expired or voided."""
+
+    CLAIMED: Final = "claimed"
+    SUBMITTED: Final = "submitted"
+    UNCHECKED: Final = "unchecked"
+    CHECKING: Final = "checking"
+    PASSING: Final = "passing"
+    FAILING: Final = "failing"
+    ACCEPTED: Final = "accepted"
+    REJECTED: Final = "rejected"
+    ABANDONED: Final = "abandoned"
+    EXPIRED: Final = "expired"
+    VOIDED: Final = "voided"
+
+
+class TaskState:
+    OPEN: Final = "open"
+    ALLOCATING: Final = "allocating"
+    CLAIMED: Final = "claimed"
+    CLOSED: Final = "closed"
+
+
+class AllocationState:
+    AWAITED: Final = "awaited"
+    DRAWN: Final = "drawn"
+    FAILED: Final = "failed"
+    LAPSED: Final = "lapsed"
+
+
+class Phase:
+    """The states of a round."""
+
+    OPENING: Final = "opening"
+    COMMIT: Final = "commit"
+    REVEAL: Final = "reveal"
+    OVER: Final = "over"
+
+
+class SeatState:
+    """The states of a seat: passed without a commit, excused where its agent had left, silent without a reveal."""
+
+    SEATED: Final = "seated"
+    COMMITTED: Final = "committed"
+    REVEALED: Final = "revealed"
+    PASSED: Final = "passed"
+    EXCUSED: Final = "excused"
+    SILENT: Final = "silent"
+
+
+class ChallengeState:
+    OPEN: Final = "open"
+    WON: Final = "won"
+    LOST: Final = "lost"
+    RETURNED: Final = "returned"
+
+
+class WithdrawalState:
+    UNBONDING: Final = "unbonding"
+    PAYABLE: Final = "payable"
+    PAID: Final = "paid"
+    RETURNED: Final = "returned"
+
+
+class IllegalMove(ValueError):
+    """An event that moves a thing as its life does not allow."""
+
+
+States = frozenset[str]
+
+
+class Life(NamedTuple):
+    """One life: the field of the record that holds the state, and per act and state found the states it may leave."""
+
+    field: str
+    moves: Mapping[str, Mapping[str, States]]
+
+    def makes(self, act: str, after: str) -> bool:
+        """Returns whether `act` makes a new thing in the state `after`."""
+        return after in self.moves.get(act, {}).get(NOT_YET, ())
+
+    def check(self, act: str, before: str, after: str) -> None:
+        """Raises IllegalMove where `act` may not find the state `before`, or may not leave `after`."""
+        found = self.moves.get(act)
+        if found is None or before not in found:
+            raise IllegalMove(f"{act} finds {before or 'nothing'}")
+        if after not in found[before]:
+            raise IllegalMove(f"{act} moves {before or 'nothing'} to {after}")
+
+
+def _life(field: str, *moves: tuple[str, str, str]) -> Life:
+    """A life from rows (act, states found, states left); no state left means that the act leaves what it found."""
+    table: dict[str, dict[str, States]] = {}
+    for act, found, left in moves:
+        for before in found.split() or [NOT_YET]:
+            table.setdefault(act, {})[before] = frozenset(left.split() or [before])
+    return Life(field, table)
+
+
+CLAIM = _life(
+    "state",
+    ("claim.opened", "", "claimed"),
+    ("claim.renewed", "claimed", ""),
+    ("output.submitted", "claimed", "submitted"),
+    ("output.accepted", "submitted unchecked checking", ""),
+    ("coin.tossed", "submitted", "unchecked checking"),
+    ("round.due", "unchecked checking passing failing", "checking"),
+    ("round.opened", "checking", "checking"),
+    ("output.opened", "checking", ""),
+    ("verdict.reached", "checking passing failing", "passing failing"),
+    ("verdict.challenged", "unchecked passing failing", ""),
+    ("canary.opened", "checking passing failing", ""),
+    ("stake.slashed", "submitted unchecked checking passing failing accepted rejected voided", ""),
+    ("claim.ended", "claimed", "abandoned expired"),
+    ("claim.ended", "submitted", "voided"),
+    ("claim.ended", "unchecked", "accepted"),
+    ("claim.ended", "checking", "accepted rejected voided"),
+    ("claim.ended", "passing", "accepted voided"),
+    ("claim.ended", "failing", "rejected voided"),
+    ("hold.released", "accepted", ""),
+)
+TASK = _life(
+    "state",
+    ("task.posted", "", "open"),
+    ("task.posted", "open allocating claimed", ""),  # the neighbours of a task are told of it
+    ("task.allocating", "open", "allocating"),
+    ("task.allocated", "allocating", "open"),
+    ("allocation.failed", "allocating", "open"),
+    ("claim.opened", "open", "claimed"),
+    ("task.reopened", "claimed", "open"),
+    ("task.closed", "open", "open closed"),
+    ("task.closed", "allocating", "allocating"),
+    ("task.closed", "claimed", "claimed closed"),
+)
+ALLOCATION = _life(
+    "state",
+    ("task.allocating", "", "awaited"),
+    ("task.allocated", "awaited", "drawn"),
+    ("allocation.failed", "awaited", "failed"),
+    ("claim.opened", "drawn", ""),
+    ("allocation.lapsed", "drawn", "lapsed"),
+)
+ROUND = _life(
+    "phase",
+    ("round.opened", "", "opening commit"),
+    ("items.opened", "opening", ""),
+    ("phase.began", "opening", "commit"),
+    ("phase.began", "commit", "reveal"),
+    ("seat.passed", "commit", ""),
+    ("round.tallied", "opening commit reveal", "over"),
+)
+SEAT = _life(
+    "state",
+    ("round.opened", "", "seated"),
+    ("phase.began", "seated committed passed excused", ""),
+    ("vote.committed", "seated", "committed"),
+    ("seat.passed", "", "seated"),
+    ("seat.passed", "seated", "passed excused"),
+    ("vote.revealed", "committed", "revealed"),
+    ("seat.silent", "committed", "silent"),
+    ("seat.settled", "seated committed revealed passed excused silent", ""),
+)
+CHALLENGE = _life(
+    "state",
+    ("verdict.challenged", "", "open"),
+    ("challenge.ended", "open", "won lost returned"),
+)
+WITHDRAWAL = _life(
+    "state",
+    ("withdrawal.opened", "", "unbonding"),
+    ("withdrawal.matured", "unbonding", "payable"),
+    ("withdrawal.ended", "payable", "paid returned"),
+)
+LIVES: dict[str, Life] = {
+    "claim": CLAIM,
+    "task": TASK,
+    "allocation": ALLOCATION,
+    "round": ROUND,
+    "seat": SEAT,
+    "challenge": CHALLENGE,
+    "withdrawal": WITHDRAWAL,
+}
+"""Every life by the name of the thing."""
+
+
+def mermaid(life: Life) -> str:
+    """The life as a Mermaid state diagram: one arrow for each pair of states, with the acts that lead along it.
+
+    Acts that leave the state as it is are not drawn.
+    """
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for act, found in life.moves.items():
+        for before, lefts in found.items():
+            for after in sorted(lefts - {before}):
+                arrows.setdefault((before, after), []).append(act)
+    left = {before for before, _ in arrows}
+    ends = dict.fromkeys(after for _, after in arrows if after not in left)
+    lines = [
+        f"    {before or '[*]'} --> {after}: {', '.join(acts)}" for (before, after), acts in arrows.items()
+    ]
+    lines += [f"    {end} --> [*]" for end in ends]
+    return "\n".join(("stateDiagram-v2", *lines)) + "\n"

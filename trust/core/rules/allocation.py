@@ -1,0 +1,222 @@
+"""Allocation: a relay has the draw decide who may claim a task first (rules.md 3, reputation.md 1 and 4).
+
+What stops a ring that works for itself is that the worker was drawn after the requester had committed to the task.
+So a task is allocated at most once, not before its posting is in a checkpoint, by the relay that its posting named; the
+draw itself is in `shortlists.py`. Decided here: whether a draw may be asked for, who may be on a shortlist, by
+which way a worker comes to a claim and what praise counts for that, and what a requester pays who lets an allocation
+come to nothing.
+
+An entry does not say where a batch ended. But all entries of a batch have one time, and each batch ends with a
+checkpoint: so a posting is in a checkpoint once the log's time has moved on.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trust.core import ledger, reputation, scoring
+from trust.core.commands import Spoken
+from trust.core.events import AllocationFailed, AllocationLapsed, TaskAllocating
+from trust.core.events.tasks import TASK_TIMER
+from trust.core.lifecycle import AllocationState, TaskState
+from trust.core.payloads import TaskAllocate
+from trust.core.policy import Policy
+from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
+from trust.core.refusal import Refused
+from trust.core.reputation import Route
+from trust.core.rules.decision import Decision
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How a worker comes to a task: what praise for it counts, and the least stake that the way itself asks for."""
+
+    route: Route
+    delta_ppm: int
+    min_stake_units: int = 0
+
+
+# -- asking for a draw
+
+
+def allocate(d: Decision, spoken: Spoken, said: TaskAllocate) -> None:
+    relay = d.find(Relay, said.relay)
+    if said.actor not in relay.coordinators:
+        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
+    d.signed_by_relay(spoken, relay)
+    if relay.suspended:
+        raise Refused("relay-suspended", f"{relay.id} is suspended until its group changes")
+    task = d.find(Task, said.task)
+    policy = d.task_policy(task)
+    _check_task(d, said, task)
+    _check_terms(said, policy)
+    sealed = _check_candidates(d, said, task, policy)
+    lane = None if said.candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
+    d.emit(
+        TaskAllocating(
+            task=task.id,
+            statement=spoken.id,
+            draw_key=d.network.draw_key,
+            size=said.shortlist,
+            exclusive_ms=said.exclusive_ms,
+            until_ms=min(task.deadline_ms, d.at_ms + policy.allocation.drawn_in_ms),
+            candidates=said.candidates,
+            pool=sealed,
+            lane=lane.sealed if lane else "",
+        )
+    )
+
+
+def _check_task(d: Decision, said: TaskAllocate, task: Task) -> None:
+    if task.relay != said.relay:
+        raise Refused("wrong-relay", f"{task.id} names {task.relay or 'no relay'}")
+    if task.posted_ms == d.at_ms:
+        raise Refused("not-in-checkpoint", f"{task.id} was posted this very moment")
+    if d.get(Allocation, task.id) is not None:
+        raise Refused("already-allocated", f"the one draw of {task.id} was asked for before")
+    if task.state == TaskState.CLAIMED:
+        raise Refused("task-claimed", f"{task.id} is claimed by {task.claim}", claim=task.claim)
+    if task.state == TaskState.CLOSED:
+        raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
+    if d.need(Party, task.requester).left:
+        raise Refused("task-closed", f"the requester of {task.id} has left")
+    if task.assignee:
+        raise Refused("task-assigned", f"{task.id} is for {task.assignee}")
+
+
+def _check_terms(said: TaskAllocate, policy: Policy) -> None:
+    terms = policy.allocation
+    if not terms.min_exclusive_ms <= said.exclusive_ms <= terms.max_exclusive_ms:
+        bounds = f"{terms.min_exclusive_ms} to {terms.max_exclusive_ms} ms"
+        raise Refused("bad-exclusive", f"an exclusive window lasts {bounds}")
+    if said.shortlist > terms.max_shortlist:
+        raise Refused("shortlist-too-large", f"a shortlist has at most {terms.max_shortlist} places")
+
+
+def _check_candidates(d: Decision, said: TaskAllocate, task: Task, policy: Policy) -> str:
+    """The sealed pool to draw from; "" where candidates are named, of whom one at least may claim."""
+    if said.candidates:
+        if len(set(said.candidates)) < len(said.candidates):
+            raise Refused("bad-candidates", "a candidate is named twice")
+        _check_size(said, len(said.candidates))
+        parties = [d.find(Party, did) for did in said.candidates]
+        if all(why_not(d, party, task, policy) for party in parties):
+            raise Refused("nobody-eligible", f"none of these candidates may claim {task.id} now")
+        return ""
+    pool = d.get(Pool, scoring.worker_pool(task.task_kind))
+    sealed = d.get(SealedPool, pool.sealed) if pool and pool.sealed else None
+    if sealed is None or not sealed.members:
+        raise Refused("nobody-eligible", f"no sealed pool has anybody who offers {task.task_kind}")
+    _check_size(said, sealed.members)
+    return sealed.id
+
+
+def _check_size(said: TaskAllocate, most: int) -> None:
+    if said.shortlist > most:
+        raise Refused("shortlist-too-large", f"{said.shortlist} places, and {most} to draw them from")
+
+
+# -- who may be drawn
+
+
+def why_not(d: Decision, party: Party, task: Task, policy: Policy) -> str:
+    """Returns the reason why an agent may not be on a task's shortlist, in a word; "" where it may."""
+    reasons = (
+        (bool(party.left), party.left),
+        (party.jailed_until_ms > d.at_ms, "jailed"),
+        (task.task_kind not in party.capabilities, "not-capable"),
+        (party.owner == d.owner(task.requester), "own"),
+        (d.get(Bar, f"{task.id}/{party.owner}") is not None, "barred"),
+        (d.balance(ledger.free(party.id)) < _stake(task, policy), "insufficient-funds"),
+    )
+    return next((reason for holds, reason in reasons if holds), "")
+
+
+def may_be_tried(d: Decision, party: Party, task: Task, policy: Policy) -> bool:
+    """Whether one who may be drawn is in the probation lane now: few observations, no claim of it in flight, and money
+    for its larger stake."""
+    return (
+        scoring.observed_milli(d, party.id, task.task_kind) < policy.allocation.probation_milli
+        and d.get(Probation, party.id) is None
+        and d.balance(ledger.free(party.id)) >= max(_stake(task, policy), probation_stake(task, policy))
+    )
+
+
+def _stake(task: Task, policy: Policy) -> int:
+    return max(task.stake_units, policy.claims.min_stake_units)
+
+
+def probation_stake(task: Task, policy: Policy) -> int:
+    """The least stake of a claim out of the probation lane."""
+    return ledger.share_up(task.price_units, policy.allocation.probation_stake_ppm)
+
+
+# -- by which way a worker comes to a claim
+
+
+def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
+    """The way; Refused `not-allocated` where the task is not open to this worker yet."""
+    if task.state == TaskState.ALLOCATING:
+        raise Refused("not-allocated", f"who may claim {task.id} first is being drawn")
+    exclusive = d.at_ms < task.exclusive_until_ms
+    if exclusive and (drawn := _drawn_way(d, task, worker, policy)) is not None:
+        return drawn
+    if exclusive:
+        raise Refused(
+            "not-allocated",
+            f"only its shortlist may claim {task.id} before {task.exclusive_until_ms}",
+            exclusive_until_ms=task.exclusive_until_ms,
+        )
+    if worker.owner == d.owner(task.requester):
+        return Way("own", delta(policy, "own"))
+    route: Route = "assigned" if task.assignee else "first-come"
+    return Way(route, delta(policy, route))
+
+
+def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | None:
+    allocation = d.need(Allocation, task.id)
+    found = [place for place in allocation.shortlist if place.agent == worker.id]
+    if not found:
+        return None
+    counts = len(allocation.shortlist), allocation.eligible, allocation.owners
+    if not found[0].probation:
+        return Way("allocated", delta(policy, "allocated", *counts))
+    in_flight = d.get(Probation, worker.id)
+    if in_flight is not None:
+        raise Refused("on-probation", f"{worker.id} has {in_flight.claim} in flight", claim=in_flight.claim)
+    return Way("probation", delta(policy, "probation", *counts), probation_stake(task, policy))
+
+
+def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, owners: int = 0) -> int:
+    """Returns the share in ppm that praise counts for a worker who came this way; after a draw it grows with the
+    owners that could have been drawn instead."""
+    return reputation.delta_ppm(
+        route,
+        shortlist=shortlist,
+        eligible=eligible,
+        owners=owners,
+        first_come_ppm=policy.reputation.first_come_ppm,
+        assigned_ppm=policy.reputation.assigned_ppm,
+    )
+
+
+# -- what comes to nothing
+
+
+def overdue(d: Decision, id: str) -> None:
+    """No draw came in time: the task is open to all, and nobody is at fault but the service."""
+    d.emit(AllocationFailed(task=id.removeprefix(TASK_TIMER), why="overdue"))
+
+
+def lapse(d: Decision, task: Task) -> None:
+    """Before a task closes unclaimed: an allocation that nobody of its shortlist took up costs the first panel's fees,
+    and weighs on whatever the requester praises later. Whoever could cancel for free would draw until a friend comes.
+    """
+    allocation = d.get(Allocation, task.id)
+    if allocation is not None and allocation.state == AllocationState.AWAITED:
+        d.emit(AllocationFailed(task=task.id, why="closed"))
+    if allocation is None or allocation.state != AllocationState.DRAWN or allocation.used:
+        return
+    policy = d.task_policy(task)
+    d.emit(AllocationLapsed(task=task.id, owner=d.owner(task.requester), task_kind=task.task_kind))
+    fee = policy.checks.panels[0] * policy.verifiers.fee_units
+    d.pay("allocation.lapsed", (ledger.escrow(task.id), ledger.BURN, fee))

@@ -1,0 +1,236 @@
+"""Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
+
+Which act may find a claim in which state, and where it leaves it, is `core/lifecycle.py`'s table. What moves a claim
+stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, `canaries.py`, `evidence.py` and
+`settlement.py` (how it ends).
+"""
+
+from __future__ import annotations
+
+from trust.core import ledger
+from trust.core.commands import Spoken
+from trust.core.events import (
+    ClaimEnded,
+    ClaimOpened,
+    ClaimRenewed,
+    HoldReleased,
+    OutputAccepted,
+    OutputSubmitted,
+    PartyFaulted,
+    round_id,
+)
+from trust.core.lifecycle import ClaimState, Phase, TaskState
+from trust.core.payloads import ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
+from trust.core.policy import Policy
+from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, Task
+from trust.core.refusal import Refused
+from trust.core.rules import allocation, parties, rating, settlement, tasks
+from trust.core.rules.allocation import Way
+from trust.core.rules.decision import Decision
+from trust.core.scoring import verifier_pool
+
+BEFORE_REVEALS = frozenset({ClaimState.SUBMITTED, ClaimState.UNCHECKED, ClaimState.CHECKING})
+
+
+def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
+    """First in the log wins, and exactly the stake that it offered locks in the same entry."""
+    worker = d.active(said.actor)
+    relay = d.find(Relay, said.relay)
+    d.signed_by_relay(spoken, relay)
+    if relay.suspended:
+        raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
+    task = d.find(Task, said.task)
+    policy = d.task_policy(task)
+    _check_task(d, said, task, worker)
+    way = allocation.way_to(d, task, worker, policy)
+    _check_worker(d, said, task, worker, policy, way)
+    on_probation = way.route == "probation"
+    rate, inputs = rating.check_rate(d, worker, task, said.stake_units, policy, on_probation)
+    claim = d.new_id("clm_")
+    pool = d.get(Pool, verifier_pool(task.task_kind))
+    d.emit(
+        ClaimOpened(
+            claim=claim,
+            task=task.id,
+            worker=worker.id,
+            relay=relay.id,
+            stake_units=said.stake_units,
+            lease_until_ms=d.at_ms + task.lease_ms,
+            draw_key=d.network.draw_key,
+            pool=pool.sealed if pool else "",
+            route=way.route,
+            delta_ppm=way.delta_ppm,
+            rate=rate,
+            inputs=inputs,
+        )
+    )
+    lock = d.opened(ledger.stake(claim))
+    d.pay("stake.lock", (ledger.free(worker.id), lock, said.stake_units))
+
+
+def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> None:
+    if task.index != said.task_index:
+        raise Refused(
+            "wrong-task-index", f"{task.id} was posted at entry {task.index}, not {said.task_index}"
+        )
+    if task.relay and task.relay != said.relay:
+        raise Refused("wrong-relay", f"{task.id} is handed out by {task.relay}")
+    if task.state == TaskState.CLAIMED:
+        winner = d.need(Claim, task.claim)
+        raise Refused(
+            "already-claimed",
+            f"{task.id} was claimed by {winner.worker} at entry {winner.index}",
+            claim=winner.id,
+            worker=winner.worker,
+            index=winner.index,
+        )
+    if task.state == TaskState.CLOSED:
+        raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
+    if d.need(Party, task.requester).left:
+        raise Refused("task-closed", f"the requester of {task.id} has left")
+    if task.assignee and task.assignee != worker.id:
+        raise Refused("not-assignee", f"{task.id} is for {task.assignee}")
+    if (bar := d.get(Bar, f"{task.id}/{worker.owner}")) is not None:
+        raise Refused("barred", f"{worker.owner} failed on {task.id} before, in {bar.claim}", claim=bar.claim)
+
+
+def _check_worker(
+    d: Decision, said: ClaimRequest, task: Task, worker: Party, policy: Policy, way: Way
+) -> None:
+    if worker.jailed_until_ms > d.at_ms:
+        raise Refused("jailed", f"{worker.id} is in jail until {worker.jailed_until_ms}")
+    if d.balance(ledger.OPERATOR_BOND) < policy.money.operator_bond_min_units:
+        raise Refused(
+            "operator-bond-short", "the operator's bond is below its minimum: no claims until it is filled"
+        )
+    least = max(task.stake_units, policy.claims.min_stake_units, way.min_stake_units)
+    if said.stake_units < least:
+        raise Refused("insufficient-stake", f"{task.id} asks for a stake of {least} units", stake_units=least)
+    held = d.balance(ledger.free(worker.id))
+    if held < said.stake_units:
+        raise Refused("insufficient-funds", f"{said.stake_units} units are offered as stake, {held} are free")
+
+
+def _held(d: Decision, spoken: Spoken, id: str) -> tuple[Claim, Task]:
+    """The claim that its worker speaks of, and its task."""
+    claim = d.find(Claim, id)
+    if claim.worker != spoken.payload.actor:
+        raise Refused("not-yours", f"{id} is a claim of {claim.worker}")
+    d.signed_by(spoken, [claim.worker])
+    return claim, d.need(Task, claim.task)
+
+
+def _in_lease(claim: Claim) -> None:
+    if claim.state == ClaimState.EXPIRED:
+        raise Refused("lease-over", f"the lease of {claim.id} was over at {claim.lease_until_ms}")
+    if claim.state != ClaimState.CLAIMED:
+        raise Refused("claim-state", f"{claim.id} is {claim.state}", state=claim.state)
+
+
+def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
+    claim, task = _held(d, spoken, said.claim)
+    d.active(said.actor)
+    _in_lease(claim)
+    if claim.renewals >= d.task_policy(task).claims.renewals:
+        raise Refused("no-renewals-left", f"{claim.id} was renewed {claim.renewals} times")
+    d.emit(ClaimRenewed(claim=claim.id, lease_until_ms=claim.lease_until_ms + task.lease_ms))
+
+
+def abandon(d: Decision, spoken: Spoken, said: ClaimAbandon) -> None:
+    claim, task = _held(d, spoken, said.claim)
+    _in_lease(claim)
+    grace_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
+    late = d.at_ms - claim.opened_ms >= grace_ms
+    _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late)
+
+
+def expire(d: Decision, id: str) -> None:
+    """The lease is over and there is no output."""
+    claim = d.need(Claim, id)
+    _give_up(d, claim, d.need(Task, claim.task), ClaimState.EXPIRED, at_fault=True)
+
+
+def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
+    """Ends a claim without an output. Who has left can deliver no more, and is at fault for nothing (rules.md 7)."""
+    policy = d.task_policy(task)
+    at_fault = at_fault and not d.need(Party, claim.worker).left
+    penalty = _liveness_fault(d, claim, policy) if at_fault else 0
+    d.emit(ClaimEnded(claim=claim.id, state=how))
+    lock = ledger.stake(claim.id)
+    d.pay("slash.liveness", (lock, ledger.BURN, penalty))
+    d.pay("stake.return", (lock, ledger.free(claim.worker), claim.stake_units - penalty))
+    if at_fault:
+        rating.gave_up(d, claim, task, policy)
+    tasks.bar(d, task, claim)
+    tasks.reopen(d, task, how)
+
+
+def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
+    """Books the fault; returns what it costs: doubling with each repeat in memory, never more than the stake."""
+    faults = policy.faults
+    party = d.need(Party, claim.worker)
+    recent = [at for at in party.liveness_ms if at > d.at_ms - faults.liveness_memory_ms][-20:]
+    repeats = len(recent)
+    times = (*recent, d.at_ms)
+    d.emit(PartyFaulted(party=party.id, liveness_ms=times, failures_ms=party.failures_ms))
+    if len(times) >= faults.liveness_strikes:
+        parties.jail(d, party.id, faults.liveness_jail_ms)
+    return min(claim.stake_units, ledger.share(claim.stake_units, faults.liveness_ppm) << repeats)
+
+
+def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
+    claim, task = _held(d, spoken, said.claim)
+    d.active(said.actor)
+    if claim.output:
+        raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
+    _in_lease(claim)
+    if (said.items_count or 0) != task.items_count or (said.items_root is None) != (said.items_count is None):
+        raise Refused("items-mismatch", f"{task.id} asks for {task.items_count} items under one root")
+    policy = d.task_policy(task)
+    if any(artifact.uri for artifact in said.artifacts) and not policy.blobs.uris:
+        raise Refused(
+            "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
+        )
+    d.emit(
+        OutputSubmitted(
+            claim=claim.id,
+            output=spoken.id,
+            draw_by_ms=d.at_ms + policy.windows.draw_ms,
+            items_root=said.items_root or "",
+        )
+    )
+
+
+def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
+    """The requester gives up its own right to challenge; nothing ends early."""
+    claim = d.find(Claim, said.claim)
+    task = d.need(Task, claim.task)
+    if task.requester != said.actor:
+        raise Refused("not-yours", f"{claim.id} works on a task of {task.requester}")
+    d.signed_by(spoken, [said.actor])
+    if claim.accepted_by_requester:
+        raise Refused("accepted-already", f"{claim.id} was accepted before")
+    if claim.state == ClaimState.CLAIMED:
+        raise Refused("no-output", f"{claim.id} has no output yet")
+    panel = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
+    revealed = claim.round > 1 or (panel is not None and panel.phase in (Phase.REVEAL, Phase.OVER))
+    if claim.state not in BEFORE_REVEALS or revealed:
+        raise Refused("too-late", "an output is accepted before reveals open")
+    d.emit(OutputAccepted(claim=claim.id))
+
+
+def window_over(d: Decision, id: str) -> None:
+    """Nobody challenged in time."""
+    settlement.conclude(d, d.need(Claim, id))
+
+
+def draw_overdue(d: Decision, id: str) -> None:
+    """The service made no draw in time."""
+    settlement.overdue(d, d.need(Claim, id))
+
+
+def release_hold(d: Decision, id: str) -> None:
+    """The evidence window is over: what was held of the stake goes back."""
+    claim = d.need(Claim, id)
+    d.emit(HoldReleased(claim=id))
+    d.pay("hold.return", (ledger.stake(id), ledger.free(claim.worker), claim.hold_units))

@@ -1,0 +1,93 @@
+"""The challenges of a claim: which round each opened, who turned out to be right, where their bonds go (rules.md 4).
+
+- A challenge is won when the claim's final verdict is not the one that it attacked; an unchecked output counts as pass.
+- It is returned when no verdict was reached after it: the verdict that it attacked stands, and nobody was wrong.
+- Of a lost bond a share burns and the rest goes to the other side; all of it burns where the other side is of the
+  challenger's own house, so that nobody disputes with himself for nothing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trust.core import ledger
+from trust.core.events import ChallengeEnded
+from trust.core.lifecycle import ChallengeState
+from trust.core.policy import Policy
+from trust.core.records import Challenge, Claim, Task
+from trust.core.rules.decision import Decision
+from trust.core.state import View
+
+
+class Fought(msgspec.Struct, frozen=True):
+    """A challenge and how it ended: won, lost or returned."""
+
+    challenge: Challenge
+    how: str
+
+    @property
+    def exposed(self) -> bool:
+        """True where it showed that work was bad which stood as good."""
+        return self.how == ChallengeState.WON and self.challenge.against == "pass"
+
+
+def of_claim(view: View, claim: Claim) -> list[Challenge]:
+    """Every challenge of a claim, the first one first."""
+    found: list[Challenge] = []
+    id = claim.challenge
+    while id and (challenge := view.get(Challenge, id)) is not None:
+        found.insert(0, challenge)
+        id = challenge.before
+    return found
+
+
+def that_opened(view: View, claim: Claim, number: int) -> Challenge | None:
+    """The challenge that asked for a round; None where the round before it did not agree, or none came before it."""
+    return next((each for each in of_claim(view, claim) if each.round == number), None)
+
+
+def standing(claim: Claim) -> str:
+    """The verdict that stands: the last one that was reached; an output that was not checked stands as passed."""
+    return claim.verdict or ("pass" if claim.unchecked else "")
+
+
+def end(d: Decision, claim: Claim, final: str, withheld: bool = False) -> list[Fought]:
+    """Says how each challenge of a claim ended; `withheld` is a fail without a vote."""
+    fought = [Fought(each, how_ended(each, claim, final, withheld)) for each in of_claim(d, claim)]
+    for each in fought:
+        d.emit(ChallengeEnded(challenge=each.challenge.id, claim=claim.id, how=each.how))
+    return fought
+
+
+def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = False) -> str:
+    """won, lost, or returned where no verdict was reached after it and nothing was withheld."""
+    if not withheld and claim.verdict_round < challenge.round:
+        return ChallengeState.RETURNED
+    return ChallengeState.LOST if final == challenge.against else ChallengeState.WON
+
+
+def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought]) -> None:
+    """Empties the challenges' bonds; what was prepaid has found the seats by then."""
+    for each in fought:
+        challenge = each.challenge
+        lock = ledger.challenge_bond(challenge.id)
+        if each.how == ChallengeState.LOST:
+            d.pay("challenge.lost", *_lost(d, claim, task, policy, challenge))
+        else:
+            d.pay("challenge.return", (lock, ledger.free(challenge.challenger), d.balance(lock)))
+
+
+def _lost(
+    d: Decision, claim: Claim, task: Task, policy: Policy, challenge: Challenge
+) -> list[ledger.Transfer]:
+    lock, bond = ledger.challenge_bond(challenge.id), challenge.bond_units
+    other = claim.worker if challenge.against == "pass" else task.requester
+    burns = ledger.share_up(bond, policy.money.challenge_burn_ppm)
+    if kin(d, other, challenge.challenger):
+        burns = bond
+    return [(lock, ledger.BURN, burns), (lock, ledger.free(other), bond - burns)]
+
+
+def kin(d: Decision, one: str, other: str) -> bool:
+    """Returns whether two parties are one, have one owner, or one is the other's owner."""
+    return not {one, d.owner(one)}.isdisjoint({other, d.owner(other)})

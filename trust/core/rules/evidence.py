@@ -1,0 +1,233 @@
+"""Evidence: objective proof of misbehaviour, judged by the rules themselves (rules.md 4 and 8).
+
+- `equivocation`: two `output.submit` of one key for one claim with different bytes, one on the log and the other issued
+  after it was accepted. A retry has the same bytes; a second vote is refused, and proves nothing.
+- `relay-confirm`: a `relay.confirm`, signed by a relay's threshold, that the entry at its index does not bear out.
+- `log-fork`: two checkpoints of one size and different roots, both under the log's key for it.
+- `canary`: two `canary.open` of the operator that answer for the same work differently.
+
+The signatures in it were verified with its own (`rulebook.verify`); notes are verified here, since only the state knows
+the log's key. A fact convicts once, and where it is about a claim, only until its evidence window is over. A signature
+by a key that was rotated away counts where the key was its party's when the statement was issued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from trust.core import identity, ledger
+from trust.core.commands import Spoken, enclosed
+from trust.core.events import Convicted, RelaySuspended, StakeSlashed, UnbondingSlashed, canary_id
+from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, RelayConfirm
+from trust.core.records import Claim, Conviction, Key, Party, Relay, Task
+from trust.core.refusal import Refused
+from trust.core.rules import parties, rating, settlement
+from trust.core.rules.canaries import burn_bond, shown
+from trust.core.rules.decision import Decision
+from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from trust.log.note import NoteError, Verifier
+from trust.log.succession import peek_checkpoint
+
+
+def submit(d: Decision, spoken: Spoken, said: EvidenceSubmit) -> None:
+    """Anyone shows evidence; it convicts, or is refused with what is wrong with it."""
+    d.signed_by(spoken, [said.actor])
+    statements = enclosed(spoken)
+    for each in statements:
+        if each.payload.network != d.network.origin:
+            raise Refused("foreign-network", f"{each.id} was said in {each.payload.network}")
+    _JUDGES[said.type](d, said, statements)
+
+
+def _check_counts(said: EvidenceSubmit, statements: int, notes: int) -> None:
+    if (len(said.statements), len(said.notes)) != (statements, notes):
+        raise Refused("not-evidence", f"a {said.type} is {statements} statements and {notes} notes")
+
+
+def _convict(d: Decision, fact: str, party: str, reporter: str) -> None:
+    if (before := d.get(Conviction, fact)) is not None:
+        raise Refused(
+            "convicted-already", f"entry {before.index} convicted {party} of it", index=before.index
+        )
+    d.emit(Convicted(fact=fact, party=party, reporter=reporter))
+
+
+def _check_window(d: Decision, claim: Claim) -> None:
+    evidence_ms = d.task_policy(d.need(Task, claim.task)).windows.evidence_ms
+    if claim.ended_ms and d.at_ms >= claim.ended_ms + evidence_ms:
+        raise Refused(
+            "too-late", f"the evidence window of {claim.id} was over at {claim.ended_ms + evidence_ms}"
+        )
+
+
+def signers_of(d: Decision, said: Spoken) -> set[str]:
+    """Whose signatures a statement has, each key counted for the party that had it when the statement was issued."""
+    found = set()
+    for signer in said.signed.signers:
+        key = d.get(Key, signer)
+        if key is None:
+            found.add(signer)
+        elif key.until_index < 0 or said.payload.issued_ms < key.until_ms:
+            found.add(key.party)
+    return found
+
+
+# -- equivocation
+
+
+def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(said, statements=2, notes=0)
+    first, other = statements
+    if first.id == other.id:
+        raise Refused("same-statement", "both are one statement: the same bytes twice are a retry")
+    outputs = [each.payload for each in statements if isinstance(each.payload, OutputSubmit)]
+    if len(outputs) != 2:
+        raise Refused("not-evidence", "only two output.submit are an equivocation; a second vote is refused")
+    if outputs[0].claim != outputs[1].claim:
+        raise Refused("other-claims", f"one is about {outputs[0].claim}, the other about {outputs[1].claim}")
+    claim = d.find(Claim, outputs[0].claim)
+    if claim.output == other.id:
+        first, other = other, first
+    if claim.output != first.id:
+        raise Refused("not-on-log", f"neither is the output of {claim.id} that the log has")
+    if first.signed.signers != other.signed.signers or claim.worker not in signers_of(d, other):
+        raise Refused("other-keys", f"not both are signed by the one key that delivered for {claim.worker}")
+    if _bytes_of(outputs[0]) == _bytes_of(outputs[1]):
+        raise Refused("same-output", f"both deliver the same bytes for {claim.id}")
+    if other.payload.issued_ms <= claim.submitted_ms:
+        raise Refused("not-after", f"it was issued before {claim.submitted_ms}, when the log took the other")
+    _check_window(d, claim)
+    _convict(d, f"equivocation/{claim.id}", claim.worker, said.actor)
+    _slash(d, claim, said.actor)
+    if d.need(Party, claim.worker).left != "tombstoned":
+        parties.leave(d, d.need(Party, claim.worker), "tombstoned")
+
+
+def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
+    """Returns an output's digests, without their names, how often they are named and where they lie."""
+    return sorted({artifact.sha256 for artifact in output.artifacts}), output.items_root
+
+
+def _slash(d: Decision, claim: Claim, reporter: str) -> None:
+    """All that is locked on the claim, and a share of what else the worker has; where it goes, rules.md 4 says."""
+    task = d.need(Task, claim.task)
+    policy = d.task_policy(task)
+    locked = claim.hold_units if claim.ended_ms else claim.stake_units
+    free, waiting = ledger.free(claim.worker), ledger.unbonding(claim.worker)
+    fine, lost = (
+        ledger.share(d.balance(account), policy.faults.equivocation_ppm) for account in (free, waiting)
+    )
+    to_requester, to_reporter = settlement.slash_shares(locked + fine + lost, task, policy)
+    d.emit(StakeSlashed(claim=claim.id))
+    if lost:
+        d.emit(UnbondingSlashed(party=claim.worker, units=lost))
+    d.pay(
+        "slash.equivocation",
+        (ledger.stake(claim.id), ledger.BURN, locked),
+        (free, ledger.BURN, fine),
+        (waiting, ledger.BURN, lost),
+        (ledger.BURN, ledger.free(task.requester), to_requester if _earns(d, task.requester, claim) else 0),
+        (ledger.BURN, ledger.free(reporter), to_reporter if _earns(d, reporter, claim) else 0),
+    )
+    rating.equivocated(d, claim, task, policy)
+
+
+def _earns(d: Decision, who: str, claim: Claim) -> bool:
+    """Returns whether somebody may gain by this worker's slash: registered, and not of the worker's owner."""
+    return d.get(Party, who) is not None and d.owner(who) != d.owner(claim.worker)
+
+
+# -- a relay's word against the log
+
+
+def _false_confirmation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(said, statements=1, notes=0)
+    [shown] = statements
+    told = shown.payload
+    if not isinstance(told, RelayConfirm):
+        raise Refused("not-evidence", "a relay-confirm is a relay's signed confirmation")
+    if told.index >= d.size:
+        raise Refused("not-evidence", f"there is no entry {told.index} yet")
+    claim = d.get(Claim, told.claim)
+    if claim is not None and (claim.index, claim.task, claim.worker) == (told.index, told.task, told.worker):
+        raise Refused("no-false-confirmation", f"{told.worker} won {told.task} at entry {told.index}")
+    if claim is not None:
+        _check_window(d, claim)
+    relay = d.find(Relay, _relay_of(d, said, told, claim))
+    signers = sorted(signers_of(d, shown) & set(relay.coordinators))
+    if len(signers) < relay.threshold:
+        raise Refused(
+            "threshold-not-met",
+            f"{len(signers)} of the {relay.threshold} coordinators of {relay.id} signed this",
+        )
+    _convict(d, f"relay-confirm/{relay.id}/{shown.id}", relay.id, said.actor)
+    d.emit(RelaySuspended(relay=relay.id, signers=tuple(signers)))
+
+
+def _relay_of(d: Decision, said: EvidenceSubmit, told: RelayConfirm, claim: Claim | None) -> str:
+    """Whose confirmation it is: the relay that the evidence names, else the claim's, else the task's."""
+    if said.relay is not None:
+        return said.relay
+    if claim is not None:
+        return claim.relay
+    task = d.get(Task, told.task)
+    if task is None or not task.relay:
+        raise Refused(
+            "not-evidence", "neither claim nor task says whose confirmation this is: name the relay"
+        )
+    return task.relay
+
+
+# -- the log against itself
+
+
+def _log_fork(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    del statements
+    _check_counts(said, statements=0, notes=2)
+    one, other = (_checkpoint(d, note) for note in said.notes)
+    if one.size != other.size:
+        raise Refused("other-sizes", f"one is of {one.size} entries, the other of {other.size}")
+    if one.root == other.root:
+        raise Refused("same-tree", f"both say that {one.size} entries have the root {one.root.hex()}")
+    _convict(d, f"log-fork/{one.size}", d.network.operator, said.actor)
+    burn_bond(d)
+
+
+def _checkpoint(d: Decision, note: str) -> Checkpoint:
+    """Returns the checkpoint that the log signed with its key for the note's size; a key counts only for sizes of its
+    time."""
+    try:
+        data = note.encode()
+        key = Verifier(d.network.origin, identity.key_of(d.log_key(peek_checkpoint(data).size)))
+        return open_checkpoint(data, d.network.origin, key)
+    except (NoteError, CheckpointError, UnicodeEncodeError) as error:
+        reason = str(error).encode("ascii", "replace").decode()
+        raise Refused("bad-note", reason) from error
+
+
+# -- canaries
+
+
+def _canary(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(said, statements=2, notes=0)
+    answers = []
+    for each in statements:
+        if not isinstance(each.payload, CanaryOpen) or d.network.operator not in signers_of(d, each):
+            raise Refused("not-evidence", "a canary's evidence is two canary.open of the operator")
+        answers.append(shown(d, each.payload)[0])
+    one, other = answers
+    if (one.task, one.worker) != (other.task, other.worker):
+        raise Refused("other-claims", "the two canaries are about different work")
+    if one.verdict == other.verdict:
+        raise Refused("same-output", f"both answer {one.verdict}")
+    _convict(d, f"canary/{canary_id(one.task, one.worker)}", d.network.operator, said.actor)
+    burn_bond(d)
+
+
+_Judge = Callable[[Decision, EvidenceSubmit, Sequence[Spoken]], None]
+_JUDGES: dict[str, _Judge] = {
+    "equivocation": _equivocation,
+    "relay-confirm": _false_confirmation,
+    "log-fork": _log_fork,
+    "canary": _canary,
+}

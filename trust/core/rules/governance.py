@@ -1,0 +1,213 @@
+"""What the operator decides: relays, roles, policies, rules, keys (rules.md 2 and 8). Each of them is an entry."""
+
+from __future__ import annotations
+
+import re
+
+from trust.core import identity
+from trust.core.commands import Spoken
+from trust.core.entry import FORMAT, Genesis
+from trust.core.events import (
+    KeyAdopted,
+    NetworkCreated,
+    PartyRegistered,
+    PolicyAnnounced,
+    PolicyEffective,
+    RelayRegistered,
+    RoleGranted,
+    RoleRevoked,
+    RulesAnnounced,
+    RulesEffective,
+    service_key,
+)
+from trust.core.payloads import (
+    KeyAdopt,
+    PolicyAdopt,
+    RelayRegister,
+    RelayUpdate,
+    RoleGrant,
+    RoleRevoke,
+    RulesAdopt,
+)
+from trust.core.policy import InvalidPolicy, dangers, parse
+from trust.core.records import AdoptedRules, Key, Relay, Role
+from trust.core.refusal import Refused
+from trust.core.rules import changes
+from trust.core.rules.decision import Decision
+
+MAX_NOTICE_MS = 366 * 86_400_000
+ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
+
+
+def create(d: Decision, genesis: Genesis) -> None:
+    """Entry 0: the network, its first policy, and the operator as its first party."""
+    if d.size:
+        raise Refused("network-exists", "this log has its genesis already")
+    if genesis.format != FORMAT or genesis.rules not in changes.KNOWN:
+        raise Refused("unknown-rules", f"format {genesis.format}, rules {genesis.rules}")
+    if not ORIGIN.fullmatch(genesis.network):
+        raise Refused("bad-genesis", f"{genesis.network!r} is no schema-less URL")
+    if genesis.t0_ms > d.at_ms or min(genesis.slow_half_life_ms, genesis.fast_half_life_ms) < 1:
+        raise Refused("bad-genesis", "time begins before genesis, and half-lives are at least 1 ms")
+    if reasons := dangers(genesis.policy):
+        raise Refused("dangerous-policy", "; ".join(reasons))
+    for key in (genesis.log_key, genesis.draw_key, genesis.operator):
+        identity.key_of(key)
+    d.emit(
+        NetworkCreated(
+            origin=genesis.network,
+            operator=genesis.operator,
+            log_key=genesis.log_key,
+            draw_key=genesis.draw_key,
+            t0_ms=genesis.t0_ms,
+            slow_half_life_ms=genesis.slow_half_life_ms,
+            fast_half_life_ms=genesis.fast_half_life_ms,
+            rules=genesis.rules,
+            terms=genesis.policy,
+        )
+    )
+    d.emit(PartyRegistered(party=genesis.operator, owner=genesis.operator))
+
+
+def by_operator(d: Decision, spoken: Spoken) -> None:
+    """Refused unless the operator speaks, alone."""
+    _check_operator(d, spoken)
+    d.signed_by(spoken, [spoken.payload.actor])
+
+
+def _check_operator(d: Decision, spoken: Spoken) -> None:
+    if spoken.payload.actor != d.network.operator:
+        raise Refused("not-operator", f"a {spoken.payload.__struct_config__.tag} is the operator's to say")
+
+
+def is_treasurer(d: Decision, did: str) -> bool:
+    """The operator is the first treasurer; others hold the role."""
+    return did == d.network.operator or d.get(Role, f"treasurer/{did}") is not None
+
+
+def grant(d: Decision, spoken: Spoken, said: RoleGrant) -> None:
+    by_operator(d, spoken)
+    d.active(said.party)
+    if d.get(Role, f"{said.role}/{said.party}") is not None:
+        raise Refused("role-held", f"{said.party} is {said.role} already")
+    d.emit(RoleGranted(party=said.party, role=said.role))
+
+
+def take_role(d: Decision, spoken: Spoken, said: RoleRevoke) -> None:
+    by_operator(d, spoken)
+    if d.get(Role, f"{said.role}/{said.party}") is None:
+        raise Refused("unknown-role", f"{said.party} is no {said.role}")
+    d.emit(RoleRevoked(party=said.party, role=said.role))
+
+
+def _check_group(coordinators: tuple[str, ...], threshold: int) -> None:
+    for did in coordinators:
+        identity.key_of(did)
+    if len(set(coordinators)) != len(coordinators):
+        raise Refused("bad-group", "a coordinator is named twice")
+    if threshold > len(coordinators):
+        raise Refused("bad-group", f"a threshold of {threshold} with {len(coordinators)} coordinators")
+
+
+def register_relay(d: Decision, spoken: Spoken, said: RelayRegister) -> None:
+    if said.actor != d.network.operator:
+        raise Refused("not-operator", "a relay is registered by the operator and its coordinators")
+    _check_group(said.coordinators, said.threshold)
+    d.signed_by(spoken, [said.actor, *said.coordinators])
+    d.emit(
+        RelayRegistered(
+            relay=d.new_id("rly_"),
+            name=said.name,
+            coordinators=said.coordinators,
+            threshold=said.threshold,
+        )
+    )
+
+
+def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
+    """Signed by the threshold of the coordinators that were, and each that is new.
+
+    A suspension ends when nobody who signed a false confirmation is left in the group: fewer than the threshold would
+    not do, since the same update chooses the threshold.
+    """
+    relay = d.find(Relay, said.relay)
+    if said.actor not in relay.coordinators:
+        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
+    _check_group(said.coordinators, said.threshold)
+    new = [did for did in said.coordinators if did not in relay.coordinators]
+    d.signed_by(spoken, [said.actor, *new], relay.coordinators, relay.threshold)
+    d.emit(
+        RelayRegistered(
+            relay=said.relay,
+            name=said.name,
+            coordinators=said.coordinators,
+            threshold=said.threshold,
+            suspended=not set(relay.convicted).isdisjoint(said.coordinators),
+        )
+    )
+
+
+def _check_notice(d: Decision, effective_ms: int) -> None:
+    notice_ms = d.policy.windows.notice_ms
+    if effective_ms < d.at_ms + notice_ms:
+        raise Refused(
+            "notice-too-short", f"a change takes effect {notice_ms} ms after its entry at the earliest"
+        )
+    if effective_ms > d.at_ms + MAX_NOTICE_MS:
+        raise Refused("notice-too-long", "a change takes effect within a year")
+
+
+def adopt_policy(d: Decision, spoken: Spoken, said: PolicyAdopt) -> None:
+    by_operator(d, spoken)
+    try:
+        terms = parse(said.toml)
+    except InvalidPolicy as error:
+        raise Refused("invalid-policy", str(error)) from error
+    if reasons := dangers(terms):
+        raise Refused("dangerous-policy", "; ".join(reasons))
+    _check_notice(d, said.effective_ms)
+    d.emit(PolicyAnnounced(policy=d.network.policies, effective_ms=said.effective_ms, terms=terms))
+
+
+def adopt_rules(d: Decision, spoken: Spoken, said: RulesAdopt) -> None:
+    by_operator(d, spoken)
+    if said.rules not in changes.KNOWN:
+        raise Refused("unknown-rules", f"this release knows rules {sorted(changes.KNOWN)}")
+    if said.rules <= d.network.rules or d.get(AdoptedRules, str(said.rules)) is not None:
+        raise Refused("rules-known", f"rules {said.rules} are in force or announced already")
+    _check_notice(d, said.effective_ms)
+    d.emit(
+        RulesAnnounced(
+            rules=said.rules,
+            release=said.release,
+            source_sha256=said.source_sha256,
+            effective_ms=said.effective_ms,
+        )
+    )
+
+
+def adopt_key(d: Decision, spoken: Spoken, said: KeyAdopt) -> None:
+    """A draw key counts for claims made after this entry, a log key from the next checkpoint on.
+
+    Who trusts a log key must be able to tell its successor by that key alone, so it signs the statement too. So does
+    the successor: a log whose next key nobody holds would end here.
+    """
+    identity.key_of(said.key)
+    if said.use == "log":
+        _check_operator(d, spoken)
+        d.signed_by(spoken, [said.actor, d.network.log_key, said.key])
+    else:
+        by_operator(d, spoken)
+    if any(d.get(Key, service_key(use, said.key)) is not None for use in ("log", "draw")):
+        raise Refused("key-used", f"{said.key} is or was a key of this service")
+    d.emit(KeyAdopted(use=said.use, key=said.key))
+
+
+def take_policy(d: Decision, id: str) -> None:
+    """A policy's notice is over."""
+    d.emit(PolicyEffective(policy=int(id.removeprefix("policy/"))))
+
+
+def take_rules(d: Decision, id: str) -> None:
+    """A rules number's notice is over."""
+    d.emit(RulesEffective(rules=int(id.removeprefix("rules/"))))

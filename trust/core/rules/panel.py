@@ -1,0 +1,282 @@
+"""The draw and the panel: whether an output is checked, and by whom (rules.md sections 3, 5 and 6).
+
+1. The seed's input is the claim, the round, the output's digest and that of the challenge that opened the round, never
+   a position in the log.
+2. The coin is tossed first, then the seats are picked, then as many alternates, then the items of a batch: all by one
+   stream of integers over the VRF's output.
+3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
+   the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
+4. A panel that cannot be seated ends the claim by the last verdict that was reached.
+5. Where the task's policy names witnesses, a draw carries the checkpoint that they cosigned (`draws.py`).
+6. A later round on a batch judges a fresh draw, and once more what the round before counted bad or did not agree on.
+   The batch fails when either sample has more bad items than its accept count: the fresh one, or an earlier one with
+   its contested items as they are judged now. Each accept count is that of a plain uniform sample. One over both
+   together would count items that came in because somebody doubted them, which wrongs the worker where bad items are
+   tolerated; and it would let the good items of a panel that lied make room for the bad ones of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trust.core import ledger, scoring
+from trust.core.entry import Draw
+from trust.core.events import (
+    BatchTerms,
+    CoinTossed,
+    DrawnSeat,
+    PhaseBegan,
+    RoundDue,
+    RoundOpened,
+    round_id,
+)
+from trust.core.lifecycle import Phase
+from trust.core.policy import Policy
+from trust.core.records import (
+    Alternate,
+    Claim,
+    Node,
+    Party,
+    Relay,
+    Round,
+    SealedPool,
+    Seat,
+    Task,
+    Track,
+)
+from trust.core.refusal import Refused
+from trust.core.rules import disputes, settlement
+from trust.core.rules.decision import Decision
+from trust.core.rules.draws import check_checkpoint, proven, seed_input
+from trust.core.sampling import items
+from trust.core.sampling.draw import Picker, Stream, coin
+from trust.core.sampling.sumtree import Slot as PoolSlot
+from trust.core.sampling.sumtree import root_of
+from trust.core.state import View
+
+LABEL = b"panel"
+
+
+def alpha(view: View, claim: Claim, number: int) -> bytes:
+    """The VRF's input for a claim's round."""
+    asked = disputes.that_opened(view, claim, number)
+    return seed_input(
+        scoring.network_of(view).origin, claim.id, number, claim.output, asked.statement if asked else ""
+    )
+
+
+def draw(d: Decision, said: Draw) -> None:
+    """A draw entry: proves its randomness, tosses the coin in round 1, seats the panel."""
+    claim_id, _, number = said.of.partition("/")
+    claim = d.get(Claim, claim_id)
+    if claim is None or not claim.draw_round or str(claim.draw_round) != number:
+        raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
+    beta = proven(said, claim.draw_key, alpha(d, claim, claim.draw_round))
+    task = d.need(Task, claim.task)
+    policy = d.task_policy(task)
+    check_checkpoint(d, claim.output_index, policy, said.checkpoint)
+    stream = Stream(beta, LABEL)
+    if claim.draw_round == 1 and not claim.unchecked:
+        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
+        if not coin(stream, claim.rate_ppm):
+            until_ms = d.at_ms + policy.windows.challenge_ms
+            d.emit(CoinTossed(claim=claim.id, checked=False, until_ms=until_ms))
+            return
+        d.emit(CoinTossed(claim=claim.id, checked=True))
+    _seat_panel(d, claim, task, policy, stream)
+
+
+class _Bench:
+    """Picks verifiers for one round, in order, and knows who may not sit."""
+
+    def __init__(self, d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+        self._d = d
+        self._policy = policy
+        self._task_kind = task.task_kind
+        self._barred = _parties_to(d, claim, task)
+        track = d.get(Track, f"{claim.worker}/{task.task_kind}")
+        recent = (
+            track.recent[-policy.verifiers.recent_checks :]
+            if track and policy.verifiers.recent_checks
+            else ()
+        )
+        self._recent = {agent for check in recent for agent in check}
+        self._late: list[Party] = []
+        self._picker = self._picker_of(claim, stream)
+
+    def _picker_of(self, claim: Claim, stream: Stream) -> Picker | None:
+        sealed = self._d.get(SealedPool, claim.pool) if claim.pool else None
+        if sealed is None:
+            return None
+        return Picker(root_of(sealed), self._node, stream, dict(sealed.heavy))
+
+    def _node(self, digest: bytes) -> bytes:
+        return self._d.need(Node, digest.hex()).data
+
+    def next(self) -> Party | None:
+        """The next verifier, and its owner's other agents are out; None when the pool has no more."""
+        slot = None if self._picker is None else self._picker.pick(self._accept)
+        if slot is not None:
+            party = self._d.need(Party, slot.id)
+        else:
+            self._late = [party for party in self._late if party.owner not in self._barred]
+            if not self._late:
+                return None
+            party = self._late.pop(0)
+        self._barred.add(party.owner)
+        return party
+
+    def _accept(self, slot: PoolSlot) -> bool:
+        party = self._d.get(Party, slot.id)
+        if party is None or not may_sit(self._d, party, self._task_kind, self._policy):
+            return False
+        if party.owner in self._barred or party.id in self._barred:
+            return False
+        if party.id in self._recent:
+            self._late.append(party)
+            return False
+        return True
+
+
+def may_sit(d: Decision, party: Party, task_kind: str, policy: Policy) -> bool:
+    """Returns whether a verifier may take a seat now."""
+    return (
+        not party.left
+        and party.jailed_until_ms <= d.at_ms
+        and any(kind == task_kind for kind, _ in party.enrolled)
+        and d.at_ms >= party.registered_ms + policy.verifiers.min_age_ms
+        and d.balance(ledger.free(party.id)) >= policy.bond_units
+    )
+
+
+def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
+    """Owners (and ids) that may not judge this claim."""
+    relay = d.need(Relay, claim.relay)
+    barred = {d.owner(did) for did in (claim.worker, task.requester, *relay.coordinators)}
+    barred.update(relay.coordinators)
+    barred.update(d.owner(each.challenger) for each in disputes.of_claim(d, claim))
+    for number in range(1, claim.round + 1):
+        panel = d.need(Round, round_id(claim.id, number))
+        barred.update(d.need(Seat, seat).owner for seat in (*panel.seats, *panel.past_seats))
+    return barred
+
+
+def quorum(policy: Policy, number: int, seats: int) -> int:
+    """Returns how many of `seats` must agree in round `number`: all, then two thirds rounded up, in the last over
+    half."""
+    if number == 1:
+        return seats
+    return seats // 2 + 1 if is_last(policy, number) else -(-2 * seats // 3)
+
+
+def is_last(policy: Policy, number: int) -> bool:
+    """Returns whether round `number` is the last, whose verdict is final at once."""
+    return number >= len(policy.checks.panels)
+
+
+def can_be_seated(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> bool:
+    """Returns whether the pool could seat the round that is due, if this were the stream of its draw."""
+    size = policy.checks.panels[claim.draw_round - 1]
+    return len(_take(_Bench(d, claim, task, policy, stream).next, size)) == size
+
+
+def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+    number = claim.draw_round
+    size = policy.checks.panels[number - 1]
+    bench = _Bench(d, claim, task, policy, stream)
+    seated = _take(bench.next, size)
+    if len(seated) < size:
+        if number == 1 and not claim.unchecked:
+            d.pay("check.refund", (ledger.VERIFICATION, ledger.escrow(task.id), _check_fees(claim, task)))
+        settlement.conclude(d, d.need(Claim, claim.id))
+        return
+    alternates = _take(bench.next, size)
+    before = d.need(Round, round_id(claim.id, number - 1)) if number > 1 and task.items_count else None
+    places, samples, batch = drawn_items(task, policy, stream, size, before)
+    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
+    opening = bool(batch) or not claim.opened
+    window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
+    d.emit(
+        RoundOpened(
+            claim=claim.id,
+            round=number,
+            phase=Phase.OPENING if opening else Phase.COMMIT,
+            until_ms=d.at_ms + window_ms,
+            quorum=quorum(policy, number, size),
+            bond_units=policy.bond_units,
+            fee_units=policy.verifiers.fee_units,
+            seats=seats,
+            alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
+            items=places,
+            to_open=tuple(len(place) for place in places),
+            samples=samples,
+            batch=batch,
+        )
+    )
+    lock_bonds(d, seats, policy.bond_units)
+
+
+def _check_fees(claim: Claim, task: Task) -> int:
+    """Returns the fees in units that a check of this rate costs, whatever the coin says."""
+    return ledger.share_up(task.fees_units, claim.rate_ppm)
+
+
+def lock_bonds(d: Decision, seats: tuple[DrawnSeat, ...], bond_units: int) -> None:
+    """Locks each new seat's bond."""
+    locks = [(ledger.free(seat.agent), d.opened(ledger.bond(seat.seat)), bond_units) for seat in seats]
+    d.pay("seat.bond", *locks)
+
+
+def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:
+    taken: list[Party] = []
+    while len(taken) < count and (party := pick()) is not None:
+        taken.append(party)
+    return taken
+
+
+Items = tuple[int, ...]
+
+
+def drawn_items(
+    task: Task, policy: Policy, stream: Stream, seats: int, before: Round | None
+) -> tuple[tuple[Items, ...], tuple[Items, ...], BatchTerms | None]:
+    """Returns the items of each place, the samples that the verdict is about, and what one sample can detect.
+
+    A place judges its share of a fresh draw, and everything that the round before counted bad or did not agree on.
+    """
+    if not task.items_count:
+        return (), (), None
+    count, batch = task.items_count, policy.batch
+    size = items.sample_size(count, batch.sample_items)
+    drawn = items.draw_items(stream, count, size)
+    shares, samples = items.share(drawn, seats, batch.overlap_ppm), [drawn]
+    if before is not None:
+        contested = {*before.bad, *before.disputed}
+        shares = tuple(tuple(sorted({*place, *contested})) for place in shares)
+        samples += [tuple(i for i in sample if i in contested) for sample in before.samples]
+    accept = items.accept_count(count, size, task.tolerated_bad_ppm, batch.significance_ppm)
+    bad = ledger.share(count, batch.detect_bad_ppm)
+    terms = BatchTerms(
+        items_count=count,
+        sample_items=size,
+        tolerated_bad_ppm=task.tolerated_bad_ppm,
+        accept_count=accept,
+        bad_items=bad,
+        detection_ppm=items.detection_ppm(count, size, accept, bad),
+    )
+    return shares, tuple(samples), terms
+
+
+def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
+    """Opens the commit or the reveal window of a panel."""
+    window_ms = policy.windows.commit_ms if phase == Phase.COMMIT else policy.windows.reveal_ms
+    d.emit(PhaseBegan(claim=panel.claim, round=panel.number, phase=phase, until_ms=d.at_ms + window_ms))
+
+
+def next_round(d: Decision, claim: Claim, policy: Policy) -> bool:
+    """Asks for the draw of the next round; False where the policy has no further one."""
+    if is_last(policy, claim.round):
+        return False
+    draw_by_ms = d.at_ms + policy.windows.draw_ms
+    d.emit(RoundDue(claim=claim.id, round=claim.round + 1, draw_by_ms=draw_by_ms))
+    return True

@@ -1,0 +1,159 @@
+"""Who takes part: registration, rotation, revocation, enrolment (rules.md 7, protocol.md 1)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from trust.core import identity
+from trust.core.commands import Spoken
+from trust.core.events import (
+    PartyFollowed,
+    PartyJailed,
+    PartyLeft,
+    PartyRegistered,
+    PartyRotated,
+    TasksDue,
+    TasksFollowed,
+    VerifierEnrolled,
+    VerifierLeft,
+)
+from trust.core.events.tasks import LEAVING_TIMER
+from trust.core.lifecycle import TaskState
+from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
+from trust.core.records import Handle, Key, Party, Pool, Poster, Task
+from trust.core.refusal import Refused
+from trust.core.rules import tasks
+from trust.core.rules.decision import Decision
+from trust.core.scoring import verifier_pool, worker_pool
+
+MAX_ENROLMENTS = 16
+MAX_VACATED = 48
+TASKS_AT_ONCE = 64
+"""How many tasks of a party that left one clock item looks at: with their postings they fit an entry."""
+
+
+def work_bits(network: str, did: str, nonce: str) -> int:
+    """The leading zero bits of SHA-256(`trust/pow/v1` LF network LF did LF nonce)."""
+    digest = hashlib.sha256(f"trust/pow/v1\n{network}\n{did}\n{nonce}".encode()).digest()
+    return 256 - int.from_bytes(digest, "big").bit_length()
+
+
+def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
+    identity.key_of(said.actor)
+    if (key := d.get(Key, said.actor)) is not None:
+        code = "already-registered" if key.party == said.actor else "key-used"
+        raise Refused(code, f"{said.actor} is or was a key of {key.party}")
+    owner = said.owner or said.actor
+    identity.key_of(owner)
+    d.signed_by(spoken, {said.actor: None, owner: None})
+    needed = d.policy.registration.pow_bits
+    if work_bits(said.network, said.actor, said.pow) < needed:
+        raise Refused("proof-of-work", f"the nonce does not give {needed} leading zero bits")
+    if said.handle and (held := d.get(Handle, said.handle)) is not None:
+        raise Refused("handle-taken", f"@{said.handle} belongs to {held.party}")
+    capabilities = tuple(sorted(set(said.capabilities)))
+    pools = [d.get(Pool, worker_pool(task_kind)) for task_kind in capabilities]
+    places = tuple(pool.slots if pool else 0 for pool in pools)
+    d.emit(
+        PartyRegistered(
+            party=said.actor,
+            owner=owner,
+            handle=said.handle or "",
+            capabilities=capabilities,
+            places=places,
+        )
+    )
+    d.observed(said.actor, *capabilities)
+
+
+def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
+    d.active(said.actor)
+    identity.key_of(said.new_key)
+    if (key := d.get(Key, said.new_key)) is not None:
+        raise Refused("key-used", f"{said.new_key} is or was a key of {key.party}")
+    d.signed_by(spoken, [said.actor, said.new_key])
+    d.emit(PartyRotated(party=said.actor, key=said.new_key))
+
+
+def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
+    target = said.party or said.actor
+    if target != said.actor and said.actor != d.network.operator:
+        raise Refused("not-operator", "only the operator revokes another's registration")
+    if target == d.network.operator:
+        raise Refused("operator-stays", "the operator's own registration cannot be revoked")
+    d.signed_by(spoken, [said.actor])
+    leave(d, d.active(target), "revoked")
+
+
+def leave(d: Decision, party: Party, how: str) -> None:
+    """Ends a party's part: no seat is drawn from its enrolments any more, its free money starts unbonding, and its open
+    tasks close at once, in clock entries of their own: there may be more of them than one entry holds."""
+    d.emit(PartyLeft(party=party.id, how=how))
+    d.touch(party.id)
+    d.observed(party.id, *party.capabilities)
+    poster = d.get(Poster, party.id)
+    if poster is not None and poster.newest:
+        d.emit(TasksDue(party=party.id, task=poster.newest))
+
+
+def close_tasks(d: Decision, timer: str) -> None:
+    """Closes the next open tasks of a party that left; those that are claimed close when the claim ends."""
+    party = timer.removeprefix(LEAVING_TIMER)
+    id = d.need(Poster, party).closing
+    for _ in range(TASKS_AT_ONCE):
+        task = d.need(Task, id)
+        if task.state in (TaskState.OPEN, TaskState.ALLOCATING):
+            tasks.close_unclaimed(d, task, "requester-left")
+        id = task.older
+        if not id:
+            d.emit(TasksFollowed(party=party))
+            return
+    d.emit(TasksDue(party=party, task=id))
+
+
+def follow(d: Decision, did: str) -> None:
+    """Emits what follows for a party from an entry that had no room for it."""
+    party = d.need(Party, did)
+    d.follow(party, party.capabilities)
+    d.emit(PartyFollowed(party=did))
+
+
+def jail(d: Decision, did: str, duration_ms: int) -> None:
+    """Shuts a party out of claims and seats for a time; a longer jail that runs already stays."""
+    party = d.need(Party, did)
+    until_ms = d.at_ms + duration_ms
+    if duration_ms and until_ms > party.jailed_until_ms:
+        d.emit(PartyJailed(party=did, until_ms=until_ms))
+
+
+def enroll(d: Decision, spoken: Spoken, said: VerifierEnroll) -> None:
+    party = d.active(said.actor)
+    d.signed_by(spoken, [said.actor])
+    kinds = sorted(set(said.task_kinds))
+    enrolled = dict(party.enrolled)
+    for task_kind in kinds:
+        if task_kind in enrolled:
+            raise Refused("already-enrolled", f"{said.actor} checks {task_kind} already")
+    vacated = dict(party.vacated)
+    if len(enrolled) + len(kinds) > MAX_ENROLMENTS:
+        raise Refused("too-many-enrolments", f"an agent checks at most {MAX_ENROLMENTS} task kinds")
+    if len(vacated.keys() | set(kinds)) > MAX_VACATED:
+        raise Refused(
+            "too-many-enrolments", f"an agent enrols for at most {MAX_VACATED} task kinds in its life"
+        )
+    for task_kind in kinds:
+        pool = d.get(Pool, verifier_pool(task_kind))
+        slot = vacated.get(task_kind, pool.slots if pool else 0)
+        d.emit(VerifierEnrolled(party=said.actor, task_kind=task_kind, slot=slot))
+    d.touch(said.actor)
+
+
+def unenroll(d: Decision, spoken: Spoken, said: VerifierLeave) -> None:
+    party = d.find(Party, said.actor)
+    d.signed_by(spoken, [said.actor])
+    enrolled = dict(party.enrolled)
+    for task_kind in sorted(set(said.task_kinds)):
+        if task_kind not in enrolled:
+            raise Refused("not-enrolled", f"{said.actor} does not check {task_kind}")
+        d.weigh(party, verifier_pool(task_kind), enrolled[task_kind], 0)
+        d.emit(VerifierLeft(party=said.actor, task_kind=task_kind))

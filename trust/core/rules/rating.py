@@ -1,0 +1,251 @@
+"""What a claim says about those who took part: check rate before it, observations and tracks after it.
+
+The rate's inputs are read at the claim's entry and logged there (rules.md 5). Observations carry final weights
+(reputation.md 1), so that folding them needs no policy.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trust.core import ledger, reputation, scoring
+from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted, round_id
+from trust.core.lifecycle import ChallengeState
+from trust.core.policy import Policy
+from trust.core.records import Claim, Party, Rater, Round, Seat, Task, Track
+from trust.core.refusal import Refused
+from trust.core.rules.decision import Decision
+from trust.core.rules.disputes import Fought
+from trust.core.sampling import rate
+
+AGREED_ON_PASS_MILLI = 250
+DISAGREED_MILLI = 1_000
+RECENT_CHECKS = 5
+PRICE_MEMORY = 8
+
+
+def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
+    """A worker's track; each key change since it was written halves the streak and starts the checks anew."""
+    track = d.get(Track, f"{worker.id}/{task_kind}") or Track(id=f"{worker.id}/{task_kind}")
+    missed = worker.rotations - track.rotations
+    if not missed:
+        return track
+    return replace(track, streak=track.streak >> missed, checks=0, rotations=worker.rotations)
+
+
+def check_rate(
+    d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy, on_probation: bool
+) -> tuple[rate.Rate, rate.RateInputs]:
+    """Returns the check rate and its inputs, from the state at the claim's entry; Refused where no stake deters."""
+    checks = policy.checks
+    track = track_of(d, worker, task.task_kind)
+    inputs = rate.RateInputs(
+        streak=track.streak,
+        jailed_recently=worker.jailed_ms > 0 and d.at_ms - worker.jailed_ms < checks.jail_memory_ms,
+        checks_since_key_change=track.checks if worker.rotations else None,
+        price_units=task.price_units,
+        mean_price_units=track.mean_price_units,
+        stake_units=stake_units,
+        work_saved_units=ledger.share(task.price_units, checks.effort_ppm),
+        slash_ppm=policy.slash_ppm(task.task_kind),
+        priority_ppm=scoring.priority_ppm(d, worker.id, task.task_kind, d.at_ms),
+        on_probation=on_probation,
+        floor_ppm=checks.floor_ppm,
+        catch_ppm=checks.catch_ppm,
+        trusted_streak=checks.trusted_streak,
+        price_jump=checks.price_jump,
+        key_change_checks=checks.key_change_checks,
+        reputation_scale_ppm=checks.reputation_scale_ppm,
+        reputation_base_ppm=checks.reputation_base_ppm,
+        reputation_slope_ppm=checks.reputation_slope_ppm,
+        reputation_floor_ppm=checks.reputation_floor_ppm,
+    )
+    try:
+        return rate.check_rate(inputs), inputs
+    except rate.StakeCannotDeter as error:
+        raise Refused("stake-cannot-deter", str(error)) from error
+
+
+# -- the worker
+
+
+def delivered(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
+    """An accepted claim: checked and passed, or accepted without a look."""
+    worker = d.need(Party, claim.worker)
+    track = track_of(d, worker, task.task_kind)
+    checked = claim.verdict == "pass"
+    if checked:
+        weight, why = policy.reputation.verdict_milli, "verdict"
+        track = _with_check(d, track, claim, track.streak + 1)
+        _rate_requester(d, claim, task, agreed=True)
+    elif claim.accepted_by_requester:
+        weight, why = policy.reputation.accepted_milli, "accepted"
+    else:
+        weight, why = _unlooked(track, policy), "completed"
+        track = replace(track, unchecked_milli=track.unchecked_milli + weight)
+    rater = scoring.rater_ppm(d, task.requester) if why == "accepted" else 1_000_000
+    _praise(d, claim, task, policy, weight, why, rater)
+    d.emit(WorkCounted(agent=claim.worker, done=True))
+    _write_track(d, worker, task, _with_price(track, task.price_units))
+
+
+def _unlooked(track: Track, policy: Policy) -> int:
+    left = policy.reputation.completed_max_milli - track.unchecked_milli
+    return max(0, min(policy.reputation.completed_milli, left))
+
+
+def _praise(
+    d: Decision, claim: Claim, task: Task, policy: Policy, base_milli: int, why: str, rater_ppm: int
+) -> None:
+    owner = d.owner(task.requester)
+    lapses = scoring.lapses_milli(d, owner, task.task_kind)
+    delta = reputation.lapsed_ppm(claim.delta_ppm, lapses)
+    earlier = scoring.praised_milli(d, claim.worker, task.task_kind, owner, d.at_ms)
+    good = reputation.good_milli(base_milli, delta, earlier, rater_ppm, small=_small(policy))
+    d.emit(
+        Observed(
+            agent=claim.worker,
+            role="worker",
+            task_kind=task.task_kind,
+            why=why,
+            good_milli=good,
+            counterparty=owner,
+        )
+    )
+
+
+def _small(policy: Policy) -> bool:
+    return policy.checks.panels[0] == 1
+
+
+def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool) -> None:
+    """A rejected claim. `fraud`: the check was exact, or the output withheld; `upheld`: a challenge showed it."""
+    worker = d.need(Party, claim.worker)
+    _blame(d, claim, task, policy, fraud, upheld)
+    d.emit(WorkCounted(agent=claim.worker, done=True))
+    _rate_requester(d, claim, task, agreed=False)
+    track = track_of(d, worker, task.task_kind)
+    _write_track(d, worker, task, _with_check(d, track, claim, 0))
+
+
+def _blame(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool = False) -> None:
+    base = policy.reputation.fraud_milli if fraud or upheld else policy.reputation.verdict_milli
+    why = "fraud" if fraud else "upheld-challenge" if upheld else "verdict"
+    d.emit(
+        Observed(
+            agent=claim.worker,
+            role="worker",
+            task_kind=task.task_kind,
+            why=why,
+            failure_milli=reputation.bad_milli(base, small=_small(policy)),
+        )
+    )
+
+
+def equivocated(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
+    """Two outputs for one claim: a fraud, whatever becomes of the one that is judged."""
+    _blame(d, claim, task, policy, fraud=True)
+
+
+def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
+    """An expired lease, or a late abandonment."""
+    worker = d.need(Party, claim.worker)
+    d.emit(
+        Observed(
+            agent=claim.worker,
+            role="worker",
+            task_kind=task.task_kind,
+            why="expired",
+            counterparty=d.owner(task.requester),
+            bad_milli=reputation.bad_milli(policy.reputation.expiry_milli, small=_small(policy)),
+        )
+    )
+    d.emit(WorkCounted(agent=claim.worker, done=False))
+    track = track_of(d, worker, task.task_kind)
+    _write_track(d, worker, task, replace(track, streak=track.streak // 2))
+
+
+def _with_check(d: Decision, track: Track, claim: Claim, streak: int) -> Track:
+    judges: list[str] = []
+    for number in range(1, claim.round + 1):
+        panel = d.need(Round, round_id(claim.id, number))
+        judges += [d.need(Seat, seat).agent for seat in panel.seats]
+    recent = (*track.recent, tuple(judges))[-RECENT_CHECKS:]
+    return replace(track, streak=streak, checks=track.checks + 1, recent=recent)
+
+
+def _with_price(track: Track, price_units: int) -> Track:
+    before = track.mean_price_units if track.completed else price_units
+    mean = (before * (PRICE_MEMORY - 1) + price_units) // PRICE_MEMORY
+    return replace(track, mean_price_units=mean, completed=track.completed + 1)
+
+
+def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
+    d.emit(
+        TrackChanged(
+            worker=worker.id,
+            task_kind=task.task_kind,
+            streak=track.streak,
+            rotations=track.rotations,
+            checks=track.checks,
+            mean_price_units=track.mean_price_units,
+            completed=track.completed,
+            unchecked_milli=track.unchecked_milli,
+            recent=track.recent,
+        )
+    )
+    if task.task_kind in worker.capabilities:
+        d.observed(worker.id, task.task_kind)
+
+
+# -- the requester and the verifiers
+
+
+def disputed(d: Decision, task: Task, policy: Policy, fought: list[Fought]) -> None:
+    """Each unfounded challenge of the requester counts against it."""
+    for each in fought:
+        if each.how == ChallengeState.LOST and each.challenge.challenger == task.requester:
+            d.emit(
+                Observed(
+                    agent=task.requester,
+                    role="requester",
+                    task_kind=task.task_kind,
+                    why="unfounded-challenge",
+                    bad_milli=reputation.bad_milli(policy.reputation.unfounded_milli, small=_small(policy)),
+                )
+            )
+
+
+def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None:
+    """A panel's verdict on an output that the requester had accepted unseen."""
+    if not claim.accepted_by_requester:
+        return
+    rater = d.get(Rater, task.requester) or Rater(id=task.requester, agree_milli=0, against_milli=0)
+    agree = rater.agree_milli + (AGREED_ON_PASS_MILLI if agreed else 0)
+    against = rater.against_milli + (0 if agreed else DISAGREED_MILLI)
+    d.emit(RaterChanged(requester=task.requester, agree_milli=agree, against_milli=against))
+
+
+def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) -> None:
+    """Records an observation of a settled seat's verifier; none where there was no verdict to be measured by."""
+    weights = policy.reputation
+    good = {"right": weights.verifier_milli, "canary-right": weights.canary_milli}.get(outcome, 0)
+    bad = {
+        "wrong": weights.verifier_milli,
+        "canary-wrong": weights.canary_milli,
+        "passed": weights.no_commit_milli,
+        "silent": weights.no_reveal_milli,
+    }.get(outcome, 0)
+    if not good and not bad:
+        return
+    d.touch(seat.agent)
+    d.emit(
+        Observed(
+            agent=seat.agent,
+            role="verifier",
+            task_kind=task.task_kind,
+            why=outcome,
+            good_milli=good // 2 if _small(policy) else good,
+            bad_milli=reputation.bad_milli(bad, small=_small(policy)),
+        )
+    )

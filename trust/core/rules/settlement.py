@@ -1,0 +1,305 @@
+"""How a claim ends: price, stake, bonds and fees find their owners in one entry (rules.md 3 and 4).
+
+Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds and all
+challenges are settled with the claim. Whatever rounding leaves burns. Where the challenges' bonds go stands in
+`disputes.py`.
+
+Who pays the seats:
+- The pool pays a round that the coin or a disagreement opened, and one that overturned a fail.
+- The challenger pays the round of a challenge that was lost or returned, from what was prepaid; what the seats of a
+  lost one did not earn goes to the pool.
+- The worker's slash pays the round that showed its work to be bad, before it is split; the pool what that is short of.
+- Where the pool is short the seats share what there is: settlement never waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trust.core import ledger
+from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, round_id
+from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
+from trust.core.policy import Policy
+from trust.core.records import Claim, Party, Round, Seat, Task
+from trust.core.rules import disputes, parties, rating, tasks
+from trust.core.rules.decision import Decision
+from trust.core.rules.disputes import Fought
+
+Due = list[tuple[str, int]]
+"""Agents, and the fee of each."""
+
+IDLE_STATES = frozenset({SeatState.SEATED, SeatState.COMMITTED, SeatState.EXCUSED})
+EARNING = frozenset({"right", "canary-right", "heard"})
+
+
+def conclude(d: Decision, claim: Claim) -> None:
+    """Ends a claim by the verdict that stands: accepted, rejected, or voided where none was ever reached."""
+    task = d.need(Task, claim.task)
+    verdict = disputes.standing(claim)
+    if claim.canary:
+        _end_canary(d, claim, task)
+    elif verdict == "pass":
+        _accept(d, claim, task)
+    elif verdict == "fail":
+        _reject(d, claim, task, exact=d.task_policy(task).is_exact(task.task_kind))
+    else:
+        _void(d, claim, task)
+
+
+def _accept(d: Decision, claim: Claim, task: Task) -> None:
+    policy = d.task_policy(task)
+    hold = ledger.share(claim.stake_units, policy.money.evidence_hold_ppm)
+    until_ms = d.at_ms + policy.windows.evidence_ms if hold else 0
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.ACCEPTED, hold_units=hold, hold_until_ms=until_ms))
+    worker, lock = ledger.free(claim.worker), ledger.stake(claim.id)
+    d.pay("claim.price", (ledger.escrow(task.id), worker, task.price_units))
+    d.pay("stake.return", (lock, worker, claim.stake_units - hold))
+    fought = disputes.end(d, claim, "pass")
+    _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
+    disputes.release(d, claim, task, policy, fought)
+    rating.delivered(d, claim, task, policy)
+    rating.disputed(d, task, policy, fought)
+    tasks.close(d, task, "accepted")
+
+
+def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool = False) -> None:
+    policy = d.task_policy(task)
+    faults = policy.faults
+    slash = ledger.share(claim.stake_units, faults.exact_ppm if exact else faults.judged_ppm)
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.REJECTED))
+    rest = claim.stake_units - slash
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
+    fought = disputes.end(d, claim, "fail", withheld)
+    left = _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought, slash)
+    _split(d, claim, task, policy, fought, left)
+    disputes.release(d, claim, task, policy, fought)
+    upheld = any(each.exposed for each in fought)
+    rating.failed(d, claim, task, policy, fraud=exact, upheld=upheld)
+    rating.disputed(d, task, policy, fought)
+    tasks.bar(d, task, claim)
+    if exact:
+        _strike(d, claim, policy)
+    tasks.reopen(d, task, "rejected")
+
+
+def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought], slash: int) -> None:
+    """Splits a slash: to the requester, to the first who showed it, and the rest burns.
+
+    A challenger of the worker's own house gets nothing: a cheat that reports itself saves nothing by it.
+    """
+    to_requester, to_reporter = slash_shares(slash, task, policy)
+    transfers = [(ledger.free(task.requester), to_requester)]
+    reporter = next((each.challenge.challenger for each in fought if each.exposed), "")
+    if reporter and not disputes.kin(d, reporter, claim.worker):
+        transfers.append((ledger.free(reporter), to_reporter))
+    transfers.append((ledger.BURN, slash - sum(units for _, units in transfers)))
+    lock = ledger.stake(claim.id)
+    d.pay("slash.failed-check", *((lock, target, units) for target, units in transfers))
+
+
+def slash_shares(slash: int, task: Task, policy: Policy) -> tuple[int, int]:
+    """Returns the units of a slash for the requester (at most the price) and for who showed it (at most a few fees)."""
+    money = policy.money
+    most = money.reporter_max_fees * policy.verifiers.fee_units
+    return (
+        min(task.price_units, ledger.share(slash, money.requester_ppm)),
+        min(most, ledger.share(slash, money.reporter_ppm)),
+    )
+
+
+def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
+    """A failed exact check: tombstone at the last strike in memory."""
+    party = d.need(Party, claim.worker)
+    since_ms = d.at_ms - policy.faults.failure_memory_ms
+    times = (*[at for at in party.failures_ms if at > since_ms][-20:], d.at_ms)
+    d.emit(PartyFaulted(party=party.id, liveness_ms=party.liveness_ms, failures_ms=times))
+    if len(times) >= policy.faults.failure_strikes and not party.left:
+        parties.leave(d, d.need(Party, party.id), "tombstoned")
+
+
+def withheld(d: Decision, claim: Claim) -> None:
+    """Rejects a claim whose drawn output was not opened: as a failed exact check, whatever the kind of work."""
+    _reject(d, claim, d.need(Task, claim.task), exact=True, withheld=True)
+
+
+def _void(d: Decision, claim: Claim, task: Task) -> None:
+    """No round reached a verdict: everything back, nobody barred; who kept silent still pays."""
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
+    _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
+    tasks.reopen(d, task, "voided")
+
+
+def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
+    """The work was the operator's own: everything back, and the seats are judged by the answer that stood."""
+    policy = d.task_policy(task)
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
+    fought = disputes.end(d, claim, claim.verdict)
+    _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
+    disputes.release(d, claim, task, policy, fought)
+    rating.disputed(d, task, policy, fought)
+    tasks.close(d, task, "canary")
+
+
+def overdue(d: Decision, claim: Claim) -> None:
+    """No draw in time is the service's fault, and its bond loses up to the price.
+
+    Where a verdict stands, it goes on standing and challenges are returned; the bond burns, so that nobody has anything
+    from challenging while the service is out of order. Where there is none, the worker is paid and the task closes.
+    """
+    if not disputes.standing(claim):
+        _void_overdue(d, claim)
+        return
+    conclude(d, claim)
+    lost = min(d.need(Task, claim.task).price_units, d.balance(ledger.OPERATOR_BOND))
+    d.pay("draw.overdue", (ledger.OPERATOR_BOND, ledger.BURN, lost))
+
+
+def _void_overdue(d: Decision, claim: Claim) -> None:
+    task = d.need(Task, claim.task)
+    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    worker = ledger.free(claim.worker)
+    d.pay("stake.return", (ledger.stake(claim.id), worker, claim.stake_units))
+    paid = min(task.price_units, d.balance(ledger.OPERATOR_BOND))
+    d.pay("draw.overdue", (ledger.OPERATOR_BOND, worker, paid))
+    _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
+    tasks.close(d, task, "draw-overdue")
+
+
+# -- seats
+
+
+def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, Due]:
+    """Settles every seat of every round against the final verdict; returns what those of each round earned."""
+    exact = policy.is_exact(task.task_kind)
+    final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
+    bonds: list[ledger.Transfer] = []
+    slashes: list[tuple[str, int]] = []
+    earned: dict[int, Due] = {}
+    for number in range(1, claim.round + 1):
+        panel = d.need(Round, round_id(claim.id, number))
+        for name in (*panel.past_seats, *panel.seats):
+            seat = d.need(Seat, name)
+            outcome = _outcome(claim, seat, panel, final)
+            slash = ledger.share(seat.bond_units, _penalty_ppm(outcome, exact, policy))
+            slashes.append((ledger.bond(name), slash))
+            bonds.append((ledger.bond(name), ledger.free(seat.agent), seat.bond_units - slash))
+            if outcome in EARNING:
+                earned.setdefault(number, []).append((seat.agent, panel.fee_units))
+            d.emit(SeatSettled(seat=name, outcome=outcome))
+            rating.judged(d, seat, task, policy, outcome)
+    d.pay("bond.slash", *_slashed(slashes, _doubt_units(d, claim, earned)))
+    d.pay("bond.return", *bonds)
+    return earned
+
+
+def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, Due]) -> int:
+    """Returns the fees in units of the rounds that a disagreement opened."""
+    asked_for = {challenge.round for challenge in disputes.of_claim(d, claim)}
+    return sum(
+        sum(fee for _, fee in due) for number, due in earned.items() if number > 1 and number not in asked_for
+    )
+
+
+def _slashed(slashes: list[tuple[str, int]], doubt_units: int) -> list[ledger.Transfer]:
+    """Slashes of bonds first pay for the doubt that they were part of, to the pool; the rest burns.
+
+    A ring that votes falsely would drain the pool of fees otherwise. Fees are the same either way, so nobody earns by
+    another's slash.
+    """
+    transfers = []
+    for lock, units in slashes:
+        to_pool = min(units, doubt_units)
+        doubt_units -= to_pool
+        transfers += [(lock, ledger.VERIFICATION, to_pool), (lock, ledger.BURN, units - to_pool)]
+    return transfers
+
+
+def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
+    """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by).
+
+    A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
+    canary's answer stood: canary-right, canary-wrong.
+    """
+    if seat.state in (SeatState.PASSED, SeatState.SILENT):
+        return seat.state
+    if seat.state in IDLE_STATES:
+        return "idle"
+    if final is None or panel.number > final.number:
+        return "heard"
+    if not panel.items:
+        measure = "canary-" if claim.canary == claim.verdict else ""
+        return measure + ("right" if seat.verdict == claim.verdict else "wrong")
+    return "wrong" if _wrong_on_an_item(seat, panel, final) else "right"
+
+
+def _wrong_on_an_item(seat: Seat, panel: Round, final: Round) -> bool:
+    """Returns whether the final round judged an item otherwise than the seat; disputed items are judged by nobody."""
+    judged = {index for place in final.items for index in place} - set(final.disputed)
+    mine = set(panel.items[seat.place]) & judged
+    return mine & set(seat.bad) != mine & set(final.bad)
+
+
+def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
+    verifiers = policy.verifiers
+    if outcome == "passed":
+        return verifiers.no_commit_ppm
+    if outcome == "silent":
+        return verifiers.no_reveal_ppm
+    if outcome == "canary-wrong":
+        return verifiers.canary_ppm
+    return verifiers.wrong_ppm if outcome == "wrong" and exact else 0
+
+
+# -- fees
+
+
+def _pay_seats(
+    d: Decision, claim: Claim, earned: Mapping[int, Due], fought: list[Fought], slash_units: int = 0
+) -> int:
+    """Pays what the seats of each round earned; returns what is left of the slash."""
+    disputed = {each.challenge.round: each for each in fought}
+    from_pool: Due = []
+    for number, due in earned.items():
+        dispute = disputed.get(number)
+        if dispute is not None and dispute.exposed:
+            paid, rest = _from_slash(d, claim, due, slash_units)
+            slash_units -= paid
+            from_pool += rest
+        elif dispute is None or dispute.how == ChallengeState.WON:
+            from_pool += due
+    for each in fought:
+        if each.how != ChallengeState.WON:
+            _from_prepaid(d, each, earned.get(each.challenge.round, []))
+    _from_pool(d, claim, from_pool)
+    return slash_units
+
+
+def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
+    """Pays the seats; the rest of what a lost challenge prepaid goes to the pool."""
+    lock = ledger.challenge_bond(dispute.challenge.id)
+    d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
+    if dispute.how == ChallengeState.LOST:
+        rest = dispute.challenge.prepaid_units - sum(fee for _, fee in due)
+        d.pay("challenge.unearned", (lock, ledger.VERIFICATION, rest))
+
+
+def _from_slash(d: Decision, claim: Claim, due: Due, slash_units: int) -> tuple[int, Due]:
+    """Pays from the stake as far as the slash goes, to each alike; what was paid, and what each still has to get."""
+    total = sum(fee for _, fee in due)
+    budget = min(total, slash_units)
+    parts = [(agent, fee * budget // total if total else 0) for agent, fee in due]
+    lock = ledger.stake(claim.id)
+    d.pay("slash.seat-fee", *((lock, ledger.free(agent), part) for agent, part in parts))
+    rest = [(agent, fee - part) for (agent, fee), (_, part) in zip(due, parts, strict=True)]
+    return sum(part for _, part in parts), rest
+
+
+def _from_pool(d: Decision, claim: Claim, due: Due) -> None:
+    total = sum(fee for _, fee in due)
+    held = d.balance(ledger.VERIFICATION)
+    if total > held:
+        due = [(agent, fee * held // total) for agent, fee in due]
+        d.emit(FeeShort(claim=claim.id, due_units=total, paid_units=sum(fee for _, fee in due)))
+    d.pay("seat.fee", *((ledger.VERIFICATION, ledger.free(agent), fee) for agent, fee in due))

@@ -1,0 +1,117 @@
+"""The draw of a shortlist: proves its randomness and says who may claim the task first (rules.md 3).
+
+1. The seed's input is `task/<id>` and the digest of the task.allocate, under the draw key as of that statement.
+2. The pools are those that were sealed before it. Whether somebody may claim is looked at now, at the draw.
+3. Where nobody who may claim is found, the task is open to all as if no allocation had been asked for.
+"""
+
+from __future__ import annotations
+
+from trust.core import scoring
+from trust.core.entry import Draw
+from trust.core.events import AllocationFailed, TaskAllocated, task_draw
+from trust.core.lifecycle import AllocationState
+from trust.core.policy import Policy
+from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
+from trust.core.refusal import Refused
+from trust.core.rules import allocation as allocations
+from trust.core.rules.decision import Decision
+from trust.core.rules.draws import check_checkpoint, proven, seed_input
+from trust.core.sampling import shortlist, sumtree
+from trust.core.sampling.draw import Stream
+from trust.core.sampling.shortlist import Candidate
+from trust.core.state import View
+
+_PREFIX = task_draw("")
+
+
+def is_for(said: Draw) -> bool:
+    """Returns whether a draw is one of a shortlist."""
+    return said.of.startswith(_PREFIX)
+
+
+def task_of(said: Draw) -> str:
+    """The task of such a draw."""
+    return said.of.removeprefix(_PREFIX)
+
+
+def alpha(view: View, allocation: Allocation) -> bytes:
+    """The VRF's input for a task's shortlist."""
+    return shortlist_seed(scoring.network_of(view).origin, allocation.id, allocation.statement)
+
+
+def shortlist_seed(network: str, task: str, statement: str) -> bytes:
+    """Returns the VRF's input from its parts: as for a claim, with the task in its place and 0 for the round."""
+    return seed_input(network, task_draw(task), 0, statement)
+
+
+def draw(d: Decision, said: Draw) -> None:
+    """A draw entry of an allocation."""
+    allocation = d.get(Allocation, task_of(said))
+    if allocation is None or allocation.state != AllocationState.AWAITED:
+        raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
+    task = d.need(Task, allocation.id)
+    policy = d.task_policy(task)
+    stream = Stream(proven(said, allocation.draw_key, alpha(d, allocation)), shortlist.LABEL)
+    check_checkpoint(d, allocation.index, policy, said.checkpoint)
+    event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
+    d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
+
+
+def _among_candidates(
+    d: Decision, allocation: Allocation, task: Task, policy: Policy, stream: Stream
+) -> TaskAllocated:
+    parties = [d.need(Party, did) for did in allocation.candidates]
+    eligible = [party for party in parties if not allocations.why_not(d, party, task, policy)]
+    among = tuple(
+        Candidate(
+            party.id,
+            _weight(d, party, task.task_kind),
+            allocations.may_be_tried(d, party, task, policy),
+        )
+        for party in eligible
+    )
+    source = shortlist.Named(stream, among)
+    return TaskAllocated(
+        task=task.id,
+        exclusive_until_ms=d.at_ms + allocation.exclusive_ms,
+        eligible=len(eligible),
+        owners=len({party.owner for party in eligible}),
+        shortlist=shortlist.drawn(stream, allocation.size, policy.allocation.probation_ppm, source),
+        among=among,
+    )
+
+
+def _weight(d: Decision, party: Party, task_kind: str) -> int:
+    """Returns a candidate's weight in the pool of its kind, as of its last event."""
+    place = party.places[party.capabilities.index(task_kind)]
+    return d.need(Slot, f"{scoring.worker_pool(task_kind)}/{place}").weight
+
+
+def _among_all(
+    d: Decision, allocation: Allocation, task: Task, policy: Policy, stream: Stream
+) -> TaskAllocated:
+    """From the sealed pools. How many are eligible is how many weighed anything when the pool was sealed: to look at
+    each of them would make a draw as long as the network is large."""
+
+    def accept(agent: str, lane: bool) -> bool:
+        party = d.need(Party, agent)
+        if allocations.why_not(d, party, task, policy):
+            return False
+        return not lane or allocations.may_be_tried(d, party, task, policy)
+
+    def node(digest: bytes) -> bytes:
+        return d.need(Node, digest.hex()).data
+
+    pool = d.need(SealedPool, allocation.pool)
+    source = shortlist.Sealed(
+        stream, sumtree.root_of(pool), sumtree.root_of(d.get(SealedPool, allocation.lane)), node, accept
+    )
+    places = shortlist.drawn(stream, allocation.size, policy.allocation.probation_ppm, source)
+    return TaskAllocated(
+        task=task.id,
+        exclusive_until_ms=d.at_ms + allocation.exclusive_ms,
+        eligible=max(pool.members, len(places)),
+        owners=pool.owners,
+        shortlist=places,
+    )

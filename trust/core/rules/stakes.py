@@ -1,0 +1,124 @@
+"""Money that enters, waits and leaves: deposits, withdrawals, unbonding, payouts (rules.md 4)."""
+
+from __future__ import annotations
+
+from trust.core import identity, ledger
+from trust.core.commands import Spoken
+from trust.core.events import ReferenceBooked, WithdrawalEnded, WithdrawalMatured
+from trust.core.lifecycle import WithdrawalState
+from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
+from trust.core.records import Booking, Party, Withdrawal
+from trust.core.refusal import Refused
+from trust.core.rules.decision import Decision
+from trust.core.rules.governance import is_treasurer
+
+
+def _book(d: Decision, spoken: Spoken, reference: str) -> None:
+    if not is_treasurer(d, spoken.payload.actor):
+        raise Refused("not-treasurer", f"{spoken.payload.actor} is no treasurer")
+    if spoken.payload.actor != d.network.operator:
+        d.active(spoken.payload.actor)
+    d.signed_by(spoken, [spoken.payload.actor])
+    if (booked := d.get(Booking, reference)) is not None:
+        raise Refused("reference-booked", f"{reference} was booked at entry {booked.index}")
+    d.emit(ReferenceBooked(reference=reference))
+
+
+def deposit(d: Decision, spoken: Spoken, said: StakeDeposit) -> None:
+    _book(d, spoken, said.reference)
+    if said.account == ledger.OPERATOR_BOND:
+        target = ledger.OPERATOR_BOND
+    else:
+        _check_agent(said.account)
+        target = ledger.free(d.active(said.account).id)
+    d.pay("deposit", (ledger.EXTERNAL, target, said.amount_units))
+
+
+def _check_agent(account: str) -> None:
+    try:
+        identity.key_of(account)
+    except identity.InvalidKey as error:
+        raise Refused(
+            "unknown-account", f"{account} is neither an agent nor {ledger.OPERATOR_BOND}"
+        ) from error
+
+
+def withdraw(d: Decision, spoken: Spoken, said: StakeWithdraw) -> None:
+    d.signed_by(spoken, [d.active(said.actor).id])
+    if said.cancel is not None and said.amount_units is None and said.account is None:
+        _take_back(d, said.actor, said.cancel)
+    elif said.amount_units is None or said.cancel is not None:
+        raise Refused(
+            "bad-withdrawal", "a withdrawal names either an amount or the withdrawal that it takes back"
+        )
+    elif said.account in (None, said.actor):
+        source, target = ledger.free(said.actor), ledger.unbonding(said.actor)
+        d.unbond(said.actor, source, target, said.amount_units)
+    elif said.account == ledger.OPERATOR_BOND:
+        _withdraw_bond(d, said.actor, said.amount_units)
+    else:
+        raise Refused("not-yours", f"{said.account} is not an account that {said.actor} withdraws from")
+
+
+def _withdraw_bond(d: Decision, actor: str, amount: int) -> None:
+    if actor != d.network.operator:
+        raise Refused("not-operator", "only the operator withdraws from its bond")
+    minimum = d.policy.money.operator_bond_min_units
+    if d.balance(ledger.OPERATOR_BOND) - amount < minimum:
+        raise Refused("insufficient-funds", f"{minimum} units of the operator's bond must stay")
+    d.unbond(actor, ledger.OPERATOR_BOND, ledger.OPERATOR_UNBONDING, amount)
+
+
+def _waiting_on(withdrawal: Withdrawal) -> str:
+    if withdrawal.source == ledger.OPERATOR_BOND:
+        return ledger.OPERATOR_UNBONDING
+    return ledger.unbonding(withdrawal.party)
+
+
+def _left_of(d: Decision, withdrawal: Withdrawal) -> int:
+    """Returns the units that a withdrawal still pays: open withdrawals share what a slash left, the last gets all of
+    it."""
+    lost = d.need(Party, withdrawal.party).unbonding_lost_units
+    if withdrawal.source == ledger.OPERATOR_BOND or not lost:
+        return withdrawal.amount_units
+    held = d.balance(_waiting_on(withdrawal))
+    return withdrawal.amount_units * held // (held + lost)
+
+
+def _take_back(d: Decision, actor: str, id: str) -> None:
+    withdrawal = d.find(Withdrawal, id)
+    if withdrawal.party != actor:
+        raise Refused("not-yours", f"{id} is not a withdrawal of {actor}")
+    if withdrawal.state != WithdrawalState.PAYABLE:
+        raise Refused("not-payable", f"{id} is {withdrawal.state}")
+    payout_by_ms = withdrawal.matures_ms + d.policy.windows.payout_ms
+    if d.at_ms < payout_by_ms:
+        raise Refused(
+            "too-early", f"{id} can be taken back from {payout_by_ms} on if it is not paid out by then"
+        )
+    units = _left_of(d, withdrawal)
+    d.emit(
+        WithdrawalEnded(
+            withdrawal=id, how=WithdrawalState.RETURNED, lost_units=withdrawal.amount_units - units
+        )
+    )
+    d.pay("withdrawal.returned", (_waiting_on(withdrawal), withdrawal.source, units))
+
+
+def mature(d: Decision, id: str) -> None:
+    """Unbonding is over: the treasurer may pay out."""
+    d.emit(WithdrawalMatured(withdrawal=id))
+
+
+def pay_out(d: Decision, spoken: Spoken, said: StakePayout) -> None:
+    _book(d, spoken, said.reference)
+    withdrawal = d.find(Withdrawal, said.withdrawal)
+    if withdrawal.state != WithdrawalState.PAYABLE:
+        raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
+    units = _left_of(d, withdrawal)
+    d.emit(
+        WithdrawalEnded(
+            withdrawal=said.withdrawal, how=WithdrawalState.PAID, lost_units=withdrawal.amount_units - units
+        )
+    )
+    d.pay("withdrawal.paid", (_waiting_on(withdrawal), ledger.EXTERNAL, units))

@@ -1,0 +1,126 @@
+"""Tasks: posted, cancelled, reopened, closed (rules.md section 3).
+
+open -> claimed -> closed, and back to open when a claim fails while the deadline is ahead; between posting and the
+first claim a relay may have it allocated (`allocation`). Price and fees stand in escrow from `task.post` until the task
+closes.
+"""
+
+from __future__ import annotations
+
+from trust.core import ledger
+from trust.core.commands import Spoken
+from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
+from trust.core.events.tasks import TASK_TIMER
+from trust.core.lifecycle import TaskState
+from trust.core.payloads import TaskCancel, TaskPost
+from trust.core.policy import Policy
+from trust.core.records import Claim, Party, Relay, Task
+from trust.core.refusal import Refused
+from trust.core.rules import allocation
+from trust.core.rules.decision import Decision
+
+MAX_TASK_MS = 366 * 86_400_000
+
+
+def post(d: Decision, spoken: Spoken, said: TaskPost) -> None:
+    d.signed_by(spoken, [d.active(said.actor).id])
+    if (taken := d.get(Task, said.task)) is not None:
+        raise Refused("task-exists", f"{said.task} was posted at entry {taken.index}", index=taken.index)
+    policy = d.policy
+    _check_terms(d, said, policy)
+    fees = policy.fees_units
+    held = d.balance(ledger.free(said.actor))
+    if held < said.price_units + fees:
+        raise Refused(
+            "insufficient-funds", f"price and fees are {said.price_units + fees} units, {held} are free"
+        )
+    d.emit(
+        TaskPosted(
+            task=said.task,
+            requester=said.actor,
+            task_kind=said.task_kind,
+            policy=d.network.policy,
+            deadline_ms=said.deadline_ms,
+            price_units=said.price_units,
+            fees_units=fees,
+            stake_units=max(said.stake_units or 0, policy.claims.min_stake_units),
+            lease_ms=said.lease_ms or policy.claims.lease_ms,
+            spec_sha256=said.spec_sha256,
+            spec_uri=said.spec_uri or "",
+            items_count=said.items.count if said.items else 0,
+            tolerated_bad_ppm=said.items.tolerated_bad_ppm if said.items else 0,
+            assignee=said.assignee or "",
+            relay=said.relay or "",
+        )
+    )
+    d.pay("task.escrow", (ledger.free(said.actor), ledger.escrow(said.task), said.price_units + fees))
+
+
+def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
+    claims = policy.claims
+    if not d.at_ms < said.deadline_ms <= d.at_ms + MAX_TASK_MS:
+        raise Refused("bad-deadline", "a deadline lies ahead, within a year")
+    if said.lease_ms is not None and not claims.min_lease_ms <= said.lease_ms <= claims.max_lease_ms:
+        raise Refused("bad-lease", f"a lease lasts {claims.min_lease_ms} to {claims.max_lease_ms} ms")
+    most = max(claims.min_stake_units, ledger.share(said.price_units, claims.max_stake_ratio_ppm))
+    if (said.stake_units or 0) > most:
+        raise Refused("stake-too-high", f"a task at this price asks for a stake of at most {most} units")
+    if said.spec_uri is not None and not policy.blobs.uris:
+        raise Refused(
+            "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
+        )
+    if said.assignee is not None:
+        d.active(said.assignee)
+    if said.relay is not None:
+        d.find(Relay, said.relay)
+
+
+def cancel(d: Decision, spoken: Spoken, said: TaskCancel) -> None:
+    task = d.find(Task, said.task)
+    if task.requester != said.actor:
+        raise Refused("not-yours", f"{said.task} is not a task of {said.actor}")
+    d.signed_by(spoken, [said.actor])
+    if task.state == TaskState.CLOSED:
+        raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
+    if task.state == TaskState.CLAIMED:
+        raise Refused("task-claimed", f"{said.task} is claimed by {task.claim}", claim=task.claim)
+    if task.state == TaskState.ALLOCATING or d.at_ms < task.exclusive_until_ms:
+        raise Refused(
+            "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
+        )
+    close_unclaimed(d, task, "cancelled")
+
+
+def close(d: Decision, task: Task, why: str) -> None:
+    """Closes a task; what is left of its escrow goes back to the requester."""
+    d.emit(TaskClosed(task=task.id, why=why))
+    left = d.balance(ledger.escrow(task.id))
+    d.pay("escrow.return", (ledger.escrow(task.id), ledger.free(task.requester), left))
+
+
+def bar(d: Decision, task: Task, claim: Claim) -> None:
+    """Whoever stands behind this claim's worker may not claim the task again."""
+    d.emit(TaskBarred(task=task.id, owner=d.owner(claim.worker), claim=claim.id))
+
+
+def reopen(d: Decision, task: Task, why: str) -> None:
+    """Opens the task to others while the deadline is ahead and its requester fills the escrow; else closes it."""
+    missing = task.price_units + task.fees_units - d.balance(ledger.escrow(task.id))
+    funded = d.balance(ledger.free(task.requester)) >= missing
+    staying = not d.need(Party, task.requester).left
+    if d.at_ms < task.deadline_ms and funded and staying:
+        d.emit(TaskReopened(task=task.id))
+        d.pay("task.escrow", (ledger.free(task.requester), ledger.escrow(task.id), missing))
+    else:
+        close(d, task, why)
+
+
+def lapse(d: Decision, id: str) -> None:
+    """The deadline passed and nobody holds a claim."""
+    close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
+
+
+def close_unclaimed(d: Decision, task: Task, why: str) -> None:
+    """Closes a task that nobody holds; an allocation that it had comes to nothing."""
+    allocation.lapse(d, task)
+    close(d, task, why)

@@ -1,0 +1,295 @@
+"""Openings, commitments, reveals and the tally (rules.md sections 3 and 5).
+
+A seat commits to its verdict before anyone reveals; silence costs what a wrong vote costs. The verdict of a single
+output needs the round's quorum, counted over seats; the verdict of a batch is the panel's, from its items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+
+from trust.core import strict
+from trust.core.commands import Spoken
+from trust.core.events import (
+    DrawnSeat,
+    ItemsOpened,
+    OutputOpened,
+    RoundTallied,
+    SeatPassed,
+    SeatSilent,
+    VerdictReached,
+    VoteCommitted,
+    VoteRevealed,
+    round_id,
+)
+from trust.core.lifecycle import Phase, SeatState
+from trust.core.payloads import ItemsOpen, JudgedItem, OpenedItem, OutputOpen, VoteCommit, VoteReveal
+from trust.core.policy import Policy
+from trust.core.records import Alternate, Claim, Opening, Party, Round, Seat, Task
+from trust.core.refusal import Refused
+from trust.core.rules import panel, parties, settlement
+from trust.core.rules.decision import Decision
+from trust.core.sampling import items
+from trust.log.merkle import ProofError, verify_inclusion
+
+HASH_BYTES = 32
+SALT_BYTES = 32
+NO_ITEMS = "0" * 64
+
+
+def items_digest(judged: tuple[JudgedItem, ...]) -> str:
+    """SHA-256 over (index as u64 big-endian, 32-byte leaf, one byte good) by index; 64 zeros for none."""
+    if not judged:
+        return NO_ITEMS
+    digest = hashlib.sha256()
+    for item in sorted(judged, key=lambda each: each.index):
+        digest.update(item.index.to_bytes(8) + strict.b64(item.leaf, HASH_BYTES) + bytes([item.good]))
+    return digest.hexdigest()
+
+
+def commitment(network: str, seat: str, verifier: str, said: VoteReveal) -> str:
+    """Returns the commitment of a vote: over the network, the seat, the verifier, the verdict, a salt and the items."""
+    salt = strict.b64(said.salt, SALT_BYTES).hex()
+    lines = ("trust/vote/v1", network, seat, verifier, said.verdict, salt, items_digest(said.items))
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+# -- openings
+
+
+def _opening(d: Decision, claim: Claim, number: int) -> Round:
+    found = d.get(Round, round_id(claim.id, number)) if number else None
+    if found is None:
+        raise Refused("nothing-drawn", f"nothing of {claim.id} was drawn to be opened")
+    if found.phase != Phase.OPENING:
+        raise Refused("too-late", f"the opening of round {number} is over")
+    return found
+
+
+def _by_worker(d: Decision, spoken: Spoken, claim: Claim) -> None:
+    if claim.worker != spoken.payload.actor:
+        raise Refused("not-yours", f"{claim.id} is a claim of {claim.worker}")
+    d.signed_by(spoken, [claim.worker])
+
+
+def open_output(d: Decision, spoken: Spoken, said: OutputOpen) -> None:
+    """The worker says that the whole output can be read; the service held every blob when it let this pass."""
+    claim = d.find(Claim, said.claim)
+    _by_worker(d, spoken, claim)
+    found = _opening(d, claim, claim.round)
+    if found.items:
+        raise Refused("items-needed", f"{claim.id} is a batch: open the drawn items of each seat")
+    d.emit(OutputOpened(claim=claim.id))
+    task = d.need(Task, claim.task)
+    panel.begin_phase(d, found, Phase.COMMIT, d.task_policy(task))
+
+
+def open_items(d: Decision, spoken: Spoken, said: ItemsOpen) -> None:
+    """Items of one seat's place, each with its path to the root that the output named."""
+    seat = d.find(Seat, said.seat)
+    claim = d.need(Claim, seat.claim)
+    _by_worker(d, spoken, claim)
+    found = _opening(d, claim, seat.round)
+    task = d.need(Task, claim.task)
+    opened = tuple(_checked(d, found, seat, item, claim, task.items_count) for item in said.items)
+    if len({index for index, _ in opened}) < len(opened):
+        raise Refused("item-opened", "an item is opened twice")
+    d.emit(ItemsOpened(claim=claim.id, round=seat.round, place=seat.place, items=opened))
+    if not any(d.need(Round, found.id).to_open):
+        panel.begin_phase(d, d.need(Round, found.id), Phase.COMMIT, d.task_policy(task))
+
+
+def _checked(
+    d: Decision, found: Round, seat: Seat, item: OpenedItem, claim: Claim, count: int
+) -> tuple[int, str]:
+    if not found.items or item.index not in found.items[seat.place]:
+        raise Refused("item-not-drawn", f"item {item.index} was not drawn for {seat.id}")
+    if d.get(Opening, f"{found.id}/{seat.place}/{item.index}") is not None:
+        raise Refused("item-opened", f"item {item.index} is open already")
+    leaf = strict.b64(item.leaf, HASH_BYTES)
+    path = [strict.b64(step, HASH_BYTES) for step in item.path]
+    try:
+        verify_inclusion(leaf, item.index, count, path, bytes.fromhex(claim.items_root))
+    except ProofError as error:
+        raise Refused("bad-path", f"item {item.index} does not lead to the output's root: {error}") from error
+    return item.index, leaf.hex()
+
+
+def withheld(d: Decision, id: str) -> None:
+    """Ends a claim whose drawn output was not opened in time, as a failed exact check."""
+    found = d.need(Round, id)
+    d.emit(RoundTallied(claim=found.claim, round=found.number))
+    settlement.withheld(d, d.need(Claim, found.claim))
+
+
+# -- commits
+
+
+def _seated(d: Decision, spoken: Spoken, id: str) -> tuple[Seat, Round]:
+    seat = d.find(Seat, id)
+    if seat.agent != spoken.payload.actor:
+        raise Refused("not-seated", f"{id} is the seat of {seat.agent}")
+    d.signed_by(spoken, [seat.agent])
+    return seat, d.need(Round, round_id(seat.claim, seat.round))
+
+
+def _policy(d: Decision, found: Round) -> Policy:
+    return d.task_policy(d.need(Task, d.need(Claim, found.claim).task))
+
+
+def commit(d: Decision, spoken: Spoken, said: VoteCommit) -> None:
+    seat, found = _seated(d, spoken, said.seat)
+    if seat.commitment:
+        raise Refused("already-committed", f"{seat.id} has its commitment, for good")
+    if found.phase == Phase.OPENING:
+        raise Refused("not-opened", f"the worker has not opened {seat.claim} yet")
+    if seat.state != SeatState.SEATED or found.phase != Phase.COMMIT:
+        raise Refused("too-late", f"the commit window of {seat.id} is over")
+    d.emit(VoteCommitted(seat=seat.id, commitment=said.commitment))
+    _reveal_when_ready(d, found.id)
+
+
+def pass_on(d: Decision, id: str) -> None:
+    """A seat without a commit goes to the next alternate who may sit, at most `replacements` times a place.
+
+    Whoever left since it was seated is excused (rules.md 7).
+    """
+    seat = d.need(Seat, id)
+    found = d.need(Round, round_id(seat.claim, seat.round))
+    task = d.need(Task, d.need(Claim, seat.claim).task)
+    policy = d.task_policy(task)
+    excused = bool(d.need(Party, seat.agent).left)
+    chosen, left = None, found.alternates
+    if found.replaced[seat.place] < policy.verifiers.replacements:
+        chosen, left = _next_alternate(d, found, task.task_kind, policy)
+    if chosen is None:
+        d.emit(SeatPassed(seat=id, excused=excused, alternates=left))
+    else:
+        drawn = DrawnSeat(d.new_id("seat_"), chosen.agent, chosen.owner)
+        until_ms = d.at_ms + policy.windows.commit_ms
+        d.emit(SeatPassed(seat=id, excused=excused, next=drawn, until_ms=until_ms, alternates=left))
+        panel.lock_bonds(d, (drawn,), found.bond_units)
+    _reveal_when_ready(d, found.id)
+
+
+def _next_alternate(
+    d: Decision, found: Round, task_kind: str, policy: Policy
+) -> tuple[Alternate | None, tuple[Alternate, ...]]:
+    for position, candidate in enumerate(found.alternates):
+        if panel.may_sit(d, d.need(Party, candidate.agent), task_kind, policy):
+            return candidate, found.alternates[position + 1 :]
+    return None, ()
+
+
+def _reveal_when_ready(d: Decision, id: str) -> None:
+    found = d.need(Round, id)
+    states = [d.need(Seat, seat).state for seat in found.seats]
+    if SeatState.SEATED in states:
+        return
+    if SeatState.COMMITTED in states:
+        panel.begin_phase(d, found, Phase.REVEAL, _policy(d, found))
+    else:
+        tally(d, found)
+
+
+# -- reveals
+
+
+def reveal(d: Decision, spoken: Spoken, said: VoteReveal) -> None:
+    seat, found = _seated(d, spoken, said.seat)
+    if seat.state == SeatState.REVEALED:
+        raise Refused("already-revealed", f"{seat.id} has revealed its vote")
+    if not seat.commitment:
+        raise Refused("no-commitment", f"{seat.id} committed to nothing")
+    if found.phase == Phase.COMMIT:
+        raise Refused("commits-open", "reveals open when the last commit window is over")
+    if found.phase != Phase.REVEAL:
+        raise Refused("too-late", f"the reveal window of {seat.id} is over")
+    if commitment(d.network.origin, seat.id, seat.agent, said) != seat.commitment:
+        raise Refused("commitment-mismatch", "this is not the vote that the seat committed to")
+    bad = _judged(d, found, seat, said)
+    d.emit(VoteRevealed(seat=seat.id, verdict=said.verdict, bad=bad))
+    if all(d.need(Seat, name).state != SeatState.COMMITTED for name in found.seats):
+        tally(d, d.need(Round, found.id))
+
+
+def _judged(d: Decision, found: Round, seat: Seat, said: VoteReveal) -> tuple[int, ...]:
+    """The items called bad; Refused unless exactly the place's items are judged, as they were opened."""
+    mine = found.items[seat.place] if found.items else ()
+    if sorted(item.index for item in said.items) != sorted(mine):
+        raise Refused("items-mismatch", f"{seat.id} judges exactly the items of its place")
+    for item in said.items:
+        opened = d.need(Opening, f"{found.id}/{seat.place}/{item.index}")
+        if strict.b64(item.leaf, HASH_BYTES).hex() != opened.leaf:
+            raise Refused("items-mismatch", f"item {item.index} was opened with another leaf")
+    bad = tuple(sorted(item.index for item in said.items if not item.good))
+    if found.items and bool(bad) != (said.verdict == "fail"):
+        raise Refused("items-mismatch", "a seat says fail exactly when it calls an item bad")
+    return bad
+
+
+def reveals_over(d: Decision, id: str) -> None:
+    """Seats that committed and kept silent pay what a wrong vote pays, and sit in jail."""
+    found = d.need(Round, id)
+    jail_ms = _policy(d, found).verifiers.no_reveal_jail_ms
+    for name in found.seats:
+        seat = d.need(Seat, name)
+        if seat.state == SeatState.COMMITTED:
+            d.emit(SeatSilent(seat=name))
+            parties.jail(d, seat.agent, jail_ms)
+    tally(d, found)
+
+
+# -- the tally
+
+
+def tally(d: Decision, found: Round) -> None:
+    """Counts a panel that has acted, and moves the claim on: a verdict, the next round, or its end."""
+    policy = _policy(d, found)
+    last = panel.is_last(policy, found.number)
+    votes = [seat for name in found.seats if (seat := d.need(Seat, name)).state == SeatState.REVEALED]
+    verdict, bad, disputed = outcome(found, votes, policy)
+    d.emit(RoundTallied(claim=found.claim, round=found.number, verdict=verdict, bad=bad, disputed=disputed))
+    if verdict:
+        until_ms = 0 if last else d.at_ms + policy.windows.challenge_ms
+        d.emit(VerdictReached(claim=found.claim, round=found.number, verdict=verdict, until_ms=until_ms))
+    elif panel.next_round(d, d.need(Claim, found.claim), policy):
+        return
+    if last:
+        settlement.conclude(d, d.need(Claim, found.claim))
+
+
+def outcome(found: Round, votes: list[Seat], policy: Policy) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """Returns the outcome of a panel's revealed votes: a verdict or "", the items counted bad, those still disputed."""
+    if found.items:
+        return _tally_items(found, votes, policy, panel.is_last(policy, found.number))
+    return _tally_votes(found, votes), (), ()
+
+
+def _tally_votes(found: Round, votes: list[Seat]) -> str:
+    for verdict in ("pass", "fail"):
+        if sum(seat.verdict == verdict for seat in votes) >= found.quorum:
+            return verdict
+    return ""
+
+
+def _tally_items(
+    found: Round, votes: list[Seat], policy: Policy, last: bool
+) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """The panel's verdict on a batch, the items it counted bad, and those it did not agree on.
+
+    An item that nobody who revealed had is disputed too, and keeps the verdict away while another round can look at it.
+    """
+    held: dict[int, set[int]] = {}
+    good: dict[tuple[int, int], bool] = {}
+    for seat in votes:
+        for index in found.items[seat.place]:
+            held.setdefault(index, set()).add(seat.place)
+            good[seat.place, index] = index not in seat.bad
+    needed = partial(panel.quorum, policy, found.number)
+    result = items.tally(held, good, found.accept_count, needed, found.samples, last=last)
+    unseen = {index for place in found.items for index in place} - held.keys()
+    undecided = len(votes) < found.quorum or (bool(unseen) and not last)
+    verdict = "" if undecided else result.verdict or ""
+    return verdict, result.bad, tuple(sorted({*result.disputed, *unseen}))

@@ -1,0 +1,50 @@
+"""What a party signs to have bytes stored before a statement on the log names them.
+
+It is no statement: nothing on the log comes of it, and no decision reads it. It stands in the header `Trust-Upload` of
+`PUT /v1/blobs/{sha256}` as the party's DID, the Unix time in ms until which it holds, and the signature in base64,
+with spaces between them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from trust.core.identity import key_of
+from trust.core.strict import b64, base64_of
+from trust.log import ed25519
+
+HEADER = "Trust-Upload"
+LIFETIME_MS = 600_000
+MAX_LIFETIME_MS = 3_600_000
+_SHAPE = re.compile(r"(did:key:z[1-9A-HJ-NP-Za-km-z]{47}) ([1-9][0-9]{0,15}) ([A-Za-z0-9+/]{86}==)")
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """That a party wants bytes stored; `until_ms` is Unix time."""
+
+    party: str
+    until_ms: int
+    signature: bytes
+
+    @staticmethod
+    def parse(text: str) -> Upload | None:
+        """What the header says; None where it is not one."""
+        match = _SHAPE.fullmatch(text)
+        return Upload(match[1], int(match[2]), b64(match[3], ed25519.SIGNATURE_BYTES)) if match else None
+
+    def is_signed(self, network: str, digest: str, key: str) -> bool:
+        """Whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""
+        said = _signed(network, self.party, digest, self.until_ms)
+        return ed25519.verify(key_of(key), said, self.signature)
+
+
+def upload(network: str, party: str, seed: bytes, digest: str, until_ms: int) -> str:
+    """The header's value, signed with the 32-byte seed of the party's current key."""
+    signature = ed25519.sign(seed, _signed(network, party, digest, until_ms))
+    return f"{party} {until_ms} {base64_of(signature)}"
+
+
+def _signed(network: str, party: str, digest: str, until_ms: int) -> bytes:
+    return f"trust/upload/v1\n{network}\n{party}\n{digest}\n{until_ms}\n".encode()
