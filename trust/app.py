@@ -51,7 +51,7 @@ from trust.services.sequencing import Limits, Sequencer
 from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
-from trust.settings import Settings, SettingsError, load
+from trust.settings import Settings, SettingsError, http_address, load
 from trust.stopping import Stopping
 from trust.storage.engine import Database, file_of
 from trust.storage.holdings import clock_skew_ms
@@ -367,6 +367,6 @@ async def _serve(app: App, stopping: Stopping) -> None:
     async with app.running():
         stopping.through(stop)
         journal.logger("trust").info(
-            "serving", url=f"http://{settings.host}:{server.port}", vkey=app.service.vkey
+            "serving", url=http_address(settings.host, server.port), vkey=app.service.vkey
         )
         await server.serve()

@@ -256,6 +256,17 @@ class TrustError(Exception):
         }
 
 
+class Unusable(Exception):
+    """What this machine or its operator gave us cannot be used as it is: a file, a database, an address (exit 3).
+
+    It says nothing about whether a log is true, and is no bug. `hint` says what to do.
+    """
+
+    def __init__(self, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.hint = hint
+
+
 class ClientError(TrustError):
     """A `TrustError` whose code need not be in this release's table."""
 

@@ -18,6 +18,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from trust.escaping import escaped_event
+
 WAITING = 10_000
 FLUSH_S = 1.0
 
@@ -109,8 +111,12 @@ def configure(stream: TextIO | None = None) -> Lines:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            *([] if people else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+            structlog.processors.format_exc_info,
+            *(
+                [escaped_event, structlog.dev.ConsoleRenderer()]
+                if people
+                else [structlog.processors.JSONRenderer()]
+            ),
         ],
         wrapper_class=_Quiet,
         logger_factory=lambda *_: lines,

@@ -10,7 +10,9 @@ Private keys come from `TRUST_LOG_KEY` and `TRUST_DRAW_KEY` or from files of mod
 from __future__ import annotations
 
 import os
+import re
 import stat
+import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,8 +20,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from trust.files import PRIVATE, write_once
+
 SEED_BYTES = 32
 CONFIG_NAME = "trust.toml"
+_LINK = re.compile(r"(tcp|udp|sctp)://")
 
 
 class SettingsError(ValueError):
@@ -33,6 +38,23 @@ def shipped(name: str) -> Path:
     return carried if carried.exists() else package.parent / name
 
 
+def http_address(host: str, port: int) -> str:
+    """The URL at which somebody on this machine finds a service that listens on `host`; IPv6 stands in brackets."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's programs keep state (XDG base directories); the directory of temporary files without a home."""
+    named = environ.get("XDG_STATE_HOME", "")
+    home = environ.get("HOME", "")
+    if named.startswith("/"):
+        return Path(named) / "trust"
+    if home.startswith("/") and os.access(home, os.W_OK):
+        return Path(home) / ".local" / "state" / "trust"
+    return Path(tempfile.gettempdir()) / f"trust-{os.getuid()}"
+
+
 def read_seed(path: Path) -> bytes:
     """The 32-byte seed in a key file: 64 hex digits, mode 0600 and nothing wider."""
     with path.open(encoding="ascii", errors="replace") as file:
@@ -44,11 +66,7 @@ def read_seed(path: Path) -> bytes:
 
 def write_seed(path: Path, seed: bytes) -> None:
     """Creates a key file of mode 0600. FileExistsError where there is one: no key is ever overwritten."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(seed.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_once(path, seed.hex().encode() + b"\n", PRIVATE)
 
 
 def _seed(text: str, source: str) -> bytes:
@@ -76,6 +94,23 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
     return value
+
+
+def _database(value: object) -> str:
+    """The URL of a database for SQLAlchemy, from the forms that hosts give."""
+    url = _text(value).strip()
+    scheme, separator, rest = url.partition("://")
+    if scheme in (
+        "postgres",
+        "postgresql",
+        "postgresql+psycopg2",
+        "postgresql+asyncpg",
+        "postgresql+psycopg",
+    ):
+        return f"postgresql+psycopg://{rest}"
+    if scheme not in ("sqlite", "sqlite+pysqlite") or not separator:
+        raise ValueError("postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE")
+    return url
 
 
 def _path(value: object) -> Path:
@@ -111,7 +146,7 @@ class Settings:
     """One process's settings. Options are named as their fields, but `data` and `database` as the flags."""
 
     data_dir: Path = _option(Path("trust-data"), _path, "data")
-    database_url: str = _option("", _text, "database", secret=True)  # empty: SQLite in data_dir
+    database_url: str = _option("", _database, "database", secret=True)  # empty: SQLite in data_dir
     host: str = _option("127.0.0.1", _text)
     port: int = _option(8400, _integer(0, 65_535))
     recognises: tuple[str, ...] = _option((), _texts)  # vkeys of other networks whose scores are shown
@@ -173,7 +208,7 @@ _OPTIONS = {f.metadata["name"] or f.name: f for f in fields(Settings) if f.metad
 def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. `flags` go by option name; one that is None was not given."""
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    chosen = _from_environment(environ) | _parsed(given, lambda name: f"--{name.replace('_', '-')}")
+    chosen = _from_environment(environ, given) | _parsed(given, lambda name: f"--{name.replace('_', '-')}")
     config = chosen.get("data_dir", Settings.data_dir) / CONFIG_NAME
     chosen = _from_file(config) | chosen
     settings = Settings(**chosen)
@@ -197,13 +232,18 @@ def _parsed(given: Mapping[str, object], source: Callable[[str], str]) -> dict[s
         try:
             values[option.name] = option.metadata["parse"](value)
         except ValueError as wrong:
-            raise SettingsError(f"{source(name)}: {value!r} is not {wrong}") from None
+            shown = repr(value) if option.repr else "what is given"
+            raise SettingsError(f"{source(name)}: {shown} is not {wrong}") from None
     return values
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environ: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, Any]:
+    """What the environment says and no flag does. A container platform that has a service called "trust" sets
+    TRUST_PORT to a link such as tcp://10.0.0.1:8400, which is no choice of anybody's."""
     given = {name: environ[_variable(name)] for name in _OPTIONS if environ.get(_variable(name))}
-    return _parsed(given, _variable)
+    if _LINK.match(given.get("port", "")):
+        del given["port"]
+    return _parsed({name: text for name, text in given.items() if name not in flags}, _variable)
 
 
 def _variable(name: str) -> str:

@@ -195,7 +195,8 @@ def test_all_sources_give_the_same_bytes(world: World, log: Path, tmp_path: Path
 
 def test_a_kind_of_place_is_told_from_its_name(log: Path) -> None:
     assert isinstance(open_source(str(log)), DirectorySource)
-    assert isinstance(open_source("sqlite:///nowhere.db"), DatabaseSource)
+    with pytest.raises(CannotCheck, match=r"nowhere\.db"):
+        open_source("sqlite:///nowhere.db")
 
 
 def test_a_file_that_is_no_database_cannot_be_checked(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import pytest
 from tests.client.services import Log
 from tests.factories import NETWORK, did, log_signer, seed, statement
 from trust.cli import GROUPS, run
-from trust.cli.connection import Output, Service, duration_ms, read_vkey
+from trust.cli.connection import Output, Service, read_vkey
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE, Usage, report
+from trust.cli.values import duration_ms
 from trust.errors import CODES
 from trust.settings import write_seed
 
@@ -103,8 +104,8 @@ def test_the_log_key_of_a_data_directory_is_used_unless_another_is_given(tmp_pat
 
 def test_the_address_is_that_of_the_data_directory_unless_another_is_given(tmp_path: Path) -> None:
     (tmp_path / "trust.toml").write_text("port = 8123\n", encoding="utf-8")
-    assert Service(data=tmp_path).address() == "http://127.0.0.1:8123"
-    assert Service(data=tmp_path, url=NOBODY).address() == NOBODY
+    assert Service(data=tmp_path).addresses() == ["http://127.0.0.1:8123"]
+    assert Service(data=tmp_path, url=f"{NOBODY}, {NOBODY}").addresses() == [NOBODY, NOBODY]
 
 
 def test_a_port_that_somebody_listens_on_is_not_shared(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.api.house import House, body_of, found, settings_for
 from tests.api.processes import Running, serving
+from tests.factories import derived_id
 from tests.services.statements import ORIGIN, Party
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD, USAGE
@@ -20,6 +21,8 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.note import sign_note
 from trust.settings import write_seed
 from trust.verify.forks import Fork
+
+CLAIM = derived_id("clm_")
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +137,55 @@ def test_two_answers_of_the_operator_convict_it_offline_and_before_the_log(
     assert "convicted-already" in capsys.readouterr().err
 
 
-def test_a_file_that_the_rules_do_not_judge_is_not_sent(
+def test_a_file_that_is_no_evidence_yet_is_not_sent_and_what_it_lacks_is_said(
     reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "rumour.json"
-    for text in ('{"evidence":"hearsay"}', "not even JSON", '{"evidence":"equivocation"}'):
-        file.write_text(text, encoding="utf-8")
-        assert run(["evidence", "submit", str(file)]) == FALSE
-        assert "not-proven" in capsys.readouterr().err
+    worker = reach.workers[0]
+    told = reach.say(
+        payloads.RelayConfirm, reach.coordinator, task="t", claim=CLAIM, worker=worker.did, index=0
+    )
+    artifact = payloads.Artifact(name="report", sha256="ab" * 32, size_bytes=1)
+    output = reach.say(payloads.OutputSubmit, worker, claim=CLAIM, artifacts=(artifact,))
+    for said, what in (
+        (b'{"evidence":"hearsay"}', "hearsay"),
+        (b"not even JSON", "JSON object"),
+        (b"[1]", "JSON object"),
+        (b"{}", "evidence"),
+        (body_of(told), "trust evidence confirmation"),
+        (body_of(output), "trust evidence outputs"),
+        (json.dumps(reach.get("/v1/receipts/0")).encode(), "trust receipt judge"),
+    ):
+        file.write_bytes(said)
+        assert run(["evidence", "submit", str(file)]) == USAGE
+        shown = capsys.readouterr().err
+        assert "not-evidence" in shown
+        assert what in shown
+    file.write_text('{"evidence":"equivocation"}', encoding="utf-8")
+    assert run(["evidence", "submit", str(file)]) == FALSE
+    assert "not-proven" in capsys.readouterr().err
+
+
+def test_a_bare_confirmation_becomes_evidence_and_convicts_the_relay_that_lied(
+    reach: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    won = reach.claimed("confirmed")
+    bare, file = tmp_path / "confirm.json", tmp_path / "evidence.json"
+
+    def written(worker: str) -> int:
+        said = {
+            "task": "confirmed",
+            "claim": won,
+            "worker": worker,
+            "index": reach.get(f"/v1/claims/{won}")["index"],
+        }
+        bare.write_bytes(body_of(reach.say(payloads.RelayConfirm, reach.coordinator, **said)))
+        return run(["evidence", "confirmation", str(bare), str(file)])
+
+    assert written(reach.workers[0].did) == FALSE
+    assert "told the truth" in capsys.readouterr().err
+    assert not file.exists()
+    assert written(reach.workers[1].did) == GOOD
+    assert run(["receipt", "verify", str(file), "--key", reach.vkey]) == GOOD
+    assert run(["evidence", "submit", str(file)]) == GOOD
+    assert reach.relay in capsys.readouterr().out

@@ -57,7 +57,7 @@ def key(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A key file; the command line talks to the service of this test."""
 
     @contextmanager
-    def client(_: object) -> Iterator[Client[Transport]]:
+    def client(_: object, *__: object) -> Iterator[Client[Transport]]:
         yield service.client
 
     monkeypatch.setattr(connection.Service, "client", client)

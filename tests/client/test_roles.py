@@ -12,18 +12,32 @@ import pytest
 
 from tests.client.services import Log, Script, answer, problem
 from tests.factories import NETWORK, NOW_MS, derived_id, did, log_signer, seed
-from trust.client import NotProven, Relay, Requester, Verifier, Worker
+from trust.client import (
+    Accepted,
+    ClientError,
+    NotProven,
+    Relay,
+    Requester,
+    ServiceError,
+    Verifier,
+    Worker,
+    statements,
+)
 from trust.client.clients import Client
 from trust.client.items import ItemTree
+from trust.client.statements import Speaker
 from trust.client.transports import Transport
 from trust.client.verifier import Case, Judgement
 from trust.client.wire import Exchange, Request, Response
 from trust.core.commands import Spoken, parse
 from trust.core.payloads import (
+    ClaimAbandon,
     ClaimRequest,
     Items,
     ItemsOpen,
+    RelayConfirm,
     TaskAllocate,
+    TaskCancel,
     TaskPost,
     VoteCommit,
     VoteReveal,
@@ -148,6 +162,79 @@ def test_a_relay_does_not_confirm_a_claim_of_another_relay(service: Service) -> 
         Relay(service.client, derived_id("rly_", 1), [seed(1)]).confirm(entry)
 
 
+def _confirmed(service: Service, **lie: object) -> tuple[Relay[Transport], bytes]:
+    """A coordinator, and a confirmation that another one signed, with a lie in it."""
+    relay, request = _won(service)
+    entry = relay.grant(request).accepted.entry
+    claimed = {"task": "task-1", "claim": CLAIM, "worker": did(0), "index": entry.index} | lie
+    told: dict[str, Any] = claimed
+    other = Speaker(NETWORK, seed(1))
+    return Relay(service.client, RELAY, [seed(2)]), other.say(RelayConfirm, NOW_MS, **told)
+
+
+def test_a_coordinator_adds_its_signature_to_a_confirmation_that_the_log_bears_out(service: Service) -> None:
+    relay, told = _confirmed(service)
+    assert set(parse(relay.cosign(told)).signed.signers) == {did(1), did(2)}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"worker": did(7)}, {"claim": derived_id("clm_", 1)}, {"task": "task-2"}],
+    ids=["loser", "claim", "task"],
+)
+def test_a_coordinator_that_is_shown_a_lie_signs_nothing(service: Service, lie: dict[str, object]) -> None:
+    relay, told = _confirmed(service, **lie)
+    with pytest.raises(NotProven, match="confirmed"):
+        relay.cosign(told)
+
+
+def test_a_coordinator_signs_only_what_its_own_relay_hands_out(service: Service) -> None:
+    relay, told = _confirmed(service)
+    _, request = _won(service)
+    with pytest.raises(NotProven, match="no claim through"):
+        Relay(service.client, derived_id("rly_", 1), [seed(2)]).cosign(told)
+    with pytest.raises(ClientError, match="wrong-relay"):
+        Relay(service.client, derived_id("rly_", 1), [seed(2)]).cosign(request)
+    other = Speaker(NETWORK, seed(1))
+    for said in (
+        other.say(ClaimAbandon, NOW_MS, claim=CLAIM),
+        other.say(TaskCancel, NOW_MS, task="task-1"),
+    ):
+        with pytest.raises(ClientError, match="unknown-kind"):
+            relay.cosign(said)
+    with pytest.raises(ClientError, match="foreign-network"):
+        relay.cosign(Speaker("elsewhere.example/log", seed(1)).say(TaskCancel, NOW_MS, task="task-1"))
+
+
+def _deliver(service: Service, data: bytes) -> Accepted:
+    return Worker(service.client, seed(0)).submit(CLAIM, {"report.json": data})
+
+
+def test_a_worker_signs_no_second_output_for_a_claim_that_has_one(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.reads[f"/v1/claims/{CLAIM}"] = {"output": None}
+    first = _deliver(service, b"one answer")
+    service.reads[f"/v1/claims/{CLAIM}"] = {"output": {"index": first.index}}
+    signed: list[object] = []
+    monkeypatch.setattr(statements, "sign", lambda *said: signed.append(said))
+    with pytest.raises(ClientError, match="output-exists"):
+        _deliver(service, b"another answer of the same model")
+    again = _deliver(service, b"one answer")
+    assert (again.index, again.statement, again.repeated) == (first.index, first.statement, True)
+    assert (service.kinds, signed) == (["output.submit"], [])
+
+
+def test_a_worker_that_gets_no_answer_to_its_question_signs_nothing(service: Service) -> None:
+    handle = service.handle
+    service.script.handler = lambda request: (
+        problem(404, "unknown-claim") if request.path.startswith("/v1/claims/") else handle(request)
+    )
+    with pytest.raises(ServiceError, match="unknown-claim"):
+        _deliver(service, b"one answer")
+    assert service.kinds == []
+
+
 def test_a_worker_opens_the_drawn_items_of_each_seat_and_stores_each_blob_once(service: Service) -> None:
     def seat(name: str, indices: list[int], *, current: bool = True) -> dict[str, Any]:
         return {"seat": name, "current": current, "items": [{"index": i, "leaf": None} for i in indices]}
@@ -185,6 +272,7 @@ class Seated:
         self.answer: Judgement = {3: True, 7: False} if batch else True
         requester, worker = Requester(service.client, seed(5)), Worker(service.client, seed(6))
         posted = requester.post("task-1", "extract", b"spec", price_units=1, deadline_ms=NOW_MS + 1)
+        service.reads[f"/v1/claims/{CLAIM}"] = {"output": None}
         output = worker.submit(CLAIM, {"findings.json": b"{}"}, ITEMS if batch else ())
         tree = ItemTree(ITEMS)
         for index in (3, 7):
@@ -235,7 +323,6 @@ def test_a_verifier_that_dies_after_it_decided_sends_the_very_same_commitment_ag
     service.down.add("vote.commit")
     first = seated.verifier()
     assert [act.error.code for act in first.step() if act.error] == ["too-late"]
-    first.close()
     service.down.clear()
     seated.answer = False
     second = seated.verifier()
@@ -251,11 +338,25 @@ def test_a_verifier_that_dies_after_it_decided_sends_the_very_same_commitment_ag
     assert revealed.verdict == "pass"
 
 
+def test_two_copies_of_a_verifier_commit_one_vote(service: Service, tmp_path: Path) -> None:
+    seated = Seated(service, tmp_path, batch=False)
+    one, other = seated.verifier(), seated.verifier()
+    one.step()
+    seated.answer = False
+    other.step()
+    assert len({spoken.id for spoken in service.said}) == 1
+    seated.committed()
+    one.step()
+    seated.duty |= {"state": "seated", "phase": "commit"}
+    acts = other.step()
+    assert [act.error.code for act in acts if act.error] == ["already-revealed"]
+    assert service.kinds.count("vote.commit") == 2
+
+
 def test_a_verifier_that_lost_its_memory_says_so_and_does_not_guess(service: Service, tmp_path: Path) -> None:
     seated = Seated(service, tmp_path, batch=False)
     verifier = seated.verifier()
     verifier.step()
-    verifier.close()
     seated.path.unlink()
     seated.committed()
     acts = seated.verifier().step()

@@ -18,10 +18,13 @@ from tests.services.logs import check_log, check_receipt
 from tests.services.statements import Party, Town
 from tests.storage.stores import empty
 from trust.core import rulebook
+from trust.core.identity import did_of
 from trust.errors import TrustError
+from trust.log.note import Signer
 from trust.services import headfile
 from trust.services.inbox import Submission
-from trust.services.receipts import Receipt
+from trust.services.receipts import Outcome, Receipt
+from trust.services.sequencing import Sequencer
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 from trust.storage.unit import unit
@@ -158,6 +161,34 @@ def test_a_process_without_the_logs_key_signs_nothing(database: Database, tmp_pa
     with pytest.raises(TrustError, match="does not hold the log's key"):
         stranger.decide(house.town.post("task"))
     assert size_of(database) == before
+
+
+def test_a_process_without_the_logs_key_says_which_it_wants_and_goes_on_when_it_is_there(
+    database: Database, tmp_path: Path
+) -> None:
+    house = House(database, tmp_path).found()
+    own, held = house.town.log, list[Signer]()
+    other = Signer(own.name, Party("another log").seed)
+    waiting = Sequencer(
+        database, [other], house.head_file, now_ms=lambda: house.town.now_ms, more_signers=lambda: held
+    )
+    waiting.open()
+
+    def decided(task: str) -> list[Outcome]:
+        submission = Submission([house.town.post(task)])
+        waiting.serve([submission])
+        return submission.answer.result(timeout=0)
+
+    for _ in range(2):
+        with pytest.raises(
+            TrustError, match=f"the log's key {did_of(own.verifier.public_key)}: lay its file"
+        ):
+            decided("too-early")
+        assert waiting.frozen
+    held.append(own)
+    waiting._idle_ms()
+    assert not waiting.frozen
+    assert isinstance(decided("in-time")[0], Receipt)
 
 
 def test_a_log_has_one_genesis_and_nothing_before_it(database: Database, tmp_path: Path) -> None:

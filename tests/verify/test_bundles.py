@@ -20,7 +20,7 @@ from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.exchanges import Exchanges
 from trust.client.transports import Transport
-from trust.client.wire import Response
+from trust.client.wire import Request, Response
 from trust.core import bundle
 from trust.core.strict import b64
 from trust.verify.bundles import verify_bundle
@@ -108,9 +108,13 @@ def test_the_command_line_writes_a_bundle_as_it_came(
     capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = claim_of(network(), "mallory")
-    monkeypatch.setattr(
-        Transport, "run", lambda self, talk: Script(lambda _: Response(200, good())).run(talk)
-    )
+
+    def answered(request: Request) -> Response:
+        if request.path.endswith("/checkpoint"):
+            return Response(200, json.loads(good())["checkpoint"].encode())
+        return Response(200, good())
+
+    monkeypatch.setattr(Transport, "run", lambda self, talk: Script(answered).run(talk))
     asked = ["bundle", claim, "--url", "http://127.0.0.1:9", "--vkey", str(KEY)]
     assert run(asked) == GOOD
     assert capsysbinary.readouterr().out == good()

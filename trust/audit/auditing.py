@@ -39,12 +39,14 @@ from trust.audit.replaying import Replay, check_release
 from trust.audit.report import CannotCheck, Finding, Progress, Report, Step, Sums, lines, silent
 from trust.audit.scratch import Scratch, scratch
 from trust.audit.tree import false_partial, false_tile, forked
+from trust.core.identity import did_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import EMPTY_ROOT
 from trust.log.note import NoteError, Signature, Verifier
 from trust.log.quorum import Quorum, QuorumMissing, cosigned_by
 from trust.log.succession import Succession, is_signed_by, peek_checkpoint
+from trust.log.tiles import TILE_WIDTH
 from trust.storage.cosigned import policy_in_force
 
 TRIES_WITNESSED = 20
@@ -137,7 +139,7 @@ class _Audit:
             is_known = self._is_known(note)
         except (NoteError, CheckpointError) as error:
             return Finding(None, f"the checkpoint: {error}", Step.KEYS)
-        if not is_known and claimed.size <= self._own.view.size:
+        if not is_known and (claimed.size <= self._own.view.size or self._is_foreign(claimed.size)):
             return Finding(None, "the checkpoint: no known key signed the note", Step.KEYS)
         before, earlier = self._own.progress.checkpoint, self._earlier()
         finding = self._check_history(claimed, earlier) if is_known else None
@@ -158,6 +160,20 @@ class _Audit:
             return False
         if self._verifier in keys.verifiers:
             keys.open(note)
+        return True
+
+    def _is_foreign(self, size: int) -> bool:
+        """Whether no entry names the caller's key: then the log cannot lead from it to the key that signed.
+
+        It is found by reading the entries without deciding them; a log with an earlier audit is known already.
+        """
+        if self._own.view.size or self._verifier in self._keys().verifiers[1:]:
+            return False
+        named = did_of(self._verifier.public_key).encode()
+        for start in range(0, size, TILE_WIDTH):
+            bundle = self._source.bundle(start // TILE_WIDTH, min(TILE_WIDTH, size - start))
+            if bundle is None or named in bundle:
+                return False
         return True
 
     def _peeked(self, note: bytes) -> Checkpoint:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,12 +23,14 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.report import CannotCheck
+from trust.client.transports import ELSEWHERE_HINT, OwnConnections
+from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
 from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
 from trust.storage.cosigned import newest, policy_in_force
-from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
+from trust.storage.readonly import read_only
 from trust.storage.unit import StoredEntry
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
@@ -37,12 +39,18 @@ TIMEOUT_S = 30.0
 DEADLINE_S = 120.0
 TRIES = 4
 PAUSE_S = 0.5
+FORBIDDEN_HINT = "let everybody read the log's files; a bucket also needs leave to list, to say 404"
 DATABASE_NAME = "trust.db"
 
 
 SIZE_HEADER = "Trust-Size"
 JSON = {"Content-Type": "application/json"}
 T = TypeVar("T")
+Hooks = Mapping[str, list[Callable[[Any], None]]]
+
+
+class Forbidden(CannotCheck):
+    """A server says 403: a bucket says so of what is not there, others of what they do not want to show."""
 
 
 class Answer(NamedTuple):
@@ -120,10 +128,12 @@ class _Files:
         return None if data is None else data[: width * HASH_BYTES]
 
     def _whole_or_partial(self, path: TilePath, max_bytes: int) -> bytes | None:
-        data = self.get(str(path), max_bytes)
-        if data is None and path.width < TILE_WIDTH:
-            data = self.get(str(TilePath(path.level, path.n)), max_bytes)
-        return data
+        if path.width == TILE_WIDTH:
+            return self.get(str(path), max_bytes)
+        with suppress(Forbidden):  # what a bucket says of what is not there; the full one must be answered
+            if (data := self.get(str(path), max_bytes)) is not None:
+                return data
+        return self.get(str(TilePath(path.level, path.n)), max_bytes)
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         raise NotImplementedError
@@ -165,13 +175,21 @@ class HttpSource(_Files):
         transport: httpx.BaseTransport | None = None,
         pause_s: float = PAUSE_S,
         deadline_s: float = DEADLINE_S,
+        hooks: Hooks | None = None,
     ) -> None:
-        self._client = httpx.Client(timeout=TIMEOUT_S, transport=transport, follow_redirects=True)
+        options = {"timeout": TIMEOUT_S, "transport": transport, "follow_redirects": True}
+        self._own = OwnConnections(httpx.Client, options | {"event_hooks": hooks or {}})
         self._pause_s = pause_s
         self._deadline_s = deadline_s
         self._prefix = url.rstrip("/") + "/log/"
-        if self.get("checkpoint", MAX_NOTE_BYTES) is None:
+        if not self._has_checkpoint():
             self._prefix = url.rstrip("/") + "/"
+
+    def _has_checkpoint(self) -> bool:
+        try:
+            return self.get("checkpoint", MAX_NOTE_BYTES) is not None
+        except Forbidden:
+            return False
 
     def __str__(self) -> str:
         return self._prefix
@@ -183,7 +201,12 @@ class HttpSource(_Files):
 
     def service(self) -> Service | None:
         address = self._prefix.removesuffix("/log/")
-        has_one = address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+        try:
+            has_one = (
+                address != self._prefix and self.ask(f"{address}/v1/stats", MAX_ANSWER_BYTES) is not None
+            )
+        except Forbidden:
+            has_one = False
         return Service(address, self.ask) if has_one else None
 
     def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
@@ -204,6 +227,8 @@ class HttpSource(_Files):
                 return answer
             if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                 return None
+            if answer.status == httpx.codes.FORBIDDEN:
+                raise Forbidden(f"{url} cannot be fetched: status 403", FORBIDDEN_HINT)
             problem = f"status {answer.status}"
             if (
                 answer.status != httpx.codes.TOO_MANY_REQUESTS
@@ -215,7 +240,9 @@ class HttpSource(_Files):
     def _attempt(self, url: str, max_bytes: int, posted: bytes | None) -> Answer:
         body = bytearray()
         sent: dict[str, Any] = {} if posted is None else {"content": posted, "headers": JSON}
-        with self._client.stream("GET" if posted is None else "POST", url, **sent) as response:
+        with self._own.get().stream("GET" if posted is None else "POST", url, **sent) as response:
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise CannotCheck(f"{url} answers with a web page, from {response.url}", ELSEWHERE_HINT)
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:
@@ -223,7 +250,7 @@ class HttpSource(_Files):
             return Answer(response.status_code, bytes(body), response.headers.get(SIZE_HEADER, ""))
 
     def close(self) -> None:
-        self._client.close()
+        self._own.get().close()
 
 
 class DatabaseSource:
@@ -232,7 +259,12 @@ class DatabaseSource:
     fetchers = 1
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url)
+        self._opened = ExitStack()
+        try:
+            self.database = self._opened.enter_context(read_only(url))
+        except (SQLAlchemyError, Unusable, OSError) as error:
+            hint = error.hint if isinstance(error, Unusable) else ""
+            raise CannotCheck(f"the database cannot be read: {error}", hint) from error
 
     def checkpoint(self) -> bytes:
         """The newest head, with the cosignatures on it where its witnesses have seen it."""
@@ -267,17 +299,20 @@ class DatabaseSource:
         return None
 
     def close(self) -> None:
-        self.database.close()
+        self._opened.close()
 
 
 def _is_in_place(index: int, entry: StoredEntry) -> bool:
     return entry.index == index and len(entry.data) <= MAX_ENTRY_BYTES
 
 
-def open_source(place: str) -> Source:
-    """The source at an http(s) address, in a directory of tiles, in a service's data directory or database."""
+def open_source(place: str, hooks: Hooks | None = None) -> Source:
+    """The source at an http(s) address, in a directory of tiles, in a service's data directory or database.
+
+    `hooks` are httpx's: what to call for each request and each answer.
+    """
     if place.startswith(("http://", "https://")):
-        return HttpSource(place)
+        return HttpSource(place, hooks=hooks)
     if "://" in place:
         return DatabaseSource(place)
     path = Path(place)

@@ -15,6 +15,8 @@ from enum import StrEnum
 
 import msgspec
 
+from trust.errors import Unusable
+
 Progress = Callable[[int, int], None]
 """Told how many entries of how many are done."""
 
@@ -24,7 +26,7 @@ def silent(done: int, total: int) -> None:
     del done, total
 
 
-class CannotCheck(Exception):
+class CannotCheck(Unusable):
     """The log could not be read, or needs a newer release: this says nothing about whether it is true (exit 3)."""
 
 

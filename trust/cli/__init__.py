@@ -1,13 +1,14 @@
 """`trust ...`: one file a group, each imported only when it is called, so that `trust --help` is quick (protocol.md 6).
 
-Exit codes: 0 good, 1 what was checked is false or was refused, 2 wrong usage, 3 could not check. Errors go to
-stderr as code, detail and hint; a person never sees a traceback.
+Exit codes: 0 good, 1 what was checked is false or was refused, 2 wrong usage, 3 could not check (docs/exit-codes.md).
+Errors go to stderr as code, detail and hint, with --json as an object; a person never sees a traceback.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from trust import __version__
@@ -37,6 +38,7 @@ GROUPS = {
     "receipt": "Verify receipts, bundles and evidence offline.",
     "audit": "Fetch a log, verify all of it, and decide every entry again.",
     "log": "Check a data directory; rebuild its tables; export the log as files; watch a log for forks.",
+    "completion": "Print what a shell completes.",
     "witness": "Run a witness, which cosigns only what extends the log that it saw before.",
 }
 
@@ -60,18 +62,25 @@ def build() -> App:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit code."""
     try:
-        code = build()(list(arguments), exit_on_error=False, print_error=True)
-        sys.stdout.flush()
+        code = build()(list(arguments), exit_on_error=False, print_error=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:  # whatever it was, it ends as an exit code and a sentence
         from trust.cli.failures import report
 
-        return report(error)
+        return report(error, as_json="--json" in arguments)
     return code if isinstance(code, int) else 0
 
 
 def main() -> None:
-    """The entry point of the `trust` command; as PID 1 of a container it has to obey SIGTERM by itself."""
+    """The entry point of the `trust` command; as PID 1 of a container it has to obey SIGTERM by itself.
+
+    What the terminal's encoding lacks is shown by its number.
+    """
     from trust.stopping import end_at_once
 
     end_at_once()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
 from trust.cli import scores
-from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.connection import SERVICE, Me, Service, read_key
+from trust.cli.terminal import give, say
+from trust.cli.values import Count
 
 app = App(name="agent")
 
@@ -40,8 +41,8 @@ def register(
     """
     from trust.client import Agent
 
-    with service.client() as client:
-        owner_seed = settings.read_seed(owner) if owner else None
+    with service.client(me.key) as client:
+        owner_seed = read_key(owner) if owner else None
         agent = Agent(client, me.seed(), me.actor)
         service.accepted(agent.register(handle, kind, owner_seed), receipt)
 
@@ -57,8 +58,8 @@ def rotate(new_key: Path, /, *, me: Me, service: Service = SERVICE) -> None:
     """
     from trust.client import Agent
 
-    with service.client() as client:
-        service.accepted(Agent(client, me.seed(), me.actor).rotate(settings.read_seed(new_key)))
+    with service.client(me.key) as client:
+        service.accepted(Agent(client, me.seed(), me.actor).rotate(read_key(new_key)))
 
 
 @app.command
@@ -66,7 +67,7 @@ def revoke(reason: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a registration up, for ever."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).revoke(reason))
 
 
@@ -104,11 +105,9 @@ def explain_score(
 @app.command
 def prove(agent: str, /, *, service: Service = SERVICE) -> None:
     """Write a file to stdout that proves an agent's scores to another network: `trust receipt verify` verifies it."""
-    import sys
-
     with service.client() as client:
         data = client.score_file(agent)
-    sys.stdout.buffer.write(data)
+    give(data)
 
 
 @app.command
@@ -128,7 +127,7 @@ def bring(agent: str, file: Path, /, *, service: Service = SERVICE) -> None:
 
 @app.command
 def history(
-    agent: str, kind: str, /, *, role: str = "worker", points: int = 20, service: Service = SERVICE
+    agent: str, kind: str, /, *, role: str = "worker", points: Count = 20, service: Service = SERVICE
 ) -> None:
     """Show how one of an agent's scores came to be, observation by observation.
 
@@ -149,4 +148,4 @@ def _tell(service: Service, facts: scores.Facts, words: Callable[[scores.Facts],
     if service.json or service.field:
         service.show(facts)
         return
-    print("\n".join(words(facts)))
+    say(*words(facts))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses
+from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses, source_at
 from trust.cli.failures import FALSE, GOOD
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say
+from trust.cli.values import Place
 
 if TYPE_CHECKING:
     from trust.audit.report import Report
@@ -25,7 +26,7 @@ def audit(
     key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
     state: Annotated[Path | None, Parameter(name="--from")] = None,
     witnesses: Path | None = None,
-    sample: int = 200,
+    sample: Place = 200,
     all_reads: Annotated[bool, Parameter(negative=())] = False,
     output: Output = OUTPUT,
 ) -> int:
@@ -51,12 +52,12 @@ def audit(
 
     from trust.audit.auditing import audit as examine
 
-    with progress("auditing entries") as report:
-        found = examine(source, vkey, state, report, quorum, None if all_reads else max(0, sample))
+    with source_at(source) as opened, progress("auditing entries") as report:
+        found = examine(opened, vkey, state, report, quorum, None if all_reads else sample)
     if output.json:
         output.show(found)
     else:
-        print("\n".join(_told(found)))
+        say(*_told(found))
     return GOOD if found.ok else FALSE
 
 

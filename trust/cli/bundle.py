@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from cyclopts import App
 
 from trust.cli.connection import SERVICE, Service
+from trust.cli.terminal import give
 
 app = App(name="bundle")
 
@@ -22,4 +21,4 @@ def bundle(claim: str, /, *, service: Service = SERVICE) -> None:
     """
     with service.client() as client:
         data = client.bundle(claim)
-    sys.stdout.buffer.write(data)
+    give(data)

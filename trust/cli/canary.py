@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service, duration_ms
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import Usage
+from trust.cli.values import duration_ms
 
 if TYPE_CHECKING:
     from trust.client.canaries import Canaries
@@ -34,11 +35,13 @@ def commit(file: Path, /, *, me: Me, work: Work, within: str = "7d", service: Se
     from trust.client import Operator
     from trust.client.canaries import Canaries
 
-    with service.client() as client:
-        secrets = Canaries.made(
-            client.network, clock.now_ms() + duration_ms(within), [_work(each) for each in work]
-        )
-        secrets.write(file)
+    with service.client(me.key) as client:
+        listed = [_work(each) for each in work]
+        secrets = Canaries.made(client.network, clock.now_ms() + duration_ms(within), listed)
+        if file.exists() and (before := Canaries.read(file)).work() == listed:
+            secrets = before  # an earlier run was not answered
+        else:
+            secrets.write(file)
         service.accepted(Operator(client, me.seed(), me.actor).commit_canaries(secrets))
 
 
@@ -67,7 +70,7 @@ def open_one(file: Path, task: str, /, *, me: Me, service: Service = SERVICE) ->
     numbers = secrets.numbers_of(task)
     if len(numbers) != 1:
         raise Usage(f"{file} has {len(numbers)} canaries on {task}")
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Operator(client, me.seed(), me.actor).open_canary(secrets, numbers[0]))
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from trust import clock, settings
-from trust.cli.connection import SERVICE, Me, Service
+from trust import clock
+from trust.cli.connection import SERVICE, Me, Service, read_key
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.terminal import say
+from trust.cli.values import Place
 
 if TYPE_CHECKING:
     from trust.client import Case
@@ -26,7 +28,7 @@ def enroll(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
     """Offer to check work of some kinds."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).enroll(kind))
 
 
@@ -35,7 +37,7 @@ def leave(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
     """Check work of some kinds no longer."""
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).leave(kind))
 
 
@@ -53,14 +55,14 @@ def list_seats(agent: str = "", /, *, key: Path | None = None, service: Service 
     if bool(agent) == bool(key):
         raise Usage("name a verifier, or give its --key")
     with service.client() as client:
-        found = client.seats(agent or did_of_seed(settings.read_seed(key or Path())))
+        found = client.seats(agent or did_of_seed(read_key(key or Path())))
     if service.json:
         service.show(found)
         return
     for seat in found["seats"]:
-        print(_line(seat))
+        say(_line(seat))
     if not found["seats"]:
-        print("no seat waits")
+        say("no seat waits")
 
 
 def _line(seat: dict[str, Any]) -> str:
@@ -76,7 +78,7 @@ def vote(
     *,
     me: Me,
     verdict: Literal["pass", "fail"] | None = None,
-    bad: Annotated[tuple[int, ...], Parameter(negative_iterable=())] = (),
+    bad: Annotated[tuple[Place, ...], Parameter(negative_iterable=())] = (),
     votes: Path | None = None,
     wait: bool = True,
     service: Service = SERVICE,
@@ -100,7 +102,7 @@ def vote(
     """
     from trust.client import Verifier
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         memory = votes or me.key.with_suffix(".votes")
         verifier = Verifier(client, me.seed(), memory, _judge(verdict, bad), me.actor)
         while True:
@@ -143,7 +145,7 @@ def challenge(
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         said = report.read_bytes() if report is not None else None
         accepted = Agent(client, me.seed(), me.actor).challenge(claim, reason, said)
         service.accepted(accepted, receipt)

@@ -9,6 +9,8 @@ from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Units
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -24,7 +26,7 @@ def request(
     me: Me,
     relay: str,
     coordinator: Coordinators,
-    stake: int | None = None,
+    stake: Units | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     receipt: Path | None = None,
     confirm: Path | None = None,
@@ -53,7 +55,7 @@ def request(
 
     if not coordinator:
         raise Usage("a claim needs the relay's signatures: give --coordinator")
-    with service.client() as client:
+    with service.client(me.key) as client:
         stake_units = _least_stake(client, task) if stake is None else stake
         asked = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
         through = Relay(client, relay, read_seeds(coordinator))
@@ -62,7 +64,7 @@ def request(
             return
         granted = through.grant(asked)
         if confirm is not None:
-            confirm.write_bytes(granted.confirmation)
+            write_whole(confirm, granted.confirmation)
         service.accepted(granted.accepted, receipt)
 
 
@@ -77,7 +79,7 @@ def renew(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Ask for another lease."""
     from trust.client import Worker
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Worker(client, me.seed(), me.actor).renew(claim))
 
 
@@ -86,7 +88,7 @@ def abandon(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a claim up; after a tenth of the lease this costs."""
     from trust.client import Worker
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Worker(client, me.seed(), me.actor).abandon(claim))
 
 

@@ -6,10 +6,11 @@ else the file `log.vkey` that `trust init` left in the data directory - never th
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,29 +18,22 @@ from cyclopts import Parameter
 
 from trust import settings
 from trust.cli.failures import Usage
-from trust.cli.terminal import show
+from trust.cli.terminal import show, warn
+from trust.cli.waiting import waiting
+from trust.errors import Unusable
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trust.audit.fetching import Source
     from trust.client import Accepted, TrustClient
     from trust.log.note import Verifier
     from trust.log.quorum import Quorum
     from trust.log.succession import Succession
 
 VKEY_FILE = "log.vkey"
-_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def duration_ms(text: str) -> int:
-    """Milliseconds of a text such as `90s`, `15m`, `2h`, `3d`."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise Usage(f"{text!r} is no duration: write a number and ms, s, m, h or d, such as 90s or 2h")
-    return int(match[1]) * _UNITS_MS[match[2]]
-
-
+VKEY_LOOKS = "trust.example.org/main+5a1644ad+AQd7... (name, 8 hex digits, base64; trust init prints it)"
 Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
 Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
 
@@ -57,7 +51,7 @@ class Me:
 
     def seed(self) -> bytes:
         """The key's seed."""
-        return settings.read_seed(self.key)
+        return read_key(self.key)
 
 
 @Parameter(name="*")
@@ -87,7 +81,7 @@ class Service(Output):
     """The service that a command talks to."""
 
     url: Annotated[str | None, Parameter(env_var="TRUST_URL")] = None
-    "Address of the service; default: host and port of DIR/trust.toml."
+    "Address of the service, several with commas between them; default: host and port of DIR/trust.toml."
 
     vkey: Annotated[str | None, Parameter(env_var="TRUST_VKEY")] = None
     "The log's verifier key, or a file with it; default: DIR/log.vkey."
@@ -99,12 +93,12 @@ class Service(Output):
         """The settings of the data directory."""
         return settings.load({"data": self.data})
 
-    def address(self) -> str:
-        """The service's URL."""
+    def addresses(self) -> list[str]:
+        """The service's URLs, the one to ask first in front."""
         if self.url:
-            return self.url
+            return [each.strip() for each in self.url.split(",") if each.strip()]
         chosen = self.settings()
-        return f"http://{chosen.host}:{chosen.port}"
+        return [settings.http_address(chosen.host, chosen.port)]
 
     def key(self) -> Verifier:
         """The log's key; `Usage` where nobody gave it."""
@@ -116,31 +110,104 @@ class Service(Output):
         return read_vkey(str(path))
 
     @contextmanager
-    def client(self) -> Iterator[TrustClient]:
-        """A client of the service."""
-        from trust.client import TrustClient
+    def client(self, key: Path | None = None, within: str = "") -> Iterator[TrustClient]:
+        """A client of the service. What a command says with a key file is kept beside it until it is decided and told;
+        `within` are the durations that were typed, where a statement holds times that follow from them."""
+        from trust.client import Outbox, TrustClient
 
-        with TrustClient(self.address(), self.key()) as client:
-            yield client
+        outbox = Outbox(_unanswered(key), within) if key is not None else None
+        with (
+            waiting() as hooks,
+            TrustClient(self.addresses(), self.key(), outbox=outbox, event_hooks=hooks) as client,
+        ):
+            is_good = False
+            try:
+                if outbox is None:
+                    client.check_log()
+                yield client
+                is_good = True
+            finally:
+                if outbox is not None:
+                    outbox.settle(is_good=is_good)
+                    if outbox.resent:
+                        warn("trust: this was sent before, without an answer: the same bytes were sent again")
 
     def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
         """Prints what a statement came to, and keeps its receipt."""
         if receipt is not None:
-            receipt.write_bytes(done.receipt.encode())
+            write_whole(receipt, done.receipt.encode())
         facts = {"statement": done.statement, "entry": done.index, "repeated": done.repeated, **done.created}
         kept = {"receipt": str(receipt)} if receipt is not None else {}
         self.show(facts | kept)
+
+
+def _unanswered(key: Path) -> Path:
+    """Where statements lie that a key signed and nobody has decided: beside it, or where this user keeps state."""
+    name = f"{key.name}.unanswered"
+    if os.access(key.parent, os.W_OK):
+        return key.with_name(name)
+    digest = sha256(str(key.resolve()).encode()).hexdigest()[:12]
+    return settings.state_dir() / f"{digest}-{name}"
+
+
+def existing(url: str) -> str:
+    """The URL of a database that is there; SQLite would make an empty one."""
+    from trust.storage.engine import file_of
+
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise Unusable(
+            f"there is no database at {path}",
+            "trust init makes one; or give --database, where it is elsewhere",
+        )
+    return url
+
+
+@contextmanager
+def source_at(place: str) -> Iterator[Source]:
+    """A log's bytes at an address, in a directory or in a database, waited for aloud."""
+    from trust.audit.fetching import open_source
+
+    with waiting() as hooks:
+        source = open_source(place, hooks)
+        try:
+            yield source
+        finally:
+            source.close()
 
 
 def read_vkey(text: str) -> Verifier:
     """A verifier key from its text, or from the file of this name."""
     from trust.log.note import NoteError, Verifier
 
-    is_file = "+" not in text or Path(text).exists()
     try:
-        return Verifier.parse((Path(text).read_text(encoding="utf-8") if is_file else text).strip())
+        return Verifier.parse(_named(text).strip())
     except NoteError as error:
-        raise Usage(f"not a verifier key: {error}") from error
+        raise Usage(f"{text!r} is no verifier key: {error}; one looks like {VKEY_LOOKS}") from error
+
+
+def _named(text: str) -> str:
+    """What the file of this name says; the text itself where there is none and it may be a key."""
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, OSError) as error:
+        if "+" in text:
+            return text
+        if isinstance(error, FileNotFoundError):
+            raise Usage(
+                f"{text!r} is no verifier key, and no file of this name is there; one looks like {VKEY_LOOKS}"
+            ) from error
+        raise
+
+
+def read_key(file: Path) -> bytes:
+    """The seed in a key file; `Usage` where there is none of this name."""
+    try:
+        return settings.read_seed(file)
+    except FileNotFoundError as error:
+        raise Usage(
+            f"there is no key file {file}: trust keys new {file} makes one (a private key: 64 hex digits in a file)"
+        ) from error
 
 
 def read_witnesses(file: Path | None) -> Quorum | None:
@@ -175,7 +242,7 @@ def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
 
 def read_seeds(files: Iterable[Path]) -> list[bytes]:
     """The seeds in key files."""
-    return [settings.read_seed(path) for path in files]
+    return [read_key(path) for path in files]
 
 
 SERVICE, OUTPUT = Service(), Output()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service, source_at
+from trust.cli.terminal import progress
+from trust.files import write_whole
 
 app = App(name="evidence")
 
@@ -26,8 +28,35 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
     from trust.verify.evidence import said_of
 
     said = said_of(file.read_bytes())
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).show_evidence(said), receipt)
+
+
+@app.command
+def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Service = SERVICE) -> None:
+    """Write the evidence of a false relay.confirm; exit 1 where the relay told the truth.
+
+    Parameters
+    ----------
+    statement
+        The confirmation, as the relay's coordinators signed it.
+    file
+        Where to write the evidence.
+    relay
+        Whose confirmation it is (rly_...); default: the relay of the claim that it names.
+    """
+    from trust.audit.confirmations import evidence_of
+
+    with (
+        service.client() as client,
+        source_at(service.addresses()[0]) as source,
+        progress("looking for the relay") as report,
+    ):
+        evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
+    write_whole(file, evidence)
+    service.show(
+        {"evidence": str(file), "relay": proven.relay, "index": proven.index, "reason": proven.reason}
+    )
 
 
 @app.command
@@ -76,7 +105,7 @@ def canaries(
         receipt_in(genesis),
         tuple(map(receipt_in, rotation)),
     )
-    file.write_bytes(evidence.encode())
+    write_whole(file, evidence.encode())
     output.show({"evidence": str(file), "indices": [each.index for each in evidence.commits]})
 
 
@@ -99,5 +128,5 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
     from trust.verify.evidence import EquivocationEvidence
 
     shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
-    file.write_bytes(EquivocationEvidence.of(shown, statement.read_bytes()).encode())
+    write_whole(file, EquivocationEvidence.of(shown, statement.read_bytes()).encode())
     output.show({"evidence": str(file), "index": shown.index})

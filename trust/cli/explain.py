@@ -5,6 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 
 from trust.cli.connection import SERVICE, Service
+from trust.cli.terminal import say
 
 app = App(name="explain")
 
@@ -29,10 +30,10 @@ def explain(case: str, /, *, service: Service = SERVICE) -> None:
     if service.json:
         service.show({"case": case, "story": story, "lines": lines})
         return
-    print(*story, "", sep="\n")
+    say(*story, "")
     told = -1
     for line in lines:
         if line.index != told:
-            print(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
+            say(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
         told = line.index
-        print(f"    {line.words}")
+        say(f"    {line.words}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,7 @@ from trust import settings
 from trust.cli.connection import OUTPUT, VKEY_FILE, Output, read_witnesses
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
+from trust.files import PRIVATE, write_whole
 
 app = App(name="init")
 OPERATOR_KEY, LOG_KEY, DRAW_KEY = "operator.key", "log.key", "draw.key"
@@ -55,23 +58,48 @@ def init(
     draw_seed = chosen.draw_key or _key(chosen.draw_key_file or chosen.data_dir / DRAW_KEY)
     operator = _key(chosen.data_dir / OPERATOR_KEY)
 
-    from trust.core.policy import InvalidPolicy
-    from trust.services.founding import found
-
     held = replace(chosen, log_key=log_seed, draw_key=draw_seed)
+    vkey = _founded(held, network, toml, operator, lines)
+    written = [_kept_settings(chosen, database), chosen.data_dir / VKEY_FILE]
+    write_whole(written[-1], (vkey + "\n").encode())  # the last of all: what has it is whole
+    facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(written[-1])}
+    output.show(facts | {"operator_key": str(chosen.data_dir / OPERATOR_KEY), "settings": str(written[0])})
+
+
+def _founded(held: settings.Settings, network: str, toml: str, operator: bytes, lines: list[str]) -> str:
+    """The verifier key of the new log. What an earlier init of these keys began is brought to its end."""
+    from trust.core.policy import InvalidPolicy
+    from trust.errors import TrustError
+    from trust.services.founding import found, resume
+
     try:
-        vkey = found(held, network, toml, operator, witnesses=lines)
+        return found(held, network, toml, operator, witnesses=lines)
     except InvalidPolicy as error:
-        raise Usage(f"{witnesses}: {error}") from error
-    kept = chosen.data_dir / VKEY_FILE
-    kept.write_text(vkey + "\n", encoding="utf-8")
-    facts = {"network": network, "data": str(chosen.data_dir), "vkey": vkey, "vkey_file": str(kept)}
-    output.show(facts | {"operator_key": str(chosen.data_dir / OPERATOR_KEY)})
+        raise Usage(f"--witnesses: {error}") from error
+    except TrustError as error:
+        is_begun = error.code in ("already-done", "log-frozen") and not (held.data_dir / VKEY_FILE).exists()
+        vkey = resume(held, network, operator) if is_begun else ""
+        if not vkey:
+            raise
+        return vkey
+
+
+def _kept_settings(chosen: settings.Settings, database: str | None) -> Path:
+    """Where the database is, so that no later command takes another one; a file that is there stays as it is."""
+    path = chosen.data_dir / settings.CONFIG_NAME
+    if not path.exists():
+        lines = [
+            "# What trust serve and the other commands take when neither a flag nor TRUST_* says otherwise."
+        ]
+        lines.append(f"database = {json.dumps(database)}" if database else '# database = "postgresql://..."')
+        lines += [f'# host = "{chosen.host}"', f"# port = {chosen.port}"]
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode(), PRIVATE)
+    return path
 
 
 def _key(path: Path) -> bytes:
     """The seed in a key file, which is made where there is none."""
-    if not path.exists():
+    with suppress(FileExistsError):
         settings.write_seed(path, secrets.token_bytes(settings.SEED_BYTES))
     return settings.read_seed(path)
 

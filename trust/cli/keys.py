@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
 from trust import settings
 from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import Usage
+from trust.cli.terminal import say
+
+if TYPE_CHECKING:
+    from trust.client import TrustClient
 
 app = App(name="keys")
 
@@ -38,7 +42,7 @@ def show(file: Path, /, *, output: Output = OUTPUT) -> None:
     from trust.client.statements import did_of_seed
 
     did = did_of_seed(settings.read_seed(file))
-    output.show({"file": str(file), "did": did}) if output.json else print(did)
+    output.show({"file": str(file), "did": did}) if output.json else say(did)
 
 
 @app.command
@@ -68,9 +72,9 @@ def adopt(
     from trust.client.statements import did_of_seed
 
     chosen = service.settings()
-    seed = settings.read_seed(file) if file is not None else secrets.token_bytes(settings.SEED_BYTES)
-    did = did_of_seed(seed)
-    with service.client() as client:
+    with service.client(me.key) as client:
+        seed = settings.read_seed(file) if file is not None else _new(client, chosen, use)
+        did = did_of_seed(seed)
         before = _held(chosen, use, client.policy()) if use == "log" else None
         if seed not in chosen.keys(use):
             settings.write_seed(chosen.data_dir / f"{use}-{did[-12:]}.key", seed)
@@ -78,6 +82,16 @@ def adopt(
         if use == "log" and receipt is None:
             receipt = chosen.data_dir / f"rotation-{done.index}.json"
         service.accepted(done, receipt)
+
+
+def _new(client: TrustClient, chosen: settings.Settings, use: str) -> bytes:
+    """A new key's seed; the one that an earlier run made and got no answer about, where there is one."""
+    from trust.client.statements import did_of_seed
+
+    outbox = client.exchanges.outbox
+    named = outbox.said_before("key.adopt", use=use).get("key") if outbox else None
+    made = [seed for seed in chosen.keys(use) if did_of_seed(seed) == named]
+    return made[0] if made else secrets.token_bytes(settings.SEED_BYTES)
 
 
 def _held(chosen: settings.Settings, use: str, policy: dict[str, Any]) -> bytes:

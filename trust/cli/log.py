@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +17,18 @@ from trust.cli.connection import (
     Output,
     Rotations,
     Service,
-    duration_ms,
+    existing,
     read_keys,
     read_witnesses,
+    source_at,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say, show_line, warn
+from trust.cli.values import Place, duration_ms
+from trust.cli.waiting import waiting
 
 if TYPE_CHECKING:
+    from trust.audit.fetching import Source
     from trust.audit.watching import Looked
     from trust.storage.engine import Database
     from trust.storage.reading import Reader
@@ -33,16 +37,23 @@ app = App(name="log")
 
 
 @app.command
-def check(*, service: Service = SERVICE) -> int:
+def check(folder: Path | None = None, /, *, service: Service = SERVICE) -> int:
     """Check what a data directory holds: every leaf, every tile, root, checkpoint, head file; then that every table is
     what the log leads to, every blob what its name says, and the database's own file. Exit 1 where something is not.
 
     Whether the decisions are right is for trust audit to say.
+
+    Parameters
+    ----------
+    folder
+        The data directory; default: --data.
     """
+    if folder is not None:
+        service = replace(service, data=folder)
     from trust.audit.checking import check_log
     from trust.storage.reading import reading
 
-    with _database(service) as database:
+    with _judged(service) as database:
         with progress("checking entries") as report:
             checked = check_log(database, str(service.key()), report)
         wrong = [str(finding) for finding in checked.findings]
@@ -64,7 +75,7 @@ def rebuild(*, service: Service = SERVICE) -> None:
 
 
 @app.command
-def graph(agent: str = "", /, *, size: int | None = None, service: Service = SERVICE) -> None:
+def graph(agent: str = "", /, *, size: Place | None = None, service: Service = SERVICE) -> None:
     """Make the graph pass from the log in a data directory, as of any size. What the service shows, anybody with a
     copy (trust log copy) can make.
 
@@ -78,7 +89,7 @@ def graph(agent: str = "", /, *, size: int | None = None, service: Service = SER
     from trust.services.graph import graph_of, summary
     from trust.storage.reading import reading
 
-    with _database(service) as database, reading(database) as reader:
+    with _judged(service) as database, reading(database) as reader:
         last = reader.head().size
         asked = last if size is None else size
         if not 1 <= asked <= last:
@@ -99,15 +110,11 @@ def export(folder: Path, /, *, service: Service = SERVICE) -> None:
         The directory of the files; served as they are, it is a log that trust audit reads.
     """
     from trust.audit.exporting import export as copy
-    from trust.audit.fetching import open_source
 
     key = service.key()
-    source = open_source(service.url or _existing(service.settings().database_url))
-    try:
-        with progress("exporting entries") as report:
-            service.show(msgspec.to_builtins(copy(source, key, folder, report)))
-    finally:
-        source.close()
+    place = service.url or existing(service.settings().database_url)
+    with source_at(place) as source, progress("exporting entries") as report:
+        service.show(msgspec.to_builtins(copy(source, key, folder, report)))
 
 
 @app.command
@@ -122,31 +129,33 @@ def copy(place: str, /, *, service: Service = SERVICE) -> None:
     place
         The address of a service, a directory of the log's files, or a data directory.
     """
-    from trust.audit.copying import copy as bring
-    from trust.audit.fetching import open_source
     from trust.core.entry import InvalidEntry
     from trust.core.events.event import CannotFold
-    from trust.services.rebuilding import rebuild as refold
     from trust.storage.engine import file_of
     from trust.storage.migrations import upgrade
     from trust.verify.failures import NotProven
 
-    key, url = service.key(), service.settings().database_url
-    source = open_source(place)
+    url = service.settings().database_url
     try:
-        if (path := file_of(url)) is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        upgrade(url)
-        with _database(service) as database:
-            with progress("copying entries") as report:
-                copied = bring(source, key, database, report)
-            with progress("folding entries") as report:
-                refold(database, report)
+        with source_at(place) as source:
+            if (path := file_of(url)) is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            upgrade(url)
+            service.show(_copied(source, service))
     except (InvalidEntry, CannotFold) as error:
         raise NotProven(f"the log is copied, but its entries cannot be folded: {error}") from error
-    finally:
-        source.close()
-    service.show(msgspec.to_builtins(copied))
+
+
+def _copied(source: Source, service: Service) -> Any:
+    from trust.audit.copying import copy as bring
+    from trust.services.rebuilding import rebuild as refold
+
+    with _database(service) as database:
+        with progress("copying entries") as report:
+            copied = bring(source, service.key(), database, report)
+        with progress("folding entries") as report:
+            refold(database, report)
+    return msgspec.to_builtins(copied)
 
 
 @app.command
@@ -202,19 +211,19 @@ def watch(
     pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
     stale_ms = duration_ms(stale) if stale else 0
     quorum = read_witnesses(witnesses)
-    watcher = watching.Watcher(
-        lambda: open_source(url), verifier, state, frozenset(key_of), stale_ms, quorum, pace.patience_ms
-    )
     try:
-        alarm = watching.watch(watcher, pace, _teller(output))
+        with waiting() as hooks:
+            watched = frozenset(key_of), stale_ms, quorum, pace.patience_ms
+            watcher = watching.Watcher(lambda: open_source(url, hooks), verifier, state, *watched)
+            alarm = watching.watch(watcher, pace, _teller(output))
     except CannotCheck as error:
         _call(webhook, {"kind": "no-answer", "origin": verifier.name, "reason": str(error)})
         raise
     if alarm is None:
         return GOOD
-    sys.stderr.write(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}\n")
+    warn(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}")
     _call(webhook, msgspec.to_builtins(alarm))
-    print(msgspec.json.encode(alarm).decode()) if output.json else output.show(msgspec.to_builtins(alarm))
+    show_line(alarm) if output.json else output.show(msgspec.to_builtins(alarm))
     return FALSE
 
 
@@ -239,7 +248,7 @@ def _teller(output: Output) -> Callable[[Looked], None]:
         now = looked.problem or f"good: {looked.size} entries, root {looked.root}"
         if now != told:
             told = now
-            print(msgspec.json.encode(looked).decode() if output.json else now, flush=True)
+            show_line(looked) if output.json else say(now)
 
     return tell
 
@@ -248,7 +257,14 @@ def _call(webhook: str, said: dict[str, Any]) -> None:
     from trust.audit.watching import post
 
     if webhook and (problem := post(webhook, said)):
-        sys.stderr.write(f"trust: the webhook did not take it: {problem}\n")
+        warn(f"trust: the webhook did not take it: {problem}")
+
+
+def _judged(service: Service) -> AbstractContextManager[Database]:
+    """The database of a data directory, to be looked at and not changed."""
+    from trust.storage.readonly import read_only
+
+    return read_only(existing(service.settings().database_url))
 
 
 @contextmanager
@@ -256,23 +272,13 @@ def _database(service: Service) -> Iterator[Database]:
     from trust.storage.engine import Database
     from trust.storage.migrations import upgrade
 
-    url = _existing(service.settings().database_url)
+    url = existing(service.settings().database_url)
     upgrade(url)
     database = Database(url, 1)
     try:
         yield database
     finally:
         database.close()
-
-
-def _existing(url: str) -> str:
-    """The URL of a database that is there; SQLite would make an empty one."""
-    from trust.storage.engine import file_of
-
-    path = file_of(url)
-    if path is not None and not path.exists():
-        raise FileNotFoundError(2, "there is no database", str(path))
-    return url
 
 
 def _differences(database: Database) -> list[str]:

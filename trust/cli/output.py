@@ -50,7 +50,7 @@ def submit(
     artifacts = {file.name: file.read_bytes() for file in files}
     if len(artifacts) < max(len(files), 1):
         raise Usage("give at least one file, and each name once")
-    with service.client() as client:
+    with service.client(me.key) as client:
         worker = Worker(client, me.seed(), me.actor)
         service.accepted(worker.submit(claim, artifacts, read_items(items)), receipt)
 
@@ -68,7 +68,7 @@ def open_drawn(claim: str, /, *, me: Me, items: Path | None = None, service: Ser
     """
     from trust.client import Worker
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         opened = Worker(client, me.seed(), me.actor).attend(claim, read_items(items))
         service.show({"claim": claim, "entries": [accepted.index for accepted in opened]})
 
@@ -78,5 +78,5 @@ def accept(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Be content with an output: gives up the requester's own right to challenge it."""
     from trust.client import Requester
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Requester(client, me.seed(), me.actor).accept(claim))

@@ -7,8 +7,9 @@ from pathlib import Path
 from cyclopts import App
 
 from trust import clock, settings
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service, duration_ms
+from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Service
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.values import Place, duration_ms
 
 app = App(name="policy")
 
@@ -67,14 +68,14 @@ def adopt(policy: str, /, *, me: Me, notice: str | None = None, service: Service
     from trust.client import Operator
 
     toml = read_policy(policy)
-    with service.client() as client:
+    with service.client(me.key, notice or "as asked") as client:
         asked_ms = int(client.policy()["terms"]["windows"]["notice_ms"]) + 60_000
         effective_ms = clock.now_ms() + (duration_ms(notice) if notice else asked_ms)
         service.accepted(Operator(client, me.seed(), me.actor).adopt_policy(toml, effective_ms))
 
 
 @app.command
-def show(number: int | None = None, /, *, service: Service = SERVICE) -> None:
+def show(number: Place | None = None, /, *, service: Service = SERVICE) -> None:
     """Show the network's keys, rules and policy.
 
     Parameters

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, Output, Rotations, read_keys, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
+from trust.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from trust.log.succession import Succession
@@ -113,8 +114,8 @@ def judge(
     from trust.audit.fetching import open_source
     from trust.audit.judging import judge as held_against
 
-    with progress("deciding entries again") as report:
-        judged = held_against(file, lambda: open_source(log), read_keys(key, rotation), report)
+    with waiting() as hooks, progress("deciding entries again") as report:
+        judged = held_against(file, lambda: open_source(log, hooks), read_keys(key, rotation), report)
     output.show(msgspec.to_builtins(judged))
     return GOOD if judged.ok else FALSE
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
-from trust.cli.connection import SERVICE, Coordinators, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Service, read_key, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Count
 
 app = App(name="relay")
 New = Annotated[tuple[Path, ...], Parameter(name="--new", negative_iterable=())]
@@ -25,7 +25,7 @@ def update(
     new: New = (),
     keep: Keep = (),
     name: str = "relay",
-    threshold: int = 1,
+    threshold: Count = 1,
     service: Service = SERVICE,
 ) -> None:
     """Change a relay's group; a suspension ends when those who signed a false confirmation are out of it.
@@ -52,7 +52,7 @@ def update(
     group = [*keep, *map(did_of_seed, joining)]
     if not coordinator or not group:
         raise Usage("give --coordinator for who signs, and --keep or --new for who is in it from now on")
-    with service.client() as client:
+    with service.client(coordinator[0]) as client:
         changed = Relay(client, relay, read_seeds(coordinator)).update(name, group, threshold, joining)
         service.accepted(changed)
 
@@ -64,7 +64,7 @@ def register(
     *,
     operator: Path,
     coordinator: Coordinators,
-    threshold: int = 1,
+    threshold: Count = 1,
     receipt: Path | None = None,
     service: Service = SERVICE,
 ) -> None:
@@ -87,8 +87,6 @@ def register(
 
     if not coordinator:
         raise Usage("a relay has at least one coordinator: give --coordinator")
-    with service.client() as client:
-        done = Operator(client, settings.read_seed(operator)).register_relay(
-            name, read_seeds(coordinator), threshold
-        )
+    with service.client(operator) as client:
+        done = Operator(client, read_key(operator)).register_relay(name, read_seeds(coordinator), threshold)
         service.accepted(done, receipt)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from trust import settings
+from trust.cli import starting
+from trust.cli.connection import existing
+from trust.cli.values import Port
 
 app = App(name="serve")
 
@@ -19,7 +21,7 @@ def serve(
     data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None,
     database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
     host: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     witnesses: str | None = None,
     head_copy: str | None = None,
     take_over: bool = False,
@@ -53,20 +55,13 @@ def serve(
     given = {"data": data, "database": database, "host": host, "port": port}
     given |= {"witnesses": witnesses, "head_copy": head_copy}
     chosen = settings.load(given)
-    _check_free(chosen.host, chosen.port)
+    with starting.alone(chosen):
+        chosen = starting.placed(chosen)
+        existing(chosen.database_url)
+        starting.await_database(chosen.database_url)
+        starting.raise_file_limit()
 
-    from trust.app import serve as run
-    from trust.services.continuing import Word
+        from trust.app import serve as run
+        from trust.services.continuing import Word
 
-    run(chosen, Word(take_over, seen, trust_clock))
-
-
-def _check_free(host: str, port: int) -> None:
-    """OSError where somebody listens already: the server would share the port with it, and each get some requests."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+        run(chosen, Word(take_over, seen, trust_clock))

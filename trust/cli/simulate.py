@@ -11,7 +11,9 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
-from trust.cli.terminal import progress
+from trust.cli.terminal import progress, say
+from trust.cli.values import Count, Percent
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -33,12 +35,12 @@ LEAST_AGENTS, LEAST_DAYS = 12, 4
 def game(
     *,
     world: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
-    workers: int | None = None,
-    tasks: int | None = None,
-    seeds: int | None = None,
+    workers: Count | None = None,
+    tasks: Count | None = None,
+    seeds: Count | None = None,
     quick: Annotated[bool, Parameter(negative=())] = False,
     policy: str = "standard",
-    processes: int = 1,
+    processes: Count = 1,
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -78,7 +80,7 @@ def game(
     with progress("games") as report:
         results = play(worlds, terms, size, processes, report)
     if chart is not None:
-        chart.write_text(drawing.svg(results), encoding="utf-8")
+        write_whole(chart, (drawing.svg(results)).encode())
     _show(results, [table.table(results)], table.goals(results), output)
 
 
@@ -86,16 +88,16 @@ def game(
 def reputation(
     *,
     attack: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
-    malicious: Annotated[tuple[int, ...], Parameter(negative_iterable=())] = (),
-    agents: int | None = None,
-    days: int | None = None,
-    seeds: int | None = None,
+    malicious: Annotated[tuple[Percent, ...], Parameter(negative_iterable=())] = (),
+    agents: Count | None = None,
+    days: Count | None = None,
+    seeds: Count | None = None,
     quick: Annotated[bool, Parameter(negative=())] = False,
     checks: Literal["standard", "tenth", "fortieth"] = "tenth",
     named: Annotated[bool, Parameter(negative=())] = False,
     appeals: Annotated[bool, Parameter(negative=())] = False,
     policy: str = "standard",
-    processes: int = 1,
+    processes: Count = 1,
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -154,7 +156,7 @@ def reputation(
             report=report,
         )
     if chart is not None:
-        chart.write_text(attack_chart.svg(results), encoding="utf-8")
+        write_whole(chart, (attack_chart.svg(results)).encode())
     _show(results, attack_table.tables(results), attack_table.goals(results), output)
 
 
@@ -206,4 +208,4 @@ def _show(results: Struct, tables: Iterable[Table], goals: Sequence[str], output
     for table in tables:
         console.print(table)
     for line in goals:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.terminal import say
+from trust.cli.values import Amount, Count
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -19,7 +21,7 @@ app = App(name="stake")
 @app.command
 def deposit(
     account: str,
-    amount: int,
+    amount: Amount,
     /,
     *,
     me: Me,
@@ -42,10 +44,18 @@ def deposit(
     """
     from trust.client import Treasurer
 
-    with service.client() as client:
-        booked = reference or f"deposit-{secrets.token_hex(8)}"
-        done = Treasurer(client, me.seed(), me.actor).deposit(_account(client, account), amount, booked)
+    with service.client(me.key) as client:
+        into = _account(client, account)
+        booked = reference or _reference(client, "deposit", account=into, amount_units=amount)
+        done = Treasurer(client, me.seed(), me.actor).deposit(into, amount, booked)
         service.accepted(done, receipt)
+
+
+def _reference(client: TrustClient, act: str, **fields: Any) -> str:
+    """A reference for a payment: the one of an earlier run that got no answer, else a random one."""
+    outbox = client.exchanges.outbox
+    before = outbox.said_before(f"stake.{act}", **fields).get("reference", "") if outbox else ""
+    return before if before.startswith(f"{act}-") else f"{act}-{secrets.token_hex(8)}"
 
 
 def _account(client: TrustClient, account: str) -> str:
@@ -54,7 +64,7 @@ def _account(client: TrustClient, account: str) -> str:
 
 @app.command
 def withdraw(
-    amount: int,
+    amount: Amount,
     /,
     *,
     me: Me,
@@ -75,7 +85,7 @@ def withdraw(
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         account = "operator/bond" if bond else None
         service.accepted(Agent(client, me.seed(), me.actor).withdraw(amount, account), receipt)
 
@@ -91,7 +101,7 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
     """
     from trust.client import Agent
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Agent(client, me.seed(), me.actor).take_back(withdrawal))
 
 
@@ -108,13 +118,13 @@ def payout(withdrawal: str, /, *, me: Me, reference: str | None = None, service:
     """
     from trust.client import Treasurer
 
-    with service.client() as client:
-        booked = reference or f"payout-{secrets.token_hex(8)}"
+    with service.client(me.key) as client:
+        booked = reference or _reference(client, "payout", withdrawal=withdrawal)
         service.accepted(Treasurer(client, me.seed(), me.actor).pay_out(withdrawal, booked))
 
 
 @app.command
-def show(agent: str, /, *, limit: int = 20, service: Service = SERVICE) -> None:
+def show(agent: str, /, *, limit: Count = 20, service: Service = SERVICE) -> None:
     """Show an agent's balances, withdrawals and newest postings.
 
     Parameters
@@ -131,6 +141,6 @@ def show(agent: str, /, *, limit: int = 20, service: Service = SERVICE) -> None:
         return
     service.show({name: facts[name] for name in ("agent", "balances", "withdrawals")})
     for posting in facts["postings"]:
-        print(
+        say(
             f"  entry {posting['index']:>6}  {posting['change_units']:>+12}  {posting['account']}  {posting['why']}"
         )

@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Coordinators, Me, Service, duration_ms, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.values import Amount, Count, Share, Units, duration_ms
 
 app = App(name="task")
 
@@ -22,12 +23,12 @@ def post(
     me: Me,
     kind: str,
     spec: Path,
-    price: int,
+    price: Amount,
     deadline: str = "1h",
-    stake: int | None = None,
+    stake: Units | None = None,
     lease: str | None = None,
-    items: int | None = None,
-    tolerated_bad_ppm: int = 0,
+    items: Count | None = None,
+    tolerated_bad_ppm: Share = 0,
     assignee: str | None = None,
     relay: str | None = None,
     receipt: Path | None = None,
@@ -67,7 +68,7 @@ def post(
 
     if items is None and tolerated_bad_ppm:
         raise Usage("--tolerated-bad-ppm is for batches: give --items too")
-    with service.client() as client:
+    with service.client(me.key, deadline) as client:
         done = Requester(client, me.seed(), me.actor).post(
             task,
             kind,
@@ -90,7 +91,7 @@ def allocate(
     *,
     relay: str,
     coordinator: Coordinators,
-    shortlist: int = 1,
+    shortlist: Count = 1,
     exclusive: str = "1m",
     candidate: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     receipt: Path | None = None,
@@ -119,7 +120,7 @@ def allocate(
 
     if not coordinator:
         raise Usage("an allocation needs the relay's signatures: give --coordinator")
-    with service.client() as client:
+    with service.client(coordinator[0]) as client:
         done = Relay(client, relay, read_seeds(coordinator)).allocate(
             task, shortlist=shortlist, exclusive_ms=duration_ms(exclusive), candidates=candidate
         )
@@ -131,7 +132,7 @@ def cancel(task: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Take an open task back."""
     from trust.client import Requester
 
-    with service.client() as client:
+    with service.client(me.key) as client:
         service.accepted(Requester(client, me.seed(), me.actor).cancel(task))
 
 

@@ -1,4 +1,7 @@
-"""What commands print: facts as an outline for people or as JSON, and progress on stderr."""
+"""What commands print: facts as an outline for people or as JSON, and progress on stderr.
+
+Every line of every command goes through here, and what strangers wrote in it is escaped on the way.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-_EARLIEST_MS = 946_684_800_000
+from trust.escaping import escaped
+
+_EARLIEST_MS, _LATEST_MS = 946_684_800_000, 253_402_300_799_999
+"""From the year 2000 to 9999: other numbers are no times that could be written out."""
 PLAIN_STEPS = 20
 
 
@@ -19,9 +25,43 @@ def show(facts: Any, as_json: bool) -> None:
     """Prints facts on stdout."""
     plain = msgspec.to_builtins(facts)
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print(as_text(plain), flush=True)
     else:
-        print("\n".join(outline(plain)))
+        say(*outline(plain))
+
+
+def show_line(facts: Any) -> None:
+    """Prints facts on stdout as one line of JSON, at once."""
+    print(json.dumps(msgspec.to_builtins(facts), separators=(",", ":")), flush=True)
+
+
+def as_text(plain: Any) -> str:
+    """JSON for a program or a person; it is ASCII, so nothing in it needs to be escaped further."""
+    return json.dumps(plain, indent=2)
+
+
+def say(*lines: str) -> None:
+    """Prints lines on stdout, at once."""
+    print("\n".join(map(escaped, lines)), flush=True)
+
+
+def warn(*lines: str) -> None:
+    """Prints lines on stderr."""
+    print("\n".join(map(escaped, lines)), file=sys.stderr, flush=True)
+
+
+def show_problem(problem: dict[str, Any]) -> None:
+    """Prints what went wrong on stderr as JSON."""
+    print(as_text(problem), file=sys.stderr, flush=True)
+
+
+def give(data: bytes) -> None:
+    """Writes a file to stdout byte for byte; to a terminal, where nobody keeps it, escaped."""
+    if sys.stdout.isatty():
+        say(*data.decode("utf-8", "backslashreplace").splitlines())
+        return
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def outline(value: Any, indent: str = "") -> list[str]:
@@ -59,7 +99,7 @@ def _plain(name: str, value: Any) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
-        case int() if name.endswith("_ms") and value >= _EARLIEST_MS:
+        case int() if name.endswith("_ms") and _EARLIEST_MS <= value <= _LATEST_MS:
             return f"{value} ({datetime.fromtimestamp(value / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC)"
         case int() if name.endswith("_ppm"):
             return f"{value} ({value / 10_000:g} %)"
@@ -99,4 +139,4 @@ class _Lines:
         step = PLAIN_STEPS * done // total if total else PLAIN_STEPS
         if step != self._told:
             self._told = step
-            sys.stderr.write(f"{self._what}: {done} of {total}\n")
+            warn(f"{self._what}: {done} of {total}")

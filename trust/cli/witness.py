@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,8 @@ from cyclopts import App, Parameter
 from trust import journal, settings
 from trust.cli.connection import OUTPUT, Output, read_vkey
 from trust.cli.failures import Usage
+from trust.cli.values import Port
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.log.note import Signer
@@ -48,7 +49,7 @@ def init(*, name: str, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.write_seed(data / KEY_FILE, seed)
     Store.create(data / STORE_FILE)
-    (data / VKEY_FILE).write_text(vkey + "\n", encoding="utf-8")
+    write_whole(data / VKEY_FILE, (vkey + "\n").encode())
     output.show({"name": name, "data": str(data), "vkey": vkey, "vkey_file": str(data / VKEY_FILE)})
 
 
@@ -97,7 +98,7 @@ def show(*, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
 
 @app.command
 def serve(
-    *, data: Data = DEFAULT, host: str = "127.0.0.1", port: int = 8401, output: Output = OUTPUT
+    *, data: Data = DEFAULT, host: str = "127.0.0.1", port: Port = 8401, output: Output = OUTPUT
 ) -> None:
     """Answer POST /add-checkpoint until SIGTERM or SIGINT.
 
@@ -123,8 +124,7 @@ def serve(
 
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, stop)
-        output.show({"serving": f"http://{host}:{server.port}", "vkey": str(signer.verifier)})
-        sys.stdout.flush()
+        output.show({"serving": settings.http_address(host, server.port), "vkey": str(signer.verifier)})
         server.serve_forever()
     store.close()
 

@@ -3,8 +3,8 @@
 wire.py        requests and answers without I/O       exchanges.py   every conversation with the service
 transports.py  httpx, blocking and asyncio            clients.py     `TrustClient`, `AsyncTrustClient`
 statements.py  signed envelopes from payloads         items.py       a batch's tree, openings and blobs
-verify.py      receipts, refusals, confirmations, offline
-evidence.py    evidence as files    canaries.py   the operator's secrets    cosigning.py   an envelope passed round
+outbox.py      what has no answer yet, on disk        canaries.py    the operator's secrets
+cosigning.py   an envelope passed round
 agents.py, requester.py, worker.py, verifier.py (votes.py: its memory), relay.py, operator.py   the roles
 """
 
@@ -14,16 +14,17 @@ from trust.client.agents import Agent
 from trust.client.clients import AsyncTrustClient, TrustClient
 from trust.client.exchanges import Accepted, Retry
 from trust.client.operator import Operator, Treasurer
+from trust.client.outbox import Outbox
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.relay import Granted, Relay
 from trust.client.requester import Requester
-from trust.client.verifier import Act, Case, Verifier
+from trust.client.verifier import Act, Case, Judge, Judgement, Verifier
 from trust.client.worker import Worker
 from trust.errors import ClientError
 from trust.verify.failures import NotProven
 
 __all__ = [
-    "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "NotProven",
-    "Operator", "Relay",
+    "Accepted", "Act", "Agent", "AsyncTrustClient", "Case", "ClientError", "Granted", "Judge", "Judgement", "NotProven",
+    "Operator", "Outbox", "Relay",
     "Requester", "Retry", "ServiceError", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker",
 ]  # fmt: skip

@@ -6,7 +6,6 @@ cannot be opened, which is the operator's fault (rules.md 5). The format of a le
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from trust.client.items import ItemTree
 from trust.core import strict
 from trust.core.rules.canaries import Answer
 from trust.errors import ClientError
+from trust.files import PRIVATE, write_once
 
 SALT_BYTES = 32
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -65,17 +65,17 @@ class Canaries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "preimage": self.answers[number].preimage(self.network),
         }
 
+    def work(self) -> list[tuple[str, str, str]]:
+        """The (task, worker, answer) of every canary, in order."""
+        return [(each.task, each.worker, each.verdict) for each in self.answers]
+
     def numbers_of(self, task: str) -> list[int]:
         """The leaves that are about a task."""
         return [answer.number for answer in self.answers if answer.task == task]
 
     def write(self, path: Path) -> None:
         """Keeps them in a new file of mode 0600. FileExistsError where there is one: no secret is overwritten."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(self) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_once(path, msgspec.json.encode(self) + b"\n", PRIVATE)
 
     @classmethod
     def read(cls, path: Path) -> Self:

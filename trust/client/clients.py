@@ -6,11 +6,14 @@ event loop it returns an awaitable of it. The roles of an agent (`Requester`, `W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import update_wrapper
+from inspect import Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from trust import clock
 from trust.client.exchanges import Exchanges, Retry
+from trust.client.outbox import Outbox
 from trust.client.transports import AsyncTransport, Transport
 from trust.client.wire import Exchange
 from trust.log.note import Verifier
@@ -19,6 +22,13 @@ from trust.verify.receipts import parse_key
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=Transport | AsyncTransport)
+
+
+def _result_of(talk: Signature, form: str) -> Signature:
+    """A conversation's signature with what it comes to as its result."""
+    result = str(talk.return_annotation)
+    inner = result.removeprefix("Exchange[").removesuffix("]") if result.startswith("Exchange[") else result
+    return talk.replace(return_annotation=form.format(inner))
 
 
 class Bound(Generic[C]):
@@ -35,7 +45,15 @@ class conversation(Generic[P, T]):  # noqa: N801  a decorator
 
     def __init__(self, talk: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
         self.talk = talk
-        self.__doc__ = talk.__doc__
+        update_wrapper(self, talk)
+        said = signature(talk)
+        self.__signature__ = _result_of(said, "{}")
+        taken = said.replace(parameters=list(said.parameters.values())[1:])
+        self._bound = {False: _result_of(taken, "{}"), True: _result_of(taken, "Coroutine[Any, Any, {}]")}
+
+    def __call__(self, instance: Any, /, *args: P.args, **named: P.kwargs) -> Any:
+        """As a function of the client or role: what `Worker.request(worker, ...)` is."""
+        return self.__get__(instance, type(instance))(*args, **named)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -48,9 +66,13 @@ class conversation(Generic[P, T]):  # noqa: N801  a decorator
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        return lambda *args, **named: instance.transport.run(
-            self.talk(self._speaker(instance), *args, **named)
-        )
+
+        def method(*args: P.args, **named: P.kwargs) -> Any:
+            return instance.transport.run(self.talk(self._speaker(instance), *args, **named))
+
+        update_wrapper(method, self.talk)
+        method.__signature__ = self._bound[isinstance(instance.transport, AsyncTransport)]  # type: ignore[attr-defined]
+        return method
 
     def _speaker(self, instance: Any) -> Any:
         return instance
@@ -67,10 +89,15 @@ class Client(Bound[C]):
     """What both kinds of client offer. Raises `TrustError`s: the service's, `Unreachable`, `NotProven`."""
 
     def __init__(
-        self, transport: C, vkey: str | Verifier, retry: Retry | None, now_ms: Callable[[], int]
+        self,
+        transport: C,
+        vkey: str | Verifier,
+        retry: Retry | None,
+        now_ms: Callable[[], int],
+        outbox: Outbox | None = None,
     ) -> None:
         self.transport = transport
-        self.exchanges = Exchanges(parse_key(vkey), retry)
+        self.exchanges = Exchanges(parse_key(vkey), retry, outbox)
         self.now_ms = now_ms
 
     @property
@@ -99,29 +126,34 @@ class Client(Bound[C]):
     stats = forwarded(Exchanges.stats)
     priorities = forwarded(Exchanges.priorities)
     receipt = forwarded(Exchanges.receipt)
+    check_log = forwarded(Exchanges.check_log)
     checkpoint = forwarded(Exchanges.checkpoint)
 
 
 class TrustClient(Client[Transport]):
     """A client that blocks; threads may share it. `vkey` is the log's key, from somewhere you trust.
 
-    `retry` bounds how long it tries, `options` go to `httpx.Client` (a proxy, certificates, a timeout in seconds).
+    `url` may be several addresses of one service: while one of them is dead the next one is asked.
+
+    `retry` bounds how long it tries; `outbox` keeps on disk what has no answer yet; `options` go to `httpx.Client` (a
+    proxy, certificates, a timeout in seconds).
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(Transport(url, **options), vkey, retry, now_ms)
+        super().__init__(Transport(url, **options), vkey, retry, now_ms, outbox)
 
     def close(self) -> None:
         """Closes the connections."""
-        self.transport.http.close()
+        self.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,18 +167,19 @@ class AsyncTrustClient(Client[AsyncTransport]):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         vkey: str | Verifier,
         *,
         retry: Retry | None = None,
         now_ms: Callable[[], int] = clock.now_ms,
+        outbox: Outbox | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms)
+        super().__init__(AsyncTransport(url, **options), vkey, retry, now_ms, outbox)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.transport.http.aclose()
+        await self.transport.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trust.client import wire
+from trust.client.outbox import Outbox, is_decided
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts, Request, Response
@@ -64,7 +65,7 @@ class Retry:
         return wait if waited_ms + wait <= self.total_ms else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Accepted:
     """A statement that is on the log: its id, its proven entry and the receipt to keep."""
 
@@ -72,6 +73,11 @@ class Accepted:
     repeated: bool
     receipt: Receipt
     entry: Proven
+
+    def __repr__(self) -> str:
+        """One line: the receipt alone has thousands of characters."""
+        made = "".join(f", {name}={id!r}" for name, id in self.created.items())
+        return f"Accepted(index={self.index}, statement={self.statement!r}, repeated={self.repeated}{made})"
 
     @property
     def index(self) -> int:
@@ -88,11 +94,12 @@ class Accepted:
 class Exchanges:
     """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
 
-    def __init__(self, key: Verifier, retry: Retry | None = None) -> None:
+    def __init__(self, key: Verifier, retry: Retry | None = None, outbox: Outbox | None = None) -> None:
         self.key: LogKey = key
         self._first = key
         self.network = key.name
         self.retry = retry or Retry()
+        self.outbox = outbox
         self.seen_size = 0
 
     def attempt(self, request: Request) -> Exchange[Response]:
@@ -120,7 +127,15 @@ class Exchanges:
     # -- writing
 
     def send(self, envelope: bytes) -> Exchange[Accepted]:
-        """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified."""
+        """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified.
+
+        With an outbox, what an earlier run sent without an answer goes out instead where it says the same.
+        """
+        if self.outbox is None:
+            return (yield from self._send(envelope))
+        return (yield from self.outbox.sending(envelope, self._send))
+
+    def _send(self, envelope: bytes) -> Exchange[Accepted]:
         said = opened(envelope)
         response = yield from self.attempt(wire.write(kind_of(said.payload), envelope))
         try:
@@ -137,8 +152,9 @@ class Exchanges:
 
     def send_many(self, envelopes: Sequence[bytes]) -> Exchange[list[Accepted | ServiceError]]:
         """Posts statements in order, in as few requests as may be; one result each, in the same order."""
+        kept = self.outbox.keep(list(envelopes)) if self.outbox else []
         results: list[Accepted | ServiceError] = []
-        for batch in wire.batches(envelopes):
+        for batch in wire.batches([each.envelope for each in kept] or envelopes):
             response = yield from self.attempt(wire.batch(batch))
             answer = wire.shaped(wire.facts(response), wire.BatchAnswer)
             if len(answer.results) != len(batch):
@@ -146,6 +162,8 @@ class Exchanges:
             pairs = list(zip(batch, answer.results, strict=True))
             yield from self._proven(lambda pair=pairs[0]: self._result(*pair))  # type: ignore[misc]
             results += yield from wire.compute(lambda pairs=pairs: [self._result(*pair) for pair in pairs])  # type: ignore[misc]
+        for each, result in zip(kept, results, strict=False):
+            each.is_decided = isinstance(result, ServiceError) and is_decided(result)
         return results
 
     def _proven(self, verify: Callable[[], T]) -> Exchange[T]:
@@ -328,6 +346,18 @@ class Exchanges:
         if proven.index != index:
             raise NotProven(f"asked for entry {index}, shown entry {proven.index}")
         return receipt, proven
+
+    def check_log(self) -> Exchange[None]:
+        """Raises `NotProven` where the service shows the checkpoint of another log, or one of another key.
+
+        Asks once: where there is no answer, or no checkpoint yet, it says nothing.
+        """
+        try:
+            answer = yield from wire.ask(Request("GET", "/log/checkpoint"))
+        except Unreachable:
+            return
+        if answer.status == 200:
+            yield from self._proven(lambda: self._opened(answer.body))
 
     def checkpoint(self) -> Exchange[Checkpoint]:
         """The log's newest checkpoint, its signature verified."""

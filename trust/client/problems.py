@@ -36,7 +36,7 @@ class ServiceError(ClientError):
 class Unreachable(ClientError):
     """No answer: nothing is known of what the service did. Sending the same bytes again is safe."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            UNREACHABLE, detail, hint="check the address, and that the service runs; then try again"
-        )
+    def __init__(
+        self, detail: str, hint: str = "check the address, and that the service runs; then try again"
+    ) -> None:
+        super().__init__(UNREACHABLE, detail, hint=hint)

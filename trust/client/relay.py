@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
-from trust.client.statements import Speaker, cosign
+from trust.client.statements import Speaker, cosign, opened
 from trust.client.wire import Exchange, Facts
-from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate
+from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
+from trust.errors import ClientError
 from trust.verify.failures import NotProven
-from trust.verify.receipts import Proven
+from trust.verify.receipts import Confirmation, Proven, check_confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Granted:
     """A claim that was won, and the signed `relay.confirm` for worker and requester."""
 
     accepted: Accepted
-    confirmation: bytes
+    confirmation: bytes = field(repr=False)
 
     @property
     def claim(self) -> str:
@@ -38,15 +39,38 @@ class Relay(Bound[C]):
         self._speaker = Speaker(client.network, self._seeds[0])
         self._now_ms = client.now_ms
 
-    def cosign(self, envelope: bytes) -> bytes:
-        """A claim.request, task.allocate or relay.confirm with these coordinators' signatures added."""
+    @conversation
+    def cosign(self, envelope: bytes) -> Exchange[bytes]:
+        """A claim.request, task.allocate or relay.confirm of this relay with these coordinators' signatures added.
+
+        A false relay.confirm convicts all who signed it, so the entry that it names is proven first: `NotProven` where
+        that is another claim, `ClientError` where the statement is none that a relay signs for others.
+        """
+        said = opened(envelope).payload
+        if said.network != self._speaker.network:
+            raise ClientError("foreign-network", f"a statement in {said.network}")
+        match said:
+            case RelayConfirm():
+                _, proven = yield from self.exchanges.receipt(said.index)
+                self._claimed(proven)
+                check_confirmed(Confirmation(said, ()), proven)
+            case ClaimRequest() | TaskAllocate():
+                if said.relay != self.relay:
+                    raise ClientError("wrong-relay", f"this is for {said.relay}, not for {self.relay}")
+            case _:
+                raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(said)} for others")
         return cosign(envelope, *self._seeds)
 
-    def confirm(self, entry: Proven) -> bytes:
-        """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
+    def _claimed(self, entry: Proven) -> ClaimRequest:
+        """The claim through this relay that an entry holds; `NotProven` where it holds none."""
         said = entry.spoken.payload if entry.spoken else None
         if not isinstance(said, ClaimRequest) or said.relay != self.relay:
             raise NotProven(f"entry {entry.index} is no claim through {self.relay}")
+        return said
+
+    def confirm(self, entry: Proven) -> bytes:
+        """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
+        said = self._claimed(entry)
         return self._speaker.say(
             RelayConfirm,
             self._now_ms(),
@@ -80,7 +104,8 @@ class Relay(Bound[C]):
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:
         """What the service would answer to a worker's claim.request now (check rate and stake included)."""
-        return (yield from self.exchanges.try_claim(self.cosign(request)))
+        asked = yield from Relay.cosign.talk(self, request)
+        return (yield from self.exchanges.try_claim(asked))
 
     @conversation
     def grant(self, request: bytes) -> Exchange[Granted]:
@@ -88,7 +113,8 @@ class Relay(Bound[C]):
 
         Raises the service's error: `already-claimed` names the winner in `extra`.
         """
-        accepted = yield from self.exchanges.send(self.cosign(request))
+        asked = yield from Relay.cosign.talk(self, request)
+        accepted = yield from self.exchanges.send(asked)
         return Granted(accepted, self.confirm(accepted.entry))
 
     @conversation

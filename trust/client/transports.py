@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,12 @@ from trust.verify.receipts import MAX_BATCH_RECEIPT_BYTES
 TIMEOUT_S = 30.0
 DEADLINE_S = 300.0
 """How long a service may be silent, and how long it may take to answer, however often it says a little."""
+MOVED_ON = frozenset({502, 503, 504})
+"""Answers after which another address is asked, where there is one."""
+PROXY_HINT = "correct ALL_PROXY, HTTP_PROXY or HTTPS_PROXY, or name the service's host in NO_PROXY"
+ELSEWHERE_HINT = (
+    "a proxy, a portal or another site stands there: give the service's own address, or log in first"
+)
 T = TypeVar("T")
 
 
@@ -36,18 +43,66 @@ def _resume(exchange: Exchange[T], outcome: Any) -> Effect | _Done[T]:
         return _Done(end.value)
 
 
-def _arguments(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        raise ClientError("bad-parameter", f"{url!r} is no http:// or https:// address")
-    return {"base_url": url.rstrip("/"), "timeout": TIMEOUT_S, **options}
+Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 
 
-def _sent(request: Request) -> dict[str, Any]:
+class _Addresses:
+    """Where a service answers: several addresses of one log, the one that answered last first."""
+
+    def __init__(self, url: str | Sequence[str]) -> None:
+        self._all = [each.rstrip("/") for each in ([url] if isinstance(url, str) else url)]
+        for each in self._all:
+            if not each.startswith(("http://", "https://")):
+                raise ClientError("bad-parameter", f"{each!r} is no http:// or https:// address")
+        if not self._all:
+            raise ClientError("bad-parameter", "no address of a service")
+        self._at = 0
+
+    def in_turn(self) -> list[str]:
+        """All of them, to be tried one after the other."""
+        return [*self._all[self._at :], *self._all[: self._at]]
+
+    def leave(self, url: str) -> None:
+        """Begins with the next one from now on, where it was this one's turn."""
+        if self._all[self._at] == url:
+            self._at = (self._at + 1) % len(self._all)
+
+
+class OwnConnections(Generic[Http]):
+    """The connections of this process. A copy of it (os.fork) makes its own: two that read one would get each other's
+    answers. What the copy was born with it neither uses nor closes."""
+
+    def __init__(self, kind: type[Http], options: Mapping[str, Any]) -> None:
+        self._kind: type[Http] = kind
+        self._options = {"timeout": TIMEOUT_S, **options}
+        self._left: list[Http] = []
+        self._http: Http = self._made()
+
+    def _made(self) -> Http:
+        self._process = os.getpid()
+        try:
+            return self._kind(**self._options)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ClientError(
+                "bad-parameter",
+                f"the proxy that the environment names cannot be used: {error}",
+                hint=PROXY_HINT,
+            ) from error
+
+    def get(self) -> Http:
+        """The connections that are this process's."""
+        if self._process != os.getpid():
+            self._left.append(self._http)
+            self._http = self._made()
+        return self._http
+
+
+def _sent(request: Request, address: str) -> dict[str, Any]:
     headers = {"Content-Type": request.content_type} if request.content_type else {}
     headers |= {HEADER: request.upload} if request.upload else {}
     return {
         "method": request.method,
-        "url": request.path,
+        "url": address + request.path,
         "content": request.body or None,
         "headers": headers,
     }
@@ -69,13 +124,23 @@ class _Answer:
             raise _late(self._url)
 
     def whole(self) -> Response:
-        """All of it."""
+        """All of it; `Unreachable` where something else answered in the service's place."""
         headers = {name.lower(): value for name, value in self._response.headers.items()}
-        return Response(self._response.status_code, bytes(self._body), headers)
+        status = self._response.status_code
+        if 300 <= status < 400:
+            raise elsewhere(self._url, f"sends us to {headers.get('location', 'nowhere')} (status {status})")
+        if headers.get("content-type", "").startswith("text/html"):
+            raise elsewhere(self._url, f"answers with a web page (status {status})")
+        return Response(status, bytes(self._body), headers)
 
 
 def _late(url: str) -> Unreachable:
     return Unreachable(f"{url} takes longer than {DEADLINE_S:g} s to answer")
+
+
+def elsewhere(url: str, what: str) -> Unreachable:
+    """What is said where a proxy, a portal or another site answers at a service's address."""
+    return Unreachable(f"{url} {what}, which the service never does", hint=ELSEWHERE_HINT)
 
 
 def _unreachable(error: Exception, url: str) -> Unreachable:
@@ -83,11 +148,12 @@ def _unreachable(error: Exception, url: str) -> Unreachable:
 
 
 class Transport:
-    """Blocks the calling thread; threads may share it. `options` go to `httpx.Client`."""
+    """Blocks the calling thread; threads may share it. `url` may be several addresses of one service: while one is dead
+    the next is asked. `options` go to `httpx.Client`."""
 
-    def __init__(self, url: str, **options: Any) -> None:
-        self.url = url
-        self.http = httpx.Client(**_arguments(url, options))
+    def __init__(self, url: str | Sequence[str], **options: Any) -> None:
+        self.addresses = _Addresses(url)
+        self._own = OwnConnections(httpx.Client, options)
 
     def run(self, exchange: Exchange[T]) -> T:
         """What a conversation comes to."""
@@ -95,6 +161,10 @@ class Transport:
         while not isinstance(step, _Done):
             step = _resume(exchange, self._perform(step))
         return step.value
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._own.get().close()
 
     def _perform(self, effect: Effect) -> Any:
         try:
@@ -105,26 +175,41 @@ class Transport:
                     return time.sleep(effect.wait_ms / 1_000)
                 case Compute():
                     return effect.function()
-        except httpx.RequestError as error:
-            return _unreachable(error, self.url)
         except Exception as error:
             return error
 
     def _ask(self, request: Request) -> Response:
+        dead: list[Unreachable] = []
+        for url in self.addresses.in_turn():
+            try:
+                answer = self._ask_at(url, request)
+            except Unreachable as error:
+                dead.append(error)
+                self.addresses.leave(url)
+                continue
+            if answer.status in MOVED_ON:
+                self.addresses.leave(url)
+            return answer
+        raise _all_dead(dead)
+
+    def _ask_at(self, url: str, request: Request) -> Response:
         began_ms = clock.monotonic_ms()
-        with self.http.stream(**_sent(request)) as response:
-            answer = _Answer(self.url, response, began_ms)
-            for part in response.iter_bytes():
-                answer.take(part)
+        try:
+            with self._own.get().stream(**_sent(request, url)) as response:
+                answer = _Answer(url, response, began_ms)
+                for part in response.iter_bytes():
+                    answer.take(part)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise _unreachable(error, url) from error
         return answer.whole()
 
 
 class AsyncTransport:
     """The same on an event loop; slow functions run on another thread. `options` go to `httpx.AsyncClient`."""
 
-    def __init__(self, url: str, **options: Any) -> None:
-        self.url = url
-        self.http = httpx.AsyncClient(**_arguments(url, options))
+    def __init__(self, url: str | Sequence[str], **options: Any) -> None:
+        self.addresses = _Addresses(url)
+        self._own = OwnConnections(httpx.AsyncClient, options)
 
     async def run(self, exchange: Exchange[T]) -> T:
         """What a conversation comes to."""
@@ -132,6 +217,10 @@ class AsyncTransport:
         while not isinstance(step, _Done):
             step = _resume(exchange, await self._perform(step))
         return step.value
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._own.get().aclose()
 
     async def _perform(self, effect: Effect) -> Any:
         try:
@@ -142,18 +231,37 @@ class AsyncTransport:
                     return await asyncio.sleep(effect.wait_ms / 1_000)
                 case Compute():
                     return await asyncio.to_thread(effect.function)
-        except httpx.RequestError as error:
-            return _unreachable(error, self.url)
         except Exception as error:
             return error
 
     async def _ask(self, request: Request) -> Response:
+        dead: list[Unreachable] = []
+        for url in self.addresses.in_turn():
+            try:
+                answer = await self._ask_at(url, request)
+            except Unreachable as error:
+                dead.append(error)
+                self.addresses.leave(url)
+                continue
+            if answer.status in MOVED_ON:
+                self.addresses.leave(url)
+            return answer
+        raise _all_dead(dead)
+
+    async def _ask_at(self, url: str, request: Request) -> Response:
         began_ms = clock.monotonic_ms()
         try:
-            async with asyncio.timeout(DEADLINE_S), self.http.stream(**_sent(request)) as response:
-                answer = _Answer(self.url, response, began_ms)
+            async with asyncio.timeout(DEADLINE_S), self._own.get().stream(**_sent(request, url)) as response:
+                answer = _Answer(url, response, began_ms)
                 async for part in response.aiter_bytes():
                     answer.take(part)
         except TimeoutError as error:
-            raise _late(self.url) from error
+            raise _late(url) from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise _unreachable(error, url) from error
         return answer.whole()
+
+
+def _all_dead(dead: Sequence[Unreachable]) -> Unreachable:
+    """The error of the one address, or of all of them together."""
+    return dead[0] if len(dead) == 1 else Unreachable("; ".join(each.detail for each in dead))

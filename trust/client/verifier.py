@@ -75,10 +75,6 @@ class Verifier(Agent[C]):
         self.judge = judge
         self.book = VoteBook(votes, self.me.network, self.did)
 
-    def close(self) -> None:
-        """Lets the file of votes go."""
-        self.book.close()
-
     @conversation
     def duties(self) -> Exchange[list[Facts]]:
         """The seats that wait for this verifier, as `GET .../seats` shows them."""

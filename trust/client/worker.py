@@ -19,6 +19,7 @@ from trust.core.payloads import (
     OutputOpen,
     OutputSubmit,
 )
+from trust.errors import ClientError
 from trust.verify.failures import NotProven
 
 
@@ -50,7 +51,9 @@ class Worker(Agent[C]):
     ) -> Exchange[Accepted]:
         """Delivers: stores each artifact (name to bytes), then submits. A batch delivers its items too.
 
-        The items themselves stay with the worker until some of them are drawn: `attend` opens those.
+        The items themselves stay with the worker until some of them are drawn: `attend` opens those. A claim has one
+        output, and a second one that is signed convicts its worker: so the service is asked first, and where the claim
+        has this output already its receipt is the answer, where it has another `ClientError` output-exists.
         """
         for data in artifacts.values():
             yield from self.store(data)
@@ -59,14 +62,32 @@ class Worker(Agent[C]):
             for name, data in artifacts.items()
         )
         tree = ItemTree(items) if items else None
+        root = tree.root() if tree else None
+        before = (yield from self.exchanges.claim(claim)).get("output")
+        if before:
+            return (yield from self._delivered(claim, before["index"], delivered, root))
         said = self.say(
             OutputSubmit,
             claim=claim,
             artifacts=delivered,
-            items_root=tree.root() if tree else None,
+            items_root=root,
             items_count=len(tree) if tree else None,
         )
         return (yield from self.exchanges.send(said))
+
+    def _delivered(
+        self, claim: str, index: int, artifacts: Sequence[Artifact], items_root: str | None
+    ) -> Exchange[Accepted]:
+        """The output that a claim has, proven, where it is this one; nothing is signed."""
+        receipt, proven = yield from self.exchanges.receipt(index)
+        said = proven.spoken.payload if proven.spoken else None
+        if proven.spoken is None or not isinstance(said, OutputSubmit) or said.claim != claim:
+            raise NotProven(f"entry {index} is no output of {claim}")
+        if (set(said.artifacts), said.items_root) != (set(artifacts), items_root):
+            raise ClientError("output-exists", f"{claim} has another output, entry {index}", status=409)
+        if self.exchanges.outbox is not None:
+            self.exchanges.outbox.forget("output.submit", claim=claim)
+        return Accepted(proven.spoken.id, True, receipt, proven)
 
     @conversation
     def attend(self, claim: str, items: Sequence[bytes] = ()) -> Exchange[list[Accepted]]:

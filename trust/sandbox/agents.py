@@ -78,7 +78,6 @@ class Reviewer:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.link.close()
-        self.verifier.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         running = asyncio.create_task(work, name=self.name)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trust.escaping import escaped
 from trust.sandbox import cast
 
 Facts = Mapping[str, Any]
@@ -40,7 +41,7 @@ class Narrator:
         """One thing that happened."""
         colour = COLOURS.get(step, "default")
         self._out.print(f"[dim]{elapsed_ms / 1_000:5.1f} s[/]  [{colour}]{step:<8}[/]  ", end="")
-        self._out.print(text, markup=False)
+        self._out.print(escaped(text), markup=False)
 
     def failed(self, reason: str, data: Path) -> None:
         """Why it did not come to an end."""
@@ -107,7 +108,7 @@ class Narrator:
         self._out.print(f"\n[italic]How the lie was found out[/] (trust explain {claim})")
         for entry in facts["timeline"]:
             for number, sentence in enumerate(entry["words"]):
-                self._out.print(f"{'' if number else entry['index']:>6}  {sentence}", markup=False)
+                self._out.print(f"{'' if number else entry['index']:>6}  {escaped(sentence)}", markup=False)
 
     def _held(self, facts: Facts) -> None:
         self._out.print()

@@ -10,15 +10,19 @@ from trust import clock
 from trust.core import policy
 from trust.core.decay import Decay
 from trust.core.entry import FORMAT, Genesis
+from trust.core.events import NETWORK
 from trust.core.identity import did_of
+from trust.core.records import Network
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.log import ed25519
 from trust.log.note import Signer
+from trust.services import headfile
 from trust.services.sequencing import Sequencer
 from trust.settings import Settings
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
+from trust.storage.reading import reading
 
 HEAD_FILE = "head"
 
@@ -80,3 +84,25 @@ def found(
     finally:
         database.close()
     return str(signer.verifier)
+
+
+def resume(settings: Settings, network: str, operator_seed: bytes) -> str:
+    """The verifier key of a log that was founded with these keys and has no entry but its genesis; "" where there is
+    another one. Writes the head file that a founding which was cut off may have left unwritten."""
+    log_seed, draw_seed = seeds(settings)
+    database = Database(settings.database_url, 1)
+    try:
+        with reading(database) as reader:
+            head, there = reader.head(), reader.record(Network, NETWORK)
+    finally:
+        database.close()
+    keys = [did_of(ed25519.public_key(each)) for each in (log_seed, draw_seed, operator_seed)]
+    mine = [network, *keys]
+    if (
+        there is None
+        or head.size != 1
+        or [there.origin, there.log_key, there.draw_key, there.operator] != mine
+    ):
+        return ""
+    headfile.write(settings.data_dir / HEAD_FILE, head.checkpoint)
+    return str(Signer(network, log_seed).verifier)

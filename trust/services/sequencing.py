@@ -110,7 +110,7 @@ class Sequencer:
         room: Callable[[], None] = lambda: None,
     ) -> None:
         self.figures = Figures()
-        self.frozen = ""
+        self.frozen = self._lacking = ""
         self.sign = Sign("writer", PATIENCE_MS)
         self._database = database
         self._signers = _by_did(signers)
@@ -212,6 +212,7 @@ class Sequencer:
 
     def _idle_ms(self) -> int:
         """How long there is nothing to settle, as far as is known; others may set timers, so a second at most."""
+        self._thaw()
         if self.frozen:
             return LOOK_MS
         try:
@@ -388,7 +389,11 @@ class Sequencer:
         if network.log_key not in self._signers:
             self._signers |= _by_did(self._more_signers())
         if network.log_key not in self._signers:
-            raise self._freeze(f"this process does not hold the log's key {network.log_key}")
+            self._lacking = network.log_key
+            raise self._freeze(
+                f"this process does not hold the log's key {network.log_key}: lay its file, log-*.key, beside log.key;"
+                " it is taken up without a restart"
+            )
         return self._signers[network.log_key]
 
     def _is_committed(self, intended: Head) -> bool:
@@ -447,7 +452,16 @@ class Sequencer:
         self.frozen = why
         return TrustError("log-frozen", why)
 
+    def _thaw(self) -> None:
+        """Goes on where it was frozen for want of a key that is here by now."""
+        if self._lacking:
+            self._signers |= _by_did(self._more_signers())
+            if self._lacking in self._signers:
+                _log.info("thawed", key=self._lacking)
+                self.frozen = self._lacking = ""
+
     def _refuse_frozen(self) -> None:
+        self._thaw()
         if self.frozen:
             raise TrustError("log-frozen", self.frozen)
 

@@ -6,21 +6,81 @@ in one transaction, one process at a time.
 
 from __future__ import annotations
 
-import alembic.command
-from alembic.config import Config
-from sqlalchemy import Connection
+from enum import Enum
+from pathlib import Path
 
+import alembic.command
+import sqlalchemy
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+
+from trust.errors import Unusable
 from trust.settings import shipped
-from trust.storage.engine import Database
+from trust.storage.engine import Database, file_of
 from trust.storage.unit import aside
 
 _LOCK = 0x7472757374  # "trust"
+_MAGIC = b"SQLite format 3\x00"
+
+
+class Age(Enum):
+    """Whose tables a database has."""
+
+    EMPTY = "none yet"
+    OLDER = "an older release's"
+    SAME = "this release's"
+    NEWER = "a newer release's"
+
+
+def check_kind(path: Path) -> None:
+    """`Unusable` where a file is no SQLite database; FileNotFoundError where there is none."""
+    with path.open("rb") as file:
+        begins = file.read(len(_MAGIC))
+    if begins not in (b"", _MAGIC):
+        raise Unusable(f"{path} is no SQLite database", hint="name the database file, or its data directory")
+
+
+def age(connection: Connection) -> Age:
+    """Whose tables a database has; `Unusable` where they are another program's."""
+    names = set(sqlalchemy.inspect(connection).get_table_names())
+    if not {"alembic_version", "entries"} <= names:
+        if "alembic_version" in names or (names and connection.dialect.name == "sqlite"):
+            raise Unusable("the tables in this database are another program's", hint="give another database")
+        return Age.EMPTY
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    scripts = ScriptDirectory.from_config(_config(connection))
+    known = {script.revision for script in scripts.walk_revisions()}
+    if not known.issuperset(found):
+        return Age.NEWER
+    return Age.SAME if set(found) == set(scripts.get_heads()) else Age.OLDER
+
+
+def newer(url: str) -> Unusable:
+    """What is said of a database that a newer release has migrated."""
+    shown = make_url(url).render_as_string(hide_password=True)
+    return Unusable(
+        f"{shown} has the tables of a newer release of trust", hint="use that release; no table was changed"
+    )
 
 
 def upgrade(url: str) -> None:
-    """Brings the tables of a database to this release; an empty one gets all of them."""
+    """Brings the tables of a database to this release; an empty one gets all of them.
+
+    `Unusable` where it is none of ours, or a newer release's.
+    """
+    path = file_of(url)
+    if path is not None and path.exists():
+        check_kind(path)
     database = Database(url)
     try:
+        with database.snapshot() as connection:
+            found = age(connection)
+        if found is Age.NEWER:
+            raise newer(url)
+        if found is Age.SAME:
+            return
         with aside(database) as connection:
             if not database.is_sqlite:  # there BEGIN IMMEDIATE has locked everything already
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))

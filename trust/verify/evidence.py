@@ -21,6 +21,7 @@ from trust.core.receipt import Receipt
 from trust.core.refusal import Refused
 from trust.core.rules import canaries
 from trust.core.rules.canaries import Answer
+from trust.errors import ClientError
 from trust.log.succession import LogKey
 from trust.verify.failures import NotProven
 from trust.verify.forks import Fork
@@ -157,15 +158,40 @@ def _answer(opened: Spoken, commit: Proven, keys: set[str], network: str) -> Ans
 
 def said_of(data: bytes) -> dict[str, Any]:
     """The fields of the `evidence.submit` that shows a file to the log. Raises `NotProven` where it is no evidence."""
+    kind = _kind_of_evidence(data)
     try:
-        members = json.loads(data)
-        kind = members["evidence"]
         fields: dict[str, Any] = dict(_SAID[kind](data))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise NotProven(f"this file is no evidence that the rules judge: {error}") from error
+    except (ValueError, TypeError, KeyError, StopIteration, RecursionError) as error:
+        raise NotProven(f"this file of evidence ({kind}) is not whole: {error!r}") from error
     if len(msgspec.json.encode(fields)) > MAX_LARGE_PAYLOAD_BYTES:
         raise NotProven("this evidence is larger than a statement may be: it convicts offline only")
     return fields
+
+
+def _kind_of_evidence(data: bytes) -> str:
+    """What a file of evidence says that it is; `ClientError` with what is missing where it is none yet."""
+    try:
+        members = json.loads(data)
+    except (ValueError, RecursionError):
+        members = None
+    if not isinstance(members, dict):
+        raise ClientError("not-evidence", "this file is no evidence: evidence is a JSON object")
+    kind = members.get("evidence")
+    if isinstance(kind, str) and kind in _SAID:
+        return kind
+    if "evidence" in members:
+        raise ClientError("not-evidence", f"the rules judge {', '.join(_SAID)}, and this says {kind!r}")
+    lacking, hint = _UNWRAPPED.get(_kind_of_statement(members), _NOTHING)
+    raise ClientError("not-evidence", f"this file is no evidence yet: {lacking}", hint=hint)
+
+
+def _kind_of_statement(members: Mapping[str, Any]) -> str:
+    """The kind of statement that a bare envelope holds; "" where it is none."""
+    try:
+        said = json.loads(strict.b64(members["payload"]))
+        return str(said["kind"])
+    except (KeyError, TypeError, ValueError, strict.Malformed):
+        return "receipt" if {"entry", "proof"} <= members.keys() else ""
 
 
 def _of_fork(data: bytes) -> Mapping[str, Any]:
@@ -217,3 +243,26 @@ _SAID: dict[str, Callable[[bytes], Any]] = {
     "equivocation": _of_outputs,
     "canary": _of_canaries,
 }
+_NOTHING = (
+    "it does not say in `evidence` what it proves",
+    "trust evidence --help lists what makes such files",
+)
+_UNWRAPPED = {
+    "relay.confirm": (
+        "it is a relay's signed confirmation; missing are the receipts of the entry that it names and of the relay",
+        "trust evidence confirmation FILE EVIDENCE fetches both and writes the evidence, where the relay lied",
+    ),
+    "output.submit": (
+        "it is one signed output; missing is the receipt of the other one, which the log has",
+        "trust evidence outputs RECEIPT FILE EVIDENCE puts the two together",
+    ),
+    "canary.open": (
+        "it is one answer of the operator; missing are the other one, and the receipts of what both open",
+        "trust evidence canaries FILE OTHER EVIDENCE --genesis RECEIPT --commit RECEIPT puts them together",
+    ),
+    "receipt": (
+        "it is a receipt, which proves that an entry is on the log",
+        "trust receipt judge FILE LOG holds a receipt against the log",
+    ),
+}
+"""What a file that is no evidence yet lacks, and the command that makes evidence of it."""

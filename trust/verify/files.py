@@ -40,6 +40,7 @@ _EVIDENCE: dict[str, Callable[[bytes, LogKey], Evidence]] = {
 def verify_file(data: bytes, key: LogKey) -> Verified:
     """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
     scores, evidence. Raises `NotProven` where it proves nothing."""
+    _check_whole(data)
     try:
         members = json.loads(data)
     except (ValueError, RecursionError):
@@ -73,3 +74,21 @@ def verify_scores(data: bytes, key: LogKey) -> AgentScores:
         return scores.verify(data, key)
     except scores.BadScores as error:
         raise NotProven(str(error)) from error
+
+
+def _check_whole(data: bytes) -> None:
+    """`NotProven` where a file is empty, or begins as JSON and breaks off: its first part proves nothing."""
+    if not data.strip():
+        raise NotProven("the file is empty")
+    if not data.lstrip().startswith((b"{", b"[")):
+        return
+    try:
+        json.loads(data)
+    except UnicodeDecodeError as error:
+        raise NotProven(f"the file is damaged at byte {error.start}: not UTF-8") from error
+    except json.JSONDecodeError as error:
+        is_cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        what = "cut off: its end is missing" if is_cut else f"damaged at character {error.pos}: {error.msg}"
+        raise NotProven(f"the file is {what}") from error
+    except RecursionError:
+        return

@@ -16,7 +16,7 @@ The events of an entry are read as plain JSON, so that a receipt of a newer rele
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -67,12 +67,12 @@ class Proven:
 
     index: int
     at_ms: int
-    data: bytes
-    command: Command
-    events: tuple[dict[str, Any], ...]
-    spoken: Spoken | None
+    data: bytes = field(repr=False)
+    command: Command = field(repr=False)
+    events: tuple[dict[str, Any], ...] = field(repr=False)
+    spoken: Spoken | None = field(repr=False)
     checkpoint: Checkpoint
-    note: bytes
+    note: bytes = field(repr=False)
 
     def event(self, kind: str) -> dict[str, Any]:
         """The first event of a kind; `NotProven` where the entry has none."""
