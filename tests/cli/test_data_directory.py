@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from trust import app
+from trust import app, settings
 from trust.cli import backup, run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
+from trust.errors import TrustError
+from trust.services.continuing import Word
 
 ORIGIN = "trust.example.org/directory"
 
@@ -92,25 +94,29 @@ def test_a_database_that_is_in_use_is_copied_as_it_was_at_one_moment(made: Path,
     assert run(["log", "check", "--data", str(tmp_path / "copy")]) == GOOD
 
 
-def test_a_copy_says_so_and_serves_only_by_the_operators_word(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[bool] = []
-
-    async def serve(parts: app.App) -> None:
-        served.append(True)
+def test_a_copy_says_so_and_starts_only_by_the_operators_word(data: Path) -> None:
+    chosen = settings.load({"data": data})
+    copy = app.build(chosen)
+    with pytest.raises(TrustError, match="is a copy of") as refused:
+        copy.start()
+    assert "--take-over" in str(refused.value.hint)
+    copy.stop()
+    for word in (Word(take_over=True), Word()):
+        parts = app.build(chosen, word)
+        parts.start()
         parts.stop()
 
-    monkeypatch.setattr(app, "_serve", serve)
-    assert run(["serve", "--data", str(data), "--port", "0"]) == CANNOT_CHECK
-    told = capsys.readouterr().err
-    assert "is a copy of" in told
-    assert "--take-over" in told
-    assert "this is a bug" not in told
-    assert not served
-    assert run(["serve", "--data", str(data), "--port", "0", "--take-over"]) == GOOD
-    assert run(["serve", "--data", str(data), "--port", "0"]) == GOOD
-    assert served == [True, True]
+
+def test_what_the_operator_says_at_the_start_is_passed_on(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(app, "serve", lambda chosen, word: said.extend([chosen.head_copy, word]))
+    command = ["serve", "--data", str(data), "--port", "0"]
+    assert run(command) == GOOD
+    words = ["--take-over", "--seen", "a", "--seen", "b", "--trust-clock", "--head-copy", "/elsewhere/head"]
+    assert run([*command, *words]) == GOOD
+    assert said == ["", Word(), "/elsewhere/head", Word(True, (Path("a"), Path("b")), True)]
 
 
 def test_a_copy_beside_writes_that_never_pause_comes_to_its_end(
