@@ -91,9 +91,10 @@ class Safeguards:
         self.timekeeping.start()
         self._told = continuing.check(database, self._data_dir, self.head_copy, cosigning, self.word)
 
-    def notices(self) -> tuple[str, ...]:
-        """What an operator should know."""
-        return (*self._told, *self.room.warnings(), *self.scrub.warnings())
+    def notices(self, cosigning: Cosigning) -> tuple[str, ...]:
+        """What an operator should know; what was told at the start holds until a witness has cosigned."""
+        heard = any(each.good_ago_ms >= 0 for each in cosigning.standing().witnesses)
+        return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def build(settings: Settings, word: Word | None = None) -> App:
         telemetry=Telemetry(),
         vitals=vitals,
         scrub=safeguards.scrub,
-        notices=safeguards.notices,
+        notices=lambda: safeguards.notices(cosigning),
         graph=graph,
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),

@@ -212,10 +212,10 @@ class Sequencer:
 
     def _idle_ms(self) -> int:
         """How long there is nothing to settle, as far as is known; others may set timers, so a second at most."""
-        self._thaw()
-        if self.frozen:
-            return LOOK_MS
         try:
+            self._thaw()
+            if self.frozen:
+                return LOOK_MS
             if self._next_due_ms is None:
                 with reading(self._database) as reader:
                     self._next_due_ms = reader.next_due_ms()
@@ -246,12 +246,12 @@ class Sequencer:
             _fail(submissions, TrustError("clock-in-doubt", str(doubt)))
             self.sign.fail(doubt)
         except Exception as error:
+            self.sign.fail(error)
             refused = faults.refusal(error)
             if refused is None:
                 self._isolate(submissions, error)
             else:
                 _fail(submissions, refused)
-                self.sign.fail(error)
                 _log.warning("storage failed", reason=journal.plain(error))
         else:
             return True

@@ -27,12 +27,12 @@ class Timekeeping:
     """Keeps the clock of this process; `accept` is the operator's word that it is right at the start."""
 
     def __init__(
-        self, path: Path, database: Database, *, accept: bool = False, of: Clock = clock.process
+        self, path: Path, database: Database, *, accept: bool = False, of: Clock | None = None
     ) -> None:
         self._path = path
         self._database = database
         self._accept = accept
-        self._clock = of
+        self._clock = of or clock.process
         self._boot = _boot()
 
     def start(self) -> None:
