@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,38 @@ def test_witnesses_that_saw_the_log_go_on_refuse_a_copy_whatever_the_word(
     assert "no witness answered" in check(house, urls=gone)[0]
     with pytest.raises(TrustError, match="no witness could be asked"):
         check(house, TAKE_OVER, urls=gone)
+
+
+def test_the_second_place_may_be_an_address(sqlite_house: House) -> None:
+    kept: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(200 if self.path in kept else 404, kept.get(self.path, b""))
+
+        def do_PUT(self) -> None:
+            kept[self.path] = self.rfile.read(int(self.headers["content-length"]))
+            self._answer(204, b"")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_address[1]}/head"
+        assert HeadCopy(place).read() is None
+        second = HeadCopy(place)
+        second.start(head_of(sqlite_house))
+        second.stop()
+        assert kept == {"/head": head_of(sqlite_house).checkpoint}
+        assert check(sqlite_house, place=place) == ()
+        server.shutdown()
+    with pytest.raises(TrustError, match="overloaded: the head copy at http"):
+        check(sqlite_house, place=place)
+    assert check(sqlite_house, TAKE_OVER, place) == ()
