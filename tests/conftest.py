@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from tests.postgres import Postgres
+from trust import clock
 
 # Two shared cores: a deadline would measure the neighbours.
 hypothesis.settings.register_profile("trust", deadline=None, print_blob=True)
@@ -41,6 +42,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts journeys first: a worker that meets one last keeps the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+
+
+@pytest.fixture(autouse=True)
+def new_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that has heard nothing: what a lying witness of another test said is forgotten."""
+    monkeypatch.setattr(clock, "process", clock.Clock())
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from trust.cli import failures
 from trust.cli import run as trust
 from trust.core.decay import STEPS, TABLE
 from trust.core.lifecycle import ClaimState
+from trust.services.continuing import Word
 from trust.settings import Settings, write_seed
 
 DAY_MS = 86_400_000
@@ -506,7 +507,8 @@ def test_a_backup_is_restored_as_the_page_says(tmp_path: Path, capsys: pytest.Ca
         else:
             results.append(trust([*done[1:], *(() if "--vkey" in done else ("--vkey", vkey))]))
     assert results == [failures.FALSE, failures.GOOD, failures.GOOD]
-    with TestClient(_asgi(settings_for(restored, ""))) as http:
+    word = Word(take_over=True, seen=[live / "head"])
+    with TestClient(_asgi(settings_for(restored, ""), word)) as http:
         assert Client(http, vkey).get("/v1/stats")["size"] >= 2
     assert "good" in capsys.readouterr().out
 
@@ -516,5 +518,5 @@ def _seeds(live: Path) -> None:
         write_seed(live / f"{name}.key", Party(name).seed)
 
 
-def _asgi(settings: Settings) -> Any:
-    return app.build(settings).asgi()
+def _asgi(settings: Settings, word: Word | None = None) -> Any:
+    return app.build(settings, word).asgi()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.cli.served import serving
 from tests.client.services import Log, answer, problem
 from tests.factories import log_signer, statement
-from trust import app
+from trust import journal
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.client.wire import Request, Response
@@ -119,14 +119,14 @@ def test_a_file_that_goes_to_a_terminal_is_escaped_and_one_that_is_kept_is_not(
         assert kept.getvalue() == expected
 
 
-def test_a_line_of_the_log_is_one_line_of_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_of_the_log_is_one_line_of_plain_text() -> None:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stderr", stream)
     before = structlog.get_config()
     try:
-        app.configure_logging()
-        structlog.get_logger("trust").error("refused", detail=EVIL, path=Path(EVIL), code=3)
+        lines = journal.configure(stream)
+        journal.logger("trust").error("refused", detail=EVIL, path=Path(EVIL), code=3)
+        lines.flush()
     finally:
         structlog.configure(**before)
     told = stream.getvalue()

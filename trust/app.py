@@ -7,17 +7,15 @@ that is behind the head that was signed last (a restored backup would fork the l
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-import structlog
 from litestar import Litestar
 
-from trust import clock
+from trust import clock, journal
 from trust.api.application import application
 from trust.api.callers import Places
 from trust.api.edge import Edge
@@ -31,32 +29,41 @@ from trust.core.identity import did_of, key_of
 from trust.core.records import Network
 from trust.core.rules.tasks import MAX_TASK_MS
 from trust.errors import TrustError
-from trust.escaping import escaped_event
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
+from trust.services import continuing
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, Quotas, missing
+from trust.services.continuing import Word
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.elsewhere import Elsewhere
 from trust.services.founding import HEAD_FILE, seeds
 from trust.services.graph import Graph
+from trust.services.headcopy import HeadCopy
 from trust.services.interpreter import tune
 from trust.services.notifying import Notifier
+from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
+from trust.services.scrubbing import Scrub
 from trust.services.sequencing import Limits, Sequencer
+from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
+from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, http_address, load
 from trust.stopping import Stopping
-from trust.storage.engine import Database
+from trust.storage.engine import Database, file_of
+from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
+from trust.storage.unit import Head
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
 END_MS = 5_000
 """How long the parts may take to end when the callers have gone."""
+CLOCK_MS = 10_000
 PRUNE_MS = 3_600_000
 UNNAMED_MS = 60_000
 GRAPH_MS = 60_000
@@ -65,6 +72,29 @@ BUSY_STATEMENTS = 100  # in batches that callers wait for: draws give way
 KEEP_BLOBS_MS = 2 * MAX_TASK_MS
 """A blob may be needed for as long as a task can run, and through the disputes after it."""
 MAX_INBOX_BYTES = 64 * 1024 * 1024
+
+
+class Safeguards:
+    """What keeps the log from harm beside the writer: its clock, its head's second place, room, and what rots."""
+
+    def __init__(self, settings: Settings, database: Database, word: Word) -> None:
+        self._data_dir = settings.data_dir
+        self.word = word
+        self.head_copy = HeadCopy(settings.head_copy)
+        self.timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
+        self.room = Room(_directories(settings), settings.disk_reserve_bytes)
+        self.scrub = Scrub(database)
+        self._told: tuple[str, ...] = ()
+
+    def check(self, database: Database, cosigning: Cosigning) -> None:
+        """TrustError where this process must not go on with the log."""
+        self.timekeeping.start()
+        self._told = continuing.check(database, self._data_dir, self.head_copy, cosigning, self.word)
+
+    def notices(self, cosigning: Cosigning) -> tuple[str, ...]:
+        """What an operator should know; what was told at the start holds until a witness has cosigned."""
+        heard = any(each.good_ago_ms >= 0 for each in cosigning.standing().witnesses)
+        return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
 
 
 @dataclass(frozen=True)
@@ -78,13 +108,18 @@ class App:
     service: Service
     schedule: Schedule
     cosigning: Cosigning
+    safeguards: Safeguards
     readers: ThreadPoolExecutor
 
     def start(self) -> None:
         """Starts the writer and the jobs; TrustError where the log may not be written."""
+        self.safeguards.check(self.database, self.cosigning)
         self.sequencer.start()
+        continuing.taken_over(self.settings.data_dir)
         with reading(self.database) as reader:
-            self.service.notifier.committed(reader.head().size)
+            head = reader.head()
+        self.service.notifier.committed(head.size)
+        self.safeguards.head_copy.start(head)
         self.schedule.start()
         self.cosigning.start()
 
@@ -94,6 +129,7 @@ class App:
         self.cosigning.stop()
         self.schedule.stop()
         self.sequencer.stop()
+        self.safeguards.head_copy.stop()
         self.verifying.close()
         self.readers.shutdown()
         self.database.close()
@@ -118,7 +154,7 @@ class App:
             await asyncio.to_thread(self.stop)
 
 
-def build(settings: Settings) -> App:
+def build(settings: Settings, word: Word | None = None) -> App:
     """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
     log_seeds, draw_seeds = settings.keys("log"), settings.keys("draw")
     if not log_seeds or not draw_seeds:
@@ -129,18 +165,8 @@ def build(settings: Settings) -> App:
     _check_key("log", network.log_key, log_seeds)
     _check_key("draw", network.draw_key, draw_seeds)
 
-    def signers() -> list[Signer]:
-        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
-
-    notifier = Notifier()
-    sequencer = Sequencer(
-        database,
-        signers(),
-        settings.data_dir / HEAD_FILE,
-        more_signers=signers,
-        limits=_limits(settings),
-        on_append=lambda head: notifier.committed(head.size),
-    )
+    notifier, safeguards = Notifier(), Safeguards(settings, database, word or Word())
+    sequencer = _sequencer(settings, database, network, notifier, safeguards)
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
     admission = Admission(sequencer, verifying, database, readers, missing)
@@ -151,11 +177,14 @@ def build(settings: Settings) -> App:
         lambda: admission.in_hand >= BUSY_STATEMENTS,
         lambda: _keys_now(settings, "draw"),
     )
-    blobs = Blobs(database, _quotas(settings))
+    blobs = Blobs(database, _quotas(settings), room=safeguards.room.check)
     graph = Graph()
     cosigning = Cosigning(
         database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
     )
+    vitals = VitalSigns()
+    for sign in (sequencer.sign, verifying.sign, cosigning.sign, safeguards.head_copy.sign):
+        vitals.add(sign)
     service = Service(
         settings=settings,
         database=database,
@@ -167,14 +196,54 @@ def build(settings: Settings) -> App:
         elsewhere=Elsewhere(database, recognised(settings)),
         cosigning=cosigning,
         telemetry=Telemetry(),
+        vitals=vitals,
+        scrub=safeguards.scrub,
+        notices=lambda: safeguards.notices(cosigning),
         graph=graph,
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
         streams=Places(settings.streams_max, settings.streams_per_caller, "streams of events"),
         feed=Feed(notifier, _events(database, readers)),
     )
-    schedule = Schedule(_jobs(database, sequencer, notifier, blobs, drawing, graph), notifier)
-    return App(settings, database, sequencer, verifying, service, schedule, cosigning, readers)
+    jobs = [*_jobs(database, sequencer, notifier, blobs, drawing, graph), *_chores(safeguards)]
+    schedule = Schedule(jobs, notifier, vitals)
+    return App(settings, database, sequencer, verifying, service, schedule, cosigning, safeguards, readers)
+
+
+def _sequencer(
+    settings: Settings, database: Database, network: Network, notifier: Notifier, safeguards: Safeguards
+) -> Sequencer:
+    def signers() -> list[Signer]:
+        return [Signer(network.origin, seed) for seed in _keys_now(settings, "log")]
+
+    def grew(head: Head) -> None:
+        notifier.committed(head.size)
+        safeguards.head_copy.take(head)
+
+    return Sequencer(
+        database,
+        signers(),
+        settings.data_dir / HEAD_FILE,
+        more_signers=signers,
+        limits=_limits(settings),
+        skew_ms=clock_skew_ms,
+        take_over=safeguards.word.take_over,
+        on_append=grew,
+        room=safeguards.room.check,
+    )
+
+
+def _chores(safeguards: Safeguards) -> list[Job]:
+    return [
+        Job("clock", CLOCK_MS, safeguards.timekeeping.keep),
+        Job("scrub", INTERVAL_MS, safeguards.scrub.turn),
+    ]
+
+
+def _directories(settings: Settings) -> list[Path]:
+    """Where what this process writes lies."""
+    file = file_of(settings.database_url)
+    return [settings.data_dir, *([file.parent] if file is not None else [])]
 
 
 def _jobs(
@@ -252,7 +321,7 @@ def _keys_now(settings: Settings, use: str) -> tuple[bytes, ...]:
     try:
         return settings.keys(use)
     except (SettingsError, OSError) as error:
-        structlog.get_logger("trust").error("a key cannot be read", use=use, error=str(error))
+        journal.logger("trust").error("a key cannot be read", use=use, error=str(error))
         return ()
 
 
@@ -268,12 +337,12 @@ def _check_key(use: str, expected: str, seeds: Sequence[bytes]) -> None:
 
 def create() -> Edge:
     """The API of this process's settings: the factory for an ASGI server (`granian --factory trust.app:create`)."""
-    configure_logging()
+    journal.configure()
     tune()
     return build(load()).asgi()
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, word: Word | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then answers what was asked and ends: callers have `drain_ms`, the rest `END_MS`.
 
     The server runs inside this process, with no worker beside it: whatever kills the process kills all of it, so a
@@ -281,8 +350,8 @@ def serve(settings: Settings) -> None:
     """
     stopping = Stopping(settings.drain_ms + END_MS)
     stopping.begin()
-    configure_logging()
-    app = build(settings)
+    journal.configure()
+    app = build(settings, word)
     tune()
     asyncio.run(_serve(app, stopping))
 
@@ -298,26 +367,7 @@ async def _serve(app: App, stopping: Stopping) -> None:
 
     async with app.running():
         stopping.through(stop)
-        structlog.get_logger("trust").info(
+        journal.logger("trust").info(
             "serving", url=http_address(settings.host, server.port), vkey=app.service.vkey
         )
         await server.serve()
-
-
-def configure_logging() -> None:
-    """Log lines on stderr: for people on a terminal, JSON elsewhere. Never a body, never a key."""
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a turn that is skipped is nobody's trouble
-    people = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            *(
-                [escaped_event, structlog.dev.ConsoleRenderer()]
-                if people
-                else [structlog.processors.JSONRenderer()]
-            ),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -183,11 +183,17 @@ CODES: dict[str, Code] = {
     "overloaded": Code(503, "try again after Retry-After; nothing was done"),
     "no-quorum": Code(503, "try again after Retry-After: too few witnesses have cosigned a checkpoint yet"),
     "behind": Code(503, "this replica has not seen that log size yet; try again"),
+    "clock-in-doubt": Code(
+        503, "try again after Retry-After; nothing was done, and the operator must see to it"
+    ),
     "shutting-down": Code(503, "try again after Retry-After, or another replica"),
     "log-frozen": Code(503, "the operator must find out why the log's head does not extend the last one"),
+    "storage-full": Code(
+        507, "try again after Retry-After; nothing was done, and the operator must make room"
+    ),
 }
 
-RETRY_STATUSES = frozenset({429, 503})
+RETRY_STATUSES = frozenset({429, 503, 507})
 """Statuses that carry Retry-After: nothing was decided, and the same bytes may be sent again."""
 
 

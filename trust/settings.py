@@ -154,6 +154,10 @@ class Settings:
         (), _texts
     )  # URLs to ask for cosignatures; none: those in the policy
     witness_interval_ms: int = _option(1_000, _integer(50, 600_000))  # between two rounds of asking them
+    head_copy: str = _option("", _text)  # a second place for the last head: a path on another disk, or a URL
+    disk_reserve_bytes: int = _option(
+        64 * 1024 * 1024, _integer(0, 2**40)
+    )  # left free on the disk of data and database
     log_key_file: Path | None = _option(None, _path)  # none: log.key in data_dir
     draw_key_file: Path | None = _option(None, _path)  # none: draw.key in data_dir
     body_max_bytes: int = _option(4 * 1024 * 1024, _integer(64 * 1024, 64 * 1024 * 1024))

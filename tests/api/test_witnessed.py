@@ -11,6 +11,7 @@ from tests.api.house import House, house
 from tests.core.witnesses import two_of_three
 from tests.services.statements import Party
 from tests.services.witnesses import honest_ones
+from trust.api.views.readiness import NO_SECOND_PLACE
 from trust.log.note import Signer
 from trust.log.quorum import open_with_quorum, parse_quorum
 from trust.verify.receipts import parse_key
@@ -26,8 +27,13 @@ def alone(tmp_path: Path, sqlite_url: str) -> Iterator[House]:
         yield home
 
 
-def test_without_witnesses_ready_says_only_that(home: House) -> None:
-    assert home.get("/health/ready") == {"status": "ready"}
+def test_without_witnesses_ready_warns_that_the_head_has_no_second_place(home: House) -> None:
+    ready = home.get("/health/ready")
+    assert ready["status"] == "ready"
+    assert ready["warnings"] == [NO_SECOND_PLACE]
+    assert {"writer", "verifying", "cosigning", "job draws"} <= {each["name"] for each in ready["threads"]}
+    assert not any(each["wrong"] for each in ready["threads"])
+    assert "witnesses" not in ready
     assert "trust_quorum_missing_ms 0.0" in home.client.get("/metrics").text
 
 

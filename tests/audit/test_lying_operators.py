@@ -355,3 +355,13 @@ def test_a_genesis_with_numbers_out_of_range(world: World, tmp_path: Path, field
 def test_a_time_out_of_range(world: World, tmp_path: Path, at_ms: int) -> None:
     found = caught(tmp_path, altered(world, 299, lambda entry: entry.update(at_ms=at_ms)))
     assert found.index == 299
+
+
+def test_a_log_whose_clock_ran_ahead_of_the_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr("trust.clock.now_ms", lambda: world.now_ms - 31_000)
+    found = caught(tmp_path, world.entries)
+    assert found.index == len(world.entries) - 1
+    assert "its time is 31 s ahead of this machine's clock" in found.reason
+    monkeypatch.setattr("trust.clock.now_ms", lambda: world.now_ms - 30_000)
+    assert audit(str(tmp_path), VKEY).ok

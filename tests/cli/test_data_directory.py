@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import stat
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from trust.cli import run
+from trust import app, settings
+from trust.cli import backup, run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
+from trust.errors import TrustError
+from trust.services.continuing import Word
 
 ORIGIN = "trust.example.org/directory"
 
@@ -88,6 +92,73 @@ def test_a_database_that_is_in_use_is_copied_as_it_was_at_one_moment(made: Path,
         assert run(["backup", str(tmp_path / "copy"), "--data", str(made)]) == GOOD
         writer.execute("ROLLBACK")
     assert run(["log", "check", "--data", str(tmp_path / "copy")]) == GOOD
+
+
+def test_a_copy_says_so_and_starts_only_by_the_operators_word(data: Path) -> None:
+    chosen = settings.load({"data": data})
+    copy = app.build(chosen)
+    with pytest.raises(TrustError, match="is a copy of") as refused:
+        copy.start()
+    assert "--take-over" in str(refused.value.hint)
+    copy.stop()
+    for word in (Word(take_over=True), Word()):
+        parts = app.build(chosen, word)
+        parts.start()
+        parts.stop()
+
+
+def test_what_the_operator_says_at_the_start_is_passed_on(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(app, "serve", lambda chosen, word: said.extend([chosen.head_copy, word]))
+    command = ["serve", "--data", str(data), "--port", "0"]
+    assert run(command) == GOOD
+    words = ["--take-over", "--seen", "a", "--seen", "b", "--trust-clock", "--head-copy", "/elsewhere/head"]
+    assert run([*command, *words]) == GOOD
+    assert said == ["", Word(), "/elsewhere/head", Word(True, (Path("a"), Path("b")), True)]
+
+
+def test_a_copy_beside_writes_that_never_pause_comes_to_its_end(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source.db"
+    shutil.copy(made / "trust.db", source)
+    with closing(sqlite3.connect(source, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE filling (data BLOB)")
+        writer.executemany("INSERT INTO filling VALUES (zeroblob(4000))", [()] * 200)
+        steps: list[int] = []
+
+        @contextmanager
+        def progress(_: str) -> Iterator[Callable[[int, int], None]]:
+            def report(done: int, _: int) -> None:
+                steps.append(done)
+                assert len(steps) < 1_000, "the copy starts over at every write"
+                writer.execute("INSERT INTO filling VALUES (zeroblob(4000))")
+
+            yield report
+
+        monkeypatch.setattr(backup, "progress", progress)
+        monkeypatch.setattr(backup, "PAGES", 10)
+        assert backup.copy_database(source, tmp_path / "copy.db") == 1
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM filling").fetchone() == (200,)
+    assert len(steps) > 10
+
+
+def test_a_backup_that_fails_half_way_leaves_nothing_that_looks_like_one(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backup, "copy_database", fail)
+        assert run(["backup", str(tmp_path / "copy"), "--data", str(made)]) == CANNOT_CHECK
+    assert not (tmp_path / "copy").exists()
+    assert run(["backup", str(tmp_path / "copy"), "--data", str(made)]) == GOOD
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
 def test_there_is_nothing_to_copy_or_check_where_there_is_no_database(tmp_path: Path) -> None:

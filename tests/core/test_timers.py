@@ -12,6 +12,7 @@ from trust.core import rulebook
 from trust.core.entry import MAX_CLOCK_ITEMS, decode_entry
 from trust.core.records import Task, Timer, Withdrawal
 from trust.core.rulebook import Decided
+from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 
@@ -74,6 +75,36 @@ def test_a_clock_entry_has_at_most_32_items(town: Scene) -> None:
     first, second = net.settle()
     assert (len(clock(first)), len(clock(second))) == (MAX_CLOCK_ITEMS, 8)
     assert {net.get(Task, f"t{number}").state for number in range(40)} == {"closed"}
+
+
+def test_a_clock_entry_that_would_be_too_long_is_given_up_at_once_and_is_the_longest_that_fits(
+    town: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = town.net
+    due_ms = net.now_ms + 60_000
+    net.deposit(town.requester.did, 100_000)
+    for number in range(MAX_CLOCK_ITEMS):
+        town.post(f"t{number}", deadline_ms=due_ms)
+    net.now_ms = due_ms - 1
+    net.settle()
+    decided: list[str] = []
+    lapse = rulebook.DUE["deadline"]
+
+    def counted(d: Decision, id: str) -> None:
+        decided.append(id)
+        lapse(d, id)
+
+    monkeypatch.setitem(rulebook.DUE, "deadline", counted)
+    for limit in (3_000, 2_000):
+        monkeypatch.setattr(rulebook, "MAX_ENTRY_BYTES", limit)
+        for count in range(MAX_CLOCK_ITEMS, 0, -1):
+            due = net.draft.timers(count)
+            if isinstance(expected := rulebook._settled(Draft(net.draft), due, due_ms), Decided):
+                break
+        decided.clear()
+        assert rulebook._clock(Draft(net.draft), net.draft.timers(MAX_CLOCK_ITEMS), due_ms) == expected
+        assert 1 < count < MAX_CLOCK_ITEMS
+        assert len(decided) <= 4 * count + 4
 
 
 def test_seats_whose_windows_end_together_pass_on_in_one_entry(town: Scene) -> None:

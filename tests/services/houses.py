@@ -23,6 +23,7 @@ class House:
         town: Town | None = None,
         limits: Limits | None = None,
         after_step: Callable[[int], None] = lambda _: None,
+        take_over: bool = False,
     ) -> None:
         self.database = database
         self.town = town or Town()
@@ -34,6 +35,7 @@ class House:
             limits=limits,
             now_ms=lambda: self.town.now_ms,
             after_step=after_step,
+            take_over=take_over,
         )
 
     def found(self) -> House:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from trust.core import rulebook
 from trust.core.identity import did_of
 from trust.errors import TrustError
 from trust.log.note import Signer
+from trust.services import headfile
 from trust.services.inbox import Submission
 from trust.services.receipts import Outcome, Receipt
 from trust.services.sequencing import Sequencer
@@ -225,3 +227,66 @@ def test_a_connection_that_is_lost_under_the_lock_loses_nothing_and_keeps_nothin
     assert not receipt.repeated
     check_log(database, house.town.log.verifier)
     database.close()
+
+
+def test_step_13_a_head_file_that_cannot_be_written_lets_nothing_be_committed(house: House) -> None:
+    said, before = house.town.post("task"), size_of(house.database)
+    fresh = house.head_file.with_name("head.new")
+    fresh.mkdir()  # in the way of the next head file, as a full or read-only disk would be
+    for _ in range(2):
+        with pytest.raises(TrustError, match="overloaded: the storage failed: IsADirectoryError"):
+            house.decide(said)
+        assert size_of(house.database) == before
+    fresh.rmdir()
+    (receipt,) = house.receipts(said)
+    assert (receipt.index, receipt.repeated) == (before, False)
+
+
+def test_step_13_a_disk_that_is_full_is_told_as_that(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said, before = house.town.post("task"), size_of(house.database)
+    with monkeypatch.context() as patched:
+        patched.setattr(headfile, "_write", full)
+        with pytest.raises(TrustError, match="storage-full") as refused:
+            house.decide(said)
+    assert refused.value.status == 507
+    assert refused.value.retry_after_s
+    assert size_of(house.database) == before
+    house.receipts(said)
+
+
+def test_step_13_what_is_committed_is_answered_though_the_head_file_is_not_in_its_place(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(headfile, "_replace", fail)
+        house.receipts(house.town.post("committed"))
+        before = size_of(house.database)
+        with pytest.raises(TrustError, match="overloaded"):
+            house.decide(house.town.post("not-committed"))
+        assert size_of(house.database) == before
+    house.receipts(house.town.post("later"))
+    known = headfile.read(house.head_file)
+    assert known is not None
+    assert known.size == size_of(house.database)
+
+
+def test_a_data_directory_that_cannot_be_written_is_told_at_the_start(house: House) -> None:
+    house.head_file.with_name("head.new").mkdir()
+    again = House(house.database, house.head_file.parent, house.town)
+    with pytest.raises(IsADirectoryError):
+        again.sequencer.open()
+    house.head_file.with_name("head.new").rmdir()
+
+
+def test_a_follower_that_breaks_takes_no_receipt_with_it(house: House) -> None:
+    def breaks(_: object) -> None:
+        raise RuntimeError
+
+    house.sequencer._on_append = breaks
+    house.receipts(house.town.post("task"))

@@ -34,7 +34,7 @@ def houses(postgres_tables: str, tmp_path: Path) -> Iterator[list[House]]:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         limits = Limits(inbox_statements=10 * MOST_TASKS, batch_statements=500)
-        houses.append(House(Database(postgres_tables), tmp_path / name, town, limits))
+        houses.append(House(Database(postgres_tables), tmp_path / name, town, limits, take_over=True))
     houses[0].found()
     houses[1].sequencer.open()
     yield houses

@@ -19,7 +19,7 @@ from trust.core.state import Draft
 from trust.log.merkle import EMPTY_ROOT, leaf_hash
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
-from trust.storage.projections import TABLES, Projections, actor_of
+from trust.storage.projections import TABLES, Projections, said_in
 from trust.storage.reading import reading
 from trust.storage.rows import CODECS
 from trust.storage.state import SqlView
@@ -105,7 +105,8 @@ class SqlStore:
         rows = [StoredEntry(e.index, e.at_ms, "test", e.data, leaf_hash(e.data)) for e in entries]
         projections = Projections()
         for entry in entries:
-            projections.add(entry.index, actor_of(decode_entry(entry.data)), entry.events)
+            actor, digests = said_in(decode_entry(entry.data))
+            projections.add(entry.index, actor, entry.events, digests)
         self.close()
         with unit(self.database) as u:
             u.append(rows, [], LogHead(draft.size, draft.at_ms, b"", b""))

@@ -6,11 +6,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.witness.logs import ORIGIN, WITNESS, AskingLog, log_key
 from trust import clock
@@ -155,6 +158,48 @@ def test_409_for_another_root_of_the_same_size_and_both_notes_convict_the_log(
         LOG.checkpoint(20).root,
         FORKED.checkpoint(20).root,
     )
+
+
+def test_evidence_that_cannot_be_written_is_told_and_written_later(
+    witness: Witness, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        path.with_name(path.name + ".new").write_text(text[:10], encoding="utf-8")
+        raise OSError(28, "No space left on device")
+
+    witness.add_checkpoint(LOG.body(0, 20))
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        patched.setattr("trust.witness.witness._write_whole", full)
+        assert witness.add_checkpoint(FORKED.body(20, 20)).status == 409
+    assert list(folder.glob("fork-*.json")) == []
+    told = next(line for line in lines if line["event"] == "the log was forked")
+    assert told["notes"] == [LOG.note(20).decode(), FORKED.note(20).decode()]
+    assert witness.add_checkpoint(LOG.body(20, 30)).status == 200
+    (evidence,) = folder.glob("fork-*.json")
+    assert verify_fork(evidence.read_bytes(), log_key().verifier).size == 20
+
+
+@pytest.mark.parametrize("left", [b"", b'{"evidence": "fork", "no', b"\xff"])
+def test_a_file_of_evidence_that_was_cut_off_stands_in_nothings_way(
+    witness: Witness, folder: Path, left: bytes
+) -> None:
+    witness.add_checkpoint(LOG.body(0, 20))
+    path = folder / f"fork-{sha256(ORIGIN.encode()).hexdigest()[:16]}.json"
+    path.write_bytes(left)
+    witness.add_checkpoint(FORKED.body(20, 20))
+    assert verify_fork(path.read_bytes(), log_key().verifier).size == 20
+
+
+def test_a_cosignature_is_given_though_no_log_line_can_be_written(witness: Witness) -> None:
+    def gone(*_: object) -> str:
+        raise BrokenPipeError
+
+    before = structlog.get_config()
+    structlog.configure(processors=[gone])
+    try:
+        assert witness.add_checkpoint(LOG.body(0, 20)).status == 200
+    finally:
+        structlog.configure(**before)
 
 
 def test_422_for_a_proof_that_does_not_hold(witness: Witness, folder: Path) -> None:

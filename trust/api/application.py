@@ -9,7 +9,6 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
-from sqlalchemy.exc import SQLAlchemyError
 
 from trust import __version__
 from trust.api.agent import AgentController
@@ -19,7 +18,7 @@ from trust.api.documents import Document, Page
 from trust.api.edge import Edge, Limits
 from trust.api.methods import Methods
 from trust.api.operator import HealthController, OperatorController
-from trust.api.problems import on_database_error, on_http_error, on_trust_error, on_unexpected
+from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.api.relay import RelayController
 from trust.api.service import Service
 from trust.errors import TrustError
@@ -52,7 +51,6 @@ def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
         exception_handlers={
             TrustError: on_trust_error,
             HTTPException: on_http_error,
-            SQLAlchemyError: on_database_error,
             Exception: on_unexpected,
         },
         lifespan=lifespan,

@@ -18,9 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
-from trust import clock
+from trust import clock, journal
 from trust.api.callers import share_of
 
 Peer = tuple[str, int]
@@ -29,7 +27,7 @@ COST = 20  # at most a twentieth of the time is spent on looking
 IDLE_MS = 60_000
 AT_ONCE = struct.pack("ii", 1, 0)
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-_log = structlog.get_logger("trust.api")
+_log = journal.logger("trust.api")
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from trust.api.bodies import HttpRequest
 from trust.api.documents import envelope_body
 from trust.api.service import Serving, answer
 from trust.api.views import network
-from trust.api.views.readiness import readiness
+from trust.api.views.readiness import Outlook, readiness
 from trust.core.entry import FORMAT
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.services.publishing import cosigned_head
+from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.holdings import clock_skew_ms
 
 ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
-MAX_SKEW_MS = 2_000
 METRICS_TYPE = "text/plain; version=0.0.4"
 
 
@@ -55,12 +55,19 @@ class HealthController(Controller):
             raise TrustError("log-frozen", service.sequencer.frozen)
         if service.notifier.closed:
             raise TrustError("shutting-down")
+        if doubt := clock.process.doubt():
+            raise TrustError("clock-in-doubt", doubt)
+        if wrong := service.vitals.wrong():
+            raise TrustError("overloaded", wrong[0], reasons=wrong)
         skew_ms = await service.run(request, lambda reader: clock_skew_ms(reader.connection, clock.now_ms()))
         if abs(skew_ms) > MAX_SKEW_MS:
-            raise TrustError("overloaded", f"this machine's clock is {skew_ms} ms ahead of the database's")
-        return answer(
-            msgspec.json.encode(await service.run(request, readiness, service.cosigning.standing()))
-        )
+            raise TrustError(
+                "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
+            )
+        notices = await service.on_reader(service.notices)
+        outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices, service.scrub.last)
+        shown = await service.run(request, readiness, service.cosigning.standing(), outlook)
+        return answer(msgspec.json.encode(shown))
 
     @get("/version", summary="Release, log format and the newest rules it knows")
     async def version(self, request: HttpRequest, service: Serving) -> Response[bytes]:

@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from trust import journal
 from trust.errors import TrustError
 from trust.services.receipts import Refusal
+from trust.storage import faults
 
 PROBLEM_TYPE = "application/problem+json"
 _encode = msgspec.json.Encoder().encode
-_log = structlog.get_logger("trust.api")
+_log = journal.logger("trust.api")
 
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "reasons", "hint", "as_of", "refusal"})
 _BY_STATUS = {
@@ -51,7 +50,13 @@ def problem(error: TrustError) -> tuple[int, bytes, dict[str, str]]:
 
 
 def unexpected(scope: Mapping[str, Any], error: BaseException) -> tuple[int, bytes, dict[str, str]]:
-    """The same for what should not happen; the log line has the request and the traceback, never a body."""
+    """The same for what should not happen; the log line has the request and the traceback, never a body.
+
+    A storage that failed is foreseen: nothing was done, and it may be asked again.
+    """
+    if (refused := faults.refusal(error)) is not None:
+        _log.warning("storage failed", path=scope.get("path"), reason=journal.plain(error))
+        return problem(refused)
     _log.error("request failed", method=scope.get("method"), path=scope.get("path"), exc_info=error)
     return 500, _encode(_UNEXPECTED), {}
 
@@ -88,14 +93,6 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return on_unexpected(request, error)
     status, body, headers = problem(from_framework(error))
     return _respond(status, body, {**(error.headers or {}), **headers})
-
-
-def on_database_error(request: Request[Any, Any, Any], error: SQLAlchemyError) -> Response[bytes]:
-    """A database that does not answer, or has no connection left: nothing was done, and it may be asked again."""
-    if not isinstance(error, OperationalError | PoolTimeout):
-        return on_unexpected(request, error)
-    _log.warning("database did not answer", path=request.scope["path"], reason=type(error).__name__)
-    return _respond(*problem(TrustError("overloaded", "the database did not answer")))
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

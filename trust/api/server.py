@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from trust import journal
 from trust.api.connections import IDLE_MS, Bounds, Connections
 from trust.api.edge import Edge
 
@@ -30,7 +30,7 @@ UNREAD_MS = 20_000
 CUT_S = 1.0
 OWN_DESCRIPTORS = 256
 """For databases, files and witnesses."""
-_log = structlog.get_logger("trust")
+_log = journal.logger("trust")
 
 
 @dataclass(frozen=True)

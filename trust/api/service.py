@@ -31,7 +31,9 @@ from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.scoreproofs import ScoreProofs
+from trust.services.scrubbing import Scrub
 from trust.services.sequencing import Sequencer
+from trust.services.vitals import VitalSigns
 from trust.settings import Settings
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
@@ -56,11 +58,15 @@ class Service:
     elsewhere: Elsewhere
     cosigning: Cosigning
     telemetry: Telemetry
+    vitals: VitalSigns
     graph: Graph
     readers: Executor
     vkey: str
     streams: Places
     feed: Feed
+    scrub: Scrub
+    notices: Callable[[], tuple[str, ...]] = tuple
+    """What an operator should know; may look at the disk."""
 
     # -- reads
 

@@ -32,7 +32,7 @@ from trust import clock
 from trust.audit.answers import SAMPLE, Answered, Asking
 from trust.audit.checking import check_log
 from trust.audit.fetching import PAUSE_S, TRIES, DatabaseSource, Service, Source, open_source
-from trust.audit.gating import Tree, false_gate, false_time
+from trust.audit.gating import APART_MS, Tree, false_gate, false_time
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay, check_release
@@ -151,7 +151,7 @@ class _Audit:
         if finding is None and not is_known:
             self._keep(note, earlier != claimed)
         self._is_strange = finding is not None and not is_known
-        return finding or self._check_money() or self._check_witnesses(note)
+        return finding or self._check_money() or self._check_time() or self._check_witnesses(note)
 
     def _is_known(self, note: bytes) -> bool:
         """Whether a key that is known so far signed it; NoteError or CheckpointError where one did that may not."""
@@ -282,6 +282,14 @@ class _Audit:
             reason = f"accounts are below zero: {', '.join(sums.overdrawn)}"
             return Finding(last, reason, Step.POSTINGS)
         return None
+
+    def _check_time(self) -> Finding | None:
+        """No entry is of a time that has not come: a log whose clock ran ahead settled what was not due."""
+        ahead_ms = self._own.view.at_ms - clock.now_ms()
+        if ahead_ms <= APART_MS:
+            return None
+        reason = f"its time is {ahead_ms // 1_000} s ahead of this machine's clock: one of the two was wrong"
+        return Finding(self._own.view.size - 1, reason, Step.DECISIONS)
 
     def _check_witnesses(self, note: bytes) -> Finding | None:
         if self._options.quorum is None:

@@ -60,7 +60,7 @@ def _findings(reader: Reader, head: Head, verifier: Verifier | None, progress: P
     """Everything that is false, in the order of the log."""
     edge, keys = TreeEdge(), Named()
     for start in range(0, head.size, CHUNK_ENTRIES):
-        stored = reader.entries(start, min(start + CHUNK_ENTRIES, head.size))
+        stored = reader.rows(start, min(start + CHUNK_ENTRIES, head.size))
         yield from _false_entries(stored, start, min(start + CHUNK_ENTRIES, head.size))
         keys.take(stored)
         for tile in edge.append_many([leaf_hash(entry.data) for entry in stored]):
@@ -72,7 +72,7 @@ def _findings(reader: Reader, head: Head, verifier: Verifier | None, progress: P
         yield Finding(
             None, f"the entries lead to the root {edge.root().hex()}, the head says {head.root.hex()}"
         )
-    if reader.entries(head.size, head.size + 1):
+    if reader.rows(head.size, head.size + 1):
         yield Finding(head.size, "this entry stands after the head: it belongs to no checkpoint")
     if head.size:
         succession = keys.succession()

@@ -276,7 +276,7 @@ class DatabaseSource:
     def bundle(self, n: int, width: int) -> bytes | None:
         first = n * TILE_WIDTH
         with self._reading() as reader:
-            stored = reader.entries(first, first + width)
+            stored = reader.rows(first, first + width)
         good = takewhile(lambda pair: _is_in_place(*pair), enumerate(stored, first))
         entries = [entry.data for _, entry in good]
         return b"".join(len(entry).to_bytes(2) + entry for entry in entries) or None

@@ -1,12 +1,16 @@
 """`trust backup`: a consistent copy of a data directory while the service runs.
 
 The head file goes first: it is a lower bound, so it may lag behind the copied database but never lead it - a service
-whose database is behind its head file refuses to start. A backup that is brought back after the original signed more
-entries forks the log: compare its head with a witness or a client's receipt first.
+whose database is behind its head file refuses to start. A backup that goes on after the original signed more entries
+forks the log, so the copy says that it is one: it starts only by an explicit word (`trust serve --take-over`).
+
+The database is copied inside one read transaction: whatever is written meanwhile, the copy ends. The directory gets its
+name when all of it is there and on the disk.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -45,6 +49,7 @@ def backup(
     keys
         Copy the private keys too.
     """
+    from trust.services.continuing import mark_copy
     from trust.services.founding import HEAD_FILE
     from trust.storage.engine import file_of
 
@@ -54,14 +59,32 @@ def backup(
         raise Usage("this copies SQLite; for PostgreSQL copy the head file first, then run pg_dump")
     if not database.exists():
         raise FileNotFoundError(2, "there is no database", str(database))
-    target.mkdir(mode=0o700, parents=True)
-    _copy(chosen.data_dir / HEAD_FILE, target)
-    copy_database(database, target / DATABASE_FILE)
+    if target.exists():
+        raise FileExistsError(17, "there already", str(target))
+    fresh = target.with_name(f"{target.name}.part")
+    shutil.rmtree(fresh, ignore_errors=True)  # what an earlier backup could not finish
+    fresh.mkdir(mode=0o700, parents=True)
+    _copy(chosen.data_dir / HEAD_FILE, fresh)
+    size = copy_database(database, fresh / DATABASE_FILE)
+    mark_copy(fresh, size, chosen.data_dir.resolve())
     for name in (VKEY_FILE, settings.CONFIG_NAME):
-        _copy(chosen.data_dir / name, target)
+        _copy(chosen.data_dir / name, fresh)
     for path in sorted(chosen.data_dir.glob("*.key")) if keys else ():
-        settings.write_seed(target / path.name, settings.read_seed(path))
-    output.show({"copied": str(chosen.data_dir), "to": str(target), "keys": keys})
+        settings.write_seed(fresh / path.name, settings.read_seed(path))
+    _sync(fresh)
+    fresh.rename(target)
+    _sync(target.parent)
+    output.show({"copied": str(chosen.data_dir), "to": str(target), "keys": keys, "size": size})
+
+
+def _sync(directory: Path) -> None:
+    """Has what lies in a directory, and its names, on the disk."""
+    for path in (*(each for each in directory.iterdir() if each.is_file()), directory):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -69,13 +92,22 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copy2(path, target / path.name)
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """A snapshot of a SQLite database that others may write to meanwhile; the copy has no write-ahead log."""
+def copy_database(source: Path, target: Path) -> int:
+    """A snapshot of a SQLite database that others may write to meanwhile; the copy has no write-ahead log.
+
+    Returns how many entries the log in it has.
+    """
     with (
-        closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as read,
+        closing(
+            sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        ) as read,
         closing(sqlite3.connect(target)) as written,
         progress("copying pages") as report,
     ):
+        read.execute("BEGIN")  # held to the end: nobody's writes make the copy start over
+        size = int(read.execute("SELECT size FROM head").fetchone()[0])
         read.backup(written, pages=PAGES, progress=lambda _, left, total: report(total - left, total))
+        read.execute("ROLLBACK")
         written.execute("PRAGMA journal_mode=DELETE")
     target.chmod(0o600)
+    return size

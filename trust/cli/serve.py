@@ -23,6 +23,10 @@ def serve(
     host: str | None = None,
     port: Port | None = None,
     witnesses: str | None = None,
+    head_copy: str | None = None,
+    take_over: bool = False,
+    seen: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
+    trust_clock: bool = False,
 ) -> None:
     """Run the service. What is not given here comes from TRUST_*, then from DIR/trust.toml.
 
@@ -38,8 +42,18 @@ def serve(
         The port to listen on; default: 8400.
     witnesses
         Where to ask for cosignatures: addresses with commas between them; default: those in the policy.
+    head_copy
+        A second place for the last head that was signed, which outlives this directory: a path on another disk, or an
+        address that takes PUT and gives GET.
+    take_over
+        Go on with the log from this database, which is a copy or has lost its head file: nothing else does.
+    seen
+        A checkpoint that somebody has of this log; the service starts only where its log extends it. May be repeated.
+    trust_clock
+        This machine's clock is right, whatever it was compared with.
     """
-    given = {"data": data, "database": database, "host": host, "port": port, "witnesses": witnesses}
+    given = {"data": data, "database": database, "host": host, "port": port}
+    given |= {"witnesses": witnesses, "head_copy": head_copy}
     chosen = settings.load(given)
     with starting.alone(chosen):
         chosen = starting.placed(chosen)
@@ -48,5 +62,6 @@ def serve(
         starting.raise_file_limit()
 
         from trust.app import serve as run
+        from trust.services.continuing import Word
 
-        run(chosen)
+        run(chosen, Word(take_over, seen, trust_clock))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
+from trust import journal, settings
 from trust.cli.connection import OUTPUT, Output, read_vkey
 from trust.cli.failures import Usage
 from trust.cli.values import Port
@@ -115,7 +114,7 @@ def serve(
     from trust.witness.server import WitnessServer
     from trust.witness.witness import Witness
 
-    _log_to_stderr()
+    journal.configure()
     store, signer = _store(data), _signer(data)
     with WitnessServer(host, port, Witness(store, signer, data)) as server:
 
@@ -148,17 +147,3 @@ def _signer(data: Path) -> Signer:
     if signer.verifier != public:
         raise Usage(f"{data / KEY_FILE} is not the key of {data / VKEY_FILE}")
     return signer
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

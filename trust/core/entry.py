@@ -126,6 +126,11 @@ def encode_entry(at_ms: int, command: bytes, events: list[Event]) -> bytes:
     return b'{"v":1,"at_ms":%d,"command":%b,"events":%b}' % (at_ms, command, _encoder.encode(events))
 
 
+def size_of_event(event: Event) -> int:
+    """How many bytes an event takes in an entry, without the comma before it."""
+    return len(_encoder.encode(event))
+
+
 def decode_entry(data: bytes) -> Entry:
     """An entry from its bytes; InvalidEntry where they are not canonical or not of this format."""
     try:

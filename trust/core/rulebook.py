@@ -29,6 +29,7 @@ from trust.core.entry import (
     Seal,
     encode_command,
     encode_entry,
+    size_of_event,
 )
 from trust.core.events import NETWORK, Event
 from trust.core.identity import InvalidKey
@@ -205,25 +206,33 @@ def settle(batch: Draft, at_ms: int) -> Iterator[Decided]:
 
 def _clock(batch: Draft, due: list[Timer], at_ms: int) -> Decided:
     """The longest prefix of the due items whose entry fits; a single one always does."""
-    for count in range(len(due), 0, -1):
-        decided = _settled(batch, due[:count], at_ms, must_fit=count > 1)
-        if decided is not None:
-            return decided
+    count = len(due)
+    while count:
+        settled = _settled(batch, due[:count], at_ms)
+        if isinstance(settled, Decided):
+            return settled
+        count = settled
     raise AssertionError("a single due item always fits")
 
 
-def _settled(batch: Draft, due: list[Timer], at_ms: int, must_fit: bool) -> Decided | None:
-    """One clock entry for these items, or None where it would be too long, or where an item is due no more."""
+def _settled(batch: Draft, due: list[Timer], at_ms: int) -> Decided | int:
+    """One clock entry for these items; or how many of them may fit, where these are too many for an entry, or where
+    one of them is due no more. Given up as soon as either is known: nothing longer would do better."""
     command = encode_command(Command(clock=tuple(timer.id for timer in due)))
     d = Decision(batch, command, at_ms)
-    for timer in due:
+    size_bytes = seen = 0
+    for count, timer in enumerate(due):
         if d.get(Timer, timer.id) != timer:
-            return None
+            return count
         DUE[timer.kind](d, timer.id)
+        size_bytes += sum(map(size_of_event, d.events[seen:]))
+        seen = len(d.events)
+        if count and size_bytes > MAX_ENTRY_BYTES:
+            return count
     d.close()
     data = encode_entry(at_ms, command, d.events)
-    if must_fit and len(data) > MAX_ENTRY_BYTES:
-        return None
+    if len(due) > 1 and len(data) > MAX_ENTRY_BYTES:
+        return len(due) - 1
     decided = Decided(batch.size, at_ms, data, tuple(d.events), "")
     batch.absorb(d)
     return decided

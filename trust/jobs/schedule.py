@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.exc import SQLAlchemyError
 
+from trust import clock, journal
 from trust.errors import TrustError
 from trust.services.notifying import Notifier
+from trust.services.vitals import Sign, VitalSigns, keep_on
+from trust.storage import faults
 
 LOOK_S = 1.0
-_log = structlog.get_logger("trust.jobs")
+PATIENCE_MS = 60_000
+PATIENT_INTERVALS = 3
+_log = journal.logger("trust.jobs")
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,37 @@ class Job:
     interval_ms: int
     call: Callable[[], object]
     prompt: bool = False
+    sign: Sign = field(init=False, repr=False, compare=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        patience_ms = max(PATIENCE_MS, PATIENT_INTERVALS * self.interval_ms)
+        object.__setattr__(self, "sign", Sign(f"job {self.name}", patience_ms, vital=False))
+
     def run(self) -> None:
-        """Makes the call; what goes wrong is logged, and tried again at the next turn."""
+        """Makes the call; what goes wrong is told, and tried again at the next turn."""
         with self._turn:
             try:
                 self.call()
-            except (TrustError, SQLAlchemyError) as error:
-                _log.warning("job put off", job=self.name, reason=str(error).splitlines()[0])
             except Exception as error:
-                _log.error("job failed", job=self.name, exc_info=error)
+                self.sign.fail(error)
+                if isinstance(error, TrustError | clock.InDoubt) or faults.is_storage_fault(error):
+                    _log.warning("job put off", job=self.name, reason=journal.plain(error))
+                else:
+                    _log.error("job failed", job=self.name, exc_info=error)
+            else:
+                self.sign.beat()
 
 
 class Schedule:
     """Runs jobs in the background until it is stopped."""
 
-    def __init__(self, jobs: Sequence[Job], notifier: Notifier) -> None:
+    def __init__(self, jobs: Sequence[Job], notifier: Notifier, vitals: VitalSigns | None = None) -> None:
         self._notifier = notifier
+        self._jobs = jobs
+        self._sign = Sign("jobs' thread", PATIENCE_MS)
+        for sign in (self._sign, *(job.sign for job in jobs)):
+            (vitals or VitalSigns()).add(sign)
         self._prompt = [job for job in jobs if job.prompt]
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2)},
@@ -52,17 +68,20 @@ class Schedule:
         )
         for job in jobs:
             self._scheduler.add_job(job.run, "interval", seconds=job.interval_ms / 1_000, id=job.name)
-        self._stopping = False
+        self._stopping = threading.Event()
+        self._size = -1
         self._thread = threading.Thread(target=self._follow, name="jobs", daemon=True)
 
     def start(self) -> None:
         """Starts the intervals, and looks at once at what a crash left undone."""
+        for job in self._jobs:
+            job.sign.begin()
         self._scheduler.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Ends after the calls that are being made."""
-        self._stopping = True
+        self._stopping.set()
         self._notifier.nudge()
         if self._thread.is_alive():
             self._thread.join()
@@ -70,10 +89,13 @@ class Schedule:
             self._scheduler.shutdown(wait=True)
 
     def _follow(self) -> None:
+        keep_on(self._sign, self._run_prompt, self._stopping.wait)
+
+    def _run_prompt(self) -> bool:
         """After each commit the prompt jobs; commits during a turn make one more turn."""
-        size = -1
-        while not self._stopping:
-            size = self._notifier.wait(size, LOOK_S)
-            for job in self._prompt:
-                if not self._stopping:
-                    job.run()
+        self._size = self._notifier.wait(self._size, LOOK_S)
+        for job in self._prompt:
+            if not self._stopping.is_set():
+                job.run()
+        self._sign.beat()
+        return not self._stopping.is_set()

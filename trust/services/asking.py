@@ -39,7 +39,10 @@ class NoCosignature(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The checkpoint to cosign: its size, text and signed note, the proof from an earlier size, whose keys count."""
+    """The checkpoint to cosign: its size, text and signed note, the proof from an earlier size, whose keys count.
+
+    `heard` is told what time it is by the clock of a witness that signed, whatever ours says.
+    """
 
     size: int
     text: str
@@ -47,6 +50,7 @@ class Wanted:
     proof: Callable[[int], Sequence[bytes]]
     keys: Mapping[Key, Verifier]
     now_s: int
+    heard: Callable[[str, int], None] = lambda _who, _their_ms: None
 
     def body(self, old: int) -> bytes:
         """What is sent to a witness that saw `old` entries last."""
@@ -119,6 +123,7 @@ def _counting(body: bytes, wanted: Wanted) -> list[Signature]:
             continue
         if signed is None or signed.time_s is None:
             continue
+        wanted.heard(said.name, signed.time_s * 1_000)
         apart_s = signed.time_s - wanted.now_s
         if abs(apart_s) <= MAX_APART_S:
             good.append(signed)

@@ -26,7 +26,7 @@ from trust.errors import TrustError
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.projections import actor_of
-from trust.storage.reading import Reader
+from trust.storage.reading import Damaged, Reader
 from trust.storage.rows import table_of
 from trust.storage.unit import aside, read_head
 
@@ -55,14 +55,19 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Blobs:
-    """The store."""
+    """The store; `room` raises TrustError where there is none left."""
 
     def __init__(
-        self, database: Database, quotas: Quotas | None = None, now_ms: Callable[[], int] = clock.now_ms
+        self,
+        database: Database,
+        quotas: Quotas | None = None,
+        now_ms: Callable[[], int] = clock.now_ms,
+        room: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._quotas = quotas or Quotas()
         self._now_ms = now_ms
+        self._room = room
         self._looked_at_ms = 0
 
     def admit(self, reader: Reader, digest: str, size: int, upload: str) -> str:
@@ -82,6 +87,7 @@ class Blobs:
         """Stores the bytes that `digest` (hex) names for a party that was admitted; whether they are new."""
         if sha256(data).hexdigest() != digest:
             raise TrustError("digest-mismatch", f"the bytes have the SHA-256 {sha256(data).hexdigest()}")
+        self._room()
         with aside(self._database) as connection:
             _one_after_the_other(connection)
             if _has(connection, digest):
@@ -100,6 +106,8 @@ class Blobs:
             data = connection.execute(query).scalar_one_or_none()
         if data is None:
             raise TrustError("unknown-blob", f"there is no blob {digest[:80]}")
+        if sha256(data).hexdigest() != digest:
+            raise Damaged(f"blob {digest} does not have its hash: see trust log check")
         return data
 
     def has(self, digest: str) -> bool:

@@ -21,10 +21,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from trust import clock
+from trust import clock, journal
 from trust.core.events import NETWORK
 from trust.core.records import AdoptedPolicy, Network, Task
 from trust.log import merkle
@@ -32,7 +30,9 @@ from trust.log.note import Signature, add_signatures, parse_note
 from trust.log.quorum import Key, Quorum, parse_quorum
 from trust.services.asking import NoCosignature, Wanted, Witness
 from trust.services.notifying import Notifier
-from trust.storage.cosigned import CosignedHead, keep, newest
+from trust.services.vitals import Sign, keep_on
+from trust.storage import faults
+from trust.storage.cosigned import CosignedHead, keep, newest, policy_in_force
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.unit import Head, aside
@@ -40,7 +40,8 @@ from trust.storage.unit import Head, aside
 LOOK_S = 1.0
 LOOKED_AT = 200
 STOP_S = 5.0
-_log = structlog.get_logger("trust.cosigning")
+PATIENCE_MS = 60_000
+_log = journal.logger("trust.cosigning")
 
 
 class WitnessStanding(msgspec.Struct, frozen=True):
@@ -102,6 +103,8 @@ class Cosigning:
         self._missing_since_ms: int | None = None
         self._client: httpx.AsyncClient | None = None
         self._runner = asyncio.Runner()
+        self.sign = Sign("cosigning", PATIENCE_MS + interval_ms)
+        self._size = -1
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cosigning", daemon=True)
 
@@ -124,6 +127,29 @@ class Cosigning:
         asked = [each.standing(now_ms) for each in tuple(self._asked.values())]
         return Standing(0 if since_ms is None else now_ms - since_ms, tuple(asked))
 
+    def first_look(self) -> tuple[WitnessStanding, ...]:
+        """Shows the newest head to every witness of the policy in force, and how each answered; before `start`."""
+
+        async def look() -> None:
+            with reading(self._database) as reader:
+                head = reader.head()
+                quorums = _in_force(reader) if head.size else {}
+            wanted = self._wanted(head, quorums.values())
+            try:
+                await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(quorums.values())))
+            finally:
+                if self._client is not None:
+                    await self._client.aclose()
+                    self._client = None
+            self._collected_on = head.root
+
+        with reading(self._database) as reader:
+            if not reader.head().size:
+                return ()
+        asyncio.run(look())
+        now_ms = clock.monotonic_ms()
+        return tuple(each.standing(now_ms) for each in self._asked.values())
+
     def round(self) -> None:
         """Asks every witness once about the newest head, where a quorum on it is lacking; one thread only."""
         self._runner.run(self._round())
@@ -137,17 +163,26 @@ class Cosigning:
     # -- the thread
 
     def _run(self) -> None:
-        size = -1
-        while not self._stopping.is_set():
-            size = self._notifier.wait(size, LOOK_S)
-            try:
-                self.round()
-            except SQLAlchemyError as error:
-                _log.warning("cosigning put off", reason=str(error).splitlines()[0])
-            except Exception as error:
-                _log.error("cosigning failed", exc_info=error)
-            self._stopping.wait(self._interval_ms / 1_000)
-        self.close()
+        try:
+            keep_on(self.sign, self._turn, self._stopping.wait)
+        finally:
+            self.close()
+
+    def _turn(self) -> bool:
+        if self._stopping.is_set():
+            return False
+        self._size = self._notifier.wait(self._size, LOOK_S)
+        try:
+            self.round()
+        except Exception as error:
+            if not faults.is_storage_fault(error):
+                raise
+            self.sign.fail(error)
+            _log.warning("cosigning put off", reason=journal.plain(error))
+        else:
+            self.sign.beat()
+        self._stopping.wait(self._interval_ms / 1_000)
+        return True
 
     # -- a round
 
@@ -155,8 +190,12 @@ class Cosigning:
         with reading(self._database) as reader:
             head = reader.head()
             lacking = _lacking(reader, head)
+            doubted = _in_force(reader) if not lacking and clock.process.doubt() else {}
         if not lacking:
             self._missing_since_ms = None
+            if doubted:  # nothing to cosign, but a witness's clock is worth hearing
+                wanted = self._wanted(head, doubted.values())
+                await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(doubted.values())))
             return
         if self._missing_since_ms is None:
             self._missing_since_ms = clock.monotonic_ms()
@@ -183,7 +222,8 @@ class Cosigning:
 
         keys = {witness.key: witness.verifier for quorum in quorums for witness in quorum.witnesses}
         text = parse_note(head.checkpoint)[0]
-        return Wanted(head.size, text, head.checkpoint, proof, keys, clock.now_ms() // 1_000)
+        now_s = clock.now_ms() // 1_000
+        return Wanted(head.size, text, head.checkpoint, proof, keys, now_s, clock.process.heard)
 
     async def _ask(self, asked: _Asked, wanted: Wanted) -> None:
         if self._client is None:
@@ -228,6 +268,14 @@ def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
         if policy.terms.witnesses.quorum and (held is None or held.size < needed[number]):
             found[number] = parse_quorum(policy.terms.witnesses.quorum)
     return found
+
+
+def _in_force(reader: Reader) -> dict[int, Quorum]:
+    """The policy in force, by its number, where it names witnesses."""
+    policy = policy_in_force(reader)
+    if policy is None or not policy.terms.witnesses.quorum:
+        return {}
+    return {int(policy.id): parse_quorum(policy.terms.witnesses.quorum)}
 
 
 def _shown(url: str) -> str:

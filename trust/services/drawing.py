@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import structlog
-
-from trust import clock
+from trust import clock, journal
 from trust.core.entry import Beacon, Draw
 from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of, key_of
@@ -38,7 +36,7 @@ AT_ONCE = 16
 """Draws in one batch: others wait for the head's lock while their panels are seated."""
 PATIENCE_MS = 10_000
 
-_log = structlog.get_logger("trust.drawing")
+_log = journal.logger("trust.drawing")
 
 
 class _Asked(NamedTuple):

@@ -8,7 +8,7 @@ it is made again just before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sqlalchemy import delete
 
@@ -23,7 +23,7 @@ from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.sealing import Sealing
 from trust.storage.state import SqlView
-from trust.storage.unit import Head, Unit, unit
+from trust.storage.unit import Head, StoredEntry, Unit, unit
 
 CHUNK = 1_000
 _START = Head(0, 0, b"", b"")
@@ -33,15 +33,23 @@ def rebuild(database: Database, progress: Callable[[int, int], None] = lambda _d
     """Drops and refolds all state and projections; returns the number of entries. `progress` gets (done, of)."""
     with unit(database) as u:
         _clear(u)
-        refold = _Refold(u)
-        for entry in _entries(u):
-            refold.take(entry)
-            if refold.size % CHUNK == 0:
-                refold.flush()
-                progress(refold.size, u.head.size)
-        refold.flush()
-    progress(u.head.size, u.head.size)
-    return u.head.size
+        size = refold(u, _entries(u), lambda done: progress(done, u.head.size))
+    progress(size, size)
+    return size
+
+
+def refold(
+    u: Unit, entries: Iterable[StoredEntry], progress: Callable[[int], None] = lambda _done: None
+) -> int:
+    """Folds these entries, the first to the last, into tables that are empty; returns how many there were."""
+    folding = _Refold(u)
+    for stored in entries:
+        folding.take(decode_entry(stored.data))
+        if folding.size % CHUNK == 0:
+            folding.flush()
+            progress(folding.size)
+    folding.flush()
+    return folding.size
 
 
 class _Refold:
@@ -93,8 +101,7 @@ def _clear(u: Unit) -> None:
         u.connection.execute(delete(table))
 
 
-def _entries(u: Unit) -> Iterator[Entry]:
+def _entries(u: Unit) -> Iterator[StoredEntry]:
     reader = Reader(u.connection)
     for start in range(0, u.head.size, CHUNK):
-        for stored in reader.entries(start, start + CHUNK):
-            yield decode_entry(stored.data)
+        yield from reader.entries(start, start + CHUNK)

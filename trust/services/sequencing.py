@@ -6,7 +6,8 @@ normal path, because every batch starts from what is committed.
 
 - Fatal: a head that does not extend what this process has seen, or a log key that it does not hold. It freezes:
   every statement gets `log-frozen` until an operator has found out why.
-- Not fatal: a database that did not answer. Nothing was decided; callers get `overloaded` and send again.
+- Not fatal: a storage that failed, or a clock that is in doubt. Nothing was decided; callers get `overloaded`,
+  `storage-full` or `clock-in-doubt` and send again. Whatever a batch learned before it failed is forgotten.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
+from sqlalchemy import Connection
 
-from trust import clock
+from trust import clock, journal
 from trust.core import rulebook
 from trust.core.commands import Incoming
 from trust.core.entry import Genesis
@@ -29,23 +30,31 @@ from trust.core.records import Network
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint
+from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
-from trust.log.tiles import TreeEdge
-from trust.services import headfile, interpreter
+from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
+from trust.services import interpreter
 from trust.services.batch import Answer, Batch, Denied, Logged
+from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission
 from trust.services.receipts import Outcome, Receipt, Refusal, refusal_note, stored_receipt
-from trust.storage.engine import UNREACHABLE, Database
+from trust.services.vitals import RETRY_S, Sign, keep_on
+from trust.storage import faults
+from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.state import SqlView
 from trust.storage.unit import CommitUnknown, Head, Unit, unit
 
-_log = structlog.get_logger("trust.sequencing")
+_log = journal.logger("trust.sequencing")
 
 HOPS = 4
 CATCH_UP_ENTRIES = 65_536
 LOOK_MS = 1_000
-RETRY_S = 0.5
+PATIENCE_MS = 60_000
+"""A batch may wait for the head's lock, and settle a thousand entries, before somebody should look at the writer."""
+MAX_SKEW_MS = 2_000
+MAX_BEHIND_MS = 60_000
+"""How far the log's last entry may be ahead of the clock: then one of the two is wrong, and statements would expire."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,11 @@ class Sequencer:
     """Decides what is submitted, in order, and appends it to the log.
 
     `signers` are the log keys that this process holds; the one that the log names signs. Where it is not among them,
-    it may be one of `more_signers`, which are asked for then. `after_step` is told that step 9, 11, 12 or 13 is done,
-    and may kill the process there; `on_append` that the log has grown.
+    it may be one of `more_signers`, which are asked for then. `now_ms` raises `clock.InDoubt` where there is no time to
+    go by; `skew_ms` says how far a time is ahead of the database's own clock. `take_over` is the operator's word that
+    the log goes on from this database although there is no head file. `after_step` is told that step 9, 11, 12 or 13
+    is done, and may kill the process there; `on_append` that the log has grown. `room` raises TrustError where there is
+    no room for what callers say.
     """
 
     def __init__(
@@ -89,25 +101,31 @@ class Sequencer:
         head_file: Path,
         *,
         limits: Limits | None = None,
-        now_ms: Callable[[], int] = clock.now_ms,
+        now_ms: Callable[[], int] = clock.sure_ms,
+        skew_ms: Callable[[Connection, int], int] = lambda _connection, _now_ms: 0,
+        take_over: bool = False,
         more_signers: Callable[[], Sequence[Signer]] = tuple,
         after_step: Callable[[int], None] = lambda _: None,
         on_append: Callable[[Head], None] = lambda _: None,
+        room: Callable[[], None] = lambda: None,
     ) -> None:
         self.figures = Figures()
         self.frozen = self._lacking = ""
+        self.sign = Sign("writer", PATIENCE_MS)
         self._database = database
         self._signers = _by_did(signers)
         self._more_signers = more_signers
-        self._head_file = head_file
+        self._head_file = HeadFile(head_file)
         self._limits = limits or Limits()
         self._now_ms = now_ms
+        self._skew_ms = skew_ms
+        self._take_over_log = take_over
         self._after_step = after_step
         self._on_append = on_append
+        self._room = room
         self._inbox = Inbox(self._limits.inbox_statements, self._limits.inbox_bytes)
         self._view = SqlView()
         self._edge = TreeEdge()
-        self._filed_size = 0
         self._next_due_ms: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
@@ -123,7 +141,7 @@ class Sequencer:
     def open(self) -> None:
         """Checks the database and takes up the tree's edge; TrustError `log-frozen` where it is not as it was left."""
         with reading(self._database) as reader:
-            self._filed_size = headfile.check(self._head_file, reader)
+            self._head_file.open(reader, take_over=self._take_over_log)
             head = reader.head()
             self._edge = TreeEdge.load(head.size, reader.leaf_hashes, reader.tile)
         if self._edge.root() != head.root:
@@ -167,50 +185,76 @@ class Sequencer:
     # -- the writer's thread
 
     def _run(self) -> None:
+        try:
+            keep_on(self.sign, self._turn, self._stopping.wait)
+        finally:
+            self._inbox.close()
+            while left := self._inbox.take(1, 0, 0):
+                _fail(left, TrustError("shutting-down"))
+
+    def _turn(self) -> bool:
+        """Waits for something to do and does it; False when it is all over."""
         limits = self._limits
-        while True:
-            timeout_s = self._idle_ms() / 1_000
-            # 5. Batch: what waits, up to the limits; none when something is due.
-            taken = self._inbox.take(limits.batch_statements, limits.batch_bytes, timeout_s)
-            if taken is None:
-                return
-            wanted = [submission for submission in taken if submission.answer.set_running_or_notify_cancel()]
-            if (wanted or self._idle_ms() == 0) and not self.serve(wanted) and not wanted:
+        # 5. Batch: what waits, up to the limits; none when something is due.
+        taken = self._inbox.take(limits.batch_statements, limits.batch_bytes, self._idle_ms() / 1_000)
+        if taken is None:
+            return False
+        wanted = [submission for submission in taken if submission.answer.set_running_or_notify_cancel()]
+        try:
+            if not wanted and self._idle_ms() > 0:
+                self.sign.beat()
+            elif not self.serve(wanted) and not wanted:
                 self._stopping.wait(RETRY_S)  # what is due stays due: not in a tight loop
+        except BaseException as error:
+            _fail(wanted, error)
+            raise
+        return True
 
     def _idle_ms(self) -> int:
         """How long there is nothing to settle, as far as is known; others may set timers, so a second at most."""
-        self._thaw()
-        if self.frozen:
-            return LOOK_MS
-        if self._next_due_ms is None:
-            try:
+        try:
+            self._thaw()
+            if self.frozen:
+                return LOOK_MS
+            if self._next_due_ms is None:
                 with reading(self._database) as reader:
                     self._next_due_ms = reader.next_due_ms()
-            except UNREACHABLE:
+            if self._next_due_ms is None:
                 return LOOK_MS
-        if self._next_due_ms is None:
+            return min(max(self._next_due_ms - self._now_ms(), 0), LOOK_MS)
+        except clock.InDoubt:
             return LOOK_MS
-        return min(max(self._next_due_ms - self._now_ms(), 0), LOOK_MS)
+        except Exception as error:  # whoever says something is served all the same, and told what is wrong
+            _log.warning("cannot see what is due", reason=journal.plain(error))
+            return LOOK_MS
 
     def serve(self, submissions: list[Submission]) -> bool:
         """Decides submissions, in batches as needed, and answers every one of them; whether all went well."""
         try:
             self._refuse_frozen()
+            if submissions:
+                self._room()
             while not self._sequence(submissions):
-                pass
+                self.sign.beat()
+            self.sign.beat()
         except TrustError as error:
             _fail(submissions, error)
-        except (*UNREACHABLE, OSError) as error:
-            _log.warning("storage failed", error=repr(error))
-            _fail(submissions, TrustError("overloaded", f"the storage failed: {type(error).__name__}"))
+            self.sign.fail(error)
         except _Stopped:
             _fail(submissions, TrustError("shutting-down"))
+        except clock.InDoubt as doubt:
+            _fail(submissions, TrustError("clock-in-doubt", str(doubt)))
+            self.sign.fail(doubt)
         except Exception as error:
-            self._isolate(submissions, error)
+            self.sign.fail(error)
+            refused = faults.refusal(error)
+            if refused is None:
+                self._isolate(submissions, error)
+            else:
+                _fail(submissions, refused)
+                _log.warning("storage failed", reason=journal.plain(error))
         else:
             return True
-        self._next_due_ms = None
         return False
 
     def _isolate(self, submissions: list[Submission], error: Exception) -> None:
@@ -219,10 +263,20 @@ class Sequencer:
             for submission in submissions:
                 self.serve([submission])
         else:
-            _log.error("a command broke the rulebook", exc_info=error)
             _fail(submissions, error)
+            _log.error("a command broke the rulebook", exc_info=error)
 
     def _sequence(self, submissions: list[Submission]) -> bool:
+        """One batch. What it had learned when it failed may be what never was: that is forgotten."""
+        try:
+            self._head_file.pay()
+            return self._batch(submissions)
+        except BaseException:
+            self._view.forget()
+            self._next_due_ms = None
+            raise
+
+    def _batch(self, submissions: list[Submission]) -> bool:
         """One batch, steps 6 to 14. False where it ended before all was decided, and it is to be called again: much was
         due, or the log's key changed, whose entry is the last under a checkpoint of the key before."""
         commands = [command for submission in submissions for command in submission.commands]
@@ -234,7 +288,7 @@ class Sequencer:
                 self._view.open(u.connection, u.head)
                 self._load(commands)
                 # 8. Decide
-                batch = Batch(self._view, max(u.head.at_ms, self._now_ms()))
+                batch = Batch(self._view, self._time(u))
                 answers = batch.decide_all(commands) if batch.settle(self._limits.clock_entries) else None
                 signer = self._signer(batch)
                 head = u.head
@@ -242,6 +296,7 @@ class Sequencer:
                     # 9. Append: in memory only. A crash leaves the log as it was.
                     edge = edge.copy()
                     tiles = edge.append_many([entry.leaf_hash for entry in batch.entries])
+                    self._check_whole(u, tiles, batch.start)
                     self._after_step(9)
                     # 10. Checkpoint: signed, and shown to nobody before it is committed.
                     head = _signed_head(batch, edge, signer)
@@ -249,6 +304,8 @@ class Sequencer:
                     u.append(batch.entries, tiles, head)
                     u.write_state(batch.draft.writes, batch.projections)
                     self._after_step(11)
+                if head.size != self._head_file.size:
+                    self._head_file.prepare(head.checkpoint)
             # 12. Commit. From here nothing can be lost. A crash loses answers, not entries: a statement that is sent
             # again gets the receipt of its entry.
         except CommitUnknown as error:
@@ -256,13 +313,10 @@ class Sequencer:
                 raise TrustError("overloaded", "the database did not commit") from error
         self._after_step(12)
         self._take_over(batch, edge)
-        if head.size != self._filed_size:
+        if head.size != self._head_file.size:
             # 13. Head file: before anybody holds a receipt, it says that the log has reached this size. A crash
             # before it leaves a lower bound that is too low, never one that is wrong.
-            headfile.write(self._head_file, head.checkpoint)
-            self._filed_size = head.size
-            self._after_step(13)
-            self._on_append(head)
+            self._place_head(head)
         # 14. Receipts and refusal notes. A crash here is like a lost connection: callers send again.
         if answers is not None:
             _answer(submissions, self._outcomes(answers, batch, edge, head, signer))
@@ -283,6 +337,44 @@ class Sequencer:
                 f"the head of size {head.size} does not extend the one of size {self._edge.size} seen before"
             )
         return edge
+
+    def _time(self, u: Unit) -> int:
+        """When this batch happens: never before the last entry. TrustError `clock-in-doubt` where no clock says so."""
+        now_ms = self._now_ms()
+        if (ahead_ms := u.head.at_ms - now_ms) > MAX_BEHIND_MS:
+            raise TrustError(
+                "clock-in-doubt",
+                f"the log's last entry is {ahead_ms // 1_000} s ahead of this machine's clock",
+            )
+        if abs(skew_ms := self._skew_ms(u.connection, now_ms)) > MAX_SKEW_MS:
+            raise TrustError(
+                "clock-in-doubt", f"this machine's clock is {skew_ms} ms ahead of the database's"
+            )
+        return max(u.head.at_ms, now_ms)
+
+    def _check_whole(self, u: Unit, tiles: Sequence[FullTile], end: int) -> None:
+        """Entries are hashed again before they are signed over in a new tile: bit rot is not to be sealed."""
+        for tile in tiles:
+            if tile.level == 0:
+                start = tile.n * TILE_WIDTH
+                stored = Reader(u.connection).rows(start, min(start + TILE_WIDTH, end))
+                hashes = b"".join(leaf_hash(entry.data) for entry in stored)
+                if len(stored) != max(0, min(TILE_WIDTH, end - start)) or not tile.data.startswith(hashes):
+                    raise self._freeze(
+                        f"entries from {start} on are not those that were signed: see trust log check"
+                    )
+
+    def _place_head(self, head: Head) -> None:
+        """What is committed is answered, whatever becomes of the file; but without it nothing more is committed."""
+        try:
+            self._head_file.place(head.size)
+            self._after_step(13)
+        except OSError as error:
+            _log.error("the head file cannot be put in its place", reason=journal.plain(error))
+        try:
+            self._on_append(head)
+        except Exception as error:
+            _log.error("nobody could be told that the log has grown", exc_info=error)
 
     def _load(self, commands: Sequence[Incoming]) -> None:
         for _ in range(HOPS):  # a record that was found may name the next ones
@@ -313,7 +405,9 @@ class Sequencer:
                     if head.size < intended.size:
                         return False
                     return merkle.root(intended.size, reader.nodes(head.size)) == intended.root
-            except UNREACHABLE as error:
+            except Exception as error:
+                if not faults.is_storage_fault(error):
+                    raise
                 if self._stopping.wait(RETRY_S):
                     raise _Stopped from error
 
@@ -404,7 +498,7 @@ def _answer(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> N
         at = following
 
 
-def _fail(submissions: Sequence[Submission], error: Exception) -> None:
+def _fail(submissions: Sequence[Submission], error: BaseException) -> None:
     for submission in submissions:
         if not submission.answer.done():
             submission.answer.set_exception(error)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import BinaryIO
@@ -20,13 +21,16 @@ from trust.log import ed25519
 
 Question = tuple[bytes, bytes, bytes]
 STOP_S = 5
-FAILURES = (OSError, EOFError, pickle.UnpicklingError)
+PATIENCE_S = 10.0
+"""An answer takes milliseconds: a process that does not give one is stopped, swapped out or lost."""
+FAILURES = (OSError, EOFError, ValueError, RuntimeError, pickle.PickleError)
 
 
 class SignatureProcess:
     """Started at the first question, and again after it failed. For one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, questions: Sequence[Question]) -> bytes:
@@ -56,9 +60,15 @@ class SignatureProcess:
             self._process = _started()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        pickle.dump(questions, self._process.stdin, pickle.HIGHEST_PROTOCOL)
-        self._process.stdin.flush()
-        answered = self._process.stdout.read(len(questions))
+        watch = threading.Timer(self._patience_s, self._process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            pickle.dump(questions, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+            answered = self._process.stdout.read(len(questions))
+        finally:
+            watch.cancel()
         if len(answered) < len(questions):
             raise EOFError
         return answered

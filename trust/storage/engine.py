@@ -19,8 +19,6 @@ import msgspec
 import sqlalchemy
 from sqlalchemy import JSON, Connection, Engine, Select, Text, cast, event, func, literal, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
 from trust.log.tiles import TileCache
 
@@ -50,9 +48,6 @@ _POSTGRES_TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 6_000,
 }
-UNREACHABLE = (OperationalError, InterfaceError, InternalError, NoConnection)
-"""What a database raises that is busy, gone or full; anything else is a bug of ours."""
-
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
@@ -86,14 +81,22 @@ class Database:
 
     def _engine(self, connections: int, *, writes: bool) -> Engine:
         pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_TIMEOUT_S}
+        hidden = {"hide_parameters": True}  # no error shows what somebody sent
         if self.is_sqlite:
-            engine = sqlalchemy.create_engine(self.url, connect_args={"check_same_thread": False}, **pool)
+            engine = sqlalchemy.create_engine(
+                self.url, connect_args={"check_same_thread": False}, **hidden, **pool
+            )
             _prepare_sqlite(engine, writes=writes)
         else:
             isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
             arguments = {"options": f"{_POSTGRES_OPTIONS} {_session(writes=writes)}", **_POSTGRES_TCP}
             engine = sqlalchemy.create_engine(
-                self.url, connect_args=arguments, isolation_level=isolation, pool_pre_ping=True, **pool
+                self.url,
+                connect_args=arguments,
+                isolation_level=isolation,
+                pool_pre_ping=True,
+                **hidden,
+                **pool,
             )
             event.listen(engine, "connect", _check_postgres)
         return engine

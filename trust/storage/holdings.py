@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
 
+from trust.clock import monotonic_ms
 from trust.core import ledger
 from trust.core.records import Challenge, Claim, Seat, Withdrawal
 from trust.storage.engine import listed
@@ -78,5 +79,8 @@ def clock_skew_ms(connection: Connection, now_ms: int) -> int:
     """How far `now_ms` is ahead of the database's clock; 0 where the database has none of its own."""
     if connection.dialect.name == "sqlite":
         return 0
+    begun_ms = monotonic_ms()
     seconds = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
-    return now_ms - int(seconds * 1_000)
+    took_ms = monotonic_ms() - begun_ms
+    behind_ms = int(seconds * 1_000) - now_ms
+    return min(0, took_ms - behind_ms) if behind_ms > 0 else -behind_ms

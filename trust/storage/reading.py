@@ -30,6 +30,7 @@ from trust.core.records import (
     Task,
     Timer,
 )
+from trust.log.merkle import leaf_hash
 from trust.log.tiles import TileCache, TileNodes
 from trust.storage import bulk, tables
 from trust.storage.engine import Database
@@ -74,6 +75,10 @@ _SUMMED = {
 }
 
 
+class Damaged(Exception):
+    """Bytes in the database that are not those that were stored there."""
+
+
 class Posting(msgspec.Struct, frozen=True):
     """One line of a ledger: what entry `index` did to an account, and why."""
 
@@ -85,7 +90,7 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Queries on one snapshot."""
+    """Queries on one snapshot. Entries are hashed again before they are given out; Damaged where one is not whole."""
 
     def __init__(self, connection: Connection, cache: TileCache | None = None) -> None:
         self.connection = connection
@@ -100,10 +105,14 @@ class Reader:
     def entry(self, index: int) -> StoredEntry | None:
         """One entry."""
         row = self.connection.execute(select(*_ENTRY).where(col(tables.Entries.index) == index)).one_or_none()
-        return StoredEntry(*row) if row else None
+        return _whole(StoredEntry(*row)) if row else None
 
     def entries(self, start: int, end: int) -> list[StoredEntry]:
         """The entries [start, end)."""
+        return list(map(_whole, self.rows(start, end)))
+
+    def rows(self, start: int, end: int) -> list[StoredEntry]:
+        """The same as they are stored, whatever their hashes say: for whoever checks them."""
         query = select(*_ENTRY).where(col(tables.Entries.index) >= start, col(tables.Entries.index) < end)
         return [
             StoredEntry(*row) for row in self.connection.execute(query.order_by(col(tables.Entries.index)))
@@ -119,7 +128,7 @@ class Reader:
             named = select(col(tables.Mentions.index)).where(col(tables.Mentions.subject) == subject)
             query = query.where(index.in_(named))
         query = query.order_by(index.desc() if last else index).limit(1 if last else limit)
-        return [StoredEntry(*row) for row in self.connection.execute(query)]
+        return [_whole(StoredEntry(*row)) for row in self.connection.execute(query)]
 
     def index_of_leaf(self, leaf_hash: bytes) -> int | None:
         """Where the (first) entry with this leaf hash stands."""
@@ -256,7 +265,7 @@ class Reader:
         )
         page = named.distinct().order_by(col(tables.Mentions.index)).limit(limit)
         query = select(*_ENTRY).where(col(tables.Entries.index).in_(page)).order_by(col(tables.Entries.index))
-        return [StoredEntry(*row) for row in self.connection.execute(query)]
+        return [_whole(StoredEntry(*row)) for row in self.connection.execute(query)]
 
     def slots(self, pool: str, since: int, as_of: int) -> list[Slot]:
         """The slots of a pool as they were at size `as_of`, as far as they changed from size `since` on."""
@@ -298,6 +307,13 @@ class Reader:
     def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
         to_record = CODECS[kind].to_record
         return [cast(R, to_record(row)) for row in self.connection.execute(query)]
+
+
+def _whole(entry: StoredEntry) -> StoredEntry:
+    """The entry, hashed again; Damaged where its bytes are not those that the tree was made of."""
+    if leaf_hash(entry.data) != entry.leaf_hash:
+        raise Damaged(f"entry {entry.index} does not have the hash that was signed: see trust log check")
+    return entry
 
 
 def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:

@@ -72,13 +72,12 @@ class SqlView:
 
     def load(self, keys: Iterable[Key]) -> int:
         """Loads what is not in memory yet, one SELECT a table; returns how many records were found."""
-        wanted: dict[type[Record], list[str]] = {}
+        wanted: dict[type[Record], dict[str, None]] = {}
         for key in keys:
             if key not in self._recent and not self._recall(key):
-                self._recent[key] = None
-                wanted.setdefault(key[0], []).append(key[1])
+                wanted.setdefault(key[0], {})[key[1]] = None
         return sum(
-            self._select(kind, ids[start : start + CHUNK])
+            self._select(kind, list(ids)[start : start + CHUNK])
             for kind, ids in wanted.items()
             for start in range(0, len(ids), CHUNK)
         )
@@ -110,9 +109,11 @@ class SqlView:
         return True
 
     def _select(self, kind: type[Record], ids: list[str]) -> int:
+        """Remembers what the database says, and only once it has said it: an id without a row is a record that is not
+        there."""
         codec = CODECS[kind]
-        rows = bulk.select(self._live, codec.table, ids)
-        for row in rows:
-            record = codec.to_record(row)
-            self._recent[kind, record.id] = record
-        return len(rows)
+        found = {
+            record.id: record for record in map(codec.to_record, bulk.select(self._live, codec.table, ids))
+        }
+        self._recent.update({(kind, id): found.get(id) for id in ids})
+        return len(found)

@@ -16,9 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-import structlog
-
-from trust import clock
+from trust import clock, journal
 from trust.log.submission import MAX_BODY_BYTES
 from trust.witness.store import StoreError
 from trust.witness.witness import Answer, Witness
@@ -28,7 +26,7 @@ IDLE_MS = 30_000
 REQUEST_MS = 10_000
 MAX_CONNECTIONS = 128
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,8}")
-_log = structlog.get_logger("trust.witness")
+_log = journal.logger("trust.witness")
 
 
 class _Timed(io.RawIOBase):

@@ -7,19 +7,20 @@
 8. The checkpoint is kept, on disk, before it is cosigned (200).
 
 What is kept are the text and the signatures that were verified, nothing else of what came. Two roots of one size
-under the log's own key are evidence: both notes go into a file that convicts by itself.
+under the log's own key are evidence: both notes are told, and go into a file that convicts by itself. No side effect
+takes the answer with it: a file that cannot be written now is written later, and log lines cannot raise.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
-from trust import clock
+from trust import clock, journal
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import ProofError
@@ -30,7 +31,8 @@ from trust.witness.store import Advance, Store, StoreError
 TEXT = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"
 MAX_SHOWN_CHARS = 120
-_log = structlog.get_logger("trust.witness")
+FORKED_NOTES = 2
+_log = journal.logger("trust.witness")
 
 
 class Answer(NamedTuple):
@@ -60,6 +62,8 @@ class Witness:
         self._store = store
         self._signer = signer
         self._evidence = evidence
+        self._unwritten: dict[str, str] = {}
+        self._writing = threading.Lock()
 
     def add_checkpoint(self, body: bytes) -> Answer:
         """The answer to one submission. sqlite3.Error where it could not be stored: nothing is cosigned then."""
@@ -73,6 +77,8 @@ class Witness:
         except Refused as refused:
             answer = refused.answer
         _tell(answer, checkpoint)
+        if self._unwritten:
+            self._write_evidence()
         return answer
 
     def _opened(self, note: bytes, origin: str) -> Note:
@@ -98,7 +104,7 @@ class Witness:
         size, root = (last.size, last.root) if last else (0, merkle.EMPTY_ROOT)
         forked = size == new.size and root != new.root
         if forked and log.held is not None:
-            self._keep_evidence(new.origin, log.held, verified)
+            self._convict(new.origin, log.held, verified)
         if forked or submission.old != size:  # 5, 6
             raise Refused(409, "another size or root was cosigned last", size)
         try:
@@ -106,18 +112,46 @@ class Witness:
         except ProofError as error:
             raise Refused(422, str(error)) from error
 
-    def _keep_evidence(self, origin: str, held: bytes, shown: bytes) -> None:
-        """One file a log, the first that convicts it; see trust receipt verify."""
-        path = self._evidence / f"fork-{sha256(origin.encode()).hexdigest()[:16]}.json"
-        fork = {"evidence": "fork", "notes": [held.decode(), shown.decode()], "root": "", "proof": []}
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(fork, ensure_ascii=False) + "\n")
-        except OSError as error:
-            if not isinstance(error, FileExistsError):
-                _log.error("evidence is lost", origin=origin[:MAX_SHOWN_CHARS], reason=str(error))
-            return
-        _log.error("the log was forked", origin=origin[:MAX_SHOWN_CHARS], evidence=str(path))
+    def _convict(self, origin: str, held: bytes, shown: bytes) -> None:
+        """Tells of a fork at once, both notes with it, and writes the evidence afterwards."""
+        notes = [held.decode(), shown.decode()]
+        fork = {"evidence": "fork", "notes": notes, "root": "", "proof": []}
+        _log.error("the log was forked", origin=origin[:MAX_SHOWN_CHARS], notes=notes)
+        with self._writing:
+            self._unwritten.setdefault(origin, json.dumps(fork, ensure_ascii=False) + "\n")
+        self._write_evidence()
+
+    def _write_evidence(self) -> None:
+        """Writes what is not on the disk yet; what cannot be written is told, and tried again later."""
+        with self._writing:
+            for origin, text in tuple(self._unwritten.items()):
+                path = self._evidence / f"fork-{sha256(origin.encode()).hexdigest()[:16]}.json"
+                try:
+                    if not _is_evidence(path):
+                        _write_whole(path, text)
+                except OSError as error:
+                    _log.error("evidence is not on disk", origin=origin[:MAX_SHOWN_CHARS], reason=str(error))
+                else:
+                    del self._unwritten[origin]
+                    _log.error("evidence is kept", origin=origin[:MAX_SHOWN_CHARS], evidence=str(path))
+
+
+def _is_evidence(path: Path) -> bool:
+    """Whether one file, the first that convicts a log, is there as a whole; see trust receipt verify."""
+    try:
+        return len(json.loads(path.read_text(encoding="utf-8"))["notes"]) == FORKED_NOTES
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """The file is there as a whole or not at all, and on the disk when this returns."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _parsed(body: bytes) -> tuple[Submission, Checkpoint]:

@@ -11,10 +11,14 @@ import msgspec
 from trust import clock
 from trust.services.cosigning import Standing, WitnessStanding
 from trust.services.publishing import cosigned_head
+from trust.services.scrubbing import Scrubbed
+from trust.services.vitals import Shown
 from trust.storage.reading import Reader
 
 MISSING_MS = 5_000
 """A quorum may lack for so long without a word: a witness starts anew, a network hiccups."""
+
+NO_SECOND_PLACE = "the head is kept in one place only: name witnesses, or set head_copy to a second one"
 
 
 class Witnesses(msgspec.Struct, frozen=True):
@@ -32,17 +36,34 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     warnings: tuple[str, ...] = ()
     witnesses: Witnesses | None = None
+    threads: tuple[Shown, ...] = ()
+    scrub: Scrubbed | None = None
 
 
-def readiness(reader: Reader, standing: Standing) -> Ready:
+class Outlook(msgspec.Struct, frozen=True):
+    """What the process knows of itself: its threads, where it keeps the head beside its own file, and what is amiss."""
+
+    threads: tuple[Shown, ...] = ()
+    head_copy: str = ""
+    notices: tuple[str, ...] = ()
+    scrub: Scrubbed | None = None
+
+    def warnings(self, *, is_witnessed: bool) -> tuple[str, ...]:
+        """What an operator should look at."""
+        alone = () if is_witnessed or self.head_copy else (NO_SECOND_PLACE,)
+        return (*self.notices, *alone, *(f"{each.name}: {each.wrong}" for each in self.threads if each.wrong))
+
+
+def readiness(reader: Reader, standing: Standing, outlook: Outlook) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
+    troubled, threads = outlook.warnings(is_witnessed=is_witnessed), outlook.threads
     if not is_witnessed and not standing.missing_ms:
-        return Ready("ready")
+        return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
     told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
-    return Ready("ready", _warnings(standing), told)
+    return Ready("ready", (*troubled, *_warnings(standing)), told, threads, outlook.scrub)
 
 
 def _warnings(standing: Standing) -> tuple[str, ...]:

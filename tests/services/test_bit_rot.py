@@ -1,0 +1,139 @@
+"""Bytes that rot in the database are found by the scrub, by `trust log check`, and before they are served or signed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.services.houses import House
+from tests.services.statements import Town
+from trust.errors import TrustError
+from trust.services.blobs import Blobs
+from trust.services.comparing import differences
+from trust.services.scrubbing import Scrub
+from trust.storage import faults
+from trust.storage.engine import Database
+from trust.storage.reading import Damaged, reading
+from trust.storage.unit import aside
+
+BLOB = b"an output"
+DIGEST = sha256(BLOB).hexdigest()
+
+
+@pytest.fixture
+def house(database: Database, tmp_path: Path) -> House:
+    """A network with a full tile of entries, a claim, and a blob."""
+    house = House(database, tmp_path).found()
+    house.claimed("claimed", house.town.workers[0])
+    house.receipts(*(house.town.post(f"task-{number}") for number in range(260)))
+    Blobs(database).put(DIGEST, BLOB, "somebody")
+    return house
+
+
+def change(database: Database, statement: str, **values: object) -> None:
+    with aside(database) as connection:
+        connection.execute(text(statement), values)
+
+
+def a_pass(scrub: Scrub) -> tuple[str, ...]:
+    """What one pass over everything finds."""
+    ended_ms = scrub.last.ended_ms
+    for _ in range(20):
+        scrub.turn()
+        if scrub.last.ended_ms > ended_ms:
+            return scrub.last.damaged
+    raise AssertionError("the pass does not end")
+
+
+def test_a_database_that_is_whole_is_found_whole(house: House) -> None:
+    scrub = Scrub(house.database)
+    assert a_pass(scrub) == ()
+    with reading(house.database) as reader:
+        assert (scrub.last.entries, scrub.last.blobs) == (reader.head().size, 1)
+    assert list(differences(house.database)) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ('UPDATE entries SET data = :rot WHERE "index" = 17', "entry 17"),
+        ('UPDATE entries SET leaf_hash = :rot WHERE "index" = 261', "entry 261"),
+        ('DELETE FROM entries WHERE "index" = 18', "entry 18"),
+        ("UPDATE tiles SET data = :rot WHERE level = 0", "hash tile 0"),
+        ("UPDATE blobs SET data = :rot", f"blob {DIGEST}"),
+    ],
+)
+def test_the_scrub_finds_what_rots_in_entries_tiles_and_blobs(
+    house: House, statement: str, found: str
+) -> None:
+    change(house.database, statement, **({"rot": b"rot"} if ":rot" in statement else {}))
+    scrub = Scrub(house.database)
+    assert a_pass(scrub) == (found,)
+    assert scrub.warnings() == (f"damaged: {found}: see trust log check",)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "UPDATE accounts SET balance_units = balance_units + 1 WHERE id = 'operator/bond'",
+            "accounts operator/bond",
+        ),
+        (
+            "UPDATE tasks SET state = 'closed' WHERE id = 'task-7'",
+            "tasks task-7 is not what the log leads to",
+        ),
+        ("DELETE FROM tasks WHERE id = 'task-7'", "tasks task-7 is missing"),
+        ("INSERT INTO timers (id, due_ms, kind) VALUES ('none', 1, 'lease')", "timers none is of no entry"),
+        ('UPDATE postings SET change_units = 0 WHERE "index" = 2', "postings 2/0"),
+        ("UPDATE blobs SET data = :rot", f"blob {DIGEST} does not have its hash"),
+    ],
+)
+def test_a_check_finds_what_the_tables_say_beside_the_log(house: House, statement: str, found: str) -> None:
+    change(house.database, statement, **({"rot": b"rot"} if ":rot" in statement else {}))
+    [difference] = differences(house.database)
+    assert difference.startswith(found)
+
+
+def test_a_check_finds_an_index_that_does_not_fit_its_table(tmp_path: Path, sqlite_template: Path) -> None:
+    path = tmp_path / "trust.db"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+    House(database, tmp_path).found().claimed("task", Town().workers[0])
+    database.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode=DELETE")
+        [(page,)] = file.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_timers_due'")
+        [(width,)] = file.execute("PRAGMA page_size")
+    with path.open("r+b") as raw:
+        raw.seek(page * width - 4)
+        raw.write(b"rot!")
+    again = Database(f"sqlite:///{path}")
+    assert next(differences(again)).startswith("the database file is damaged")
+    again.close()
+
+
+def test_what_rotted_is_not_served(house: House) -> None:
+    change(house.database, 'UPDATE entries SET data = :rot WHERE "index" = 17', rot=b"rot")
+    change(house.database, "UPDATE blobs SET data = :rot", rot=b"rot")
+    with reading(house.database) as reader, pytest.raises(Damaged, match="entry 17") as damaged:
+        reader.entries(0, 100)
+    refused = faults.refusal(damaged.value)
+    assert refused is not None
+    assert refused.status == 503
+    with pytest.raises(Damaged, match="blob"):
+        Blobs(house.database).get(DIGEST)
+
+
+def test_what_rotted_is_not_signed_over_in_a_new_tile(house: House) -> None:
+    change(house.database, 'UPDATE entries SET data = :rot WHERE "index" = 258', rot=b"rot")
+    house.receipts(house.town.post("before-the-tile-is-full"))
+    with pytest.raises(TrustError, match="entries from 256 on are not those that were signed"):
+        house.decide(*(house.town.post(f"more-{number}") for number in range(300)))
+    assert house.sequencer.frozen

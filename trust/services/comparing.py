@@ -1,0 +1,133 @@
+"""Whether a database holds what its log leads to: `trust log check`, beyond the tree.
+
+The entries are folded again into a database of their own in a temporary directory, and every table of state and of
+projections is compared with that, row for row. What a seal commits to is stored ahead of it, so there may be more of
+it than the log says: what the log says must be there, and each by itself must have its hash. Blobs are hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from msgspec.structs import astuple
+from sqlalchemy import Connection, Table, select
+
+from trust.core.records import RECORDS, Node
+from trust.log.merkle import leaf_hash
+from trust.services.rebuilding import refold
+from trust.services.scrubbing import BLOB_BYTES, BLOBS, blobs_after, damaged_blob
+from trust.storage import bulk, projections, tables
+from trust.storage.engine import Database
+from trust.storage.migrations import upgrade
+from trust.storage.reading import Reader, reading
+from trust.storage.rows import CODECS, table_of
+from trust.storage.unit import StoredEntry, Unit, unit
+
+ROWS = 2_000
+CHUNK = 1_000
+Progress = Callable[[int, int], None]
+Row = tuple[Any, ...]
+
+_NODES = CODECS[Node].table
+_COMPARED = (*projections.TABLES, *(CODECS[kind].table for kind in RECORDS if kind is not Node))
+
+
+def differences(database: Database, progress: Progress = lambda _done, _of: None) -> Iterator[str]:
+    """What the database says beside its log that is not so, the first of each table. The log itself must be whole."""
+    with reading(database) as reader, TemporaryDirectory(prefix="trust-check-") as directory:
+        if database.is_sqlite:
+            yield from _broken_pages(reader.connection)
+        url = f"sqlite:///{Path(directory) / 'refolded.db'}"
+        upgrade(url)
+        other = Database(url, 1)
+        try:
+            with unit(other) as u:
+                _refold(reader, u, progress)
+                for table in _COMPARED:
+                    yield from _different(table, reader.connection, u.connection)
+                yield from _missing_nodes(reader.connection, u.connection)
+        finally:
+            other.close()
+        yield from _false_scores(reader.connection)
+        yield from _false_blobs(reader.connection)
+
+
+def _broken_pages(connection: Connection) -> Iterator[str]:
+    found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+    if found != ["ok"]:
+        yield f"the database file is damaged: {'; '.join(found)}"
+
+
+def _refold(reader: Reader, u: Unit, progress: Progress) -> None:
+    """Folds the reader's log into an empty database; only the entries' times go along with it."""
+    size = reader.head().size
+
+    def entries() -> Iterator[StoredEntry]:
+        for start in range(0, size, CHUNK):
+            found = reader.entries(start, min(start + CHUNK, size))
+            bare = [StoredEntry(each.index, each.at_ms, each.kind, b"", each.leaf_hash) for each in found]
+            bulk.insert(u.connection, table_of(tables.Entries), list(map(astuple, bare)))
+            yield from found
+            progress(start + len(found), size)
+
+    refold(u, entries())
+
+
+def _different(table: Table, stored: Connection, expected: Connection) -> Iterator[str]:
+    for mine, theirs in zip_longest(_rows(table, stored), _rows(table, expected)):
+        if mine != theirs:
+            yield f"{table.name} {_difference(table, mine, theirs)}"
+            return
+
+
+def _difference(table: Table, mine: Row | None, theirs: Row | None) -> str:
+    """What the first difference between two tables in the order of their keys says."""
+    found = None if mine is None else _key(table, mine)
+    wanted = None if theirs is None else _key(table, theirs)
+    if found == wanted:
+        return f"{_shown(wanted)} is not what the log leads to"
+    if wanted is None or (found is not None and found < wanted):
+        return f"{_shown(found)} is of no entry"
+    return f"{_shown(wanted)} is missing"
+
+
+def _shown(key: Row | None) -> str:
+    return "/".join(map(str, key or ()))
+
+
+def _rows(table: Table, connection: Connection) -> Iterator[Row]:
+    query = select(table).order_by(*table.primary_key)
+    for row in connection.execute(query.execution_options(yield_per=ROWS)):
+        yield tuple(row)
+
+
+def _key(table: Table, row: Row) -> Row:
+    return tuple(row[at] for at, column in enumerate(table.columns) if column.primary_key)
+
+
+def _missing_nodes(stored: Connection, expected: Connection) -> Iterator[str]:
+    for row in _rows(_NODES, expected):
+        if bulk.select(stored, _NODES, [row[0]]) not in ([row], [list(row)]):
+            yield f"{_NODES.name} {row[0]} is missing or is not what the log leads to"
+            return
+
+
+def _false_scores(connection: Connection) -> Iterator[str]:
+    table = table_of(tables.SealedScores)
+    for row in _rows(table, connection):
+        id, _, _, data, hashed = row
+        if leaf_hash(data) != hashed:
+            yield f"{table.name} {id} does not have its hash"
+            return
+
+
+def _false_blobs(connection: Connection) -> Iterator[str]:
+    after = ""
+    while found := list(blobs_after(connection, after, BLOBS, BLOB_BYTES)):
+        for digest, data in found:
+            yield from (f"{each} does not have its hash" for each in damaged_blob(digest, data))
+            after = digest
