@@ -137,7 +137,7 @@ class World:
         genesis = Genesis(
             format=1,
             network=origin,
-            rules=1,
+            rules=2,
             log_key=did("log"),
             draw_key=did("draw"),
             operator=did("operator"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.audit.networks import World
 from trust.audit.explaining import explain
-from trust.core.sampling.rate import Rate, RateInputs, check_rate, percent, why_this_rate
+from trust.core.rate import Rate, RateInputs, check_rate, percent, why_this_rate
 
 
 def claims(world: World) -> dict[str, str]:

@@ -243,7 +243,7 @@ class Net:
         genesis = Genesis(
             format=1,
             network=ORIGIN,
-            rules=1,
+            rules=2,
             log_key=self.log.did,
             draw_key=self.draw_key.did,
             operator=self.operator.did,
@@ -283,10 +283,10 @@ class Net:
         )
         return str(created(decided, "relay"))
 
-    def enroll(self, *verifiers: Who, kinds: tuple[str, ...] = (EXACT, JUDGED)) -> None:
-        """Enrols verifiers, and waits until their pools are sealed."""
+    def enroll(self, *verifiers: Who, kinds: tuple[str, ...] = (EXACT, JUDGED), units: int = 3_000) -> None:
+        """Enrols verifiers with this stake, and waits until their pools are sealed."""
         for who in verifiers:
-            self.say(p.VerifierEnroll, who, task_kinds=kinds)
+            self.say(p.VerifierEnroll, who, task_kinds=kinds, stake_units=units)
         self.tick(self.policy.verifiers.epoch_ms)
 
     # -- the service's part

@@ -59,7 +59,7 @@ def genesis_of(net: Net) -> Genesis:
     return Genesis(
         format=1,
         network=ORIGIN,
-        rules=1,
+        rules=2,
         log_key=net.log.did,
         draw_key=net.draw_key.did,
         operator=net.operator.did,
@@ -264,7 +264,7 @@ def test_two_policies_of_one_moment_take_effect_in_the_order_of_their_numbers(ne
 def test_rules_that_this_release_does_not_know_or_that_are_in_force_are_not_adopted(net: Net) -> None:
     fields = {"release": "v1", "source_sha256": DIGEST, "effective_ms": net.now_ms + DAY_MS}
     net.refuses("unknown-rules", p.RulesAdopt, net.operator, rules=2, **fields)
-    net.refuses("rules-known", p.RulesAdopt, net.operator, rules=1, **fields)
+    net.refuses("rules-known", p.RulesAdopt, net.operator, rules=2, **fields)
 
 
 def test_another_draw_key_counts_for_claims_made_after_it(town: Scene) -> None:

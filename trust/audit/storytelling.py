@@ -15,7 +15,7 @@ from trust.audit.explaining import of_case
 from trust.core import events as e
 from trust.core.events import Event
 from trust.core.ledger import BURN
-from trust.core.sampling.rate import percent, what_decides
+from trust.core.rate import percent
 from trust.core.words import short
 
 _ENDS = {
@@ -29,6 +29,7 @@ _CLOSED = {
     "cancelled": "the requester cancels it",
     "deadline": "its deadline has passed",
     "canary": "it was the operator's own",
+    "unclear": "a panel found that it cannot be judged",
     "draw-overdue": "the service made no draw in time",
 }
 _UNALLOCATED = {
@@ -113,12 +114,15 @@ class _Teller:
         self._challengers.clear()
         yield (
             f"{event.worker} (the worker) claims it with a stake of {event.stake_units}. Its chance of being checked "
-            f"is {percent(event.rate.p_ppm)}: {what_decides(event.rate, event.inputs)}."
+            f"is {percent(event.rate_ppm)}: its streak is {event.inputs.streak}, its priority "
+            f"{percent(event.inputs.priority_ppm)}."
         )
 
     def tossed(self, event: e.CoinTossed) -> Iterator[str]:
         self._drawn = True
-        if event.checked:
+        if event.caught:
+            yield "Its worker was caught in other work: this work is checked too."
+        elif event.checked:
             yield "The draw falls on it: the work is checked."
         else:
             until = moment(event.until_ms)
@@ -234,7 +238,7 @@ _MONEY = {
     "slash.seat-fee": "The worker's stake pays the panels {taken}, before the rest of it is split.",
     "slash.liveness": "The worker loses {taken} of its stake: {given}.",
     "slash.equivocation": "The worker loses {taken} of its stake and of its other money: {given}.",
-    "bond.slash": "Bonds of {taken} are lost: {given}.",
+    "seat.slash": "Verifiers lose {taken} of their stakes: {given}.",
     "seat.fee": "{seats} seats earn fees, {taken} in all.",
     "challenge.lost": "Of the challenger's bond, {given}.",
     "draw.overdue": "The operator's bond answers for the missing draw: {given}.",

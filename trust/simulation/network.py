@@ -85,7 +85,7 @@ class Network:
             Genesis(
                 format=1,
                 network=ORIGIN,
-                rules=1,
+                rules=2,
                 log_key=log_key.did,
                 draw_key=self._draw_key.did,
                 operator=self.operator.did,

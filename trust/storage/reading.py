@@ -66,7 +66,7 @@ _SUMMED = {
     "agents_unbonding": "agent/%/unbonding",
     "escrow": "task/%/escrow",
     "stakes": "claim/%/stake",
-    "seat_bonds": "seat/%/bond",
+    "verifier_stakes": "verifier/%/stake",
     "challenge_bonds": "challenge/%/bond",
     "verification_pool": "pool/verification",
     "operator_bond": "operator/bond",

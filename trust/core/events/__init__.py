@@ -14,7 +14,7 @@ from trust.core.events.tasks import *
 
 Events = (
     NetworkCreated | PartyRegistered | PartyRotated | PartyLeft | PartyJailed | PartyFaulted | VerifierEnrolled
-    | VerifierLeft | RoleGranted | RoleRevoked | RelayRegistered | PolicyAnnounced | PolicyEffective | RulesAnnounced
+    | VerifierLeft | VerifierReleased | PartyCaught | RoleGranted | RoleRevoked | RelayRegistered | PolicyAnnounced | PolicyEffective | RulesAnnounced
     | RulesEffective | KeyAdopted | MoneyMoved | ReferenceBooked | WithdrawalOpened | WithdrawalMatured
     | WithdrawalEnded | FeeShort | TaskPosted | TaskReopened | TaskClosed | TaskBarred | ClaimOpened | ClaimRenewed
     | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from trust.core import ledger, scorebook
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken, enclosed
-from trust.core.events import NETWORK, canary_id, round_id, service_key, task_draw
+from trust.core.events import NETWORK, canary_id, house_id, round_id, service_key, task_draw
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -27,6 +27,7 @@ from trust.core.records import (
     Claim,
     Conviction,
     Handle,
+    House,
     Key,
     Lapses,
     Network,
@@ -64,13 +65,17 @@ class Peek(Protocol):
 
 
 def _party(view: Peek, did: str) -> Iterator[StateKey]:
-    """A party: its money, keys and places."""
+    """A party and its money."""
     yield Party, did
     yield Account, ledger.free(did)
+
+
+def _verifier(view: Peek, did: str) -> Iterator[StateKey]:
+    """A verifier: its stake, and its places in the pools."""
+    yield from _party(view, did)
+    yield Account, ledger.verifier_stake(did)
     party = view.peek(Party, did)
-    if party is None:
-        return
-    for task_kind, slot in party.enrolled:
+    for task_kind, slot in party.enrolled if party else ():
         pool = verifier_pool(task_kind)
         yield Pool, pool
         yield Slot, f"{pool}/{slot}"
@@ -118,6 +123,8 @@ def _claim(view: Peek, id: str) -> Iterator[StateKey]:
         if (panel := view.peek(Round, round_id(id, found.round))) is not None:
             for name in (*panel.seats, *panel.past_seats):
                 yield Seat, name
+                if (seat := view.peek(Seat, name)) is not None:
+                    yield from _verifier(view, seat.agent)
 
 
 def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
@@ -292,10 +299,9 @@ def _openings(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey
 def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     yield Relay, said.relay
     yield Task, said.task
-    if (relay := view.peek(Relay, said.relay)) is not None:
-        for did in relay.coordinators:
-            yield Party, did
     task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
+    relay = view.peek(Relay, said.relay)
+    yield from _coordinators(view, relay, task)
     if task is None or worker is None:
         return
     yield AdoptedPolicy, str(task.policy)
@@ -306,9 +312,39 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     if task.claim:
         yield Claim, task.claim
     yield Bar, f"{task.id}/{worker.owner}"
+    for did in (worker.id, task.requester):
+        if (party := view.peek(Party, did)) is not None:
+            yield House, house_id(task.task_kind, party.owner)
     yield Pool, verifier_pool(task.task_kind)
+    if (pool := view.peek(Pool, verifier_pool(task.task_kind))) is not None:
+        yield SealedPool, pool.sealed
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _coordinators(view: Peek, relay: Relay | None, task: Task | None) -> Iterator[StateKey]:
+    """The coordinators of a relay, and what their owners have among a task's judges."""
+    for did in relay.coordinators if relay else ():
+        yield Party, did
+        party = view.peek(Party, did)
+        if task is not None:
+            yield House, house_id(task.task_kind, did)
+            yield House, house_id(task.task_kind, party.owner if party else did)
+
+
+def _enrolling(view: Peek, said: p.VerifierEnroll | p.VerifierLeave) -> Iterator[StateKey]:
+    yield from _verifier(view, said.actor)
+    party = view.peek(Party, said.actor)
+    if party is None:
+        return
+    kinds = said.task_kinds if isinstance(said, p.VerifierEnroll) else [kind for kind, _ in party.enrolled]
+    for task_kind in kinds:
+        yield House, house_id(task_kind, party.owner)
+        yield Pool, verifier_pool(task_kind)
+        yield Score, f"{said.actor}/verifier/{task_kind}"
+        if (pool := view.peek(Pool, verifier_pool(task_kind))) is not None:
+            slot = dict(party.vacated).get(task_kind, pool.slots)
+            yield Slot, f"{pool.id}/{slot}"
 
 
 def _cancelling(view: Peek, said: p.TaskCancel) -> Iterator[StateKey]:
@@ -382,6 +418,8 @@ def _of_challenged(view: Peek, said: p.VerdictChallenge) -> Iterator[StateKey]:
 READS: dict[type[p.Payload], Callable[[Peek, Any], Iterator[StateKey]]] = {
     p.AgentRegister: _registering,
     p.KeyAdopt: _adopting,
+    p.VerifierEnroll: _enrolling,
+    p.VerifierLeave: _enrolling,
     p.StakeDeposit: _depositing,
     p.StakeWithdraw: _withdrawing,
     p.StakePayout: _paying_out,

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from trust.core.sampling.rate import Rate, RateInputs, StakeCannotDeter, check_rate
+from trust.core.rate import Rate, RateInputs, StakeCannotDeter, check_rate
 
 TRUSTED = RateInputs(
     streak=100,
