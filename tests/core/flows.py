@@ -63,7 +63,7 @@ class Scene:
         self.requester, self.worker, self.rival = (
             net.join(name, capabilities=(EXACT,)) for name in ("requester", "worker", "rival")
         )
-        self.verifiers = [net.join(f"verifier {number}") for number in range(verifiers)]
+        self.verifiers = [net.join(f"verifier {number}", 8_000) for number in range(verifiers)]
         net.enroll(*self.verifiers, kinds=kinds)
         self.batch: Batch | None = None
 

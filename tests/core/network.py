@@ -196,6 +196,10 @@ class Net:
     def free(self, who: Who) -> int:
         return self.balance(f"agent/{who.did}/free")
 
+    def staked(self, who: Who) -> int:
+        """What somebody has in its stake as a verifier."""
+        return self.balance(f"verifier/{who.did}/stake")
+
     # -- saying things
 
     def statement(

@@ -253,7 +253,8 @@ class Policy(Section, frozen=True):
         least p with p * q * (R + s*S) > R * (1 + margin). Over a million: no check rate does."""
         checks = self.checks
         gain = price_units * (PPM + checks.margin_ppm) * PPM**2
-        return gain // (checks.catch_ppm * (price_units * PPM + slash_ppm * stake_units)) + 1 if gain else 0
+        loss = checks.catch_ppm * (price_units * PPM + slash_ppm * stake_units)
+        return gain // max(1, loss) + 1 if gain else 0
 
     @property
     def check_ms(self) -> int:

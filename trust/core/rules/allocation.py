@@ -188,9 +188,8 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
 def drawn_delta(policy: Policy, route: Route, allocation: Allocation) -> int:
     """Returns the share in ppm that praise counts after a draw; among candidates whom the relay named, no more than
     for who came first: it could have named ten faces of one."""
-    if allocation.candidates:
-        return delta(policy, "first-come")
-    return delta(policy, route, len(allocation.shortlist), allocation.eligible, allocation.owners)
+    drawn = delta(policy, route, len(allocation.shortlist), allocation.eligible, allocation.owners)
+    return min(drawn, delta(policy, "first-come")) if allocation.candidates else drawn
 
 
 def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, owners: int = 0) -> int:

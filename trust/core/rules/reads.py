@@ -123,8 +123,6 @@ def _claim(view: Peek, id: str) -> Iterator[StateKey]:
         if (panel := view.peek(Round, round_id(id, found.round))) is not None:
             for name in (*panel.seats, *panel.past_seats):
                 yield Seat, name
-                if (seat := view.peek(Seat, name)) is not None:
-                    yield from _verifier(view, seat.agent)
 
 
 def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:

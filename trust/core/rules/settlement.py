@@ -213,15 +213,14 @@ def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, Due]) -> int:
 
 def _penalties(settled: list[tuple[Seat, str]], task: Task, policy: Policy, doubt_units: int) -> Due:
     """Returns what each agent's seat costs it: a share of its liability; on judged work a seat that the final round
-    contradicts pays its part of the doubt that it caused, up to its liability."""
+    contradicts pays no more of that than its part of the doubt that it caused."""
     exact, liability = policy.is_exact(task.task_kind), policy.liability_units(task.price_units)
     wrong = sum(outcome == "wrong" for _, outcome in settled)
     penalties = []
     for seat, outcome in settled:
+        units = ledger.share(liability, _penalty_ppm(outcome, policy))
         if outcome == "wrong" and not exact:
-            units = min(liability, -(-doubt_units // wrong))
-        else:
-            units = ledger.share(liability, _penalty_ppm(outcome, policy))
+            units = min(units, -(-doubt_units // wrong))
         if units:
             penalties.append((seat.agent, units))
     return penalties
