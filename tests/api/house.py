@@ -121,7 +121,10 @@ class House(Town):
             self.verifiers.append(verifier)
             self.done("/v1/agents", self.register(verifier))
             self.done("/v1/stakes", self.deposit(verifier.did, 10_000))
-            self.done("/v1/agents", self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,)))
+            self.done(
+                "/v1/agents",
+                self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,), stake_units=2_000),
+            )
         if verifiers:
             self.wait(lambda: self._sealed() == verifiers)
 

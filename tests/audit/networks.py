@@ -248,7 +248,7 @@ class World:
         if deposit:
             self.deposit(did(name), deposit)
         if verifies:
-            self.say(VerifierEnroll, name, task_kinds=(KIND,))
+            self.say(VerifierEnroll, name, task_kinds=(KIND,), stake_units=2_000)
 
     def deposit(self, account: str, units: int) -> None:
         """Money from outside."""

@@ -298,7 +298,9 @@ class Steps:
 
     def challenge(self, rng: Random) -> None:
         """Somebody doubts a verdict or an unchecked output; now and then something else."""
-        states = rng.choice([("passing", "failing", "voiding", "unchecked")] * 4 + [("checking", "submitted"), ()])
+        states = rng.choice(
+            [("passing", "failing", "voiding", "unchecked")] * 4 + [("checking", "submitted"), ()]
+        )
         claim = self._one(rng, Claim, *states)
         if claim is None:
             return

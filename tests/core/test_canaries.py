@@ -49,7 +49,9 @@ def test_an_opened_canary_voids_the_claim_when_its_window_is_over_and_gives_ever
     whole(town)
 
 
-def test_a_seat_that_passed_a_bad_canary_loses_all_that_it_answers_for_and_the_weight_of_four(town: Scene) -> None:
+def test_a_seat_that_passed_a_bad_canary_loses_all_that_it_answers_for_and_the_weight_of_four(
+    town: Scene,
+) -> None:
     _, claim = opened_after(town, "fail", "pass")
     town.net.tick(1_000)
     settled = next(entry for entry in reversed(town.net.entries) if "seat.settled" in kinds(entry.events))

@@ -1,7 +1,7 @@
 """Where the money of a challenge goes, to the unit (docs/rules.md 4, Challenges).
 
-The price is 100, the stake 150, a fee 10, a seat's liability 200; the escrow holds 39 for fees. The second panel has seven
-seats: the bond of a challenge for it is 70, and 70 are prepaid.
+The price is 100, the stake 150, a fee 10, a seat's liability 200; the escrow holds 39 for fees. The second panel has
+seven seats: the bond of a challenge for it is 70, and 70 are prepaid.
 """
 
 from __future__ import annotations
@@ -129,7 +129,12 @@ def test_a_challenger_gets_at_most_five_fees_of_a_slash(town: Scene) -> None:
     town.challenged(claim, town.rival)
     town.judge(claim, "fail")
     entries = town.window_over(claim)
-    split = {f"claim/{claim}/stake": -1_930, agent(town.requester): FEES, agent(town.rival): 50, "burn": 1_841}
+    split = {
+        f"claim/{claim}/stake": -1_930,
+        agent(town.requester): FEES,
+        agent(town.rival): 50,
+        "burn": 1_841,
+    }
     assert posted(entries, "slash.failed-check") == split
 
 
@@ -187,7 +192,12 @@ def test_an_unchecked_output_that_is_withheld_is_the_challengers_win() -> None:
     entries = town.net.tick_to(town.round(claim).until_ms)
     assert (town.state(claim), ends(entries)) == ("rejected", ["won"])
     paid = -(-FEES * town.net.get(Claim, claim).rate_ppm // 1_000_000)
-    split = {f"claim/{claim}/stake": -150, agent(town.requester): paid, agent(town.rival): 50, "burn": 100 - paid}
+    split = {
+        f"claim/{claim}/stake": -150,
+        agent(town.requester): paid,
+        agent(town.rival): 50,
+        "burn": 100 - paid,
+    }
     assert posted(entries, "slash.failed-check") == split
     assert posted(entries, "seat.fee") == {}
 

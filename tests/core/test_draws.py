@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
-from tests.core.network import Net, Who, flipped, kinds
+from tests.core.network import Net, Who, flipped
 from tests.core.terms import EXACT, policy_of
 from trust.core import payloads as p
 from trust.core.entry import Beacon, Draw

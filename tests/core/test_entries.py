@@ -16,7 +16,6 @@ from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.commands import Spoken
 from trust.core.entry import MAX_ENTRY_BYTES, InvalidEntry, decode_entry, derive_id
-from trust.core.records import Track
 from trust.core.rulebook import Decided
 from trust.log.quorum import MAX_WITNESSES
 

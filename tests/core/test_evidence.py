@@ -9,7 +9,7 @@ import pytest
 from tests.core.flows import ARTIFACT, PRICE, STAKE, Scene, scene
 from tests.core.network import Who
 from tests.core.proofs import OTHER, Lied, evidence, postings, second_output, text, whole
-from tests.core.terms import JUDGED, policy_of
+from tests.core.terms import JUDGED
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES

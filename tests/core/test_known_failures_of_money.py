@@ -33,7 +33,11 @@ def test_a_slash_moves_money_and_says_from_where_to_where(town: Scene) -> None:
     claim = town.judged(verdict="fail")
     entries = town.window_over(claim)
     moved = posted(entries, "slash.failed-check")
-    assert moved == {f"claim/{claim}/stake": -STAKE, f"agent/{town.requester.did}/free": FEES, "burn": STAKE - FEES}
+    assert moved == {
+        f"claim/{claim}/stake": -STAKE,
+        f"agent/{town.requester.did}/free": FEES,
+        "burn": STAKE - FEES,
+    }
     assert town.net.balance(f"claim/{claim}/stake") == 0
     assert town.net.balance("burn") == STAKE - FEES
 
@@ -79,7 +83,12 @@ def test_rounding_never_makes_money(
 ) -> None:
     """TruStory rounded up and its reward pool went negative (truchain 358); in Namada the parts could (1830)."""
     terms = {"fee_units": fee, "challenge_burn_ppm": ppm, "liability_ppm": 123_457, "weight_cap_units": 10**6}
-    terms |= {"min_stake_units": 0, "max_stake_ratio_ppm": 1_000_000_000, "min_liabilities": 1, "catch_ppm": 1_000_000}
+    terms |= {
+        "min_stake_units": 0,
+        "max_stake_ratio_ppm": 1_000_000_000,
+        "min_liabilities": 1,
+        "catch_ppm": 1_000_000,
+    }
     town = scene(policy_of(**terms, margin_ppm=0), verifiers=12)
     for who in (town.requester, town.rival, town.worker, *town.verifiers):
         town.net.deposit(who.did, 30_011)

@@ -31,7 +31,13 @@ def test_a_trusted_worker_is_checked_at_the_largest_term() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"streak": 9}, {"streak": 0}, {"watched": True}, {"checks_since_key_change": 0}, {"checks_since_key_change": 9}],
+    [
+        {"streak": 9},
+        {"streak": 0},
+        {"watched": True},
+        {"checks_since_key_change": 0},
+        {"checks_since_key_change": 9},
+    ],
 )
 def test_the_new_the_watched_and_the_rekeyed_are_always_checked(change: dict[str, Any]) -> None:
     assert p_ppm(replace(TRUSTED, **change)) == 1_000_000

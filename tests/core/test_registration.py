@@ -241,17 +241,19 @@ def test_a_verifier_stakes_once_and_weighs_by_that_and_not_by_its_money(net: Net
     assert (net.staked(bob), net.get(Slot, slot).weight) == (1_500, 1_350)
 
 
-def test_a_stake_that_fell_under_the_least_weighs_nothing_until_it_is_filled(town: Scene) -> None:
+def test_a_stake_that_fell_under_half_of_the_least_weighs_nothing_until_it_is_filled(town: Scene) -> None:
     claim = town.opened()
     wrong = town.sitter(town.seats(claim)[0])
-    town.net.draft.put(Account(id=f"verifier/{wrong.did}/stake", balance_units=1_050))
+    town.net.draft.put(Account(id=f"verifier/{wrong.did}/stake", balance_units=550))
     town.judge(claim, "fail", "pass")
     town.net.draw(claim)
     town.judge(claim, "pass")
     town.window_over(claim)
-    slots = [each for each in town.net.all(Slot) if each.agent == wrong.did and each.pool.startswith("verifiers/")]
-    assert (town.net.staked(wrong), {slot.weight for slot in slots}) == (950, {0})
-    town.net.say(p.VerifierEnroll, wrong, stake_units=50)
+    slots = [
+        each for each in town.net.all(Slot) if each.agent == wrong.did and each.pool.startswith("verifiers/")
+    ]
+    assert (town.net.staked(wrong), {slot.weight for slot in slots}) == (450, {0})
+    town.net.say(p.VerifierEnroll, wrong, stake_units=550)
     assert all(town.net.get(Slot, slot.id).weight > 0 for slot in slots)
 
 

@@ -252,7 +252,9 @@ def test_every_seat_of_every_round_is_settled_with_the_claim() -> None:
     outcomes = {seat.id: seat.outcome for seat in seats_of(town, claim)}
     assert outcomes[silent.id] == "passed"
     assert sorted(outcomes.values()) == ["passed", *["right"] * 9, "wrong"]
-    lost = {seat.outcome: VERIFIER_STAKE - town.net.staked(town.sitter(seat)) for seat in seats_of(town, claim)}
+    lost = {
+        seat.outcome: VERIFIER_STAKE - town.net.staked(town.sitter(seat)) for seat in seats_of(town, claim)
+    }
     assert lost == {"passed": LIABILITY // 100, "wrong": LIABILITY // 2, "right": 0}
 
 

@@ -15,7 +15,10 @@ NOT_YET = ""
 
 
 class ClaimState:
-    """The states of a claim: passing, failing and voiding are a verdict that can still be challenged. It ends as accepted, rejected, abandoned, expired or voided."""
+    """The states of a claim; passing, failing and voiding: a verdict stands and can still be challenged.
+
+    It ends as accepted, rejected, abandoned, expired or voided.
+    """
 
     CLAIMED: Final = "claimed"
     SUBMITTED: Final = "submitted"

@@ -36,7 +36,7 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AtStake(msgspec.Struct, frozen=True):
-    """What a claim can win and lose: the task's kind and price, the stake, and whether it is from the probation lane."""
+    """A claim's task kind, price and stake, and whether it is from the probation lane."""
 
     task_kind: str
     price_units: int
@@ -96,3 +96,16 @@ def _reputation_ppm(priority_ppm: int, checks: Checks) -> int:
 def percent(ppm: int) -> str:
     """A share in percent, to a hundredth, rounded down."""
     return f"{ppm // 10_000}.{ppm % 10_000 // 100:02d} %"
+
+
+def in_words(inputs: RateInputs) -> str:
+    """What a check rate follows from, beside the policy, the price and the stake."""
+    changed = inputs.checks_since_key_change
+    parts = (
+        (True, f"a streak of {inputs.streak}"),
+        (True, f"a priority of {percent(inputs.priority_ppm)}"),
+        (changed is not None, f"a key that changed {changed} checks ago"),
+        (inputs.watched, "a worker that was caught or in jail lately"),
+        (not inputs.appealable, "a pool too small for an appeal"),
+    )
+    return ", ".join(words for holds, words in parts if holds)

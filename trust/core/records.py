@@ -63,8 +63,9 @@ class AdoptedRules(Record, frozen=True):
 class Party(Record, frozen=True):
     """Whoever registered. `left` is "", "revoked" or "tombstoned" (by entry `left_index`, else -1); `enrolled` pairs
     task kinds with pool slots, `vacated` are the slots that enrolling again takes up; `unbonding_lost_units` is what
-    its open withdrawals name and a slash took; `caught_ms` is when work of it last failed an exact check or was withheld;
-    `expelled` is true where the operator made it leave; `places` are the slots in the pools of workers, one a capability."""
+    its open withdrawals name and a slash took; `places` are the slots in the pools of workers, one a capability;
+    `caught_ms` is when work of it last failed an exact check or was withheld, `expelled` whether the operator made it
+    leave."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -164,9 +165,9 @@ class Withdrawal(Record, frozen=True):
 
 
 class Task(Record, frozen=True):
-    """`fees_units` is F, the fees escrowed beside the price; before
-    `exclusive_until_ms` only its shortlist may claim it; `abandoned` is true once somebody gave it up for free; `older` and `newer` are its neighbours among its requester's
-    tasks that are not closed."""
+    """`fees_units` is F, the fees escrowed beside the price; before `exclusive_until_ms` only its shortlist may claim
+    it; `older` and `newer` are its neighbours among its requester's tasks that are not closed; `abandoned` is true once
+    somebody gave it up for free."""
 
     table: ClassVar[str] = "tasks"
     life: ClassVar[Life | None] = lifecycle.TASK
@@ -257,7 +258,7 @@ class Claim(Record, frozen=True):
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
     said no check; `canary` is the answer that the operator had committed to ("": none);
-    `appealable` says whether its pool could seat an appeal, `caught` whether it is checked because its worker was caught.
+    `appealable` says whether its pool could seat an appeal, `caught` that it is checked because its worker was caught.
     """
 
     table: ClassVar[str] = "claims"
@@ -358,8 +359,8 @@ class Seat(Record, frozen=True):
 class Challenge(Record, frozen=True):
     """An attack on a verdict, or on an output that was not checked.
 
-    `against` is what it attacks, pass, fail or void (unchecked counts as pass); `round` the round that it opens; `statement`
-    the id of its statement, which enters that round's draw; `before` the claim's challenge before this one. On its bond
+    `against` is what it attacks, pass, fail or void (unchecked: pass); `round` the round that it opens; `statement` the
+    id of its statement, which enters that round's draw; `before` the claim's challenge before this one. On its bond
     lie `bond_units` and `prepaid_units`, the fees of the round's panel. `state` is open, won, lost or returned.
     """
 
@@ -540,8 +541,8 @@ class Timer(Record, frozen=True):
 
 
 RECORDS: tuple[type[Record], ...] = (
-    Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
-    Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
+    Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task,
+    Bar, Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
     Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip
 """Every record type."""

@@ -65,11 +65,11 @@ def accuracy_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
 
 
 def weight(view: View, party: Party, task_kind: str) -> int:
-    """min(stake, cap) * accuracy in steps: what a verifier weighs in its pool; 0 under the least stake
-    (docs/rules.md 6.3)."""
+    """min(stake, cap) * accuracy in steps: what a verifier weighs in its pool (docs/rules.md 6.3); 0 under half of the
+    stake that enrolling takes, so that who staked the least is not out by its first fault."""
     policy = _policy(view)
     staked = ledger.balance(view, ledger.verifier_stake(party.id))
-    if party.left or staked < policy.verifier_stake_units:
+    if party.left or 2 * staked < policy.verifier_stake_units:
         return 0
     steps = accuracy_ppm(view, party.id, task_kind, view.at_ms) // ACCURACY_STEP_PPM
     return ledger.share(min(staked, policy.verifiers.weight_cap_units), steps * ACCURACY_STEP_PPM)

@@ -93,9 +93,7 @@ class Relayed:
         net.after(ready_ms, partial(self._day, 0))
 
     def _enroll(self, did: str) -> None:
-        self.net.say(
-            p.VerifierEnroll, did, task_kinds=(TASK_KIND,), stake_units=PURSE_UNITS["verifier"] // 2
-        )
+        self.net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,), stake_units=PURSE_UNITS["verifier"] // 2)
 
     def _join(self, role: str, *numbers: int, capabilities: tuple[str, ...] = ()) -> str:
         did = Key("/".join(map(str, (self.market.attack.name, self.market.seed, role, *numbers)))).did

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from sqlalchemy import CompoundSelect, Connection, case, func, literal, select, union_all
 
 from trust.clock import monotonic_ms

@@ -30,7 +30,7 @@ from itertools import pairwise
 from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
 from trust.core.commands import Spoken
-from trust.core.entry import Entry, InvalidEntry, NewerEntry, decode_entry, encode_command, encode_entry
+from trust.core.entry import Entry, InvalidEntry, OtherRelease, decode_entry, encode_command, encode_entry
 from trust.core.sampling import sumtree
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -89,8 +89,8 @@ def _proven(each: BundledEntry, hashes: Sequence[bytes], checkpoint: Checkpoint)
         entry = decode_entry(data)
         if encode_entry(entry.at_ms, encode_command(entry.command), list(entry.events)) != data:
             raise InvalidEntry("its bytes are not canonical")
-    except NewerEntry as newer:
-        raise TooNew(f"entry {each.index}: {newer}; needs a newer trust") from newer
+    except OtherRelease as other:
+        raise TooNew(f"entry {each.index}: {other}") from other
     except _BAD_ENTRY as error:
         raise NotProven(f"entry {each.index}: {error}") from error
     return entry

@@ -22,6 +22,7 @@ from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.policy import parse as parse_policy
+from trust.core.rate import AtStake, check_rate
 from trust.core.records import Allocation, Challenge, Claim, Network, Round, Seat, Task
 from trust.core.reputation import Route
 from trust.core.rules import allocation as allocations
@@ -30,7 +31,6 @@ from trust.core.rules.canaries import parse as parse_canary
 from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream
-from trust.core.rate import AtStake, check_rate
 from trust.core.sampling.retracing import retrace
 from trust.core.sampling.sumtree import EMPTY, Root, root_of
 from trust.core.strict import b64
@@ -421,9 +421,7 @@ def _check_shortlisted(case: CaseHistory, event: e.ClaimOpened) -> None:
         raise DoesNotFollow(f"{event.worker} is not on the shortlist of {event.task}, or too late")
     route: Route = "probation" if places[0].probation else "allocated"
     expect("the lane of the claim", route, event.route)
-    expect(
-        "what praise counts", allocations.drawn_delta(case.policy, route, allocation), event.delta_ppm
-    )
+    expect("what praise counts", allocations.drawn_delta(case.policy, route, allocation), event.delta_ppm)
 
 
 NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved, e.CanaryOpened)

@@ -84,7 +84,9 @@ def test_a_coin_is_true_as_often_as_it_should() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.binary(max_size=4))
-def test_each_slot_that_weighs_anything_is_picked_once_and_then_nobody_is_left(weights: list[int], beta: bytes) -> None:
+def test_each_slot_that_weighs_anything_is_picked_once_and_then_nobody_is_left(
+    weights: list[int], beta: bytes
+) -> None:
     root, store = sealed(weights)
     picked = picks(Picker(root, store.__getitem__, Stream(beta, b""), {}), len(weights) + 1)
     assert sorted(picked) == sorted(f"a{number}" for number, weight in enumerate(weights) if weight)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.core.sampling.test_draw import Store, sealed, stream
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.sampling.retracing import NotDrawn, retrace
-from trust.core.sampling.sumtree import BadNode, Root, Slot
+from trust.core.sampling.sumtree import BadNode, Root
 
 Holds = Callable[[Stream], bool]
 

@@ -16,7 +16,6 @@ from trust.core.events import round_id
 from trust.core.payloads import OutputSubmit
 from trust.core.policy import Policy
 from trust.core.records import (
-    AdoptedPolicy,
     Account,
     AdoptedPolicy,
     Allocation,

@@ -51,7 +51,8 @@ def _promised(draft: Draft, decided: Decided) -> dict[str, Any]:
         if isinstance(event, ClaimOpened):
             task = draft.get(Task, event.task)
             adopted = None if task is None else draft.get(AdoptedPolicy, str(task.policy))
-            assert task is not None and adopted is not None
+            assert task is not None
+            assert adopted is not None
             probation = event.route == "probation"
             at_stake = AtStake(task.task_kind, task.price_units, event.stake_units, probation)
             return {

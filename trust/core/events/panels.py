@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.events.tasks import landed
 from trust.core.lifecycle import ClaimState, Phase, SeatState
-from trust.core.records import Alternate, Claim, Opening, Round, Seat
 from trust.core.rate import percent
+from trust.core.records import Alternate, Claim, Opening, Round, Seat
 from trust.core.state import Draft
 
 

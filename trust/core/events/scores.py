@@ -102,7 +102,7 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
         )
 
     def sentence(self) -> str:
-        return f"{self.worker} has a streak of {self.streak} in {self.task_kind}, and {self.checks} checks with its key."
+        return f"{self.worker} has a streak of {self.streak} in {self.task_kind}, after {self.checks} checks."
 
 
 class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):

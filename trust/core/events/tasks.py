@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
-from trust.core.rate import RateInputs, percent
+from trust.core.rate import RateInputs, in_words, percent
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
 from trust.core.state import Draft
 
@@ -222,8 +222,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
         return (
             f"{self.worker} wins {self.task} ({self.claim}), locks a stake of {self.stake_units} and has the lease "
             f"until {self.lease_until_ms}. It {_ROUTES[self.route]}: praise counts {percent(self.delta_ppm)}. "
-            f"It is checked with probability {percent(self.rate_ppm)}, with a streak of {self.inputs.streak} and a "
-            f"priority of {percent(self.inputs.priority_ppm)}."
+            f"It is checked with probability {percent(self.rate_ppm)}, which follows from {in_words(self.inputs)}."
         )
 
 

@@ -33,7 +33,14 @@ def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
 
 
 def check_rate(
-    d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy, *, on_probation: bool, appealable: bool
+    d: Decision,
+    worker: Party,
+    task: Task,
+    stake_units: int,
+    policy: Policy,
+    *,
+    on_probation: bool,
+    appealable: bool,
 ) -> tuple[int, rate.RateInputs]:
     """Returns the check rate in ppm and its inputs, from the state at the claim's entry; Refused where no stake
     deters."""

@@ -64,7 +64,7 @@ class Peek(Protocol):
     def peek(self, kind: type[R], id: str) -> R | None: ...
 
 
-def _party(view: Peek, did: str) -> Iterator[StateKey]:
+def _party(did: str) -> Iterator[StateKey]:
     """A party and its money."""
     yield Party, did
     yield Account, ledger.free(did)
@@ -72,7 +72,7 @@ def _party(view: Peek, did: str) -> Iterator[StateKey]:
 
 def _verifier(view: Peek, did: str) -> Iterator[StateKey]:
     """A verifier: its stake, and its places in the pools."""
-    yield from _party(view, did)
+    yield from _party(did)
     yield Account, ledger.verifier_stake(did)
     party = view.peek(Party, did)
     for task_kind, slot in party.enrolled if party else ():
@@ -100,7 +100,7 @@ def _task(view: Peek, id: str) -> Iterator[StateKey]:
         yield Account, ledger.escrow(id)
         yield Poster, found.requester
         yield from ((Task, beside) for beside in (found.older, found.newer) if beside)
-        yield from _party(view, found.requester)
+        yield from _party(found.requester)
 
 
 def _claim(view: Peek, id: str) -> Iterator[StateKey]:
@@ -110,7 +110,7 @@ def _claim(view: Peek, id: str) -> Iterator[StateKey]:
     if found is None:
         return
     yield from _task(view, found.task)
-    yield from _party(view, found.worker)
+    yield from _party(found.worker)
     yield Account, ledger.stake(id)
     yield Relay, found.relay
     work = view.peek(Task, found.task)
@@ -394,9 +394,9 @@ def _of_items(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey
     yield from _openings(view, said)
 
 
-def _depositing(view: Peek, said: p.StakeDeposit) -> Iterator[StateKey]:
+def _depositing(_: Peek, said: p.StakeDeposit) -> Iterator[StateKey]:
     yield Booking, said.reference
-    yield from _party(view, said.account)
+    yield from _party(said.account)
 
 
 def _withdrawing(view: Peek, said: p.StakeWithdraw) -> Iterator[StateKey]:
@@ -476,7 +476,7 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
         yield Party, said.actor
         yield from _delivering(view, said.claim)
         return
-    yield from _party(view, said.actor)
+    yield from _party(said.actor)
     if isinstance(said, SHOWN):
         yield from _shown(command, view)
     elif (reads := READS.get(type(said))) is not None:
