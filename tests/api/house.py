@@ -109,7 +109,7 @@ class House(Town):
 
     # -- what the town does
 
-    def settle_in(self, verifiers: int = 0) -> None:
+    def settle_in(self, verifiers: int = 3) -> None:
         """Registers everybody, pays in, and enrols verifiers in a pool that is sealed."""
         for spoken in self.founding():
             path = {"agent": "/v1/agents", "stake": "/v1/stakes", "relay": "/v1/admin"}
