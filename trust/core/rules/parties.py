@@ -132,7 +132,8 @@ def jail(d: Decision, did: str, duration_ms: int) -> None:
 
 
 def catch(d: Decision, did: str) -> None:
-    """Notes that work of a party failed an exact check or was withheld: one caught, all looked at (rules.md 5)."""
+    """Notes that work of a party failed an exact check or was withheld: one caught, all looked at (docs/rules.md
+    5)."""
     d.emit(PartyCaught(party=did))
 
 
