@@ -183,6 +183,13 @@ def test_a_seat_answers_for_twenty_fees_the_least_there_is_or_a_share_of_the_pri
     assert policy_of(fee_units=10, min_liabilities=10).verifier_stake_units == 2_000
 
 
+def test_a_pool_too_small_for_a_panel_or_an_appeal_is_told_in_words() -> None:
+    policy = policy_of(panels=[3, 7])
+    assert "nobody can claim" in policy.shortage(2)
+    assert "a panel and an appeal take 10" in policy.shortage(3)
+    assert policy.shortage(10) == ""
+
+
 def test_the_deterrence_falls_as_stakes_grow() -> None:
     """At q = 0.9 and without a margin: 56 % at a stake of the price, 37 % at twice, 22 % at four times."""
     policy = policy_of(margin_ppm=0)

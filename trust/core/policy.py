@@ -211,9 +211,22 @@ class Policy(Section, frozen=True):
 
     @property
     def appeal_owners(self) -> int:
-        """How many owners beside the parties the first panel and one appeal need; more than any pool has where the
+        """How many owners beside the parties the first panel and one appeal take; more than any pool has where the
         first verdict is the last."""
         return sum(self.checks.panels[:2]) if len(self.checks.panels) > 1 else MAX_INT
+
+    def shortage(self, owners: int) -> str:
+        """Returns in words what a pool of so many owners, none of them a party to a claim, is too small for; "" for
+        nothing."""
+        first = self.checks.panels[0]
+        if owners < first:
+            return f"{owners} owners check this kind, a panel takes {first}: nobody can claim such work"
+        if owners < self.appeal_owners and len(self.checks.panels) > 1:
+            return (
+                f"{owners} owners check this kind, a panel and an appeal take {self.appeal_owners}: a fail costs the "
+                "judged share"
+            )
+        return ""
 
     @property
     def most_items(self) -> int:
