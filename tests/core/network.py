@@ -314,7 +314,7 @@ class Net:
         for entry in self.entries[: pool.as_of]:
             for event in entry.events:
                 if isinstance(event, PoolWeight) and event.pool == pool.id:
-                    slots[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
+                    slots[event.slot] = sumtree.Slot(event.agent, event.house, event.weight)
         nodes: dict[bytes, bytes] = {}
         root = sumtree.build([slots[number] for number in range(len(slots))], nodes.__setitem__)
         self.store.put_nodes([Node(id=digest.hex(), data=data) for digest, data in nodes.items()])

@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "7150b1d970b7f7b78a20b12a6f3373ada6355a81c284a2d90dece7014d2879f3"}
+SEALED = {"rules-2": "84cf70fdff94e900787c994d8a6831dc199a26529c44f74b13ee6587f1afc3c3"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 

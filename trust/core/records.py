@@ -300,7 +300,7 @@ class Claim(Record, frozen=True):
 
 
 class Alternate(msgspec.Struct, frozen=True, array_like=True):
-    """Who is next in line for a seat, and the owner that the draw excluded for others."""
+    """Who is next in line for a seat; `owner` is "" where the agent is its own."""
 
     agent: str
     owner: str

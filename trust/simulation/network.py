@@ -177,7 +177,7 @@ class Network:
         for event in decided.events:
             if isinstance(event, PoolWeight):
                 pool = self._pools.setdefault(event.pool, _Pool())
-                pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
+                pool.changes[event.slot] = sumtree.Slot(event.agent, event.house, event.weight)
             elif isinstance(event, PoolEpoch) and event.pool.startswith(self._drawn_from):
                 begun.append(event)
         for event in begun:

@@ -188,7 +188,7 @@ def _round_opened(case: CaseHistory, event: e.RoundOpened) -> None:
     size = policy.checks.panels[event.round - 1]
     expect("the size of the panel", size, len(event.seats))
     expect("the quorum", panel.quorum(policy, event.round, size), event.quorum)
-    if len({seat.owner for seat in event.seats}) < size:
+    if len({seat.house for seat in event.seats}) < size:
         raise DoesNotFollow("one owner has two seats")
     case.sitters.update(seat.agent for seat in event.seats)
     if case.pool:

@@ -20,9 +20,16 @@ def _listed(numbers: tuple[int, ...]) -> str:
 
 
 class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
+    """A seat and who has it; `owner` is "" where the agent is its own."""
+
     seat: str
     agent: str
     owner: str
+
+    @property
+    def house(self) -> str:
+        """Returns the owner of the agent."""
+        return self.owner or self.agent
 
 
 class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -131,7 +138,7 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
         round=panel.round,
         place=place,
         agent=drawn.agent,
-        owner=drawn.owner,
+        owner=drawn.house,
         state=SeatState.SEATED,
         until_ms=panel.until_ms,
         index=s.size,
@@ -238,7 +245,7 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
             seat,
             id=self.next.seat,
             agent=self.next.agent,
-            owner=self.next.owner,
+            owner=self.next.house,
             until_ms=self.until_ms,
             index=s.size,
         )

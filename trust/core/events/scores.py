@@ -113,8 +113,13 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     pool: str
     slot: int
     agent: str
-    owner: str
+    owner: str = ""
     weight: int
+
+    @property
+    def house(self) -> str:
+        """Returns the owner of the agent; `owner` is left out where the agent is its own."""
+        return self.owner or self.agent
 
     def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=False)
@@ -126,7 +131,7 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
                 pool=self.pool,
                 number=self.slot,
                 agent=self.agent,
-                owner=self.owner,
+                owner=self.house,
                 weight=self.weight,
                 index=s.size,
             )

@@ -245,7 +245,8 @@ class Decision(Draft):
         before = self.get(Slot, f"{pool_id}/{slot}")
         if before is not None and before.weight == weight:
             return
-        self.emit(PoolWeight(pool=pool_id, slot=slot, agent=party.id, owner=party.owner, weight=weight))
+        owner = "" if party.owner == party.id else party.owner
+        self.emit(PoolWeight(pool=pool_id, slot=slot, agent=party.id, owner=owner, weight=weight))
         self._seal_next(pool_id, self.policy.verifiers.epoch_ms)
 
     def _seal_next(self, pool_id: str, epoch_ms: int) -> None:

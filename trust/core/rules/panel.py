@@ -201,7 +201,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
     alternates = _take(bench.next, size)
     before = d.need(Round, round_id(claim.id, number - 1)) if number > 1 and task.items_count else None
     places, samples, batch = drawn_items(task, policy, stream, size, before)
-    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
+    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, _other_owner(party)) for party in seated)
     opening = bool(batch) or not claim.opened
     window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
     d.emit(
@@ -212,7 +212,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             until_ms=d.at_ms + window_ms,
             quorum=quorum(policy, number, size),
             seats=seats,
-            alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
+            alternates=tuple(Alternate(party.id, _other_owner(party)) for party in alternates),
             items=places,
             to_open=tuple(len(place) for place in places),
             samples=samples,
@@ -220,6 +220,10 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
         )
     )
     return True
+
+
+def _other_owner(party: Party) -> str:
+    return "" if party.owner == party.id else party.owner
 
 
 def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:
