@@ -115,6 +115,8 @@ class Service(Output):
         `within` are the durations that were typed, where a statement holds times that follow from them."""
         from trust.client import Outbox, TrustClient
 
+        if key is not None:
+            read_key(key)  # what is no key file has no statements beside it
         outbox = Outbox(_unanswered(key), within) if key is not None else None
         with (
             waiting() as hooks,
