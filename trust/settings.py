@@ -14,7 +14,7 @@ import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -42,6 +42,17 @@ def http_address(host: str, port: int) -> str:
     """The URL at which somebody on this machine finds a service that listens on `host`; IPv6 stands in brackets."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite database in a file, whatever the file is called."""
+    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")
+
+
+def forget_empty(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Takes TRUST_* variables that are set to nothing as not set: container files leave them so."""
+    for name in [name for name, value in environ.items() if name.startswith("TRUST_") and not value.strip()]:
+        del environ[name]
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -199,7 +210,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.database_url:
-            object.__setattr__(self, "database_url", f"sqlite:///{self.data_dir / 'trust.db'}")
+            object.__setattr__(self, "database_url", sqlite_url(self.data_dir / "trust.db"))
 
 
 _OPTIONS = {f.metadata["name"] or f.name: f for f in fields(Settings) if f.metadata}
