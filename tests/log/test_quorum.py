@@ -53,11 +53,11 @@ def test_one_witness_alone_and_none_at_all_can_be_a_quorum() -> None:
 
 
 def published(number: int) -> list[str]:
-    """A policy of others, its keys as the type that cosigns: they predate it."""
+    """A policy of others, its keys as the type that cosigns: they predate it, and so do comments behind a line."""
     text = need(VECTORS / "transparency-dev_formats" / "witness_policies.json").read_text()
     lines = []
     for line in json.loads(text)["policies"][number].splitlines():
-        words = line.split()
+        words = line.partition("#")[0].split()
         if words[:1] == ["witness"] and len(words) > 2:
             old = Verifier.parse(words[2])
             words[2] = str(Verifier(old.name, old.public_key, COSIGNATURE_V1))
