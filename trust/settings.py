@@ -165,6 +165,7 @@ class Settings:
         (), _texts
     )  # URLs to ask for cosignatures; none: those in the policy
     witness_interval_ms: int = _option(1_000, _integer(50, 600_000))  # between two rounds of asking them
+    witness_refresh_ms: int = _option(30_000, _integer(1_000, 86_400_000))  # a quiet log is cosigned anew
     head_copy: str = _option("", _text)  # a second place for the last head: a path on another disk, or a URL
     disk_reserve_bytes: int = _option(
         64 * 1024 * 1024, _integer(0, 2**40)
