@@ -21,7 +21,7 @@ from tests.docs import independent as i
 from tests.docs.examples import LOG
 from tests.docs.makers import MAKERS
 from tests.docs.parts import DOCS, PAGES, ROOT, all_parts, example, fields, read
-from tests.docs.references import dangling
+from tests.docs.references import dangling, old, sources
 from tests.docs.tables import api, kinds, numbers, rules_by_number
 from tests.services.statements import Party
 from trust import app
@@ -59,16 +59,6 @@ def test_every_number_of_a_policy_stands_in_a_rule() -> None:
     assert set(numbers()) - set(rules_by_number()) == set()
 
 
-def test_the_exit_codes_are_those_of_the_command_line() -> None:
-    told = re.findall(
-        r"^\| ([0-9]+) \| (.*?) \|$",
-        read(DOCS / "protocol.md").split("### 6.2")[1].split("### 6.3")[0],
-        re.MULTILINE,
-    )
-    known = failures.GOOD, failures.FALSE, failures.USAGE, failures.CANNOT_CHECK, failures.INTERRUPTED
-    assert tuple(int(code) for code, _ in told) == known
-
-
 def test_the_table_of_a_claims_states_has_each_of_them() -> None:
     table = read(DOCS / "rules.md").split("| state | entered by")[1].split("\n\n")[0]
     told = re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
@@ -77,6 +67,13 @@ def test_the_table_of_a_claims_states_has_each_of_them() -> None:
 
 
 # -- references
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reference_in_the_code_points_to_a_heading_that_there_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert dangling(text) == []
+    assert old(text) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,6 +1,6 @@
 """The one tree of errors: what a caller is told when something is refused, and what to do next.
 
-A code is fixed for ever once released (protocol 5): clients branch on it. The rulebook refuses with the same
+A code is fixed for ever once released (docs/protocol.md 5): clients branch on it. The rulebook refuses with the same
 codes but knows no HTTP: this table gives each its status. Adding a code is adding one line to `CODES`.
 
 {codes}
@@ -193,9 +193,6 @@ CODES: dict[str, Code] = {
     ),
 }
 
-RULE_STATUSES = frozenset({402, 403, 409, 410, 422})
-"""Statuses of the rulebook's decisions: such a refusal carries `as_of` and a signed note (protocol 3)."""
-
 RETRY_STATUSES = frozenset({429, 503, 507})
 """Statuses that carry Retry-After: nothing was decided, and the same bytes may be sent again."""
 
@@ -243,7 +240,7 @@ class TrustError(Exception):
         self.retry_after_s = retry_after_s if kind.status in RETRY_STATUSES else None
 
     def problem(self) -> dict[str, object]:
-        """The members of an RFC 9457 problem document, in the order of protocol 5."""
+        """The members of an RFC 9457 problem document, in the order of docs/protocol.md 5."""
         return {
             "type": f"urn:ants:trust:{self.code}",
             "title": self.title,

@@ -1,6 +1,6 @@
 """The only reader of the environment: what an operator chooses for one process.
 
-Each setting is taken from the first that has it (protocol 6): the flag, `TRUST_<NAME>`, `DIR/trust.toml`, the
+Each setting is taken from the first that has it (docs/protocol.md 6): the flag, `TRUST_<NAME>`, `DIR/trust.toml`, the
 default. Nothing in here may influence a decision: what does stands in the policy, on the log.
 
 Private keys come from `TRUST_LOG_KEY` and `TRUST_DRAW_KEY` or from files of mode 0600, never from a flag

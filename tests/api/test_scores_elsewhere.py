@@ -1,4 +1,7 @@
-"""A score travels: one network proves it, another shows it beside its own and never mixes them (reputation.md 5)."""
+"""A score travels: one network proves it, another shows it beside its own and never mixes them.
+
+Specified in docs/reputation.md 5.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How accounts that rate one another will next be rated, where every rating comes from one of them.
 
-The general form of reputation.md 2, for events whose weights nobody has settled yet:
+The general form of docs/reputation.md 2, for events whose weights nobody has settled yet:
 
 - A rating weighs what its rater is held to be worth at that time: its own expected score, to a power. Bad ones
   count kappa times.

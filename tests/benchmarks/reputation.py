@@ -1,6 +1,6 @@
 """Other people's ratings, forecast: will the next rating that an account receives be negative?
 
-The protocol is P3 of reputation.md 6: events in the order of time (ties as the file has them), each forecast from
+The protocol is P3 of docs/reputation.md 6: events in the order of time (ties as the file has them), each forecast from
 the past alone, accounts never seen before included; the test is the last 40 % of the events. Our numbers were
 chosen on Bitcoin-OTC's events from 10 to 60 % and nowhere else; `python -m tests.benchmarks.reputation` prints
 that choice again (a flat optimum; the form itself was explored with the figures of both sets in sight, so take these

@@ -1,4 +1,7 @@
-"""An envelope passed round three coordinators, of whom two must sign: one may be dead, and one may lie (rules.md 8)."""
+"""An envelope passed round three coordinators, of whom two must sign: one may be dead, and one may lie.
+
+Specified in docs/rules.md 8.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must always hold (rules.md 9), checked over a whole state and a whole log."""
+"""What must always hold (docs/rules.md 9), checked over a whole state and a whole log."""
 
 from __future__ import annotations
 

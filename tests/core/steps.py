@@ -1,7 +1,7 @@
 """Random steps through a network, over any store of state: what parties might say, right or wrong, at any time.
 
 Each step takes its choices from a `random.Random`, so a seed, or Hypothesis, decides all of a run. A refusal must
-leave everything as it was; after each step the invariants of rules.md 9 are checked.
+leave everything as it was; after each step the invariants of docs/rules.md 9 are checked.
 """
 
 from __future__ import annotations

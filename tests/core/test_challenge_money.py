@@ -1,4 +1,4 @@
-"""Where the money of a challenge goes, to the unit (rules.md 4, Challenges).
+"""Where the money of a challenge goes, to the unit (docs/rules.md 4, Challenges).
 
 The price is 100, the stake 150, a fee 10, a seat's bond 200; the escrow holds 39 for fees. The second panel has seven
 seats: the bond of a challenge for it is 70, and 70 are prepaid.

@@ -1,4 +1,4 @@
-"""Who may challenge what, until when, and which round it opens (rules.md 3 and 4)."""
+"""Who may challenge what, until when, and which round it opens (docs/rules.md 3 and 4)."""
 
 from __future__ import annotations
 

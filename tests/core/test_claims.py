@@ -1,4 +1,4 @@
-"""Claims: one winner a task, the stake that locks, renewal, abandonment, expiry, faults (rules.md 3 and 4)."""
+"""Claims: one winner a task, the stake that locks, renewal, abandonment, expiry, faults (docs/rules.md 3 and 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Draws: who proves them, whom they seat, and what becomes of a claim that no panel can be found for (rules.md 6)."""
+"""Draws: who proves them, whom they seat, and what becomes of a claim that no panel can be found for.
+
+Specified in docs/rules.md 6.
+"""
 
 from __future__ import annotations
 

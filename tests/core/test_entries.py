@@ -1,4 +1,4 @@
-"""The largest statement of each kind, and the largest thing that a clock entry settles, fit (protocol.md 3)."""
+"""The largest statement of each kind, and the largest thing that a clock entry settles, fit (docs/protocol.md 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operator decides, and what every statement must satisfy (rules.md 2 and 8, protocol.md 2)."""
+"""What the operator decides, and what every statement must satisfy (docs/rules.md 2 and 8, docs/protocol.md 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a later round on a batch decides: its own draw, and once more what was contested (rules.md 5).
+"""What a later round on a batch decides: its own draw, and once more what was contested (docs/rules.md 5).
 
 Each sample is held against the accept count of a plain uniform sample. So an item that came in because somebody doubted
 it never counts against a limit that was made for items drawn by chance.

@@ -1,4 +1,4 @@
-"""Who leaves, or is made to: what was begun is brought to its end, and the money follows (rules.md 7)."""
+"""Who leaves, or is made to: what was begun is brought to its end, and the money follows (docs/rules.md 7)."""
 
 from __future__ import annotations
 

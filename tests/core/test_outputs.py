@@ -1,4 +1,4 @@
-"""Outputs: delivered once, in time, by whom the claim belongs to; accepted by the requester (rules.md 3)."""
+"""Outputs: delivered once, in time, by whom the claim belongs to; accepted by the requester (docs/rules.md 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch checks end to end: items drawn, opened, judged one by one, disputed into the next round (rules.md 5)."""
+"""Batch checks end to end: items drawn, opened, judged one by one, disputed into the next round (docs/rules.md 5)."""
 
 from __future__ import annotations
 

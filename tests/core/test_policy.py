@@ -1,4 +1,4 @@
-"""A policy is complete and in range, or refused; what it may not say, and what it had better not (rules.md 2)."""
+"""A policy is complete and in range, or refused; what it may not say, and what it had better not (docs/rules.md 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`needs` names ahead what a decision will read, so that a batch loads it in bulk (design.md 3, State)."""
+"""`needs` names ahead what a decision will read, so that a batch loads it in bulk (docs/architecture.md 3, State)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Who takes part: registration, owners, handles, rotation, revocation, enrolment (rules.md 7, protocol.md 1)."""
+"""Who takes part: registration, owners, handles, rotation, revocation, enrolment.
+
+Specified in docs/rules.md 7, docs/protocol.md 1.
+"""
 
 from __future__ import annotations
 

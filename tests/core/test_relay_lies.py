@@ -1,4 +1,7 @@
-"""A relay that lies about a winner is suspended, a log that was forked costs the operator its bond (rules.md 8)."""
+"""A relay that lies about a winner is suspended, a log that was forked costs the operator its bond.
+
+Specified in docs/rules.md 8.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How claims end: who gets the price, the stake, bonds and fees, and what a failed check leaves behind (rules.md 4)."""
+"""How claims end: who gets the price, the stake, bonds and fees, and what a failed check leaves behind.
+
+Specified in docs/rules.md 4.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money that enters, waits and leaves: deposits, withdrawals, payouts, and amounts that are none (rules.md 4)."""
+"""Money that enters, waits and leaves: deposits, withdrawals, payouts, and amounts that are none (docs/rules.md 4)."""
 
 from __future__ import annotations
 

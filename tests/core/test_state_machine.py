@@ -1,4 +1,4 @@
-"""The invariants of rules.md 9 under random statements, parties, times and repeats, and then a replay of the log.
+"""The invariants of docs/rules.md 9 under random statements, parties, times and repeats, and then a replay of the log.
 
 Hypothesis chooses and shrinks over a state in memory; the same steps, from seeds, run over SQL on both databases.
 """

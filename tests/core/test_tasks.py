@@ -1,4 +1,4 @@
-"""Tasks: posted, cancelled, reopened, closed; escrow with them (rules.md 3 and 4)."""
+"""Tasks: posted, cancelled, reopened, closed; escrow with them (docs/rules.md 3 and 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due is settled before anything else, in order, and a window's end belongs to nobody (rules.md 2)."""
+"""What is due is settled before anything else, in order, and a window's end belongs to nobody (docs/rules.md 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commits, reveals, replacements and verdicts on single outputs (rules.md 3 and 4)."""
+"""Commits, reveals, replacements and verdicts on single outputs (docs/rules.md 3 and 4)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ NUMBER = r"[0-9]+(?:\.[0-9]+)*"
 _REFERENCE = re.compile(rf"\b([a-z]+)\.md ({NUMBER}(?:(?:, | and | to ){NUMBER})*)(?![0-9])")
 _OLD = re.compile(
     r"\bdesign\.md|(?<!docs/)\b(?:architecture|protocol|rules|reputation)\.md|\bprotocol [0-9]\b|\b[Rr]ules [3-9]\b"
+    r"|\.md,? sections?\b"
 )
 _CODE = ("trust/**/*.py", "tests/**/*.py", "alembic/**/*.py", "pyproject.toml", "policies/*.toml")
 
@@ -25,7 +26,7 @@ def headings(page: str) -> frozenset[str]:
 
 def references(text: str) -> Iterator[tuple[str, str]]:
     """Page and number of each reference in a text."""
-    for page, numbers in _REFERENCE.findall(text):
+    for page, numbers in _REFERENCE.findall(_joined(text)):
         for number in re.findall(NUMBER, numbers):
             yield page, number
 
@@ -50,4 +51,9 @@ def dangling(text: str) -> list[str]:
 
 def old(text: str) -> list[str]:
     """References in a form that is not used any more."""
-    return _OLD.findall(text)
+    return _OLD.findall(_joined(text))
+
+
+def _joined(text: str) -> str:
+    """The text with its lines joined, as a reference may stand across a line's end."""
+    return re.sub(r"\s*\n[ \t]*", " ", text)

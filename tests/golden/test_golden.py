@@ -1,4 +1,7 @@
-"""Logs that released code wrote are replayed byte for byte by this code, and nobody has edited them (protocol.md 3)."""
+"""Logs that released code wrote are replayed byte for byte by this code, and nobody has edited them.
+
+Specified in docs/protocol.md 3.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The write path, step by step (design.md 4)."""
+"""The write path, step by step (docs/architecture.md 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blobs: the bytes of specs, outputs and items, named by their SHA-256 (rules.md 5)."""
+"""Blobs: the bytes of specs, outputs and items, named by their SHA-256 (docs/rules.md 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies as bytes: the type is right, and no more is read than is allowed (design.md section 4, step 1).
+"""Bodies as bytes: the type is right, and no more is read than is allowed (docs/architecture.md 4, step 1).
 
 Nothing is decoded here. The one strict parser does that, so the framework's own decoding of bodies is never used.
 """

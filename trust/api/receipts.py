@@ -1,4 +1,4 @@
-"""What a write answers: the receipt of its entry, and the ids of what it created (protocol.md sections 4 and 5)."""
+"""What a write answers: the receipt of its entry, and the ids of what it created (docs/protocol.md 4 and 5)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The stranger: fetches a log, verifies every hash and signature, decides every entry again (design.md 2.5)."""
+"""The stranger: fetches a log, verifies every hash and signature, decides every entry again.
+
+Specified in docs/architecture.md 2.5.
+"""

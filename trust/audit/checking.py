@@ -1,4 +1,4 @@
-"""Whether a service's own log is whole: `trust log check` (design.md 4; rules are for `trust audit`).
+"""Whether a service's own log is whole: `trust log check` (docs/architecture.md 4; rules are for `trust audit`).
 
 From the entries' bytes everything is computed anew: leaf hashes, full tiles of every level, the head's root. What is
 stored must be that, without a gap before the head and without a row after it, and the log's key must have signed it.

@@ -1,4 +1,4 @@
-"""The VRF proofs of draws, verified by whoever inspects, ahead of the replay (RFC 9381, rules.md 6.1).
+"""The VRF proofs of draws, verified by whoever inspects, ahead of the replay (RFC 9381, docs/rules.md 6.1).
 
 What a draw is over was said before it: the statement of an output or of an allocation, and for a later round perhaps
 the challenge that asked for it. What an inspector heard of these is a guess at the input. Where the guess is wrong the

@@ -1,4 +1,4 @@
-"""What witnesses cosigned, against the log (rules.md 2 and 6.1).
+"""What witnesses cosigned, against the log (docs/rules.md 2 and 6.1).
 
 The rulebook checks who signed the checkpoint that a draw carries, not what tree it is of: only who holds the tree
 can. Of each such checkpoint the root must be this log's at that size; else the operator showed its witnesses another

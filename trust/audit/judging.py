@@ -1,4 +1,4 @@
-"""Whether a log bears out what its service signed off the log: a receipt, or a refusal (rules.md 8).
+"""Whether a log bears out what its service signed off the log: a receipt, or a refusal (docs/rules.md 8).
 
 A receipt that holds by itself is one of a log that begins with the tree that the receipt's checkpoint signs; where it
 does not, the two notes are a fork. A refusal is true when

@@ -1,9 +1,9 @@
-"""Every entry decided again, from the state that the entries before it led to (design.md 2.5).
+"""Every entry decided again, from the state that the entries before it led to (docs/architecture.md 2.5).
 
 What the rules make of an entry's command must be the entry, byte for byte; so its events are read only to say where
 it differs. Two things are not for the rulebook to decide and are looked at here: that genesis speaks of the log whose
 checkpoint was fetched, and that a seal's root is that of the slots, or of the scores, as they stood when its epoch
-began (rules.md 6.2).
+began (docs/rules.md 6.2).
 A command of rules that this release does not know is `CannotCheck`, never a finding.
 """
 

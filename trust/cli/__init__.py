@@ -1,4 +1,6 @@
-"""`trust ...`: one file a group, each imported only when it is called, so that `trust --help` is quick (protocol.md 6).
+"""`trust ...`: one file a group, each imported only when it is called, so that `trust --help` is quick.
+
+Specified in docs/protocol.md 6.
 
 Exit codes: 0 good, 1 what was checked is false or was refused, 2 wrong usage, 3 could not check (docs/exit-codes.md).
 Errors go to stderr as code, detail and hint, with --json as an object; a person never sees a traceback.

@@ -2,7 +2,7 @@
 
 Nobody is trusted on the way. What comes back must be the same payload with one more signature that holds, by a
 coordinator of the group; whoever is dead, refuses or answers anything else is passed over, so one of three can neither
-block two nor slip something else under their names (rules.md 8).
+block two nor slip something else under their names (docs/rules.md 8).
 """
 
 from __future__ import annotations

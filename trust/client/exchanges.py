@@ -1,4 +1,4 @@
-"""The conversations with the service, once for all transports: build, send, retry, verify (protocol.md 4, 5).
+"""The conversations with the service, once for all transports: build, send, retry, verify (docs/protocol.md 4, 5).
 
 - Nothing is handed out that did not verify: a write returns its proven entry, a refusal by a rule its proven note.
 - Whatever was not answered, or answered with 429 or a 5xx, is sent again with the same bytes: a statement counts

@@ -1,7 +1,7 @@
 """A batch's items as a worker delivers them: the tree under `items_root`, openings, and the blobs that open them.
 
-The leaf of an item is `SHA-256(0x00 || item)` (RFC 9162, 2.1.1; protocol.md 2), so the bytes `0x00 || item`, stored
-as a blob, have the leaf itself as their digest: whoever holds the leaf can fetch the item and check it at once.
+The leaf of an item is `SHA-256(0x00 || item)` (RFC 9162, 2.1.1; docs/protocol.md 2), so the bytes `0x00 || item`,
+stored as a blob, have the leaf itself as their digest: whoever holds the leaf can fetch the item and check it at once.
 """
 
 from __future__ import annotations

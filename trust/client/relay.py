@@ -1,4 +1,7 @@
-"""A relay, or one coordinator of it: asks the service before it confirms a claim, and says who won (rules.md 8)."""
+"""A relay, or one coordinator of it: asks the service before it confirms a claim, and says who won.
+
+Specified in docs/rules.md 8.
+"""
 
 from __future__ import annotations
 

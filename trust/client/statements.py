@@ -1,4 +1,4 @@
-"""Making statements: a payload of the closed list and 32-byte seeds in, a signed envelope out (protocol.md 2).
+"""Making statements: a payload of the closed list and 32-byte seeds in, a signed envelope out (docs/protocol.md 2).
 
 Pure: the time comes from the caller. What the service would refuse as malformed is refused here already.
 """

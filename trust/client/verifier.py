@@ -1,4 +1,4 @@
-"""Who checks others: looks for its seats, fetches what it is to judge, commits, and reveals (rules.md 3 and 5).
+"""Who checks others: looks for its seats, fetches what it is to judge, commits, and reveals (docs/rules.md 3 and 5).
 
 - It judges what the log holds, not what the service says of it: spec and artifacts are those of the proven entries,
   and every byte is fetched by its digest.

@@ -2,7 +2,7 @@
 
 A conversation is a generator (`Exchange`). It yields effects - send this request, wait, run this slow function - and
 is handed what came of them; a transport performs them, with or without asyncio. So every rule on retrying, parsing
-and verifying stands once, and tests drive it with made-up answers. Shapes: protocol.md section 5.
+and verifying stands once, and tests drive it with made-up answers. Shapes: docs/protocol.md 5.
 """
 
 from __future__ import annotations

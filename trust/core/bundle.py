@@ -1,4 +1,4 @@
-"""The file of one case: entries of a claim, with their inclusion proofs under one checkpoint (protocol.md 5).
+"""The file of one case: entries of a claim, with their inclusion proofs under one checkpoint (docs/protocol.md 4.6).
 
 `{"format":"trust/bundle/v1","claim","checkpoint","entries":[{"index","entry","path"}],"hashes","pool"}`:
 `checkpoint` is the signed note; `entry` the entry's bytes in base64; `path` its inclusion path (RFC 9162, 2.1.3), the

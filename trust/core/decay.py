@@ -1,4 +1,4 @@
-"""Forward decay in exact integers: how much an observation weighs later (reputation.md 2).
+"""Forward decay in exact integers: how much an observation weighs later (docs/reputation.md 2).
 
 An event at t adds w*G(t) to a sum, a reading at t divides by G(t), and G doubles every half-life.
 """

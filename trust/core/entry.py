@@ -1,4 +1,4 @@
-"""Entries: one command and its events, and their exact bytes (protocol.md section 3).
+"""Entries: one command and its events, and their exact bytes (docs/protocol.md 3).
 
 `{"v":1,"at_ms":...,"command":{...},"events":[...]}` in UTF-8: keys in the order of the schema, no spaces, no floats.
 The oracle for the bytes is `json.dumps(separators=(",", ":"))` of what they parse to.

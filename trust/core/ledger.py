@@ -1,4 +1,7 @@
-"""Double entry: the names of the accounts, and transfers between them as postings that sum to zero (rules.md 4)."""
+"""Double entry: the names of the accounts, and transfers between them as postings that sum to zero.
+
+Specified in docs/rules.md 4.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The lives of claims, tasks, rounds, seats and what else has states: which act finds a thing in which state, and in
-which it leaves it (rules.md section 3).
+which it leaves it (docs/rules.md 3).
 
 An act is an event's kind. A record that has a life names it (`Record.life`), and a draft refuses to write one that an
 event would move otherwise than its table says (`IllegalMove`). `mermaid` draws a life for the documentation.

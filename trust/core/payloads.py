@@ -1,4 +1,4 @@
-"""The closed list of what parties sign (protocol.md section 2): one frozen type a kind, unknown fields refused.
+"""The closed list of what parties sign (docs/protocol.md 2): one frozen type a kind, unknown fields refused.
 
 Bounds that need no state are in the types, so that a payload that parses is well-formed. A type also says where its
 statements are posted and who signs them; the rulebook checks the signatures (`core/rules/`). Times are ms since the

@@ -1,4 +1,4 @@
-"""A policy file as typed values: every economic number of the rules, from one TOML file (rules.md 2 to 5).
+"""A policy file as typed values: every economic number of the rules, from one TOML file (docs/rules.md 2 to 5).
 
 A task pins the policy that is in force when it is posted. `parse` refuses what is malformed or out of range,
 `dangers` lists why a well-formed policy may not be adopted, `warnings` what is merely unwise. Units last: `_units`
@@ -189,7 +189,7 @@ class Policy(Section, frozen=True):
 
     @property
     def fees_units(self) -> int:
-        """F of rules.md 4: the first panel's fees and the reserve for later rounds, rounded up."""
+        """F of docs/rules.md 4: the first panel's fees and the reserve for later rounds, rounded up."""
         fees = self.checks.panels[0] * self.verifiers.fee_units
         return -(-fees * (1_000_000 + self.money.round_reserve_ppm) // 1_000_000)
 
@@ -275,7 +275,7 @@ def _ascii(text: str) -> str:
 
 
 def dangers(policy: Policy) -> list[str]:
-    """Returns the reasons why this policy may not be adopted (rules.md 2); empty when it may."""
+    """Returns the reasons why this policy may not be adopted (docs/rules.md 2); empty when it may."""
     w, c, m, f = policy.windows, policy.claims, policy.money, policy.faults
     rules = (
         (w.unbonding_ms <= w.evidence_ms + policy.longest_dispute_ms,

@@ -1,4 +1,4 @@
-"""The receipt as JSON: what proves one entry to whoever has the log's key (protocol.md 4)."""
+"""The receipt as JSON: what proves one entry to whoever has the log's key (docs/protocol.md 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the state consists of: immutable records by key, one type a table (design.md section 3, State).
+"""What the state consists of: immutable records by key, one type a table (docs/architecture.md 3, State).
 
 A record's key is its type and `id`. Nothing here decides: events make records (`core/events/`), storage keeps them row
 for row. Money is in units, times in ms, shares and scores in ppm, entry positions are indices.
@@ -241,8 +241,8 @@ class Lapses(Record, frozen=True):
 class Claim(Record, frozen=True):
     """One worker's hold on one task; `state` as `lifecycle.CLAIM` moves it.
 
-    `route` is how the worker came to it and `delta_ppm` what praise counts for that (reputation.md 1). `draw_round` is
-    the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
+    `route` is how the worker came to it and `delta_ppm` what praise counts for that (docs/reputation.md 1).
+    `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
     said no check; `canary` is the answer that the operator had committed to ("": none).

@@ -1,4 +1,4 @@
-"""What an agent's record says: observations on the log to named scores (reputation.md 1 and 2).
+"""What an agent's record says: observations on the log to named scores (docs/reputation.md 1 and 2).
 
 - An observation is good, bad or a failure, and carries its final weight in milli-units. Bad ones weigh kappa
   times as much; a failure (fraud, slash, upheld challenge) is bad with half-lives four times as long. Their raw
@@ -53,7 +53,7 @@ def priority_ppm(reading: Reading, slow_bound: int | None = None) -> int:
     is the first of them where it is known.
 
     One is of the slow record. The other is of its good part alone, less what the fast mean has fallen behind that
-    part's mean. Without bad observations that is reputation.md's formula. With them the formula compares the means
+    part's mean. Without bad observations that is docs/reputation.md's formula. With them the formula compares the means
     themselves, where an old bad observation lowers the slow mean, so the gap, and lifts the score. Here good ones
     raise either bound, bad ones lower it. Bad ones do not count towards the half unit, or a first one could lift a
     record over that step.

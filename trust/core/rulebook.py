@@ -1,7 +1,7 @@
-"""The rulebook's door: what may happen next, and what then happens (design.md section 2).
+"""The rulebook's door: what may happen next, and what then happens (docs/architecture.md 2).
 
 - `decide` is a pure function of the state, one command and a time: events, or `Refused` and nothing changed.
-- `settle` writes what is due before anything else is decided at that time (rules.md section 2).
+- `settle` writes what is due before anything else is decided at that time (docs/rules.md 2).
 - `fold` applies a logged entry; it needs no rule.
 - `verify` checks what needs no state: signatures. It costs the most, so it runs ahead of `decide` and elsewhere.
 - `needs` says what a batch will read, so that it can be loaded in bulk.
@@ -178,8 +178,10 @@ def _act(d: Decision, incoming: Incoming) -> None:
 
 
 def _check_common(d: Decision, said: Spoken) -> None:
-    """Refuses a statement that was said before, is for another network, or is not within its time (rules.md section
-    2)."""
+    """Refuses a statement that was said before, is for another network, or is not within its time.
+
+    Specified in docs/rules.md 2.
+    """
     network = d.get(Network, NETWORK)
     if network is None:
         raise Refused("no-network", "this log has no genesis yet")

@@ -1,4 +1,4 @@
-"""The named scores as the state has them at its time, and what a pool weighs by them (reputation.md 2 and 4)."""
+"""The named scores as the state has them at its time, and what a pool weighs by them (docs/reputation.md 2 and 4)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def accuracy_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
 
 
 def weight(view: View, party: Party, task_kind: str) -> int:
-    """min(floor(free/bond) * bond, cap) * accuracy: what a verifier weighs in its pool (rules.md 6.3)."""
+    """min(floor(free/bond) * bond, cap) * accuracy: what a verifier weighs in its pool (docs/rules.md 6.3)."""
     if party.left:
         return 0
     policy = _policy(view)
@@ -75,7 +75,7 @@ def weight(view: View, party: Party, task_kind: str) -> int:
 
 
 def worker_weight(view: View, party: Party, task_kind: str) -> int:
-    """1 + P^4 in billionths: what a worker weighs in the pool of its kind (reputation.md 4); 0 once it has left.
+    """1 + P^4 in billionths: what a worker weighs in the pool of its kind (docs/reputation.md 4); 0 once it has left.
 
     The 1 keeps those who are there apart from those who left, and makes them all equally likely while no record says
     anything; beside one record that does, a thousand of them weigh nothing.
@@ -175,8 +175,9 @@ def priorities(
 
 
 def ranked(view: View, entrants: Iterable[Entrant], salt: str) -> list[Candidate]:
-    """Entrants as candidates, in order (reputation.md 4): ineligible ones last, ties by a hash of `salt` (the task, or
-    the kind where there is none) and agent. Of `view` it reads what holds for all."""
+    """Entrants as candidates, in order (docs/reputation.md 4): ineligible ones last, ties by a hash of `salt` (the
+    task, or the kind where there is none) and agent. Of `view` it reads what holds for all.
+    """
     network, reference = network_of(view), _policy(view).reputation.stake_reference_units
     found = [_candidate(entrant, network, reference, view.at_ms) for entrant in entrants]
     return sorted(found, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))

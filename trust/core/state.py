@@ -1,4 +1,4 @@
-"""State: immutable records by key, the timers in order, and drafts that lie over them (design.md section 3).
+"""State: immutable records by key, the timers in order, and drafts that lie over them (docs/architecture.md 3).
 
 Everything a decision reads comes through `View.get`; nothing is scanned but the timers. A `Draft` collects writes over
 a view: one lies over the database for a batch, one over that for each statement, so that a refusal is a draft
@@ -36,7 +36,7 @@ class View(Protocol):
 
 
 def timer_order(timer: Timer) -> tuple[int, str, str]:
-    """The order in which due items are settled (rules.md 2)."""
+    """The order in which due items are settled (docs/rules.md 2)."""
     return timer.due_ms, timer.kind, timer.id
 
 

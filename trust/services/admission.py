@@ -1,7 +1,9 @@
-"""How bytes become commands: parsed, of the right kind, signed, their blobs stored (design.md 4, steps 2 to 4).
+"""How bytes become commands: parsed, of the right kind, signed, their blobs stored.
+
+Specified in docs/architecture.md 4, steps 2 to 4.
 
 - What is malformed or not signed never reaches the sequencer, and costs it nothing.
-- An opening counts only when the service holds every byte that it names (rules.md 5), so "not opened in time" is a
+- An opening counts only when the service holds every byte that it names (docs/rules.md 5), so "not opened in time" is a
   fact of the log. That check is made here because the rulebook cannot see blobs.
 - Verification overlaps: while one chunk of a batch is verified on other threads, the next one is parsed.
 """

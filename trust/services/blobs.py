@@ -1,4 +1,4 @@
-"""Bytes that parties check: specs, outputs, items, by their SHA-256 (rules.md 5, Bytes).
+"""Bytes that parties check: specs, outputs, items, by their SHA-256 (docs/rules.md 5, Bytes).
 
 They lie in the database, so that every replica serves them and a backup has them; the log has only their digests.
 

@@ -1,4 +1,4 @@
-"""Whether this process may go on with the log: asked before it signs anything (design.md 4, recovery).
+"""Whether this process may go on with the log: asked before it signs anything.
 
 Two databases that both go on with one log fork it, and a fork convicts the operator. So before the first signature:
 

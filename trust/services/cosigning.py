@@ -1,4 +1,6 @@
-"""Collects the witnesses' cosignatures on the newest checkpoint, and keeps those that make a quorum (rules.md 6.1).
+"""Collects the witnesses' cosignatures on the newest checkpoint, and keeps those that make a quorum.
+
+Specified in docs/rules.md 6.1.
 
 A round asks all witnesses at once, at a modest pace, always about the newest head; what a policy's quorum says is
 enough is kept in the database, and with it the world is shown that checkpoint and draws may go on. Which witnesses

@@ -1,4 +1,4 @@
-"""Draws and seals: what the service itself finds due and puts to the rulebook (rules.md 6.1 and 6.2).
+"""Draws and seals: what the service itself finds due and puts to the rulebook (docs/rules.md 6.1 and 6.2).
 
 The input of the VRF is fixed by the output or the allocation, and a seal by the epoch's entry. So one that is made
 twice, or by two replicas, is the same; the second is refused and nothing comes of it. After a restart what waits is

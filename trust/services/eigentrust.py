@@ -1,4 +1,4 @@
-"""EigenTrust with one step of distrust, in 64-bit integers (reputation.md 3; Kamvar et al. 2003).
+"""EigenTrust with one step of distrust, in 64-bit integers (docs/reputation.md 3; Kamvar et al. 2003).
 
 - Trust is in Q30: all there is comes to 2^30. Of what a rater is trusted with, every account that it praises gets the
   share of its praise; who praises nobody trusts the pre-trusted. a = 0.3 of all trust returns to them each time.

@@ -1,4 +1,4 @@
-"""What other networks say about agents of this one: shown to relays, never counted (reputation.md 5).
+"""What other networks say about agents of this one: shown to relays, never counted (docs/reputation.md 5).
 
 Anyone may bring a file of scores; it is taken when a log that the operator recognises signed it. The newest of each
 network is kept beside the log, in no state that decides anything.

@@ -1,4 +1,4 @@
-"""How a network begins: its tables, and its genesis as entry 0 (protocol.md 1)."""
+"""How a network begins: its tables, and its genesis as entry 0 (docs/protocol.md 1)."""
 
 from __future__ import annotations
 

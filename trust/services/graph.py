@@ -1,4 +1,5 @@
-"""The graph pass as a read-out off the log (reputation.md 3): never an input of a decision, the same for whoever asks.
+"""The graph pass as a read-out off the log (docs/reputation.md 3): never an input of a decision, the same for whoever
+asks.
 
 - Accounts are owners: what an owner's agents do for each other moves nothing, what one earns speaks for all. One more
   stands for the panels, and for whatever else the rules found out.

@@ -1,4 +1,4 @@
-"""The last head that was signed, kept outside the database (design.md 4, step 13).
+"""The last head that was signed, kept outside the database (docs/architecture.md 4, step 13).
 
 A database that was restored from a backup forks the log without knowing it. The file is a lower bound that the
 restore does not touch: the tree in the database must contain the tree that the file names.

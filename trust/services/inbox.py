@@ -1,4 +1,4 @@
-"""What waits to be decided: bounded, in order, and taken a batch at a time (design.md 4, steps 4 and 5)."""
+"""What waits to be decided: bounded, in order, and taken a batch at a time (docs/architecture.md 4, steps 4 and 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which checkpoint the world is shown (protocol.md 4).
+"""Which checkpoint the world is shown (docs/protocol.md 4).
 
 - A write answers at once, with a receipt under the checkpoint of its own batch: it verifies alone and waits for nobody.
 - `GET /log/checkpoint` shows the newest checkpoint that the witnesses of the policy in force cosigned; where the policy

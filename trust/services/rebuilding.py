@@ -1,4 +1,5 @@
-"""Every table of state, folded again from the entries (design.md 3): after a migration, or to see that they agree.
+"""Every table of state, folded again from the entries (docs/architecture.md 3): after a migration, or to see that they
+agree.
 
 One transaction under the head's lock: nobody sees half a rebuild, and a crash leaves the tables as they were.
 Memory is that of one chunk, whatever the length of the log. What a seal commits to is not in its entry;

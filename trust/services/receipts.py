@@ -1,8 +1,8 @@
 """What a caller gets: a receipt that proves its entry offline, or a refusal that the log's key signed.
 
-A receipt is the entry's bytes and a C2SP tlog-proof of them (protocol.md 4). A refusal's note names the statement,
+A receipt is the entry's bytes and a C2SP tlog-proof of them (docs/protocol.md 4). A refusal's note names the statement,
 the code, and the log's size and root just before it: `decide` is pure, so replay at that size convicts a false one
-(rules.md 8). Its text is seven lines: `trust/refusal/v1`, network, statement id, code, size, at_ms, base64 root.
+(docs/rules.md 8). Its text is seven lines: `trust/refusal/v1`, network, statement id, code, size, at_ms, base64 root.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Named scores as of the log's head: what a relay ranks candidates by, and what an agent's record says.
 
 The same `core.scoring` that decides reads them, over the same records, so anyone with the log gets the same ppm
-(reputation.md 2 and 4). Times are those of the last entry, never of the wall clock.
+(docs/reputation.md 2 and 4). Times are those of the last entry, never of the wall clock.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def read_outs(role: str, seen: Reading) -> dict[str, int]:
 
 
 def _components(role: str, seen: Reading) -> dict[str, int]:
-    """What the read-outs are computed from (reputation.md 2)."""
+    """What the read-outs are computed from (docs/reputation.md 2)."""
     slow, fast = reputation.means_ppm(seen)
     components = {
         "slow_mean_ppm": slow,

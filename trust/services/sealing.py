@@ -1,4 +1,4 @@
-"""Seals that are due: computed outside the head's lock, put to the rulebook like any command (design.md 4).
+"""Seals that are due: computed outside the head's lock, put to the rulebook like any command (docs/architecture.md 4).
 
 What a seal commits to is stored before the seal is on the log, so that a draw or a proof finds it at once: the nodes of
 a pool's tree, the rows of scores. Stored twice, or for a seal that another replica made first, it is the same.

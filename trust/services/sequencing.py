@@ -1,4 +1,4 @@
-"""THE WRITE PATH: inbox -> batch -> decide -> append -> one transaction -> receipts (design.md 4).
+"""THE WRITE PATH: inbox -> batch -> decide -> append -> one transaction -> receipts (docs/architecture.md 4).
 
 One thread of this process writes, `Sequencer._sequence` reads top to bottom, and its numbers are those of the
 design. The head row's lock is the only coordination: replicas do the same, in turns. Recovery after a crash is the

@@ -1,4 +1,4 @@
-"""Signatures, verified while the batch before is decided (design.md 4, step 3).
+"""Signatures, verified while the batch before is decided (docs/architecture.md 4, step 3).
 
 One thread takes all that waits at once. A few it verifies itself, libsodium lets go of the interpreter's lock
 meanwhile; many go to a process beside this one.

@@ -143,7 +143,7 @@ def _summary(results: Sequence[AttackResult], malicious_ppm: int, scheme: str) -
     )
 
 
-# -- goals (reputation.md 6)
+# -- goals (docs/reputation.md 6)
 
 _MEANS = {
     ("tenth", 100_000): 0.005,

@@ -1,4 +1,4 @@
-"""The worlds of reputation.md 6: what malicious agents do to be trusted, and to make use of it.
+"""The worlds of docs/reputation.md 6: what malicious agents do to be trusted, and to make use of it.
 
 All others deliver good work. Each agent has a task of its own done a day; of those that honest agents post, the share
 counts that malicious ones take and spoil in the second half of the days, whether a check finds it or not. Checks are

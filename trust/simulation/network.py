@@ -240,7 +240,7 @@ class _Pool:
         return len(owners), len(set(owners))
 
     def heavy(self) -> tuple[tuple[str, int], ...]:
-        """The owners with more than a tenth of the total (rules.md 6.2)."""
+        """The owners with more than a tenth of the total (docs/rules.md 6.2)."""
         owned: dict[str, int] = {}
         for slot in self._slots.values():
             owned[slot.owner] = owned.get(slot.owner, 0) + slot.weight

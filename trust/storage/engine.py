@@ -1,4 +1,4 @@
-"""Databases: how each kind is opened, so that what it says is committed is on the disk (design.md 3 and 4).
+"""Databases: how each kind is opened, so that what it says is committed is on the disk (docs/architecture.md 3 and 4).
 
 - SQLite: WAL with synchronous=FULL; one connection writes, with BEGIN IMMEDIATE so that it waits for its
   turn, and it alone makes the WAL's checkpoints (older SQLites corrupt it where two do). Readers cannot write.

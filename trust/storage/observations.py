@@ -1,4 +1,4 @@
-"""Observations off the log as of a size: an agent's own, and as ratings for the graph pass (reputation.md 3)."""
+"""Observations off the log as of a size: an agent's own, and as ratings for the graph pass (docs/reputation.md 3)."""
 
 from __future__ import annotations
 

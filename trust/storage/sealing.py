@@ -1,4 +1,4 @@
-"""What a pool's seal must say: the sum tree over its slots as they stood when its epoch began (rules.md 6.2).
+"""What a pool's seal must say: the sum tree over its slots as they stood when its epoch began (docs/rules.md 6.2).
 
 Both who seals and who audits come here, so that they cannot differ. Only what changed since the pool's last seal is
 hashed again; the nodes below stay in their table, because claims refer to earlier seals. Scores are sealed by

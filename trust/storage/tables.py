@@ -1,4 +1,4 @@
-"""Every table, in three groups (design.md 3 and 4).
+"""Every table, in three groups (docs/architecture.md 3 and 4).
 
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row that
   every writer locks; `cosigned` is what witnesses added to earlier heads. Beside it `blobs`, bytes that parties check

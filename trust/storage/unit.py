@@ -4,7 +4,7 @@
 decision depends on until the log names them (blobs, nodes of a pool's tree) and for migrations.
 
 An error at COMMIT is not a rollback. It comes out as `CommitUnknown`, and only what the database says after
-that counts (design.md 4, step 12).
+that counts (docs/architecture.md 4, step 12).
 """
 
 from __future__ import annotations

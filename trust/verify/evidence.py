@@ -1,4 +1,4 @@
-"""Evidence as files, and as what `evidence.submit` says of it (rules.md 8).
+"""Evidence as files, and as what `evidence.submit` says of it (docs/rules.md 8).
 
 A file names its kind in `evidence`, and all are checked offline: `fork` in client/forks.py, `relay-confirm` in
 client/verify.py, and here `equivocation` and `canary`.

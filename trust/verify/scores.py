@@ -1,4 +1,6 @@
-"""Scores that travel: what one network says about an agent, verified with that network's key alone (reputation.md 5).
+"""Scores that travel: what one network says about an agent, verified with that network's key alone.
+
+Specified in docs/reputation.md 5.
 
 A file (`core/scorebook.py`) is good when, in this order; `BadScores` says what is not:
 1. it has exactly the members of its format;

@@ -1,7 +1,8 @@
 """Each step of a claim, held against what caused it: what an event must follow from before it is folded.
 
 - A task, claim, output, opening, commitment or reveal follows from the statement of whoever may make it.
-- The check rate follows from its inputs; the panel from the draw under the draw key that was in force (rules.md 6).
+- The check rate follows from its inputs; the panel from the draw under the draw key that was in force
+  (docs/rules.md 6).
 - A reveal follows from its commitment, a tally and a verdict from the votes, the claim's end from the verdict.
 - What a stake or a bond loses was on it.
 """

@@ -1,4 +1,4 @@
-"""The log as auditors read it: checkpoint, tiles, proofs, receipts, and entries as they come (protocol.md 4)."""
+"""The log as auditors read it: checkpoint, tiles, proofs, receipts, and entries as they come (docs/protocol.md 4)."""
 
 from __future__ import annotations
 

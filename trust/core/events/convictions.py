@@ -1,4 +1,4 @@
-"""Events about those whom evidence convicts, and about canaries (rules.md 5 and 8)."""
+"""Events about those whom evidence convicts, and about canaries (docs/rules.md 5 and 8)."""
 
 from __future__ import annotations
 

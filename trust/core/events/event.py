@@ -1,4 +1,4 @@
-"""An event: something that changed, in full, so that folding it needs no rule and no policy (protocol.md 3).
+"""An event: something that changed, in full, so that folding it needs no rule and no policy (docs/protocol.md 3).
 
 An event kind's meaning is frozen for ever; a change of meaning is a new kind.
 """

@@ -1,4 +1,4 @@
-"""Allocation: a relay has the draw decide who may claim a task first (rules.md 3, reputation.md 1 and 4).
+"""Allocation: a relay has the draw decide who may claim a task first (docs/rules.md 3, docs/reputation.md 1 and 4).
 
 What stops a ring that works for itself is that the worker was drawn after the requester had committed to the task.
 So a task is allocated at most once, not before its posting is in a checkpoint, by the relay that its posting named; the

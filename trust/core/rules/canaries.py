@@ -1,4 +1,4 @@
-"""Canaries: work whose answer the operator committed to before anybody did it (rules.md 5).
+"""Canaries: work whose answer the operator committed to before anybody did it (docs/rules.md 5).
 
 1. `canary.commit` puts a Merkle root over `count` leaves on the log, an epoch before the first of them is claimed. It
    says neither which tasks they are nor whose; tasks and claims are ordinary ones of ordinary agents.

@@ -1,4 +1,4 @@
-"""Challenges: who may doubt what, until when, and at what price (rules.md 3 and 4).
+"""Challenges: who may doubt what, until when, and at what price (docs/rules.md 3 and 4).
 
 1. Any party that has not left and has the money may challenge a verdict while its window is open, or an output that
    was not checked. A requester that accepted the output gave this up.

@@ -1,4 +1,4 @@
-"""Which rules number brought which change: an append-only table (protocol.md 3, Versions).
+"""Which rules number brought which change: an append-only table (docs/protocol.md 3, Versions).
 
 A fix that changes any decision is a new change here, in force from the entry that makes its rules number effective;
 code asks `has`. Logs written before it then still replay to the byte.

@@ -1,4 +1,4 @@
-"""Claims: who wins a task, for how long, and how a claim is left again (rules.md section 3).
+"""Claims: who wins a task, for how long, and how a claim is left again (docs/rules.md 3).
 
 Which act may find a claim in which state, and where it leaves it, is `core/lifecycle.py`'s table. What moves a claim
 stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, `canaries.py`, `evidence.py` and
@@ -151,7 +151,10 @@ def expire(d: Decision, id: str) -> None:
 
 
 def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
-    """Ends a claim without an output. Who has left can deliver no more, and is at fault for nothing (rules.md 7)."""
+    """Ends a claim without an output. Who has left can deliver no more, and is at fault for nothing.
+
+    Specified in docs/rules.md 7.
+    """
     policy = d.task_policy(task)
     at_fault = at_fault and not d.need(Party, claim.worker).left
     penalty = _liveness_fault(d, claim, policy) if at_fault else 0

@@ -2,8 +2,8 @@
 
 Each event folds as it is emitted, so a rule reads what the rules before it did. `close` adds what follows from any
 decision: money that reaches a party that left starts unbonding, and a place in a pool whose weight depends on what was
-changed says its new weight (rules.md 6.2 and 7). Where that is much, it becomes due at once, for clock entries of its
-own: a panel of many verifiers with many enrolments would outgrow the entry that settles it. What a seal commits to,
+changed says its new weight (docs/rules.md 6.2 and 7). Where that is much, it becomes due at once, for clock entries of
+its own: a panel of many verifiers with many enrolments would outgrow the entry that settles it. What a seal commits to,
 pools and scores, is due for one when it changed.
 """
 

@@ -1,4 +1,6 @@
-"""The challenges of a claim: which round each opened, who turned out to be right, where their bonds go (rules.md 4).
+"""The challenges of a claim: which round each opened, who turned out to be right, where their bonds go.
+
+Specified in docs/rules.md 4.
 
 - A challenge is won when the claim's final verdict is not the one that it attacked; an unchecked output counts as pass.
 - It is returned when no verdict was reached after it: the verdict that it attacked stands, and nobody was wrong.

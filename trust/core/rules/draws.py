@@ -1,5 +1,5 @@
 """What every draw carries: a proof of its randomness by the draw key and, where the policy names witnesses, a
-checkpoint that they cosigned (rules.md 3 and 6.1).
+checkpoint that they cosigned (docs/rules.md 3 and 6.1).
 
 The checkpoint shows that the witnesses have seen what is drawn for before anybody could know the draw. The policy that
 the task pinned says which witnesses and how many; the log names origin and key. Decided here:
@@ -33,8 +33,9 @@ COSIGNATURE_BYTES = 8 + 64
 
 
 def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
-    """The VRF's input from its parts, each after its length as eight bytes (rules.md 6.1); `output` and `challenge` are
-    the ids of statements."""
+    """The VRF's input from its parts, each after its length as eight bytes (docs/rules.md 6.1); `output` and
+    `challenge` are the ids of statements.
+    """
     parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
     return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
 

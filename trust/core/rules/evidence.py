@@ -1,4 +1,4 @@
-"""Evidence: objective proof of misbehaviour, judged by the rules themselves (rules.md 4 and 8).
+"""Evidence: objective proof of misbehaviour, judged by the rules themselves (docs/rules.md 4 and 8).
 
 - `equivocation`: two `output.submit` of one key for one claim with different bytes, one on the log and the other issued
   after it was accepted. A retry has the same bytes; a second vote is refused, and proves nothing.
@@ -109,7 +109,7 @@ def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
 
 
 def _slash(d: Decision, claim: Claim, reporter: str) -> None:
-    """All that is locked on the claim, and a share of what else the worker has; where it goes, rules.md 4 says."""
+    """All that is locked on the claim, and a share of what else the worker has; where it goes, docs/rules.md 4 says."""
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     locked = claim.hold_units if claim.ended_ms else claim.stake_units

@@ -1,4 +1,4 @@
-"""What the operator decides: relays, roles, policies, rules, keys (rules.md 2 and 8). Each of them is an entry."""
+"""What the operator decides: relays, roles, policies, rules, keys (docs/rules.md 2 and 8). Each of them is an entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The draw and the panel: whether an output is checked, and by whom (rules.md sections 3, 5 and 6).
+"""The draw and the panel: whether an output is checked, and by whom (docs/rules.md 3, 5 and 6).
 
 1. The seed's input is the claim, the round, the output's digest and that of the challenge that opened the round, never
    a position in the log.

@@ -1,4 +1,4 @@
-"""Who takes part: registration, rotation, revocation, enrolment (rules.md 7, protocol.md 1)."""
+"""Who takes part: registration, rotation, revocation, enrolment (docs/rules.md 7, docs/protocol.md 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seals of pools and of scores: an epoch begins, a seal follows (rules.md 6.2, reputation.md 5)."""
+"""Seals of pools and of scores: an epoch begins, a seal follows (docs/rules.md 6.2, docs/reputation.md 5)."""
 
 from __future__ import annotations
 

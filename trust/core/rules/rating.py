@@ -1,7 +1,7 @@
 """What a claim says about those who took part: check rate before it, observations and tracks after it.
 
-The rate's inputs are read at the claim's entry and logged there (rules.md 5). Observations carry final weights
-(reputation.md 1), so that folding them needs no policy.
+The rate's inputs are read at the claim's entry and logged there (docs/rules.md 5). Observations carry final weights
+(docs/reputation.md 1), so that folding them needs no policy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a claim ends: price, stake, bonds and fees find their owners in one entry (rules.md 3 and 4).
+"""How a claim ends: price, stake, bonds and fees find their owners in one entry (docs/rules.md 3 and 4).
 
 Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds and all
 challenges are settled with the claim. Whatever rounding leaves burns. Where the challenges' bonds go stands in

@@ -1,4 +1,4 @@
-"""The draw of a shortlist: proves its randomness and says who may claim the task first (rules.md 3).
+"""The draw of a shortlist: proves its randomness and says who may claim the task first (docs/rules.md 3).
 
 1. The seed's input is `task/<id>` and the digest of the task.allocate, under the draw key as of that statement.
 2. The pools are those that were sealed before it. Whether somebody may claim is looked at now, at the draw.

@@ -1,4 +1,4 @@
-"""Money that enters, waits and leaves: deposits, withdrawals, unbonding, payouts (rules.md 4)."""
+"""Money that enters, waits and leaves: deposits, withdrawals, unbonding, payouts (docs/rules.md 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks: posted, cancelled, reopened, closed (rules.md section 3).
+"""Tasks: posted, cancelled, reopened, closed (docs/rules.md 3).
 
 open -> claimed -> closed, and back to open when a claim fails while the deadline is ahead; between posting and the
 first claim a relay may have it allocated (`allocation`). Price and fees stand in escrow from `task.post` until the task

@@ -1,4 +1,4 @@
-"""Openings, commitments, reveals and the tally (rules.md sections 3 and 5).
+"""Openings, commitments, reveals and the tally (docs/rules.md 3 and 5).
 
 A seat commits to its verdict before anyone reveals; silence costs what a wrong vote costs. The verdict of a single
 output needs the round's quorum, counted over seats; the verdict of a batch is the panel's, from its items.
@@ -153,7 +153,7 @@ def commit(d: Decision, spoken: Spoken, said: VoteCommit) -> None:
 def pass_on(d: Decision, id: str) -> None:
     """A seat without a commit goes to the next alternate who may sit, at most `replacements` times a place.
 
-    Whoever left since it was seated is excused (rules.md 7).
+    Whoever left since it was seated is excused (docs/rules.md 7).
     """
     seat = d.need(Seat, id)
     found = d.need(Round, round_id(seat.claim, seat.round))

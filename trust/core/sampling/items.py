@@ -1,4 +1,4 @@
-"""Batch work: which items a panel looks at, and what their votes come to (rules.md 5, Batch work).
+"""Batch work: which items a panel looks at, and what their votes come to (docs/rules.md 5, Batch work).
 
 - The panel together draws m of N items without replacement; each seat has its own share, and a part of every
   share is held by another seat too.

@@ -1,8 +1,8 @@
-"""How often a worker is checked: the probability p, in ppm (rules.md 5).
+"""How often a worker is checked: the probability p, in ppm (docs/rules.md 5).
 
 p = 1 for a worker who is new, was jailed lately, asks for a price out of its line, works with a new key or was drawn
 from the probation lane.
-Else it is the largest of the policy's floor, 1/streak, the term of its reputation (reputation.md 4) and the
+Else it is the largest of the policy's floor, 1/streak, the term of its reputation (docs/reputation.md 4) and the
 deterrence: the least p for which cheating does not pay, p * q * (R + s*S) > c, with price R, stake S, catch
 rate q, share slashed s and work saved c. Rounded down, but for the deterrence: its inequality is strict.
 """

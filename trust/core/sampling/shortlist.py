@@ -1,4 +1,4 @@
-"""Who may claim a task first: an ordered shortlist from one stream of integers (reputation.md 4).
+"""Who may claim a task first: an ordered shortlist from one stream of integers (docs/reputation.md 4).
 
 For each place in turn:
 

@@ -1,4 +1,4 @@
-"""The Merkle sum tree of a pool: one root commits to every slot and to every weight (rules.md 6.2).
+"""The Merkle sum tree of a pool: one root commits to every slot and to every weight (docs/rules.md 6.2).
 
 - 256 children a node. Level 0 holds the slots in order of enrolment (id, owner, weight); each node above
   holds, for each child, its digest and the sum of the weights under it.
