@@ -1,4 +1,4 @@
-"""Whether this process may go on with the log: asked before it signs anything.
+"""Whether this process may go on with the log: asked before it signs anything (docs/architecture.md 4, recovery).
 
 Two databases that both go on with one log fork it, and a fork convicts the operator. So before the first signature:
 
