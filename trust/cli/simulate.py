@@ -37,6 +37,7 @@ LEAST_AGENTS, LEAST_DAYS = 12, 4
 def game(
     *,
     world: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    player: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     workers: Count | None = None,
     tasks: Count | None = None,
     seeds: Count | None = None,
@@ -46,7 +47,9 @@ def game(
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
-    """Play worlds of cheats, colluders and lazy verifiers over the real rulebook, beside three plain schemes.
+    """Play worlds of cheats, colluders and lazy verifiers, and players who use the rules, over the real rulebook.
+
+    Worlds stand beside three plain schemes. Players' gains are in units, against doing nothing and against honest work.
 
     In full size (400 workers x 100 tasks) a game takes 65 seconds of a core, so a world with ten seeds takes eleven
     minutes, and all worlds six hours, or half of it with --processes 2. A quarter of the workers takes a quarter.
@@ -54,7 +57,10 @@ def game(
     Parameters
     ----------
     world
-        Play only this world, such as constant-20; give it several times for several. Default: all.
+        Play only this world, such as constant-20; several times for several. Default: all, or none with --player.
+    player
+        Play only this player of the rules, such as burst or "fresh names"; several times for several. With players also
+        what safety costs honest work is measured. Default: all, or none with --world.
     workers
         How many workers there are, a fifth of them cheats; half as many verifiers. Default: 400.
     tasks
@@ -72,18 +78,21 @@ def game(
     """
     from trust.simulation import chart as drawing
     from trust.simulation import table
+    from trust.simulation.players import PLAYERS
     from trust.simulation.running import play
     from trust.simulation.worlds import QUICK, WORLDS, Size
 
     size = _sized(QUICK if quick else Size(), workers=workers, tasks=tasks, seeds=seeds)
     terms = _terms(policy)
-    worlds = _named("world", WORLDS, world)
+    worlds = _named("world", WORLDS, world) if world or not player else []
+    players = _named("player", PLAYERS, player) if player or not world else []
     _check(size, processes)
     with progress("games") as report:
-        results = play(worlds, terms, size, processes, report)
+        results = play(worlds, terms, size, processes, report, players)
     if chart is not None:
         write_whole(chart, (drawing.svg(results)).encode())
-    _show(results, [table.table(results)], table.goals(results), output)
+    tables = [*([table.table(results)] if worlds else []), *table.strategic(results)]
+    _show(results, tables, table.goals(results), output)
 
 
 @app.command
