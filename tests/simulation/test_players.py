@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from tests.simulation.worlds import TINY, standard
 from trust.simulation import table
+from trust.simulation.chart import svg
 from trust.simulation.exploit.moves import MEMBERS, catalogue
 from trust.simulation.exploit.opening import Opening
 from trust.simulation.exploit.play import play as play_history
@@ -54,7 +57,7 @@ def test_what_safety_costs_falls_with_a_record() -> None:
         assert last.votes.mean < first.votes.mean
         assert last.fees_units.mean < first.fees_units.mean
         assert first.stake_days.mean > 1
-    dear, cheap = by_class["double", RECORDS[-2]], by_class["price", RECORDS[-2]]
+    dear, cheap = by_class["most", RECORDS[-2]], by_class["price", RECORDS[-2]]
     assert dear.check_rate.mean < cheap.check_rate.mean
 
 
@@ -63,3 +66,11 @@ def test_players_and_costs_are_told_in_tables(results: Results) -> None:
     assert gains.row_count == 1
     assert prices.row_count == len(STAKES) * (len(RECORDS) - 1)
     assert table.goals(results)
+
+
+def test_players_and_costs_are_drawn(results: Results) -> None:
+    root = ET.fromstring(svg(results))
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "fresh names" in words
+    assert set(STAKES) <= set(words)
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2 * len(results.players)
