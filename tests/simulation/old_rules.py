@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from trust.core import events as e
-from trust.core.checks import panel
-from trust.core.checks import rate as rates
-from trust.core.decision import Decision
 from trust.core.policy import Policy
 from trust.core.records import Account, Party, Seat
+from trust.core.rules import panel
+from trust.core.rules.decision import Decision
+from trust.core.sampling import rate as rates
 from trust.core.state import Draft
 
 PPM = 1_000_000
