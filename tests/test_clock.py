@@ -1,4 +1,4 @@
-"""A clock that jumps is not believed at once, and one that jumps ahead not by its own word (rules 2)."""
+"""A clock that jumps is not believed at once, and one that jumps ahead not by its own word (docs/rules.md 2)."""
 
 from __future__ import annotations
 

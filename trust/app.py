@@ -180,7 +180,12 @@ def build(settings: Settings, word: Word | None = None) -> App:
     blobs = Blobs(database, _quotas(settings), room=safeguards.room.check)
     graph = Graph()
     cosigning = Cosigning(
-        database, notifier, settings.witnesses, settings.witness_interval_ms, on_quorum=notifier.nudge
+        database,
+        notifier,
+        settings.witnesses,
+        settings.witness_interval_ms,
+        on_quorum=notifier.nudge,
+        refresh_ms=settings.witness_refresh_ms,
     )
     vitals = VitalSigns()
     for sign in (sequencer.sign, verifying.sign, cosigning.sign, safeguards.head_copy.sign):

@@ -1,4 +1,4 @@
-"""The only reader of time, and the rule by which it is believed (rules 2).
+"""The only reader of time, and the rule by which it is believed (docs/rules.md 2).
 
 The log's time never goes back, so an entry that is written by a clock that is ahead cannot be undone: whatever was due
 until then is settled, and every statement is expired until the world has caught up. A clock that is behind harms less.

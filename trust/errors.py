@@ -67,6 +67,7 @@ CODES: dict[str, Code] = {
     "unknown-seat": Code(404, "GET /v1/agents/{did}/seats lists the seats there are"),
     "unknown-withdrawal": Code(404, "check the withdrawal's id: the receipt of stake.withdraw names it"),
     "unknown-entry": Code(404, "the log is not that long yet; GET /log/checkpoint has its size"),
+    "unknown-policy": Code(404, "GET /v1/policy names the policy in force"),
     "unknown-blob": Code(404, "upload it first: PUT /v1/blobs/{sha256}"),
     "unknown-account": Code(404, "name a registered agent's DID, or operator/bond"),
     "unknown-pool": Code(404, "nobody ever enrolled for this kind"),

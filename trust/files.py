@@ -17,10 +17,10 @@ def write_whole(path: Path, data: bytes, mode: int = OPEN) -> None:
 
     What is no file of a disk (a pipe, a terminal) is written as it is, and a symbolic link stays one.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if str(path).startswith(("/dev/", "/proc/")) or (path.exists() and not (path.is_file() or path.is_dir())):
         path.write_bytes(data)
         return
+    path = path.resolve()
     with _beside(path, data, mode) as fresh:
         fresh.replace(path)
     sync(path.parent)

@@ -14,7 +14,7 @@ import re
 import stat
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -42,6 +42,17 @@ def http_address(host: str, port: int) -> str:
     """The URL at which somebody on this machine finds a service that listens on `host`; IPv6 stands in brackets."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite database in a file, whatever the file is called."""
+    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")
+
+
+def forget_empty(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Takes TRUST_* variables that are set to nothing as not set: container files leave them so."""
+    for name in [name for name, value in environ.items() if name.startswith("TRUST_") and not value.strip()]:
+        del environ[name]
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -154,6 +165,7 @@ class Settings:
         (), _texts
     )  # URLs to ask for cosignatures; none: those in the policy
     witness_interval_ms: int = _option(1_000, _integer(50, 600_000))  # between two rounds of asking them
+    witness_refresh_ms: int = _option(30_000, _integer(1_000, 86_400_000))  # a quiet log is cosigned anew
     head_copy: str = _option("", _text)  # a second place for the last head: a path on another disk, or a URL
     disk_reserve_bytes: int = _option(
         64 * 1024 * 1024, _integer(0, 2**40)
@@ -199,7 +211,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.database_url:
-            object.__setattr__(self, "database_url", f"sqlite:///{self.data_dir / 'trust.db'}")
+            object.__setattr__(self, "database_url", sqlite_url(self.data_dir / "trust.db"))
 
 
 _OPTIONS = {f.metadata["name"] or f.name: f for f in fields(Settings) if f.metadata}

@@ -16,14 +16,14 @@ from collections.abc import Callable
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 FORCED = 1
 TERMINATED = 128 + signal.SIGTERM
-START_S = 1.0
+START_S = 2.0
 """How long a start has to be broken off cleanly; the database's own code may not listen."""
 
 
 class Stopping:
     """What a signal does: at first the process ends at once; after `through`, what that was given is called.
 
-    The process is gone `limit_ms` after the signal, a second after it where nothing served yet, with the exit code 1
+    The process is gone `limit_ms` after the signal, two seconds after it where nothing served yet, with the exit code 1
     where it had to be forced.
     """
 

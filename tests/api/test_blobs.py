@@ -55,6 +55,8 @@ def test_a_stranger_stores_nothing(narrow: House) -> None:
     for upload, refused in (
         ("", (403, "unnamed-blob")),
         ("nonsense", (400, "bad-parameter")),
+        (f"{worker.did} {now} {'A' * 85}B==", (400, "bad-parameter")),  # no canonical base64
+        (f"{worker.did} {'9' * 16} {'A' * 86}==", (410, "expired")),
         (signed(stranger), (404, "unknown-agent")),
         (signed(stranger, party=worker.did), (401, "bad-signature")),
         (signed(worker, of="0" * 64), (401, "bad-signature")),

@@ -21,6 +21,7 @@ from trust.core import payloads, strict
 from trust.core.commands import Spoken
 from trust.core.receipt import Receipt
 from trust.core.records import Relay
+from trust.errors import ClientError
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, sign_note
 from trust.storage.reading import reading
@@ -185,5 +186,5 @@ def test_two_outputs_are_evidence_offline_too_and_a_retry_is_none(home: House) -
     home.done("/v1/evidence", said)
     with pytest.raises(NotProven, match="retry"):
         verify_equivocation(EquivocationEvidence.of(receipt, body_of(first)).encode(), key)
-    with pytest.raises(NotProven):
+    with pytest.raises(ClientError, match="hearsay"):
         said_of(b'{"evidence":"hearsay"}')

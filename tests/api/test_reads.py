@@ -14,13 +14,16 @@ from tests.services.statements import ORIGIN
 from trust.core import payloads
 from trust.log import merkle, tiles
 from trust.log.checkpoint import Checkpoint, open_checkpoint
-from trust.log.note import decode_base64
 from trust.storage.reading import reading
 from trust.verify.receipts import parse_key
 
 
 def _checkpoint(town: House) -> Checkpoint:
     return open_checkpoint(town.client.get("/log/checkpoint").content, ORIGIN, parse_key(town.vkey))
+
+
+def _note(town: House) -> str:
+    return str(town.client.get("/log/checkpoint").text)
 
 
 def test_the_tiles_make_the_root_of_the_checkpoint(town: House) -> None:
@@ -36,7 +39,7 @@ def test_the_tiles_make_the_root_of_the_checkpoint(town: House) -> None:
         width = min(256, checkpoint.size - first)
         path = str(tiles.TilePath(0, first // 256, width))
         tile = town.client.get(f"/log/{path}")
-        assert ("immutable" in tile.headers["cache-control"]) == (width == 256)
+        assert "immutable" in tile.headers["cache-control"]
         leaves += merkle.hashes(tile.content)
         bundle = town.client.get(f"/log/{tiles.TilePath(None, first // 256, width)}").content
         entries += tiles.decode_bundle(bundle, width)
@@ -55,25 +58,73 @@ def test_proofs_as_json_verify(town: House) -> None:
     checkpoint = _checkpoint(town)
     for index in (0, 1, checkpoint.size - 1):
         proof = town.get("/log/proof/inclusion", index=index, size=checkpoint.size)
-        path = list(map(decode_base64, proof["path"]))
+        path = list(map(bytes.fromhex, proof["path"]))
         leaf = bytes.fromhex(proof["leaf"])
+        assert (proof["root"], proof["checkpoint"]) == (checkpoint.root.hex(), _note(town))
         merkle.verify_inclusion(leaf, index, checkpoint.size, path, checkpoint.root)
         assert town.get(f"/log/leaf/{proof['leaf']}")["index"] == index
     with reading(town.database) as reader:
         old = merkle.root(5, reader.nodes(checkpoint.size))
     proof = town.get("/log/proof/consistency", **{"from": 5, "to": checkpoint.size})
-    path = list(map(decode_base64, proof["path"]))
+    path = list(map(bytes.fromhex, proof["path"]))
+    assert (proof["root"], proof["size"], proof["checkpoint"]) == (
+        checkpoint.root.hex(),
+        checkpoint.size,
+        _note(town),
+    )
+    earlier = town.get("/log/proof/inclusion", index=0, size=5)
+    assert (earlier["root"], earlier["checkpoint"]) == (old.hex(), None)
     merkle.verify_consistency(5, old, checkpoint.size, checkpoint.root, path)
 
 
 @pytest.mark.parametrize(
     "path",
     ["/log/proof/inclusion?index=99999999", "/log/proof/inclusion?index=0&size=99999999", "/log/leaf/" + "0" * 64,
-     "/log/proof/consistency?from=0&to=99999999", "/v1/receipts/99999999", "/log/tile/0/999", "/log/tile/1/000"],
+     "/log/proof/consistency?from=0&to=99999999", "/log/proof/consistency?from=99999999", "/v1/receipts/99999999",
+     f"/log/proof/inclusion?index={2**70}", f"/log/proof/inclusion?index=0&size={2**70}", f"/v1/receipts/{2**70}",
+     f"/log/proof/consistency?from={2**70}", f"/v1/events?after={2**70}", "/log/tile/0/999", "/log/tile/1/000"],
 )  # fmt: skip
 def test_what_the_log_does_not_have_yet_is_unknown(town: House, path: str) -> None:
     answer = town.client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-entry")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/log/leaf/zz", "/log/leaf/" + "A" * 64, "/v1/receipts/first", "/v1/receipts/-1", "/v1/receipts/01",
+     "/log/proof/inclusion?index=-1", "/log/proof/inclusion?index=x", "/log/proof/consistency?from=2&to=1",
+     "/v1/policy?number=-1", "/v1/events?after=-2"],
+)  # fmt: skip
+def test_what_cannot_be_is_a_bad_parameter(town: House, path: str) -> None:
+    answer = town.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-parameter")
+
+
+def test_a_policy_that_is_not_there_is_unknown(town: House) -> None:
+    for number in (7, 2**70):
+        answer = town.client.get("/v1/policy", params={"number": number})
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-policy")
+
+
+def test_a_tile_has_one_address_and_never_changes_whatever_its_width(town: House) -> None:
+    first = town.client.get("/log/tile/0/000.p/5")
+    assert "immutable" in first.headers["cache-control"]
+    town.done("/v1/tasks", town.task_post("behind-the-tile"))
+    assert town.client.get("/log/tile/0/000.p/5").content == first.content
+    for path in ("/log/tile/0/000.p/5/", "/log/tile//0/000.p/5", "/log//tile/0/000.p/5", "/log/tile/0/0.p/5"):
+        assert town.client.get(path).status_code == 404, path
+
+
+def test_bundles_are_compressed_for_whoever_can_read_that(town: House) -> None:
+    plain = town.client.get("/log/tile/entries/000.p/5", headers={"accept-encoding": "identity"})
+    packed = town.client.get("/log/tile/entries/000.p/5", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) * 2 // 3
+    assert {plain.headers["vary"], packed.headers["vary"]} == {"Accept-Encoding"}
+    hashes = town.client.get("/log/tile/0/000.p/5", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in hashes.headers
 
 
 def test_an_agent_shows_its_money_and_its_ledger_adds_up(town: House) -> None:
@@ -165,7 +216,7 @@ def test_the_policy_names_the_network_and_its_keys(town: House) -> None:
     assert shown["operator"] == town.operator.did
     assert shown["terms"]["name"] == "sandbox"
     assert town.get("/v1/policy", number=0)["terms"] == shown["terms"]
-    assert town.client.get("/v1/policy", params={"number": 5}).status_code == 400
+    assert town.client.get("/v1/policy", params={"number": 5}).status_code == 404
 
 
 def test_the_sums_of_all_accounts_are_zero(town: House) -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.api.house import found, settings_for
 from tests.api.processes import Running, free_port, serving
 from trust.app import END_MS
-from trust.stopping import TERMINATED
+from trust.stopping import FORCED, TERMINATED
 
 DRAIN_MS = 500
 STATED_S = (DRAIN_MS + END_MS) / 1_000
@@ -78,6 +78,7 @@ def test_what_was_asked_before_a_stop_is_answered(tmp_path: Path, sqlite_url: st
         assert running.process.wait(5) == 0
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_does_not_keep_a_service_up(tmp_path: Path, sqlite_url: str) -> None:
     vkey = found(settings_for(tmp_path, sqlite_url))
     changes = {"drain_ms": DRAIN_MS}
@@ -122,17 +123,30 @@ def _can_be_pid_1() -> bool:
     )
 
 
+def _listening(outer: int) -> int:
+    """The process inside, once it has a handler for SIGTERM: before, the interpreter is still starting."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+        if children:
+            status = Path(f"/proc/{children[0]}/status").read_text()
+            caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+            if caught >> (signal.SIGTERM - 1) & 1:
+                return int(children[0])
+        time.sleep(0.005)
+    raise AssertionError("it never listens to signals")
+
+
 @pytest.mark.skipif(not _can_be_pid_1(), reason="no namespace of processes can be made here")
-@pytest.mark.parametrize("after_s", [0.2, 0.5, 0.8, 1.2, 1.7, 3.0])
+@pytest.mark.parametrize("after_s", [0, 0.6, 2.0])
 def test_as_pid_1_it_ends_at_whatever_moment_after_the_start(
     tmp_path: Path, sqlite_url: str, after_s: float
 ) -> None:
     found(settings_for(tmp_path, sqlite_url))
     running = Running(tmp_path, sqlite_url, free_port(), {"drain_ms": DRAIN_MS}, PID_1)
+    inner = _listening(running.process.pid)
     time.sleep(after_s)
-    outer = running.process.pid
-    inner = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0]
     begun = time.monotonic()
-    os.kill(int(inner), signal.SIGTERM)
-    assert running.process.wait(STATED_S) in (0, TERMINATED)
+    os.kill(inner, signal.SIGTERM)
+    assert running.process.wait(STATED_S) in (0, TERMINATED, FORCED)
     assert time.monotonic() - begun < STATED_S

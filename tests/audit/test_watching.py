@@ -76,6 +76,36 @@ def test_two_roots_of_one_size_are_a_fork_and_both_notes_are_kept(
     assert convicted.held != convicted.other
 
 
+def test_a_fork_is_told_with_its_evidence_although_the_disk_is_full(
+    world: World, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, world.entries[:5])
+    assert watch().poll(NOW_MS) is None
+    put(tmp_path, [*world.entries[:4], world.entries[5]])
+    monkeypatch.setattr(watching, "write_whole", _full)
+    found = alarm(watch().poll(NOW_MS), "fork")
+    assert "No space" in found.reason
+    assert found.evidence == ""
+    assert verify_fork(found.unwritten.encode(), KEY).size == 5
+
+
+def test_a_look_that_cannot_be_remembered_is_told_and_loses_no_alarm(
+    world: World, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = [index for index, data in enumerate(world.entries) if f'"keyid":"{did("lena")}"'.encode() in data]
+    put(tmp_path, world.entries[: uses[0]])
+    watcher = watch(keys=frozenset({did("lena")}))
+    monkeypatch.setattr(watching, "write_whole", _full)
+    with pytest.raises(CannotCheck, match="cannot be written: No space"):
+        watcher.poll(NOW_MS)
+    put(tmp_path, world.entries)
+    assert alarm(watcher.poll(NOW_MS), "key-used").index == uses[0]
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 @pytest.mark.parametrize("size", [1, 128, 255, 256, 257, 299])
 @pytest.mark.parametrize("changed", [0, -1])
 def test_a_longer_log_that_does_not_begin_with_the_last_one_is_a_fork_and_its_proof_convicts(

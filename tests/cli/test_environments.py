@@ -257,3 +257,58 @@ def test_as_many_files_may_be_open_as_the_machine_allows() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(starting.OPEN_FILES, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(
+    made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA", "DATABASE", "URL", "VKEY", "KEY", "PORT"):
+        monkeypatch.setenv(f"TRUST_{name}", "")
+    assert run(["task", "cancel", "t"]) == USAGE
+    assert "--key" in capsys.readouterr().err
+    assert run(["log", "check"]) == CANNOT_CHECK
+    assert "trust-data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a?b #1 %20 é", "100%", "a'b", "a;b", "ü\u0308", "-a", "a&b=c"])
+def test_a_data_directory_may_have_any_name(name: str, tmp_path: Path) -> None:
+    data = tmp_path / name
+    assert run(["init", "--network", ORIGIN, "--policy", "sandbox", "--data", str(data)]) == GOOD
+    assert run(["log", "check", str(data)]) == GOOD
+    assert run(["audit", str(data), "--key", str(data / "log.vkey")]) == GOOD
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("key", ["", ".", "/"])
+def test_what_is_no_key_file_is_no_bug(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["task", "cancel", "t", "--key", key, "--url", "http://127.0.0.1:9", "--vkey", VKEY]) != GOOD
+    assert "bug" not in capsys.readouterr().err
+
+
+def test_a_limit_that_an_audit_meets_is_waited_for(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["log", "export", str(tmp_path / "out"), "--data", str(made)]) == GOOD
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    bucket, turn = _bucket(tmp_path / "out", 404), iter(range(1_000))
+
+    def handle(request: Request) -> Response:
+        if next(turn) % 8 < 7:
+            return Response(429, b"", {"Retry-After": "3"})
+        return bucket(request)
+
+    with serving(handle) as url:
+        assert run(["audit", url, "--key", str(made / "log.vkey")]) == GOOD
+    assert set(waits) == {3.0}
+
+
+def test_a_receipt_may_go_to_a_device(tmp_path: Path) -> None:
+    from trust.files import write_whole
+
+    command = "from pathlib import Path; from trust.files import write_whole; write_whole(Path('/dev/stdout'), b'x')"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"x")
+    write_whole(Path("/dev/null"), b"x")
+    assert not Path("/dev/null").is_file()

@@ -12,7 +12,7 @@ from tests.cli.served import serving
 from tests.client.services import problem
 from tests.factories import log_signer
 from trust.cli import failures, run
-from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, INTERRUPTED, USAGE, Usage, report
+from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, INTERRUPTED, TERMINATED, USAGE, Usage, report
 from trust.cli.wording import HINTS, hint_for, worded
 from trust.client.problems import ServiceError, Unreachable
 from trust.core import payloads
@@ -32,7 +32,8 @@ def test_the_table_names_every_code_that_the_commands_have() -> None:
         name: value for name, value in vars(failures).items() if name.isupper() and isinstance(value, int)
     }
     assert {int(code): name for code, name in rows} == {
-        GOOD: "good", FALSE: "false", USAGE: "usage", CANNOT_CHECK: "cannot-check", INTERRUPTED: "interrupted"
+        GOOD: "good", FALSE: "false", USAGE: "usage", CANNOT_CHECK: "cannot-check", INTERRUPTED: "interrupted",
+        TERMINATED: "terminated"
     }  # fmt: skip
     assert set(named.values()) == {int(code) for code, _ in rows}
 

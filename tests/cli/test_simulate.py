@@ -86,3 +86,41 @@ def test_attacks_that_cannot_be_played_are_wrong_usage(
 ) -> None:
     assert run([*ATTACKED, *arguments]) == USAGE
     assert "Traceback" not in capsys.readouterr().err
+
+
+SOUGHT = ["simulate", "exploit", "--games", "30", "--seed", "2", "--without", "post"]
+
+
+def test_a_search_gives_the_same_json_and_a_log_that_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told = []
+    for _ in range(2):
+        assert run([*SOUGHT, "--json"]) == GOOD
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    facts = json.loads(told[0])
+    assert facts["games"] >= 1
+    assert {"best", "others", "tried", "taken", "honest_loss_units"} <= facts.keys()
+    log = tmp_path / "best.jsonl"
+    assert run([*SOUGHT, "--log", str(log)]) == GOOD
+    assert "games" in capsys.readouterr().out
+    assert [json.loads(line)["v"] for line in log.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("arguments", [["--games", "0"], ["--processes", "0"], ["--policy", "nonsense"]])
+def test_what_cannot_be_searched_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*SOUGHT, *arguments]) == USAGE
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_players_are_named_and_their_gains_are_in_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "game", "--player", "burst", "--seeds", "2", "--json"]) == GOOD
+    facts = json.loads(capsys.readouterr().out)
+    (player,) = facts["players"]
+    assert player["name"] == "burst"
+    assert facts["safety"]
+    assert facts["worlds"] == []
+    assert run(["simulate", "game", "--player", "nobody"]) == USAGE

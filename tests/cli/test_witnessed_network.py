@@ -27,7 +27,7 @@ def init(folder: Path, text: str) -> int:
 def test_the_witnesses_of_a_file_stand_in_the_genesis_without_its_comments(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = "# whom I trust\n\n" + "".join(f"  {line}  # yes\n" for line in two_of_three())
+    text = "# whom I trust\n\n" + "".join(f"  {line}\t \n\t# yes\n" for line in two_of_three())
     assert init(tmp_path, text) == GOOD
     assert json.loads(capsys.readouterr().out)["network"] == "trust.example.org/cli"
     database = Database(f"sqlite:///{tmp_path / 'data' / 'trust.db'}")

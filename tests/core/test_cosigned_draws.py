@@ -161,7 +161,7 @@ def test_a_policy_whose_quorum_says_nothing_or_too_much_may_not_be_adopted(
 
 
 def test_a_policys_lines_are_bounded() -> None:
-    for lines in (["#" * 161], ["#"] * 25, ["witness w\u00e9"]):
+    for lines in (["#" * 2_049], ["#"] * 25, ["witness w\u00e9"]):
         with pytest.raises(InvalidPolicy):
             parse(policy_text(quorum=lines))
 

@@ -18,6 +18,7 @@ from trust.log.quorum import (
     Quorum,
     QuorumMissing,
     cosignatures_of,
+    lines_of,
     open_with_quorum,
     parse_quorum,
 )
@@ -52,11 +53,11 @@ def test_one_witness_alone_and_none_at_all_can_be_a_quorum() -> None:
 
 
 def published(number: int) -> list[str]:
-    """A policy of others, its keys as the type that cosigns: they predate it."""
+    """A policy of others, its keys as the type that cosigns: they predate it, and so do comments behind a line."""
     text = need(VECTORS / "transparency-dev_formats" / "witness_policies.json").read_text()
     lines = []
     for line in json.loads(text)["policies"][number].splitlines():
-        words = line.split()
+        words = line.partition("#")[0].split()
         if words[:1] == ["witness"] and len(words) > 2:
             old = Verifier.parse(words[2])
             words[2] = str(Verifier(old.name, old.public_key, COSIGNATURE_V1))
@@ -113,6 +114,22 @@ def test_published_policies_with_one_key_under_two_names_are_refused(number: int
 def test_what_is_no_policy_is_refused_with_the_reason(lines: list[str], why: str) -> None:
     with pytest.raises(PolicyError, match=why):
         parse_quorum(lines)
+
+
+@pytest.mark.parametrize("name", ["a#1", "#", "a\u00a0b", "\u2003", "\u212a", "a\u0085b", "b\u2028"])
+def test_only_spaces_and_tabs_part_words_and_a_comment_is_a_whole_line(name: str) -> None:
+    if not name.startswith("#"):
+        quorum = parse_quorum(lines_of(f" \t# a comment\n\twitness  {name}\t{KEYS['a']} \nquorum {name}\n"))
+        assert [witness.label for witness in quorum.witnesses] == [name]
+    with pytest.raises(PolicyError, match="not a line"):
+        parse_quorum([f"witness a {KEYS['a']} # comment", "quorum a"])
+
+
+@pytest.mark.parametrize("character", ["\x0b", "\x0c", "\r", "\0", "\x1c", "\x7f"])
+def test_no_other_control_character_stands_in_a_policy(character: str) -> None:
+    for line in (f"witness{character}a {KEYS['a']}", f"#{character}", character):
+        with pytest.raises(PolicyError, match="control character"):
+            parse_quorum([line, "quorum none"])
 
 
 def test_there_are_at_most_sixteen_witnesses() -> None:

@@ -98,6 +98,32 @@ def test_a_checkpoint_that_the_quorum_cosigned_is_shown_and_later_receipts_are_u
         verify_proof(merkle.leaf_hash(receipt.entry), receipt.proof, house.town.log.verifier)
 
 
+def test_a_quiet_log_is_cosigned_anew_and_lacks_nothing_meanwhile(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = [clock.now_ms()]
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms[0])
+    told: list[None] = []
+    with honest_ones(tmp_path, house.town.log.verifier, *LABELS) as urls:
+        cosigning = Cosigning(
+            house.database, Notifier(), urls, on_quorum=lambda: told.append(None), refresh_ms=30_000
+        )
+        times = []
+        for later_ms in (0, 29_000, 31_000, 32_000, 62_000):
+            monkeypatch.setattr(clock, "now_ms", lambda at_ms=now_ms[0] + later_ms: at_ms)
+            cosigning.round()
+            assert cosigning.standing().missing_ms == 0
+            with reading(house.database) as reader:
+                note = published(reader)
+            _, lines = open_with_quorum(note, house.town.log.verifier, QUORUM)
+            times.append({line.time_s for line in lines})
+        cosigning.close()
+    began_s = now_ms[0] // 1_000
+    oldest = [min(at_s - began_s for at_s in each if at_s is not None) for each in times]
+    assert [age_s // 10 for age_s in oldest] == [0, 0, 3, 3, 6]
+    assert len(told) == 1  # draws have nothing to wait for
+
+
 # -- the third one
 
 

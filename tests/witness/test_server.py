@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -105,8 +106,9 @@ def test_another_path_or_method_is_refused(
         (b"Content-Length: +5\r\n", b"411"),
         (b"Content-Length: 5, 5\r\n", b"411"),
         (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"411"),
-        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"411"),
-        (b"Transfer-Encoding: chunked\r\n", b"411"),
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"400"),
+        (b"Transfer-Encoding: gzip, chunked\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"400"),
         (b"Content-Length: 65537\r\n", b"413"),
         (b"Content-Length: 999999999\r\n", b"413"),
         (b"Content-Length: 99999999999999999999\r\n", b"411"),
@@ -120,6 +122,58 @@ def test_a_body_without_an_honest_length_is_refused_unread(
     answer = raw(server, b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
     assert answer.split()[1] == status
     assert b"Connection: close" in answer
+
+
+def test_a_body_may_come_in_chunks(url: str) -> None:
+    body = LOG.body(0, 20)
+    for size in (1, 7, len(body)):
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        assert httpx.post(url, content=iter(pieces)).status_code in (200, 409)
+    with httpx.Client() as client:
+        for old, new in ((20, 30), (30, 40)):
+            answer = client.post(url, content=iter([LOG.body(old, new)]))
+            assert open_note(LOG.note(new) + answer.content, [WITNESS.verifier]).text
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        (b"x\r\n", b"400"),
+        (b"-1\r\n", b"400"),
+        (b"5\r\nabcdefg\r\n0\r\n\r\n", b"400"),
+        (b"0\r\n" + b"a: b\r\n" * 100, b"400"),
+        (b"5;" + b"x" * 1_000 + b"\r\nabcde\r\n0\r\n\r\n", b"400"),
+        (b"10001\r\n", b"413"),
+        (b"ffffffff\r\n", b"413"),
+        (b"ffff\r\n" + bytes(65_535) + b"\r\n2\r\n", b"413"),
+        (b"3\r\nabc\r\n0\r\nt: u\r\n\r\n", b"400"),
+    ],
+)
+def test_chunks_that_are_wrong_or_too_many_are_refused(
+    server: WitnessServer, chunks: bytes, status: bytes
+) -> None:
+    head = (
+        b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert raw(server, head + chunks).split()[1] == status
+
+
+def test_monitors_read_the_last_checkpoint_as_it_was_cosigned(server: WitnessServer, url: str) -> None:
+    place = f"http://127.0.0.1:{server.port}/{sha256(ORIGIN.encode()).hexdigest()}/checkpoint"
+    assert httpx.get(place).status_code == 404
+    for old, new in ((0, 5), (5, 9)):
+        line = httpx.post(url, content=LOG.body(old, new)).content
+        answer = httpx.get(place)
+        assert (answer.status_code, answer.content) == (200, LOG.note(new) + line)
+        opened = open_note(answer.content, [log_key().verifier, WITNESS.verifier])
+        assert len(opened.verified) == 2
+    assert httpx.head(place).headers["content-length"] == str(len(answer.content))
+    for other in (place.upper(), place.replace("/checkpoint", ""), place.replace(place[-70:], "0" * 64)):
+        assert httpx.get(other.replace("HTTP", "http")).status_code == 404
+    assert (httpx.post(place, content=b"").status_code, httpx.post(place).headers["allow"]) == (
+        405,
+        "GET, HEAD",
+    )
 
 
 @pytest.mark.parametrize(

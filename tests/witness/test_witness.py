@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 
 from tests.witness.logs import ORIGIN, WITNESS, AskingLog, log_key
 from trust import clock
-from trust.log.note import NoteError, Signer, add_signatures, open_note, parse_note
+from trust.log.note import NoteError, Signer, add_signatures, encode_base64, open_note, parse_note, sign_note
 from trust.log.note import Signature as Line
 from trust.log.submission import Submission
 from trust.verify.forks import verify_fork
@@ -144,12 +145,18 @@ def test_409_for_a_log_that_shrinks(witness: Witness, folder: Path) -> None:
     assert held(folder) == LOG.note(20)
 
 
-def test_409_for_another_root_of_the_same_size_and_both_notes_convict_the_log(
+def test_422_for_an_empty_tree_with_another_root(witness: Witness, folder: Path) -> None:
+    text = f"{ORIGIN}\n0\n{encode_base64(bytes(32))}\n"
+    assert witness.add_checkpoint(b"old 0\n\n" + sign_note(text, log_key())).status == 422
+    assert held(folder) is None
+
+
+def test_422_for_another_root_of_the_same_size_and_both_notes_convict_the_log(
     witness: Witness, folder: Path
 ) -> None:
     witness.add_checkpoint(LOG.body(0, 20))
-    for old in (20, 20, 0):
-        assert witness.add_checkpoint(FORKED.body(old, 20)) == (409, b"20\n", "text/x.tlog.size")
+    for old, status in ((20, 422), (20, 422), (0, 409)):
+        assert witness.add_checkpoint(FORKED.body(old, 20)).status == status
     assert held(folder) == LOG.note(20)
     (evidence,) = folder.glob("fork-*.json")
     convicted = verify_fork(evidence.read_bytes(), log_key().verifier)
@@ -170,7 +177,7 @@ def test_evidence_that_cannot_be_written_is_told_and_written_later(
     witness.add_checkpoint(LOG.body(0, 20))
     with monkeypatch.context() as patched, capture_logs() as lines:
         patched.setattr("trust.witness.witness._write_whole", full)
-        assert witness.add_checkpoint(FORKED.body(20, 20)).status == 409
+        assert witness.add_checkpoint(FORKED.body(20, 20)).status == 422
     assert list(folder.glob("fork-*.json")) == []
     told = next(line for line in lines if line["event"] == "the log was forked")
     assert told["notes"] == [LOG.note(20).decode(), FORKED.note(20).decode()]
@@ -308,6 +315,18 @@ def test_nothing_is_cosigned_where_nothing_could_be_stored(witness: Witness, fol
     blocker.close()
     assert held(folder) == LOG.note(20)
     assert witness.add_checkpoint(LOG.body(20, 30)).status == 200
+
+
+def test_a_store_of_the_release_before_serves_monitors_from_the_next_checkpoint_on(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "witness.db", isolation_level=None)) as database:
+        database.executescript("DROP TABLE cosigned; PRAGMA user_version = 1;")
+    store = Store(folder / "witness.db")
+    witness = Witness(store, WITNESS, folder)
+    place = sha256(ORIGIN.encode()).hexdigest()
+    assert witness.checkpoint(place).status == 404
+    assert witness.add_checkpoint(LOG.body(0, 20)).status == 200
+    assert witness.checkpoint(place).body.startswith(LOG.note(20))
+    store.close()
 
 
 def test_the_store_syncs_every_commit(folder: Path) -> None:

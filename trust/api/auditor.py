@@ -11,7 +11,7 @@ from litestar.response import Stream
 
 from trust.api.bodies import HttpRequest
 from trust.api.edge import AT_END_KEY, CALLER_KEY, ONLY_HEAD_KEY
-from trust.api.parameters import MAX_INDEX, Index, Size
+from trust.api.parameters import Index, Size
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
 from trust.errors import TrustError
@@ -19,13 +19,13 @@ from trust.errors import TrustError
 MAX_BEHIND_S = 1.0
 NO_CACHE = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
-_INDEX = re.compile(r"-1|0|[1-9][0-9]{0,15}")
+_INDEX = re.compile(r"-1|0|[1-9][0-9]{0,39}")
 
 AfterSeen = Annotated[
     int | None,
-    QueryParameter(ge=-1, le=MAX_INDEX, description="The last index seen; what is new unless given"),
+    QueryParameter(ge=-1, description="The last index seen; what is new unless given"),
 ]
-PolicyNumber = Annotated[int | None, QueryParameter(ge=0, le=2**31, description="In force now unless given")]
+PolicyNumber = Annotated[int | None, QueryParameter(ge=0, description="In force now unless given")]
 
 
 class LogController(Controller):
@@ -41,9 +41,13 @@ class LogController(Controller):
 
     @get("/tile/{path:path}", media_type="application/octet-stream", summary="A tile (C2SP tlog-tiles)")
     async def tile(self, request: HttpRequest, service: Serving, path: FromPath[str]) -> Response[bytes]:
-        body, is_full = await service.run(request, log.tile, f"tile/{str(path).removeprefix('/')}")
-        cached = FOR_EVER if is_full else NO_CACHE
-        return answer(body, media_type="application/octet-stream", cache_control=cached)
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        named = f"tile/{str(path).removeprefix('/')}"
+        body, encoding = await service.run(request, log.tile, named, packed)
+        headers = {"cache_control": FOR_EVER, "vary": "Accept-Encoding"}
+        if encoding:
+            headers["content_encoding"] = encoding
+        return answer(body, 200, "application/octet-stream", **headers)
 
     @get("/proof/inclusion", summary="An inclusion path (RFC 9162)")
     async def inclusion(
@@ -56,8 +60,8 @@ class LogController(Controller):
         self,
         request: HttpRequest,
         service: Serving,
-        old: Annotated[int, QueryParameter(name="from", ge=0, le=2**53 - 1)],
-        new: Annotated[int | None, QueryParameter(name="to", ge=0, le=2**53 - 1)] = None,
+        old: Annotated[int, QueryParameter(name="from", ge=0)],
+        new: Annotated[int | None, QueryParameter(name="to", ge=0)] = None,
     ) -> Response[bytes]:
         return await service.show(request, log.consistency, old, new)
 

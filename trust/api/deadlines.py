@@ -67,7 +67,8 @@ class Transfer:
             self._begun_s = self._loop.time()
         until_s = self._begun_s + self._patience_s + self._received / SLOWEST_BYTES_PER_S
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, until_s - self._loop.time()))
+            async with asyncio.timeout_at(until_s):
+                message = await self._receive()
         except TimeoutError:
             raise TrustError("too-slow", f"{self._received} bytes of the body came in time") from None
         size = len(message.get("body", b""))
@@ -96,7 +97,8 @@ class Transfer:
 
     async def _sent(self, message: Message) -> None:
         try:
-            await asyncio.wait_for(self._send(message), self._patience_s)
+            async with asyncio.timeout(self._patience_s):
+                await self._send(message)
         except TimeoutError:
             raise TooSlow from None
 

@@ -26,6 +26,7 @@ from litestar.openapi.spec import (
 
 from trust.core import payloads
 from trust.core.envelope import MAX_SIGNATURES, PAYLOAD_TYPE
+from trust.core.uploads import HEADER
 
 REF = "#/components/schemas/{name}"
 _TEXT = Schema(type=OpenAPIType.STRING)
@@ -64,6 +65,12 @@ _DEFAULT: dict[str, Any] = {
 }
 
 
+_NAMED = {"digest": {"pattern": "^[0-9a-f]{64}$"}, "index": {"pattern": "^(0|[1-9][0-9]*)$"}}
+_UPLOAD = {
+    "type": "string",
+    "pattern": "^did:key:z[1-9A-HJ-NP-Za-km-z]{47} [1-9][0-9]{0,15} [A-Za-z0-9+/]{86}==$",
+}
+ABOUT_UPLOADS = "Signs for bytes that no statement names yet: a DID, Unix time in ms, a signature"
 _SAID = {"200": "The answer", "201": "Done"}
 
 
@@ -139,7 +146,25 @@ def describe(framework: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             if isinstance(operation, dict) and "responses" in operation:
                 operation["responses"] = {**_good(operation["responses"]), "default": _DEFAULT}
+                for parameter in operation.get("parameters", ()):
+                    parameter["schema"] = _parameter(parameter["name"], parameter["schema"])
+    upload = {
+        "name": HEADER,
+        "in": "header",
+        "required": False,
+        "description": ABOUT_UPLOADS,
+        "schema": _UPLOAD,
+    }
+    document["paths"]["/v1/blobs/{digest}"]["put"]["parameters"].append(upload)
     return document
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema with what the framework cannot tell of it: a number that may be left out is not null."""
+    if any(each.get("type") == "integer" for each in schema.get("oneOf", ())):
+        kept = {key: value for key, value in schema.items() if key != "oneOf"}
+        return {"type": "integer", "minimum": 0, **kept}
+    return {**schema, **_NAMED.get(name, {})} if schema == {"type": "string"} else schema
 
 
 def _good(responses: dict[str, Any]) -> dict[str, Any]:

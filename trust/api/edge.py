@@ -136,6 +136,8 @@ class Edge:
             raise TrustError(
                 "rate-limited", "more requests in a second than this service takes of one caller"
             )
+        if "//" in path or (path != "/" and path.endswith("/")):
+            raise TrustError("unknown-path")  # the framework would take it for another address of the same
         if scope["method"] == "OPTIONS":
             await answer.options(path)
             return

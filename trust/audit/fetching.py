@@ -28,6 +28,7 @@ from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
 from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
+from trust.settings import sqlite_url
 from trust.storage.cosigned import newest, policy_in_force
 from trust.storage.reading import Reader, reading
 from trust.storage.readonly import read_only
@@ -39,6 +40,8 @@ TIMEOUT_S = 30.0
 DEADLINE_S = 120.0
 TRIES = 4
 PAUSE_S = 0.5
+PATIENCE_S = 60
+"""How long a server that limits its callers may ask us to wait, in all."""
 FORBIDDEN_HINT = "let everybody read the log's files; a bucket also needs leave to list, to say 404"
 DATABASE_NAME = "trust.db"
 
@@ -59,6 +62,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     size: str
+    retry_after_s: int = 0
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -210,7 +214,21 @@ class HttpSource(_Files):
         return Service(address, self.ask) if has_one else None
 
     def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
-        """The same with the headers; `posted` is sent as JSON."""
+        """The same with the headers; `posted` is sent as JSON. A server that limits its callers is waited for."""
+        waited_s = 0
+        while True:
+            answer = self._tried(url, max_bytes, posted)
+            if answer is None or answer.status == httpx.codes.OK:
+                return answer
+            wait_s = max(1, answer.retry_after_s)
+            waited_s += wait_s
+            if waited_s > PATIENCE_S:
+                raise CannotCheck(f"{url} cannot be fetched: status {answer.status}")
+            time.sleep(self._pause_s * wait_s / PAUSE_S)
+
+    def _tried(self, url: str, max_bytes: int, posted: bytes | None) -> Answer | None:
+        """An answer of status 200 or 429, None for what is not there; CannotCheck for anything else."""
+        problem = ""
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(self._pause_s * 2 ** (attempt - 1))
@@ -223,17 +241,14 @@ class HttpSource(_Files):
                 continue
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise CannotCheck(f"{url}: {error}") from error
-            if answer.status == httpx.codes.OK:
+            if answer.status in (httpx.codes.OK, httpx.codes.TOO_MANY_REQUESTS):
                 return answer
             if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                 return None
             if answer.status == httpx.codes.FORBIDDEN:
                 raise Forbidden(f"{url} cannot be fetched: status 403", FORBIDDEN_HINT)
             problem = f"status {answer.status}"
-            if (
-                answer.status != httpx.codes.TOO_MANY_REQUESTS
-                and answer.status < httpx.codes.INTERNAL_SERVER_ERROR
-            ):
+            if answer.status < httpx.codes.INTERNAL_SERVER_ERROR:
                 break
         raise CannotCheck(f"{url} cannot be fetched: {problem}")
 
@@ -247,7 +262,9 @@ class HttpSource(_Files):
                 body += part
                 if len(body) > max_bytes:
                     break
-            return Answer(response.status_code, bytes(body), response.headers.get(SIZE_HEADER, ""))
+            asked = response.headers.get("retry-after", "")
+            wait_s = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
+            return Answer(response.status_code, bytes(body), response.headers.get(SIZE_HEADER, ""), wait_s)
 
     def close(self) -> None:
         self._own.get().close()
@@ -318,7 +335,7 @@ def open_source(place: str, hooks: Hooks | None = None) -> Source:
     path = Path(place)
     for file in (path, path / DATABASE_NAME):
         if file.is_file():
-            return DatabaseSource(f"sqlite:///{file}")
+            return DatabaseSource(sqlite_url(file))
     if not path.is_dir():
         raise CannotCheck(f"there is nothing to audit at {place}")
     return DirectorySource(path)

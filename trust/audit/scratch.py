@@ -29,6 +29,7 @@ from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
 from trust.log.note import Verifier
 from trust.log.succession import Succession
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
+from trust.settings import sqlite_url
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.projections import Projections
@@ -191,7 +192,7 @@ def scratch(folder: Path | None) -> Iterator[Scratch]:
 
 
 def _engine(file: Path) -> sqlalchemy.Engine:
-    engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine(sqlite_url(file), poolclass=sqlalchemy.NullPool)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: object) -> None:

@@ -16,7 +16,6 @@ stays, and with it the alarm.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -30,6 +29,7 @@ from trust import clock
 from trust.audit.fetching import Source
 from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import CannotCheck
+from trust.files import write_whole
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, CompactRange, ProofError
@@ -45,7 +45,10 @@ Kind = Literal["fork", "rollback", "unproven", "stale", "key-used", "no-quorum"]
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    """What a monitor shouts about; `index` is an entry, `evidence` the file that convicts or all there is of it."""
+    """What a monitor shouts about; `index` is an entry, `evidence` the file that convicts or all there is of it.
+
+    `unwritten` is what such a file would hold, where the disk did not take it.
+    """
 
     kind: Kind
     origin: str
@@ -54,6 +57,7 @@ class Alarm(msgspec.Struct, frozen=True):
     size: int
     index: int | None = None
     evidence: str = ""
+    unwritten: str = ""
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -164,7 +168,7 @@ class Watcher:
         if self._quorum is not None:
             is_ahead = _goes_on(source, new.size)
             self.memory.ahead_ms = (self.memory.ahead_ms or now_ms) if is_ahead else 0
-        self._keep(note, now_ms)
+        unkept = self._keep(note, now_ms)
         if used is not None:
             raise used
         quiet_ms = now_ms - self.memory.grew_ms
@@ -172,6 +176,8 @@ class Watcher:
             raise _Alarming("stale", f"the log has not grown for {quiet_ms} ms: it has {new.size} entries")
         if self._quorum is not None:
             self._check_quorum(self._quorum, note, new, now_ms)  # 6
+        if unkept:
+            raise CannotCheck(unkept)
 
     def _check_quorum(self, quorum: Quorum, note: bytes, new: Checkpoint, now_ms: int) -> None:
         try:
@@ -203,10 +209,15 @@ class Watcher:
         more = f", and {count - 1} more up to entry {latest}" if count > 1 else ""
         return _Alarming("key-used", f"entry {first[0]} is signed by {first[1]}{more}", first[0])
 
-    def _keep(self, note: bytes, now_ms: int) -> None:
+    def _keep(self, note: bytes, now_ms: int) -> str:
+        """Remembers a good look; returns why the disk did not take it, where it did not: this process still knows."""
         self.memory.checkpoint = note.decode()
         self.memory.good_ms = now_ms
-        _write(self._state, msgspec.json.encode(self.memory) + b"\n")
+        try:
+            write_whole(self._state, msgspec.json.encode(self.memory) + b"\n")
+        except OSError as error:
+            return f"{self._state} cannot be written: {error.strerror}"
+        return ""
 
     def _alarm(self, alarm: _Alarming, new: Checkpoint, now_ms: int) -> Alarm:
         evidence = ""
@@ -214,8 +225,15 @@ class Watcher:
             path = self._state.with_name(
                 f"{self._state.name}.{alarm.kind}-{new.size}-{new.root.hex()[:16]}.json"
             )
-            _write(path, alarm.evidence.encode())
-            evidence = str(path)
+            try:
+                write_whole(path, alarm.evidence.encode())
+                evidence = str(path)
+            except (
+                OSError
+            ) as error:  # an alarm is worth more than its file: it carries what could not be written
+                reason = f"{alarm.reason} (its evidence could not be written: {error.strerror}: {path})"
+                unwritten = alarm.evidence.encode().decode()
+                return Alarm(alarm.kind, new.origin, reason, now_ms, new.size, alarm.index, "", unwritten)
         return Alarm(alarm.kind, new.origin, alarm.reason, now_ms, new.size, alarm.index, evidence)
 
 
@@ -360,18 +378,3 @@ def _load(path: Path, key: str) -> Memory:
     if memory.key != key:
         raise CannotCheck(f"{path} is of the log whose key is {memory.key}")
     return memory
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replaces a file; a crash leaves the old or the new one."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -63,6 +63,9 @@ def build() -> App:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit code."""
+    from trust import settings
+
+    settings.forget_empty()
     try:
         code = build()(list(arguments), exit_on_error=False, print_error=False)
         if sys.stdout is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from trust.audit.fetching import Source
     from trust.client import Accepted, TrustClient
+    from trust.core.receipt import Receipt
     from trust.log.note import Verifier
     from trust.log.quorum import Quorum
     from trust.log.succession import Succession
@@ -115,6 +116,8 @@ class Service(Output):
         `within` are the durations that were typed, where a statement holds times that follow from them."""
         from trust.client import Outbox, TrustClient
 
+        if key is not None:
+            read_key(key)  # what is no key file has no statements beside it
         outbox = Outbox(_unanswered(key), within) if key is not None else None
         with (
             waiting() as hooks,
@@ -238,6 +241,31 @@ def read_keys(vkey: str, rotations: Iterable[Path]) -> Succession:
     except strict.Malformed as error:
         raise NotProven(f"a rotation: {error}") from error
     return follow(read_vkey(vkey), receipts)
+
+
+def read_receipt(file: Path) -> Receipt:
+    """The receipt in a file; `Usage` where it is none."""
+    from trust.core import strict
+    from trust.core.receipt import Receipt
+    from trust.verify.receipts import MAX_RECEIPT_BYTES
+
+    try:
+        return strict.parse(file.read_bytes(), Receipt, max_bytes=MAX_RECEIPT_BYTES)
+    except strict.Malformed as error:
+        raise Usage(f"{file} is no receipt: {error}") from error
+
+
+def read_statement(file: Path) -> bytes:
+    """The signed statement in a file; `Usage` where it is none."""
+    from trust.client.statements import opened
+    from trust.errors import ClientError
+
+    data = file.read_bytes()
+    try:
+        opened(data)
+    except ClientError as error:
+        raise Usage(f"{file} is no signed statement: {error.detail}") from error
+    return data
 
 
 def read_seeds(files: Iterable[Path]) -> list[bytes]:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import OUTPUT, SERVICE, Me, Output, Rotations, Service, source_at
+from trust.cli.connection import (
+    OUTPUT,
+    SERVICE,
+    Me,
+    Output,
+    Rotations,
+    Service,
+    read_receipt,
+    read_statement,
+    source_at,
+)
 from trust.cli.terminal import progress
 from trust.files import write_whole
 
@@ -52,7 +62,7 @@ def confirmation(statement: Path, file: Path, /, *, relay: str = "", service: Se
         source_at(service.addresses()[0]) as source,
         progress("looking for the relay") as report,
     ):
-        evidence, proven = evidence_of(statement.read_bytes(), client, source, relay, report)
+        evidence, proven = evidence_of(read_statement(statement), client, source, relay, report)
     write_whole(file, evidence)
     service.show(
         {"evidence": str(file), "relay": proven.relay, "index": proven.index, "reason": proven.reason}
@@ -91,19 +101,13 @@ def canaries(
     rotation
         The receipt of an entry by which the operator changed its key.
     """
-    import msgspec
-
-    from trust.core.receipt import Receipt
     from trust.verify.evidence import CanaryEvidence
 
-    def receipt_in(path: Path) -> Receipt:
-        return msgspec.json.decode(path.read_bytes(), type=Receipt)
-
     evidence = CanaryEvidence.of(
-        (one.read_bytes(), other.read_bytes()),
-        (receipt_in(commit), receipt_in(other_commit or commit)),
-        receipt_in(genesis),
-        tuple(map(receipt_in, rotation)),
+        (read_statement(one), read_statement(other)),
+        (read_receipt(commit), read_receipt(other_commit or commit)),
+        read_receipt(genesis),
+        tuple(map(read_receipt, rotation)),
     )
     write_whole(file, evidence.encode())
     output.show({"evidence": str(file), "indices": [each.index for each in evidence.commits]})
@@ -122,11 +126,8 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
     file
         Where to write the evidence.
     """
-    import msgspec
-
-    from trust.core.receipt import Receipt
     from trust.verify.evidence import EquivocationEvidence
 
-    shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
-    write_whole(file, EquivocationEvidence.of(shown, statement.read_bytes()).encode())
+    shown = read_receipt(receipt)
+    write_whole(file, EquivocationEvidence.of(shown, read_statement(statement)).encode())
     output.show({"evidence": str(file), "index": shown.index})

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from cyclopts import CycloptsError
 
+from trust import stopping
 from trust.cli.terminal import show_problem, warn
 from trust.cli.wording import hint_for, worded
 from trust.errors import RETRY_STATUSES, ClientError, TrustError, Unusable
 from trust.settings import SettingsError
 
 GOOD, FALSE, USAGE, CANNOT_CHECK, INTERRUPTED = 0, 1, 2, 3, 130
+TERMINATED = stopping.TERMINATED
 
 
 class Usage(Exception):

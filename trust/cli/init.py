@@ -108,7 +108,9 @@ def _cosigners(file: Path | None) -> list[str]:
     """The lines of a file of witnesses; `Usage` where it is none."""
     if file is None or read_witnesses(file) is None:
         return []
-    return file.read_text(encoding="utf-8").splitlines()
+    from trust.log.quorum import lines_of
+
+    return lines_of(file.read_text(encoding="utf-8"))
 
 
 def _adoptable(policy: str) -> str:

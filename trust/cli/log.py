@@ -222,6 +222,8 @@ def watch(
     if alarm is None:
         return GOOD
     warn(f"trust: ALARM {alarm.kind}: {alarm.origin}: {alarm.reason}")
+    if alarm.unwritten:
+        warn("trust: this is its evidence; keep it:", alarm.unwritten.strip())
     _call(webhook, msgspec.to_builtins(alarm))
     show_line(alarm) if output.json else output.show(msgspec.to_builtins(alarm))
     return FALSE

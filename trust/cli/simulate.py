@@ -27,6 +27,8 @@ Known = TypeVar("Known")
 Sized = TypeVar("Sized", bound="Struct")
 WIDTH = 160
 """The table's columns need as many characters."""
+MOST_STORIES = 6
+"""How many of a log's claims are told, the last ones."""
 LEAST_AGENTS, LEAST_DAYS = 12, 4
 """Enough for a shortlist of eight among others, and for a second half."""
 
@@ -35,6 +37,7 @@ LEAST_AGENTS, LEAST_DAYS = 12, 4
 def game(
     *,
     world: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    player: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     workers: Count | None = None,
     tasks: Count | None = None,
     seeds: Count | None = None,
@@ -44,7 +47,9 @@ def game(
     chart: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
-    """Play worlds of cheats, colluders and lazy verifiers over the real rulebook, beside three plain schemes.
+    """Play worlds of cheats, colluders and lazy verifiers, and players who use the rules, over the real rulebook.
+
+    Worlds stand beside three plain schemes. Players' gains are in units, against doing nothing and against honest work.
 
     In full size (400 workers x 100 tasks) a game takes 65 seconds of a core, so a world with ten seeds takes eleven
     minutes, and all worlds six hours, or half of it with --processes 2. A quarter of the workers takes a quarter.
@@ -52,7 +57,10 @@ def game(
     Parameters
     ----------
     world
-        Play only this world, such as constant-20; give it several times for several. Default: all.
+        Play only this world, such as constant-20; several times for several. Default: all, or none with --player.
+    player
+        Play only this player of the rules, such as burst or "fresh names"; several times for several. With players also
+        what safety costs honest work is measured. Default: all, or none with --world.
     workers
         How many workers there are, a fifth of them cheats; half as many verifiers. Default: 400.
     tasks
@@ -70,18 +78,21 @@ def game(
     """
     from trust.simulation import chart as drawing
     from trust.simulation import table
+    from trust.simulation.players import PLAYERS
     from trust.simulation.running import play
     from trust.simulation.worlds import QUICK, WORLDS, Size
 
     size = _sized(QUICK if quick else Size(), workers=workers, tasks=tasks, seeds=seeds)
     terms = _terms(policy)
-    worlds = _named("world", WORLDS, world)
+    worlds = _named("world", WORLDS, world) if world or not player else []
+    players = _named("player", PLAYERS, player) if player or not world else []
     _check(size, processes)
     with progress("games") as report:
-        results = play(worlds, terms, size, processes, report)
+        results = play(worlds, terms, size, processes, report, players)
     if chart is not None:
         write_whole(chart, (drawing.svg(results)).encode())
-    _show(results, [table.table(results)], table.goals(results), output)
+    tables = [*([table.table(results)] if worlds else []), *table.strategic(results)]
+    _show(results, tables, table.goals(results), output)
 
 
 @app.command
@@ -158,6 +169,76 @@ def reputation(
     if chart is not None:
         write_whole(chart, (attack_chart.svg(results)).encode())
     _show(results, attack_table.tables(results), attack_table.goals(results), output)
+
+
+@app.command
+def exploit(
+    *,
+    games: int = 10_000,
+    seed: int = 1,
+    operator: Annotated[bool, Parameter(negative=())] = False,
+    without: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    policy: str = "standard",
+    processes: int = 1,
+    log: Path | None = None,
+    output: Output = OUTPUT,
+) -> None:
+    """Search for a way to gain by the rules: a coalition plays any act there is against honest agents.
+
+    Histories of acts are made up by chance, and those that gained most are changed and joined. What the coalition
+    earned honestly is no gain. Prints the best histories in words, their gain with its interval, and how claims ended.
+    A core plays 30 to 60 games a second: 10,000 games take some five minutes, a million some eight hours.
+
+    Parameters
+    ----------
+    games
+        How many games are played. Default: 10,000.
+    seed
+        From which everything follows. Default: 1.
+    operator
+        The coalition has the operator in it.
+    without
+        Leave an act out, such as post or task.allocate; several times for several.
+    policy
+        A TOML file, or the name of a policy that comes with this release.
+    processes
+        How many processes play. They find the same.
+    log
+        Write the log of the best history to this file, an entry a line, and tell what became of its claims.
+    """
+    from trust.simulation.exploit.search import Search
+
+    if games < 1 or processes < 1:
+        raise Usage("games and processes are at least 1")
+    search = Search(_terms(policy), games, seed, operator, without)
+    with progress("games") as report:
+        found = search.run(processes, report)
+    entries = search.told(found.best.moves) if log is not None else []
+    if log is not None:
+        log.write_bytes(b"".join(entry + b"\n" for entry in entries))
+    if output.json or output.field:
+        from msgspec import to_builtins
+
+        output.show(to_builtins(found))
+        return
+    from trust.simulation.exploit import telling
+
+    print(*telling.lines(found), sep="\n")
+    if entries:
+        print("", *_stories(entries), sep="\n")
+
+
+def _stories(entries: Sequence[bytes]) -> Iterable[str]:
+    """What became of the claims in a log, as `trust explain` tells it."""
+    from trust.audit import storytelling
+    from trust.core.entry import decode_entry
+    from trust.core.events import ClaimOpened
+
+    numbered = list(enumerate(entries))
+    decoded = (decode_entry(data) for data in entries)
+    claims = [event.claim for entry in decoded for event in entry.events if isinstance(event, ClaimOpened)]
+    for claim in claims[-MOST_STORIES:]:
+        yield from (f"{claim}:", *(f"  {line}" for line in storytelling.story(claim, numbered)))
 
 
 def _sized(usual: Sized, **asked: int | None) -> Sized:

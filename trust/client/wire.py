@@ -139,7 +139,7 @@ def content(response: Response) -> bytes:
 
 def _json(response: Response) -> Facts | None:
     try:
-        value = json.loads(response.body)
+        value = json.loads(response.body, object_hook=Answered)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -155,6 +155,13 @@ def log_size(response: Response) -> int:
     """The log size that an answer is as of; 0 where it does not say."""
     text = response.headers.get("trust-size", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+class Answered(dict[str, Any]):
+    """An object of an answer: asked for a member that it lacks, it is what does not fit, and not who asks."""
+
+    def __missing__(self, name: str) -> Any:
+        raise NotProven(f"an answer without {name!r}: {', '.join(self) or 'nothing'} is in it")
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):

@@ -161,7 +161,7 @@ class Witnesses(Section, frozen=True):
     """The witnesses' keys and quorum, in the lines of C2SP tlog-policy (`trust.log.quorum`); empty: no witnesses."""
 
     quorum: Annotated[
-        tuple[Annotated[str, Meta(max_length=160, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
+        tuple[Annotated[str, Meta(max_length=2_048, pattern=r"^[ !#-\[\]-~]*$(?!\n)")], ...],
         Meta(max_length=24),
     ]
 
@@ -302,10 +302,10 @@ def parse(toml: str) -> Policy:
 
 def with_quorum(lines: Iterable[str]) -> Witnesses:
     """The section for these lines of C2SP tlog-policy, without comments and what is for others; InvalidPolicy."""
-    kept = [" ".join(words) for words in words_of(lines) if words[0] != "log"]
     try:
+        kept = [" ".join(words) for words in words_of(lines) if words[0] != "log"]
         return msgspec.convert({"quorum": kept}, Witnesses)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, PolicyError) as error:
         raise InvalidPolicy([_ascii(f"the witnesses: {error}")]) from error
 
 

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from trust.core.identity import key_of
-from trust.core.strict import b64, base64_of
+from trust.core.strict import Malformed, b64, base64_of
 from trust.log import ed25519
 
 HEADER = "Trust-Upload"
@@ -32,7 +32,12 @@ class Upload(msgspec.Struct, frozen=True):
     def parse(text: str) -> Upload | None:
         """What the header says; None where it is not one."""
         match = _SHAPE.fullmatch(text)
-        return Upload(match[1], int(match[2]), b64(match[3], ed25519.SIGNATURE_BYTES)) if match else None
+        if match is None:
+            return None
+        try:
+            return Upload(match[1], int(match[2]), b64(match[3], ed25519.SIGNATURE_BYTES))
+        except Malformed:
+            return None
 
     def is_signed(self, network: str, digest: str, key: str) -> bool:
         """Whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""

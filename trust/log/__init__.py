@@ -7,5 +7,5 @@ checkpoint.py  C2SP tlog-checkpoint: origin, size and root as a signed note
 proof.py       C2SP tlog-proof: one file that proves an entry offline
 quorum.py      C2SP tlog-policy: the witnesses, and how many of them must cosign
 submission.py  C2SP tlog-witness: what a log sends to a witness
-ed25519.py     the one place that signs and verifies
+ed25519.py     the one place that signs and verifies      mldsa.py  the same for witnesses' ML-DSA-44, verifying only
 """

@@ -22,6 +22,10 @@ class CheckpointError(ValueError):
     """A checkpoint that is malformed, of another log, or not signed by the log."""
 
 
+class EmptyTreeError(CheckpointError):
+    """A checkpoint of no leaves with another root than that of the empty tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The tree of `size` leaves of the log `origin` has the 32-byte root `root`."""
@@ -36,8 +40,10 @@ class Checkpoint:
             raise CheckpointError("origin and extensions are non-empty lines")
         if not 0 <= self.size <= merkle.MAX_SIZE:
             raise CheckpointError(f"a log's size is 0 to 2^63-1, not {self.size}")
-        if len(self.root) != merkle.HASH_BYTES or (self.size == 0 and self.root != merkle.EMPTY_ROOT):
-            raise CheckpointError(f"not the root of a tree of {self.size} leaves: {self.root[:40].hex()}")
+        if len(self.root) != merkle.HASH_BYTES:
+            raise CheckpointError(f"a root has {merkle.HASH_BYTES} bytes, not {len(self.root)}")
+        if self.size == 0 and self.root != merkle.EMPTY_ROOT:
+            raise EmptyTreeError(f"not the root of a tree of 0 leaves: {self.root.hex()}")
 
     def body(self) -> str:
         """The note's text."""

@@ -2,8 +2,9 @@
 
 - A note is a text that ends in a newline, an empty line, and 1 to 100 lines `— name base64(id || signature)`.
   It is UTF-8 without control characters other than the newline, and at most 1 MiB; base64 is canonical.
-- A key is its name, its type and 32 bytes: 0x01 signs the text (Ed25519), 0x04 signs `cosignature/v1`, the
-  time and the text. Its id is SHA-256(name || LF || type || public key)[:4].
+- A key is its name, its type and its bytes: 0x01 signs the text (Ed25519, 32 bytes), 0x04 signs `cosignature/v1`, the
+  time and the text, 0x06 (ML-DSA-44, 1,312 bytes; only verified here) signs the witness's name, the time, and the
+  checkpoint's origin, size and root. Its id is SHA-256(name || LF || type || public key)[:4].
 - Opening follows golang.org/x/mod/sumdb/note: lines of unknown keys are set aside, the first line of a known
   key decides and a bad one refuses the whole note, later lines of the same key are dropped.
 - Keys come from the caller, never from the note.
@@ -18,10 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from trust.log import ed25519
+from trust.log import ed25519, mldsa
 
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
+COSIGNATURE_MLDSA = 0x06
+COSIGNATURES = {COSIGNATURE_V1: ed25519.SIGNATURE_BYTES, COSIGNATURE_MLDSA: mldsa.SIGNATURE_BYTES}
+"""The types of keys that witnesses have, and how many bytes follow the time in what they sign."""
 KEY_ID_BYTES = 4
 MAX_SIGNATURES = 100
 MAX_NOTE_BYTES = 2**20
@@ -84,7 +88,10 @@ class Verifier:
 
     def __post_init__(self) -> None:
         _check_key(self.name, self.key_type)
-        if not ed25519.is_valid_key(self.public_key):
+        if self.key_type == COSIGNATURE_MLDSA:
+            if len(self.public_key) != mldsa.KEY_BYTES:
+                raise NoteError(f"the key of {self.name} is not an ML-DSA-44 public key")
+        elif not ed25519.is_valid_key(self.public_key):
             raise NoteError(f"the key of {self.name} is not an Ed25519 public key")
         object.__setattr__(self, "key_id", _key_id(self.name, self.key_type, self.public_key))
 
@@ -102,14 +109,18 @@ class Verifier:
     def check(self, text: str, signature: Signature) -> Signature:
         """The signature, verified over `text`, with its time where it is a cosignature. Raises NoteError."""
         blob, time_s = signature.blob, None
-        if self.key_type == COSIGNATURE_V1:
+        if self.key_type in COSIGNATURES:
             time_s, blob = int.from_bytes(blob[:_TIME_BYTES], "big"), blob[_TIME_BYTES:]
-        if (
-            not ed25519.verify(self.public_key, _signed_bytes(text, time_s), blob)
-            or (time_s or 0) > MAX_TIME_S
-        ):
+        if (time_s or 0) > MAX_TIME_S or not self._is_signed(text, time_s, blob):
             raise NoteError(f"the signature of {self.name} does not verify")
         return replace(signature, time_s=time_s)
+
+    def _is_signed(self, text: str, time_s: int | None, signature: bytes) -> bool:
+        if self.key_type != COSIGNATURE_MLDSA:
+            return ed25519.verify(self.public_key, _signed_bytes(text, time_s), signature)
+        if not time_s:
+            raise NoteError(f"{self.name} does not say when this was the largest tree that it had seen")
+        return mldsa.verify(self.public_key, subtree_message(self.name, time_s, text), signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,8 @@ class Signer:
     verifier: Verifier = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.key_type == COSIGNATURE_MLDSA:
+            raise NoteError(f"{self.name}: nothing is signed here with keys of type 0x06")
         if len(self.seed) != ed25519.KEY_BYTES:
             raise NoteError(f"the seed of {self.name} is not {ed25519.KEY_BYTES} bytes")
         verifier = Verifier(self.name, ed25519.public_key(self.seed), self.key_type)
@@ -225,6 +238,24 @@ def _serialise(text: str, signatures: Sequence[Signature]) -> bytes:
     return note
 
 
+def subtree_message(cosigner: str, time_s: int, text: str) -> bytes:
+    """What an ML-DSA-44 witness signs of a checkpoint's text. NoteError where that is none."""
+    origin, size, root = [*text.split("\n")[:3], "", "", ""][:3]
+    names = cosigner.encode(), origin.encode()
+    try:
+        end, hashed = (
+            int(size) if size.isascii() and size.isdigit() and len(size) < 20 else -1,
+            decode_base64(root),
+        )
+    except ValueError:
+        end, hashed = -1, b""
+    if not 0 <= end <= MAX_TIME_S or len(hashed) != 32 or not all(1 <= len(name) <= 255 for name in names):
+        raise NoteError("such a witness signs checkpoints only, and names of 1 to 255 bytes")
+    name, log = (bytes([len(each)]) + each for each in names)
+    time, start, until = (number.to_bytes(8, "big") for number in (time_s, 0, end))
+    return b"subtree/v1\n\0" + name + time + log + start + until + hashed
+
+
 def _signed_bytes(text: str, time_s: int | None) -> bytes:
     return (text if time_s is None else f"cosignature/v1\ntime {time_s}\n{text}").encode()
 
@@ -244,8 +275,8 @@ def _is_name(name: str) -> bool:
 def _check_key(name: str, key_type: int) -> None:
     if not _is_name(name):
         raise NoteError(f"not a key name: {name[:80]!r}")
-    if key_type not in (ED25519, COSIGNATURE_V1):
-        raise NoteError(f"keys of type {key_type:#04x} are not supported, only 0x01 and 0x04")
+    if key_type != ED25519 and key_type not in COSIGNATURES:
+        raise NoteError(f"keys of type {key_type:#04x} are not supported, only 0x01, 0x04 and 0x06")
 
 
 def _check_text(text: str) -> None:

@@ -1,9 +1,9 @@
 """C2SP tlog-policy: which witnesses there are, and how many of them must have seen a checkpoint before it counts.
 
-One line each, words parted by white space, `#` begins a comment:
+One line each, words parted by spaces and tabs and by nothing else; a line that begins with `#` is a comment:
 
     log <vkey> [<url>]                         for others: whoever verifies brings the log's key
-    witness <name> <vkey> [<url>]              a key of type 0x04 (cosignature/v1)
+    witness <name> <vkey> [<url>]              a key of type 0x04 (Ed25519) or 0x06 (ML-DSA-44)
     group <name> <number|any|all> <member>...  holds when that many of its members do
     quorum <name|none>                         exactly once
 
@@ -13,18 +13,21 @@ cosignature never counts as two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from trust.log.checkpoint import Checkpoint
-from trust.log.note import COSIGNATURE_V1, NoteError, Signature, Verifier, parse_note
+from trust.log.note import COSIGNATURES, NoteError, Signature, Verifier, parse_note
 from trust.log.succession import LogKey, opened
 
 MAX_WITNESSES = 16
 """So that a note with all cosignatures fits where one is needed; more parties than that nobody calls."""
 MAX_LINES = 256
 NONE = "none"
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BETWEEN = re.compile(r"[ \t]+")
 Key = tuple[str, bytes]
 """A key's name and id, as a signature line has them."""
 
@@ -76,10 +79,18 @@ class Quorum:
         return f"{len(names)} of {len(self.witnesses)} witnesses: {', '.join(names) or 'nobody'}"
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a policy's file: nothing but a newline parts them."""
+    return text.removesuffix("\n").split("\n")
+
+
 def words_of(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The words of each line that says something."""
+    """The words of each line that says something. Raises PolicyError."""
     for line in lines:
-        if words := line.partition("#")[0].split():
+        if _CONTROL.search(line):
+            raise PolicyError(f"a control character other than tab: {line[:80]!r}")
+        words = [word for word in _BETWEEN.split(line) if word]
+        if words and not words[0].startswith("#"):
             yield words
 
 
@@ -138,8 +149,8 @@ class _Parser:
     def _witness(self, name: str, vkey: str, url: str) -> None:
         self._check_new(name)
         verifier = Verifier.parse(vkey)
-        if verifier.key_type != COSIGNATURE_V1:
-            raise PolicyError(f"witness {name[:80]}: a witness has a key of type 0x04 (cosignature/v1)")
+        if verifier.key_type not in COSIGNATURES:
+            raise PolicyError(f"witness {name[:80]}: a witness has a key of type 0x04 or 0x06")
         if any(verifier.public_key == known.verifier.public_key for known in self._witnesses):
             raise PolicyError(f"witness {name[:80]}: its key is that of another witness")
         if len(self._witnesses) == MAX_WITNESSES:

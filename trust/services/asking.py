@@ -78,6 +78,8 @@ class Witness:
             raise NoCosignature("slow", f"no whole answer within {PATIENCE_S:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise NoCosignature("unreachable", _plain(str(error) or type(error).__name__)) from error
+        if status == httpx.codes.UNPROCESSABLE_ENTITY and self.old == wanted.size:
+            raise NoCosignature("forked", f"it says that it saw another tree of {wanted.size} entries")
         if status != httpx.codes.OK:
             raise NoCosignature("refused", f"it answered {status}")
         lines = _counting(body, wanted)

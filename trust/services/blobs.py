@@ -153,16 +153,18 @@ class Blobs:
             return
         if here.unnamed_bytes + size > quotas.unnamed_of_party:
             raise _used_up(here, quotas.unnamed_of_party, "that no statement names")
-        if _unnamed(connection) + size > quotas.unnamed_in_all:
+        recent = (
+            col(tables.Blobs.created_ms) >= self._now_ms() - 2 * quotas.unnamed_ms
+        )  # the older ones are gone
+        if _sum(connection, recent & ~_NAMED) + size > quotas.unnamed_in_all:
             raise TrustError("overloaded", "too many bytes are here that no statement names yet")
 
 
 def stored(connection: Connection, party: str) -> Stored:
     """What counts against a party."""
-    size = func.coalesce(func.sum(col(tables.Blobs.size)), 0)
-    mine = select(size).where(col(tables.Blobs.party) == party)
-    named = int(connection.execute(mine.where(_NAMED)).scalar_one())
-    return Stored(named, int(connection.execute(mine).scalar_one()) - named)
+    mine = col(tables.Blobs.party) == party
+    named = _sum(connection, mine & _NAMED)
+    return Stored(named, _sum(connection, mine) - named)
 
 
 def missing(reader: Reader, digests: Iterable[str]) -> list[str]:
@@ -213,8 +215,9 @@ def _is_named(connection: Connection, digest: str) -> bool:
     return bool(connection.execute(query).scalar_one())
 
 
-def _unnamed(connection: Connection) -> int:
-    query = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0)).where(~_NAMED)
+def _sum(connection: Connection, which: ColumnElement[bool]) -> int:
+    """How many bytes these blobs have."""
+    query = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0)).where(which)
     return int(connection.execute(query).scalar_one())
 
 

@@ -7,6 +7,9 @@ enough is kept in the database, and with it the world is shown that checkpoint a
 count, and how many, is the log's to say: the policy in force, and those that claims which wait for their draw pinned.
 Where they are asked is the operator's: the setting `witnesses`, or else the addresses in the policy's lines.
 
+A quiet log is cosigned anew: a cosignature says that this was the largest tree at its time, and whoever asks for a
+fresh one would believe a log that does not grow to be held back.
+
 Nothing waits for a witness but the draws. Replicas may do this all at once: each asks for itself, and of what they keep
 the newest stays. A witness's size is remembered by the process only; after a restart its own 409 tells it.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -40,6 +43,8 @@ from trust.storage.unit import Head, aside
 LOOK_S = 1.0
 LOOKED_AT = 200
 STOP_S = 5.0
+REFRESH_MS = 30_000
+"""A head is cosigned anew after so long, where the log has not grown."""
 PATIENCE_MS = 60_000
 _log = journal.logger("trust.cosigning")
 
@@ -91,12 +96,14 @@ class Cosigning:
         urls: Sequence[str] = (),
         interval_ms: int = 1_000,
         on_quorum: Callable[[], None] = lambda: None,
+        refresh_ms: int = REFRESH_MS,
     ) -> None:
         self._database = database
         self._notifier = notifier
         self._urls = tuple(urls)
         self._interval_ms = interval_ms
         self._on_quorum = on_quorum
+        self._refresh_ms = refresh_ms
         self._asked: dict[str, _Asked] = {}
         self._collected: dict[Key, Signature] = {}
         self._collected_on = b""
@@ -187,26 +194,31 @@ class Cosigning:
     # -- a round
 
     async def _round(self) -> None:
+        now_ms = clock.now_ms()
         with reading(self._database) as reader:
             head = reader.head()
-            lacking = _lacking(reader, head)
+            missing, stale = _lacking(reader, head, now_ms - self._refresh_ms)
+            lacking = missing | stale
             doubted = _in_force(reader) if not lacking and clock.process.doubt() else {}
-        if not lacking:
+        if not missing:
             self._missing_since_ms = None
+        if not lacking:
             if doubted:  # nothing to cosign, but a witness's clock is worth hearing
                 wanted = self._wanted(head, doubted.values())
                 await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(doubted.values())))
             return
-        if self._missing_since_ms is None:
+        if missing and self._missing_since_ms is None:
             self._missing_since_ms = clock.monotonic_ms()
         if self._collected_on != head.root:  # what was collected for this very head still counts
             self._collected, self._collected_on = {}, head.root
+        if not missing:  # but not for ever
+            self._collected = _since(self._collected, now_ms - self._refresh_ms)
         wanted = self._wanted(head, lacking.values())
         await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(lacking.values())))
-        reached = [number for number, quorum in lacking.items() if self._keep(head, number, quorum)]
-        if len(reached) == len(lacking):
+        reached = {number for number, quorum in lacking.items() if self._keep(head, number, quorum)}
+        if missing.keys() <= reached:
             self._missing_since_ms = None
-        if reached:
+        if missing.keys() & reached:
             self._on_quorum()
 
     def _whom(self, quorums: Iterable[Quorum]) -> list[_Asked]:
@@ -249,12 +261,16 @@ class Cosigning:
         return True
 
 
-def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
-    """The policies, by number, that lack a cosigned checkpoint: the one in force of this head, others of the last
-    entry that waits for its draw."""
+def _since(collected: Mapping[Key, Signature], at_ms: int) -> dict[Key, Signature]:
+    return {key: line for key, line in collected.items() if (line.time_s or 0) * 1_000 >= at_ms}
+
+
+def _lacking(reader: Reader, head: Head, stale_ms: int) -> tuple[dict[int, Quorum], dict[int, Quorum]]:
+    """The policies, by number, that lack a cosigned checkpoint, the one in force of this head, others of the last entry
+    that waits for its draw; and the one in force, where this head's quorum is from before `stale_ms`."""
     network = reader.record(Network, NETWORK)
     if network is None:
-        return {}
+        return {}, {}
     waiting = [(claim.task, claim.output_index) for claim in reader.awaiting_draw(LOOKED_AT)]
     waiting += [(each.id, each.index) for each in reader.awaiting_shortlist(LOOKED_AT)]
     pinned = {task.id: task.policy for task in reader.records(Task, [task for task, _ in waiting])}
@@ -262,12 +278,16 @@ def _lacking(reader: Reader, head: Head) -> dict[int, Quorum]:
     for task, index in waiting:
         needed[pinned[task]] = max(needed.get(pinned[task], 0), index + 1)
     needed[network.policy] = head.size
-    found = {}
+    missing, stale = {}, {}
     for policy in reader.records(AdoptedPolicy, list(map(str, sorted(needed)))):
         held, number = newest(reader.connection, int(policy.id)), int(policy.id)
-        if policy.terms.witnesses.quorum and (held is None or held.size < needed[number]):
-            found[number] = parse_quorum(policy.terms.witnesses.quorum)
-    return found
+        if not policy.terms.witnesses.quorum:
+            continue
+        if held is None or held.size < needed[number]:
+            missing[number] = parse_quorum(policy.terms.witnesses.quorum)
+        elif number == network.policy and held.at_ms < stale_ms:
+            stale[number] = parse_quorum(policy.terms.witnesses.quorum)
+    return missing, stale
 
 
 def _in_force(reader: Reader) -> dict[int, Quorum]:

@@ -11,8 +11,9 @@ from trust.simulation import scores, spoils
 from trust.simulation.attacks import ATTACKS, CHECKED_PPM, PPM, Attack, Checks, Scale, terms
 from trust.simulation.market import Market
 from trust.simulation.relayed import Relayed
-from trust.simulation.running import RULES, Report, done, nothing_collected
+from trust.simulation.running import RULES
 from trust.simulation.spoils import Spoils
+from trust.simulation.spreading import Report, done, nothing_collected
 from trust.simulation.tally import Figure, figure
 
 SCHEMES = (*scores.SCORES, RULES)

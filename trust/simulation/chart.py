@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
+from trust.simulation import player_chart
 from trust.simulation.running import RULES, SCHEMES, Results, WorldResult
 from trust.simulation.tally import Figure
 
@@ -43,21 +44,27 @@ PANELS = (
 
 def svg(results: Results) -> str:
     """The chart as the text of an SVG file."""
-    height = TOP + ROW * len(results.worlds) + 40
+    bottom = TOP + ROW * len(results.worlds) + 40 if results.worlds else 0
+    height = bottom + player_chart.height(results)
     width = LEFT + len(PANELS) * (WIDE + GAP)
-    size = results.size
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{INK}"',
         f' width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        text(
-            8, 20, f"policy {results.policy}: {size.workers} workers x {size.tasks} tasks, {size.seeds} seeds"
-        ),
-        *_legend(),
-        *_names(results.worlds),
+        *(_worlds(results) if results.worlds else ()),
+        *player_chart.lines(results, bottom),
     ]
-    for place, panel in enumerate(PANELS):
-        lines += _panel(panel, LEFT + place * (WIDE + GAP), results.worlds)
     return "\n".join([*lines, "</svg>", ""])
+
+
+def _worlds(results: Results) -> Iterator[str]:
+    size = results.size
+    yield text(
+        8, 20, f"policy {results.policy}: {size.workers} workers x {size.tasks} tasks, {size.seeds} seeds"
+    )
+    yield from _legend()
+    yield from _names(results.worlds)
+    for place, panel in enumerate(PANELS):
+        yield from _panel(panel, LEFT + place * (WIDE + GAP), results.worlds)
 
 
 def text(x: float, y: float, words: str, anchor: str = "start") -> str:

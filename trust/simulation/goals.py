@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from trust.simulation.players import PlayerResult
 from trust.simulation.tally import Figure
 from trust.simulation.worlds import Habit, World
 
@@ -53,3 +54,10 @@ def missed(world: World, measured: Mapping[str, Figure]) -> list[Missed]:
         for goal in GOALS
         if world.habit in goal.habits and _reaches(measured[goal.measure].mean, goal.limit)
     ]
+
+
+def gained(result: PlayerResult) -> list[Missed]:
+    """A goal for each player: less than nothing gained, with the whole interval."""
+    if result.gain_units.high < 0:
+        return []
+    return [Missed(result.name, "who plays the rules loses money", result.gain_units)]

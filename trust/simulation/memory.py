@@ -1,11 +1,14 @@
-"""The whole state in memory, with its timers in order: quick enough for a long game."""
+"""The whole state in memory, with its timers in order: quick enough for a long game, and copied for the next."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import TypeVar
 
-from trust.core.records import Timer
+from trust.core.records import Record, Timer
 from trust.core.state import Draft, MemoryState, timer_order
+
+R = TypeVar("R", bound=Record)
 
 
 class TimedState(MemoryState):
@@ -15,9 +18,25 @@ class TimedState(MemoryState):
         super().__init__()
         self._order: list[tuple[int, str, str]] = []
 
+    def get(self, kind: type[R], id: str) -> R | None:
+        return self.records.get((kind, id))  # type: ignore[return-value]
+
     def timers(self, limit: int) -> list[Timer]:
         found = (self.get(Timer, id) for _, _, id in self._order[:limit])
         return [timer for timer in found if timer is not None]
+
+    def due(self, at_ms: int, limit: int) -> list[Timer]:
+        """What is due at or before `at_ms`, first `limit` in order: entries are decided right over this state."""
+        if not self._order or self._order[0][0] > at_ms:
+            return []
+        return [timer for timer in self.timers(limit) if timer.due_ms <= at_ms]
+
+    def copy(self) -> TimedState:
+        """The same state, to go on from by itself: the records are shared, since none ever changes."""
+        other = TimedState()
+        other.size, other.at_ms = self.size, self.at_ms
+        other.records, other._order = self.records.copy(), self._order.copy()
+        return other
 
     @property
     def next_due_ms(self) -> int | None:

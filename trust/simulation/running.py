@@ -1,13 +1,8 @@
-"""Plays worlds under seeds, each game in a process of its own where there are several, and gathers the figures."""
+"""Plays worlds and strategic players under seeds, in several processes if asked to, and gathers the figures."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,17 +10,15 @@ from trust.core.policy import Policy
 from trust.simulation import references
 from trust.simulation.chance import Chance
 from trust.simulation.game import Game
-from trust.simulation.goals import Missed, missed
+from trust.simulation.goals import Missed, gained, missed
+from trust.simulation.players import Player, PlayerJob, PlayerResult
+from trust.simulation.safety import Cost, SafetyJob
+from trust.simulation.spreading import Report, done, nothing_collected
 from trust.simulation.tally import Figure, Tally, figures
 from trust.simulation.worlds import Size, World
 
 RULES = "trust"
 SCHEMES = (RULES, *references.SCHEMES)
-
-J = TypeVar("J")
-P = TypeVar("P")
-Report = Callable[[int, int], None]
-"""Takes how much is done of how much."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -55,6 +48,8 @@ class Results(msgspec.Struct, frozen=True):
     size: Size
     worlds: list[WorldResult]
     missed: list[Missed]
+    players: list[PlayerResult] = []
+    safety: list[Cost] = []
 
 
 def play_one(job: Job) -> Played:
@@ -68,52 +63,33 @@ def play_one(job: Job) -> Played:
     return played
 
 
-@contextmanager
-def nothing_collected() -> Iterator[None]:
-    """A game's records only grow; looking for garbage among them would take a fifth of its time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.collect()
-
-
 def play(
-    worlds: Sequence[World], policy: Policy, size: Size, processes: int = 1, report: Report | None = None
+    worlds: Sequence[World],
+    policy: Policy,
+    size: Size,
+    processes: int = 1,
+    report: Report | None = None,
+    players: Sequence[type[Player]] = (),
 ) -> Results:
-    """Plays every world under seeds 1 to `size.seeds`."""
+    """Plays every world under seeds 1 to `size.seeds`; with players also what safety costs honest work."""
     jobs = [Job(world, policy, size, seed) for world in worlds for seed in range(1, size.seeds + 1)]
-    played = done(play_one, jobs, processes, report)
+    strategic: list[PlayerJob | SafetyJob] = [PlayerJob(each.name, policy, size.seeds) for each in players]
+    strategic += [SafetyJob(policy, size.seeds)] if players else []
+    played = done(_play_any, [*jobs, *strategic], processes, report)
+    games = [one for one in played if isinstance(one, dict)]
     found = [
-        _result(world, played[place * size.seeds : (place + 1) * size.seeds])
+        _result(world, games[place * size.seeds : (place + 1) * size.seeds])
         for place, world in enumerate(worlds)
     ]
     short = [each for result in found for each in missed(result.world, result.schemes[RULES])]
-    return Results(policy.name, size, found, short)
+    against = [one for one in played if isinstance(one, PlayerResult)]
+    short += [each for result in against for each in gained(result)]
+    safety = [cost for one in played if isinstance(one, list) for cost in one]
+    return Results(policy.name, size, found, short, against, safety)
 
 
-def done(act: Callable[[J], P], jobs: Sequence[J], processes: int, report: Report | None) -> list[P]:
-    """What a function makes of each job, in their order; `report` hears of each."""
-    made: list[P] = []
-    if report is not None:
-        report(0, len(jobs))
-    with _spread(processes) as mapped:
-        for one in mapped(act, jobs):
-            made.append(one)
-            if report is not None:
-                report(len(made), len(jobs))
-    return made
-
-
-@contextmanager
-def _spread(processes: int) -> Iterator[Callable[[Callable[[J], P], Iterable[J]], Iterator[P]]]:
-    """What maps a function over jobs in their order, each in a process of its own where there are several."""
-    if processes <= 1:
-        yield map
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        yield pool.map
+def _play_any(job: Job | PlayerJob | SafetyJob) -> Played | PlayerResult | list[Cost]:
+    return play_one(job) if isinstance(job, Job) else job.play()
 
 
 def _result(world: World, played: Sequence[Played]) -> WorldResult:

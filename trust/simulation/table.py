@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.table import Table
 
 from trust.simulation.running import RULES, Results
@@ -16,7 +18,28 @@ COLUMNS = {
     "units_per_trusted_cheat": "with a record",
     "seats_short": "seats short %",
 }
-_PLAIN = {"checks_per_task": 2, "units_per_cheat": 0, "units_per_trusted_cheat": 0}
+GAINS = {
+    "gain_units": "gain",
+    "against_work_units": "against honest work",
+    "honest_loss_units": "an honest agent's loss",
+    "unpaid_units": "honest work unpaid",
+}
+COSTS = {
+    "check_rate": "check rate %",
+    "votes": "votes a task",
+    "fees_units": "fees",
+    "stake_units": "stake",
+    "stake_days": "days locked",
+    "verifier_units": "a verifier's lock",
+}
+_PLAIN = {
+    "checks_per_task": 2,
+    "units_per_cheat": 0,
+    "units_per_trusted_cheat": 0,
+    "votes": 2,
+    "stake_days": 2,
+    **dict.fromkeys(("fees_units", "stake_units", "verifier_units", *GAINS), 0),
+}
 
 
 def table(results: Results) -> Table:
@@ -34,6 +57,31 @@ def table(results: Results) -> Table:
             cells = (shown(measure, measured[measure]) for measure in COLUMNS)
             style = "bold" if scheme == RULES else None
             drawn.add_row(name, scheme, *cells, style=style, end_section=scheme == list(result.schemes)[-1])
+    return drawn
+
+
+def strategic(results: Results) -> Iterator[Table]:
+    """What players of the rules gain, in units, and what honest work costs for that; none where none was played."""
+    if results.players:
+        drawn = _columns("players of the rules: units, with 95 % intervals", ("player",), GAINS)
+        for player in results.players:
+            name = player.name + (" (operator)" if player.with_operator else "")
+            drawn.add_row(name, *(shown(measure, getattr(player, measure)) for measure in GAINS))
+        yield drawn
+    if results.safety:
+        drawn = _columns("the price of safety, a task", ("stake", "tasks done before"), COSTS)
+        for cost in results.safety:
+            cells = (shown(measure, getattr(cost, measure)) for measure in COSTS)
+            drawn.add_row(cost.stake, str(cost.record), *cells)
+        yield drawn
+
+
+def _columns(title: str, names: tuple[str, ...], measures: dict[str, str]) -> Table:
+    drawn = Table(title=title)
+    for name in names:
+        drawn.add_column(name, no_wrap=True)
+    for words in measures.values():
+        drawn.add_column(words, justify="right")
     return drawn
 
 

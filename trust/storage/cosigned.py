@@ -42,8 +42,10 @@ def every(connection: Connection) -> list[CosignedHead]:
 
 
 def keep(connection: Connection, head: CosignedHead) -> None:
-    """Stores it where it is larger than what is there."""
-    smaller = (col(tables.Cosigned.policy) == head.policy) & (col(tables.Cosigned.size) < head.size)
+    """Stores it where it is larger than what is there, or of that size and later."""
+    size, at_ms = col(tables.Cosigned.size), col(tables.Cosigned.at_ms)
+    older = (size < head.size) | ((size == head.size) & (at_ms < head.at_ms))
+    smaller = (col(tables.Cosigned.policy) == head.policy) & older
     values = {"size": head.size, "at_ms": head.at_ms, "note": head.note}
     connection.execute(update(tables.Cosigned).where(smaller).values(values))
     bulk.insert(connection, _COSIGNED, [astuple(head)], Existing.KEEP)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, event
 
 from trust.errors import Unusable
 from trust.log.tiles import TileCache
+from trust.settings import sqlite_url
 from trust.storage.engine import BUSY_TIMEOUT_MS, CACHE_KIB, Database, file_of
 from trust.storage.migrations import Age, age, check_kind, newer, upgrade
 
@@ -79,7 +80,7 @@ def _migrated(path: Path) -> Iterator[Database]:
         copy = Path(folder) / path.name
         with source.snapshot() as connection, closing(sqlite3.connect(copy)) as written:
             connection.connection.driver_connection.backup(written)  # type: ignore[union-attr]
-        upgrade(f"sqlite:///{copy}")
+        upgrade(sqlite_url(copy))
         with _opened_file(copy) as database:
             yield database
 
@@ -114,7 +115,7 @@ class _File(Database):
     """A SQLite file that is only read. The one engine serves both kinds of connection, and none can write."""
 
     def __init__(self, path: Path, *, is_immutable: bool) -> None:
-        self.url = f"sqlite:///{path}"
+        self.url = sqlite_url(path)
         self.tiles = TileCache()
         self.is_sqlite = True
         self._path = path

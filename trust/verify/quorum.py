@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trust.log.checkpoint import CheckpointError
 from trust.log.note import NoteError
-from trust.log.quorum import PolicyError, Quorum, QuorumMissing, open_with_quorum, parse_quorum
+from trust.log.quorum import PolicyError, Quorum, QuorumMissing, lines_of, open_with_quorum, parse_quorum
 from trust.log.succession import LogKey
 from trust.verify.cases import Case
 from trust.verify.failures import NotProven
@@ -21,7 +21,7 @@ from trust.verify.files import Verified
 def read_quorum(path: Path) -> Quorum:
     """The policy in a file. Raises PolicyError, and OSError where it cannot be read."""
     try:
-        return parse_quorum(path.read_text(encoding="utf-8").splitlines())
+        return parse_quorum(lines_of(path.read_text(encoding="utf-8")))
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path} is not a text: {error}") from error
 

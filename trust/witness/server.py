@@ -1,7 +1,7 @@
-"""The witness over HTTP: one path, one method, and a bound on everything that a stranger can take.
+"""The witness over HTTP: what logs submit, what monitors read, and a bound on everything that a stranger can take.
 
-Bodies are at most 64 KiB with their length told beforehand; a connection waits at most 30 s for a request and a
-request takes at most 10 s as a whole, however slowly its bytes drip; connections beyond 128 are closed at once.
+Bodies are at most 64 KiB, with their length told beforehand or in chunks; a connection waits at most 30 s for a request
+and a request takes at most 10 s as a whole, however slowly its bytes drip; connections beyond 128 are closed at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import sys
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -25,7 +26,11 @@ PATH = "/add-checkpoint"
 IDLE_MS = 30_000
 REQUEST_MS = 10_000
 MAX_CONNECTIONS = 128
+MAX_CHUNK_LINE = 256
+MAX_TRAILERS = 16
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,8}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[^\r\n]*)?\r?\n")
+_MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
 _log = journal.logger("trust.witness")
 
 
@@ -74,25 +79,41 @@ class _Handler(BaseHTTPRequestHandler):
         self._incoming.allow(server.request_ms)
         super().handle_one_request()
 
+    def do_GET(self) -> None:
+        """What monitors read."""
+        match = _MONITORED.fullmatch(self.path)
+        if match is None:
+            self._not_allowed()
+            return
+        origin_hash = match[1]
+        self._send(self._answer(lambda witness: witness.checkpoint(origin_hash)))
+
+    do_HEAD = do_GET  # noqa: N815
+
     def do_POST(self) -> None:
-        """The one thing that a witness does."""
+        """What logs submit."""
         if self.path != PATH:
-            self.send_error(HTTPStatus.NOT_FOUND)
+            self._not_allowed()
             return
         body = self._body()
         if body is not None:
-            self._send(self._answer(body))
+            self._send(self._answer(lambda witness: witness.add_checkpoint(body)))
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer(self, call: Callable[[Witness], Answer]) -> Answer:
         try:
-            return cast(WitnessServer, self.server).witness.add_checkpoint(body)
+            return call(cast(WitnessServer, self.server).witness)
         except (sqlite3.Error, StoreError) as error:
             _log.error("the store failed", reason=str(error))
             return Answer(503, b"the witness cannot store anything now\n")
 
     def _body(self) -> bytes | None:
         lengths = self.headers.get_all("Content-Length", [])
-        if "Transfer-Encoding" in self.headers or len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
+        if codings := self.headers.get_all("Transfer-Encoding", []):
+            if lengths or [coding.strip().lower() for coding in codings] != ["chunked"]:
+                self.send_error(HTTPStatus.BAD_REQUEST)  # whoever stands in front may read it otherwise
+                return None
+            return self._chunked()
+        if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
             self.send_error(HTTPStatus.LENGTH_REQUIRED)
         elif int(lengths[0]) > MAX_BODY_BYTES:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -102,10 +123,35 @@ class _Handler(BaseHTTPRequestHandler):
             return body
         return None
 
-    def _not_allowed(self) -> None:
-        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED if self.path == PATH else HTTPStatus.NOT_FOUND)
+    def _chunked(self) -> bytes | None:
+        """A body that came in chunks; None where it was answered that it is none, or too long."""
+        body = b""
+        while match := _CHUNK.fullmatch(self.rfile.readline(MAX_CHUNK_LINE)):
+            size = int(match[1], 16)
+            if not size:
+                if self._has_ended():
+                    return body
+                break
+            if len(body) + size > MAX_BODY_BYTES:
+                self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                return None
+            piece = self.rfile.read(size)
+            if len(piece) < size or self.rfile.readline(3) not in (b"\r\n", b"\n"):
+                break
+            body += piece
+        self.send_error(HTTPStatus.BAD_REQUEST)
+        return None
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _not_allowed  # noqa: N815
+    def _has_ended(self) -> bool:
+        """Whether an empty line follows, after few enough trailers."""
+        lines = (self.rfile.readline(MAX_CHUNK_LINE) for _ in range(MAX_TRAILERS))
+        return any(line in (b"\r\n", b"\n") for line in lines)
+
+    def _not_allowed(self) -> None:
+        known = self.path == PATH or _MONITORED.fullmatch(self.path)
+        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED if known else HTTPStatus.NOT_FOUND)
+
+    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _not_allowed  # noqa: N815
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A plain answer, and the end of the connection: what may be left of the request is not read."""
@@ -118,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "POST")
+            self.send_header("Allow", "POST" if self.path == PATH else "GET, HEAD")
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

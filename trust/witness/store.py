@@ -11,17 +11,21 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import ED25519, NoteError, Verifier, parse_note
 
-FORMAT = 1
+FORMAT = 2
 BUSY_S = 5.0
 MAX_ORIGIN_CHARS = 1_024
 _SCHEMA = """
 CREATE TABLE logs (origin TEXT NOT NULL, vkey TEXT NOT NULL, PRIMARY KEY (origin, vkey)) STRICT;
 CREATE TABLE heads (origin TEXT PRIMARY KEY NOT NULL, note BLOB NOT NULL) STRICT;
+"""
+_COSIGNED = """
+CREATE TABLE cosigned (origin_hash TEXT PRIMARY KEY NOT NULL, note BLOB NOT NULL) STRICT;
 """
 
 
@@ -38,6 +42,9 @@ class Store:
         self._lock = threading.Lock()
         self._connection = _connect(path)
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == 1:
+            self._connection.executescript(f"BEGIN; {_COSIGNED} PRAGMA user_version = {FORMAT}; COMMIT;")
+            found = FORMAT
         if found != FORMAT:
             self.close()
             raise StoreError(f"{path} has the format {found}, this release reads {FORMAT}")
@@ -47,7 +54,7 @@ class Store:
         """Makes an empty store. FileExistsError where there is a file already."""
         path.touch(mode=0o600, exist_ok=False)
         connection = _connect(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+        connection.executescript(f"BEGIN; {_SCHEMA} {_COSIGNED} PRAGMA user_version = {FORMAT}; COMMIT;")
         connection.close()
 
     def close(self) -> None:
@@ -80,6 +87,13 @@ class Store:
         with self._lock:
             return self._held(origin)
 
+    def cosigned(self, origin_hash: str) -> bytes | None:
+        """The last note that was cosigned, of the log whose origin has this SHA-256 (hex)."""
+        query = "SELECT note FROM cosigned WHERE origin_hash = ?"
+        with self._lock:
+            row = self._connection.execute(query, (origin_hash,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     @contextmanager
     def advancing(self, origin: str) -> Iterator[Advance]:
         """Nobody else reads or writes this log's last checkpoint meanwhile; what was kept is on disk afterwards."""
@@ -89,6 +103,8 @@ class Store:
             if advance.kept is not None:
                 row = (origin, advance.kept)
                 self._connection.execute("INSERT OR REPLACE INTO heads VALUES (?, ?)", row)
+                shown = sha256(origin.encode()).hexdigest(), advance.cosigned
+                self._connection.execute("INSERT OR REPLACE INTO cosigned VALUES (?, ?)", shown)
 
     def _held(self, origin: str) -> bytes | None:
         row = self._connection.execute("SELECT note FROM heads WHERE origin = ?", (origin,)).fetchone()
@@ -113,15 +129,16 @@ class Advance:
     def __init__(self, held: bytes | None) -> None:
         self.held = held
         self.kept: bytes | None = None
+        self.cosigned = b""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The last checkpoint; it was verified before it was stored."""
         return None if self.held is None else checkpoint_of(self.held)
 
-    def keep(self, note: bytes) -> None:
-        """Makes this the last checkpoint, once the block ends."""
-        self.kept = note
+    def keep(self, note: bytes, cosigned: bytes) -> None:
+        """Makes this the last checkpoint, once the block ends; `cosigned` is the note with the witness's own line."""
+        self.kept, self.cosigned = note, cosigned
 
 
 def checkpoint_of(note: bytes) -> Checkpoint:

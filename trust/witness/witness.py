@@ -1,14 +1,15 @@
 """What a witness answers to `add-checkpoint`: the checks of C2SP tlog-witness, in its order.
 
-1. The body is well formed (400).                      2. The log is known (404).
+1. The body is well formed (400), and an empty tree has the empty tree's root (422).
+2. The log is known (404).
 3. One of the log's keys signed the checkpoint, and no signature of a known key is false (403).
 4. The old size is not beyond the new one (400).       5. It is the size that was cosigned last (409 with that size).
-6. Of one size there is one root (409).                7. The consistency proof holds (422).
-8. The checkpoint is kept, on disk, before it is cosigned (200).
+6. Of one size there is one root (422).                7. The consistency proof holds (422).
+8. The checkpoint is kept, on disk, before its cosignature is given away (200).
 
-What is kept are the text and the signatures that were verified, nothing else of what came. Two roots of one size
-under the log's own key are evidence: both notes are told, and go into a file that convicts by itself. No side effect
-takes the answer with it: a file that cannot be written now is written later, and log lines cannot raise.
+What is kept are the text, the signatures that were verified and the cosignature, nothing else of what came. Two roots
+of one size under the log's own key are evidence: both notes are told, and go into a file that convicts by itself. No
+side effect takes the answer with it: a file that cannot be written now is written later, and log lines cannot raise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 from trust import clock, journal
 from trust.log import merkle
-from trust.log.checkpoint import Checkpoint, CheckpointError
+from trust.log.checkpoint import Checkpoint, CheckpointError, EmptyTreeError
 from trust.log.merkle import ProofError
 from trust.log.note import COSIGNATURE_V1, Note, NoteError, Signer, open_note, parse_note
 from trust.log.submission import Malformed, Submission
@@ -81,6 +82,14 @@ class Witness:
             self._write_evidence()
         return answer
 
+    def checkpoint(self, origin_hash: str) -> Answer:
+        """What monitors read: the last checkpoint of the log whose origin has this SHA-256 (hex), as the log signed and
+        this witness cosigned it."""
+        note = self._store.cosigned(origin_hash)
+        return (
+            Answer(404, b"no checkpoint of such a log was cosigned\n") if note is None else Answer(200, note)
+        )
+
     def _opened(self, note: bytes, origin: str) -> Note:
         keys = self._store.keys(origin)
         if not keys:
@@ -94,10 +103,10 @@ class Witness:
         verified = f"{opened.text}\n{''.join(map(str, opened.verified))}".encode()
         with self._store.advancing(checkpoint.origin) as log:
             self._check_follows(submission, checkpoint, log, verified)
-            log.keep(verified)
-        # 8. From here on the checkpoint is on disk: a crash loses the cosignature, never the memory of it.
-        cosignature = self._signer.sign(opened.text, clock.now_ms() // 1_000)
-        return Answer(200, str(cosignature).encode())
+            cosignature = str(self._signer.sign(opened.text, clock.now_ms() // 1_000)).encode()
+            log.keep(verified, verified + cosignature)
+        # 8. From here on the checkpoint is on disk: a crash loses the answer, never the memory of it.
+        return Answer(200, cosignature)
 
     def _check_follows(self, submission: Submission, new: Checkpoint, log: Advance, verified: bytes) -> None:
         last = log.checkpoint
@@ -105,8 +114,10 @@ class Witness:
         forked = size == new.size and root != new.root
         if forked and log.held is not None:
             self._convict(new.origin, log.held, verified)
-        if forked or submission.old != size:  # 5, 6
-            raise Refused(409, "another size or root was cosigned last", size)
+        if submission.old != size:  # 5
+            raise Refused(409, "another size was cosigned last", size)
+        if forked:  # 6
+            raise Refused(422, f"another root of size {size} was cosigned")
         try:
             merkle.verify_consistency(size, root, new.size, new.root, submission.proof)  # 7
         except ProofError as error:
@@ -158,6 +169,8 @@ def _parsed(body: bytes) -> tuple[Submission, Checkpoint]:
     try:
         submission = Submission.parse(body)
         return submission, Checkpoint.parse(parse_note(submission.note)[0])
+    except EmptyTreeError as error:
+        raise Refused(422, str(error)) from error
     except (Malformed, NoteError, CheckpointError) as error:
         raise Refused(400, str(error)) from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,12 +16,13 @@ from trust.core.entry import decode_entry
 from trust.core.words import told
 from trust.errors import TrustError
 from trust.log import merkle, tiles
-from trust.log.note import encode_base64
-from trust.services.publishing import newest_receipt, published
+from trust.services.publishing import cosigned_head, newest_receipt, published
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 
-INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
+INDEX = re.compile(r"0|[1-9][0-9]{0,39}")
+PACKING = 1
+"""How hard gzip tries: entries are packed each time that they are asked for."""
 
 
 def checkpoint(reader: Reader) -> bytes:
@@ -27,8 +30,8 @@ def checkpoint(reader: Reader) -> bytes:
     return published(reader)
 
 
-def tile(reader: Reader, path: str) -> tuple[bytes, bool]:
-    """The bytes at a tile path, and whether they are full, so that they never change."""
+def tile(reader: Reader, path: str, packed: bool) -> tuple[bytes, str]:
+    """The bytes at a tile path, which never change, and how they are encoded: bundles with gzip where `packed`."""
     try:
         wanted = tiles.TilePath.parse(path)
     except tiles.TileError as error:
@@ -37,7 +40,10 @@ def tile(reader: Reader, path: str) -> tuple[bytes, bool]:
     span = tiles.TILE_WIDTH ** (wanted.level or 0)
     if (wanted.n * tiles.TILE_WIDTH + wanted.width) * span > size:
         raise TrustError("unknown-entry", f"{path} is not covered by the {size} entries there are")
-    return _tile(reader, wanted, size), wanted.width == tiles.TILE_WIDTH
+    data = _tile(reader, wanted, size)
+    if packed and wanted.level is None:
+        return gzip.compress(data, PACKING, mtime=0), "gzip"
+    return data, ""
 
 
 def _tile(reader: Reader, wanted: tiles.TilePath, size: int) -> bytes:
@@ -56,21 +62,41 @@ def inclusion(reader: Reader, index: int, size: int | None) -> dict[str, Any]:
         raise TrustError("unknown-entry", f"entry {index} is not among the first {size}")
     path = merkle.inclusion_proof(index, size, reader.nodes(size))
     leaf = reader.leaf_hashes(index, index + 1)[0]
-    return {"index": index, "size": size, "leaf": leaf.hex(), "path": list(map(encode_base64, path))}
+    return {"index": index, "leaf": leaf.hex(), "path": _hex(path), **_tree(reader, size)}
+
+
+def _tree(reader: Reader, size: int) -> dict[str, Any]:
+    """The tree that a proof is about, and the signed note over it where there is one of this very size."""
+    head, cosigned = reader.head(), cosigned_head(reader)[1]
+    signed = {head.size: head.checkpoint} | ({cosigned.size: cosigned.note} if cosigned else {})
+    return {
+        "size": size,
+        "root": merkle.root(size, reader.nodes(size)).hex(),
+        "checkpoint": signed[size].decode() if size in signed else None,
+    }
+
+
+def _hex(path: Iterable[bytes]) -> list[str]:
+    return [step.hex() for step in path]
 
 
 def consistency(reader: Reader, old: int, new: int | None) -> dict[str, Any]:
     """The proof that the log at `new` entries begins with the log at `old`."""
     new = _reached(reader, new)
+    _reached(reader, old)
     if old > new:
         raise TrustError("bad-parameter", f"from: {old} entries are more than {new}")
     path = merkle.consistency_proof(old, new, reader.nodes(new)) if old else []
-    return {"from": old, "to": new, "path": list(map(encode_base64, path))}
+    return {"from": old, "to": new, "path": _hex(path), **_tree(reader, new)}
 
 
 def leaf(reader: Reader, digest: str) -> dict[str, Any]:
     """Where the entry with this leaf hash stands, and its path."""
-    index = reader.index_of_leaf(bytes.fromhex(digest)) if HEX32.fullmatch(digest) else None
+    if not HEX32.fullmatch(digest):
+        raise TrustError(
+            "bad-parameter", f"a leaf hash is 64 lower-case hexadecimal digits, not {digest[:80]!r}"
+        )
+    index = reader.index_of_leaf(bytes.fromhex(digest))
     if index is None:
         raise TrustError("unknown-entry", f"no entry has the leaf hash {digest[:80]!r}")
     return inclusion(reader, index, None)
@@ -87,9 +113,12 @@ def _reached(reader: Reader, size: int | None) -> int:
 
 def receipt(reader: Reader, index: str) -> ReceiptJson:
     """The newest receipt of an entry."""
-    found = newest_receipt(reader, int(index)) if INDEX.fullmatch(index) else None
+    if not INDEX.fullmatch(index):
+        raise TrustError("bad-parameter", f"an index is a whole number, not {index[:40]!r}")
+    size = reader.head().size
+    found = newest_receipt(reader, int(index)) if int(index) < size else None
     if found is None:
-        raise TrustError("unknown-entry", f"the log has no entry {index[:40]!r}")
+        raise TrustError("unknown-entry", f"the log has {size} entries, and none of index {index}")
     return receipt_json(found)
 
 

@@ -35,7 +35,7 @@ def policy(reader: Reader, number: int | None) -> dict[str, Any]:
     asked = network.policy if number is None else number
     adopted = policy_of(reader, asked)
     if adopted is None:
-        raise TrustError("bad-parameter", f"number: there are policies 0 to {network.policies - 1}")
+        raise TrustError("unknown-policy", f"there are policies 0 to {network.policies - 1}, and no {asked}")
     ahead = reader.records(AdoptedPolicy, [str(n) for n in range(network.policy + 1, network.policies)])
     return {
         **shown(network, "id", "id"),

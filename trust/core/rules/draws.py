@@ -24,11 +24,11 @@ from trust.core.refusal import Refused
 from trust.core.rules.decision import Decision
 from trust.core.sampling import vrf
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
-from trust.log.note import NoteError, Signature, Verifier, parse_note
+from trust.log.note import COSIGNATURES, NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
 from trust.log.succession import peek_checkpoint
 
-COSIGNATURE_BYTES = 8 + 64
+COSIGNATURE_BYTES = frozenset(8 + size for size in COSIGNATURES.values())
 """A time and a signature; the log's own line has only the latter."""
 
 
@@ -106,4 +106,4 @@ def claimed_root(note: str) -> tuple[int, bytes]:
 def cosigned_times_s(note: str) -> dict[str, int]:
     """When each witness says that it cosigned a draw's checkpoint, by its key's name, once the draw was decided."""
     lines = parse_note(note.encode())[1]
-    return {line.name: int.from_bytes(line.blob[:8]) for line in lines if len(line.blob) == COSIGNATURE_BYTES}
+    return {line.name: int.from_bytes(line.blob[:8]) for line in lines if len(line.blob) in COSIGNATURE_BYTES}

@@ -1,0 +1,71 @@
+"""The search finds by itself what was wrong with rules 1, where it is there to be found."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from msgspec.structs import replace
+
+from tests.simulation.old_rules import put_back_the_burst, put_back_the_freeze
+from tests.simulation.worlds import standard
+from trust.core.policy import Policy
+from trust.simulation.exploit.opening import Opening
+from trust.simulation.exploit.play import play
+from trust.simulation.exploit.search import Search, Strategy
+from trust.simulation.players import Burst, Freeze, Player
+
+WITHOUT_TRAPS = ("post", "task.post")
+"""A requester's trap pays at once, so a search that may set one finds little else."""
+SEEDS = range(6)
+
+
+@pytest.fixture
+def deterring() -> Policy:
+    """A claim loses money for whoever does no work, where its check is what it says."""
+    policy = standard()
+    return replace(policy, checks=replace(policy.checks, effort_ppm=1_000_000))
+
+
+def mean_gain(policy: Policy, player: type[Player]) -> float:
+    opening = Opening(policy)
+    return sum(play(opening, player.history, seed).gain_units for seed in SEEDS) / len(SEEDS)
+
+
+def ends(policy: Policy, player: type[Player]) -> Counter[str]:
+    opening = Opening(policy)
+    counted: Counter[str] = Counter()
+    for seed in SEEDS:
+        counted.update(play(opening, player.history, seed).ends)
+    return counted
+
+
+def of_kind(found: Strategy, ending: str) -> int:
+    return sum(
+        count
+        for label, count in found.ends.items()
+        if label.startswith("garbage of ours") and ending in label
+    )
+
+
+def test_a_lenient_check_rate_makes_a_burst_pay(monkeypatch: pytest.MonkeyPatch, deterring: Policy) -> None:
+    before = mean_gain(deterring, Burst)
+    put_back_the_burst(monkeypatch)
+    assert mean_gain(deterring, Burst) > max(0, before) + 1_000
+
+
+def test_passing_over_busy_verifiers_lets_garbage_go_unjudged(
+    monkeypatch: pytest.MonkeyPatch, deterring: Policy
+) -> None:
+    before = ends(deterring, Freeze)["garbage of ours for theirs rejected"]
+    put_back_the_freeze(monkeypatch)
+    assert ends(deterring, Freeze)["garbage of ours for theirs rejected"] <= before
+
+
+@pytest.mark.slow
+def test_the_search_finds_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back_the_burst(monkeypatch)
+    found = Search(standard(), 3_000, without=WITHOUT_TRAPS).run()
+    assert found.best.gain_units.low > 0
+    assert of_kind(found.best, "accepted") >= 5
+    assert any(move.args.get("output") == "garbage" for move in found.best.moves)
