@@ -202,7 +202,10 @@ def test_a_dangerous_policy_is_false_and_its_danger_is_named(
     from trust.cli.policy import read_policy
 
     path = tmp_path / "mine.toml"
-    for old, new in (("min_burn_ppm = 300_000", "min_burn_ppm = 100_000"), ("pow_bits = 4", "pow_bits = 99")):
+    for old, new in (
+        ("challenge_burn_ppm = 500_000", "challenge_burn_ppm = 100_000"),
+        ("pow_bits = 4", "pow_bits = 99"),
+    ):
         text = read_policy("sandbox")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
@@ -219,7 +222,7 @@ def test_a_dangerous_policy_is_false_and_its_danger_is_named(
         ("floor_ppm = 50_000", "floor_ppm = 1_000_001", "invalid-policy"),
         ("notice_ms", "notice_hours", "invalid-policy"),
         ("[money]", "[money]\nhalf_life_ms = 0", "invalid-policy"),
-        ("min_burn_ppm = 300_000", "min_burn_ppm = 0", "dangerous-policy"),
+        ("challenge_burn_ppm = 500_000", "challenge_burn_ppm = 0", "dangerous-policy"),
     ],
 )
 def test_a_policy_that_is_refused_has_a_code_and_a_hint(

@@ -86,7 +86,7 @@ COMMANDS = [
     ["agent", "register", "--handle", "alice"],
     ["agent", "revoke", "tired"],
     ["check", "enroll", "--kind", "extract"],
-    ["check", "leave", "--kind", "extract"],
+    ["check", "leave"],
     ["check", "challenge", CLAIM, "--reason", "wrong"],
     ["task", "post", "t", "--kind", "extract", "--spec", "file", "--price", "5"],
     ["task", "cancel", "t"],

@@ -24,7 +24,7 @@ SEEDS = range(6)
 def deterring() -> Policy:
     """A claim loses money for whoever does no work, where its check is what it says."""
     policy = standard()
-    return replace(policy, checks=replace(policy.checks, effort_ppm=1_000_000))
+    return replace(policy, checks=replace(policy.checks, margin_ppm=100_000))
 
 
 def mean_gain(policy: Policy, player: type[Player]) -> float:

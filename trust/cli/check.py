@@ -12,7 +12,7 @@ from trust import clock
 from trust.cli.connection import SERVICE, Me, Service, read_key
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import say
-from trust.cli.values import Place
+from trust.cli.values import Count, Place
 
 if TYPE_CHECKING:
     from trust.client import Case
@@ -24,7 +24,7 @@ LOOK_S = 0.5
 
 
 @app.command
-def enroll(*, me: Me, kind: Kinds = (), stake: int = 0, service: Service = SERVICE) -> None:
+def enroll(*, me: Me, kind: Kinds = (), stake: Count = 0, service: Service = SERVICE) -> None:
     """Offer to check work of some kinds.
 
     Parameters

@@ -62,7 +62,11 @@ class Game:
         """Plays until every worker is done and every claim has ended."""
         self.net.run(lambda: not self._waiting)
         self.tally.ring_units = sum(
-            ledger.balance(self.net.state, ledger.free(did)) - PURSE_UNITS["verifier"]
+            sum(
+                ledger.balance(self.net.state, account(did))
+                for account in (ledger.free, ledger.verifier_stake)
+            )
+            - PURSE_UNITS["verifier"]
             for did, number in self._verifiers.items()
             if self.chance.colludes(number)
         )
