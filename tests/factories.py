@@ -90,8 +90,8 @@ def _factory(model: type[Payload], **fields: Any) -> type[PayloadFactory]:
 AgentRegister = _factory(payloads.AgentRegister, capabilities=("extract",), pow="0")
 AgentRotate = _factory(payloads.AgentRotate, new_key=LazyFunction(lambda: did(1)))
 AgentRevoke = _factory(payloads.AgentRevoke, reason="moving on")
-VerifierEnroll = _factory(payloads.VerifierEnroll, task_kinds=("extract",))
-VerifierLeave = _factory(payloads.VerifierLeave, task_kinds=("extract",))
+VerifierEnroll = _factory(payloads.VerifierEnroll, task_kinds=("extract",), stake_units=2_000)
+VerifierLeave = _factory(payloads.VerifierLeave)
 RelayRegister = _factory(
     payloads.RelayRegister,
     name=Sequence("relay-{}".format),

@@ -292,28 +292,20 @@ def _missed(total: int, size: int, bad: int) -> int:
     return -(-misses * 1_000_000 // draws)
 
 
-def test_why_a_claim_was_checked_at_37_percent() -> None:
+def test_why_a_claim_was_checked_at_39_percent() -> None:
     """The rate of rules.md 5.1 from the inputs that stand in the claim's entry."""
     told = fields("example-check-rate")
     inputs, rate = json.loads(told["inputs"]), json.loads(told["rate"])
-    price, stake, saved = (inputs[name] for name in ("price_units", "stake_units", "work_saved_units"))
-    doubt = (
-        inputs["reputation_base_ppm"]
-        + inputs["reputation_slope_ppm"] * (10**6 - inputs["priority_ppm"]) // 10**6
-    )
+    price, stake, priority = 200, 400, inputs["priority_ppm"]
+    doubt = 250_000 + 1_350_000 * (10**6 - priority) // 10**6
     terms = {
-        "floor_ppm": inputs["floor_ppm"],
+        "floor_ppm": 50_000,
         "streak_ppm": 10**6 // inputs["streak"],
-        "reputation_ppm": max(
-            inputs["reputation_floor_ppm"], inputs["reputation_scale_ppm"] * doubt // 10**6
-        ),
-        "deterrence_ppm": saved
-        * 10**18
-        // (inputs["catch_ppm"] * (price * 10**6 + inputs["slash_ppm"] * stake))
-        + 1,
+        "reputation_ppm": max(20_000, 100_000 * doubt // 10**6),
+        "deterrence_ppm": price * 1_050_000 * 10**12 // (900_000 * (price * 10**6 + 10**6 * stake)) + 1,
     }
     assert rate == {"p_ppm": max(terms.values()), **terms}
-    assert rate["p_ppm"] == 370_371
+    assert rate["p_ppm"] == 388_889
 
 
 def test_the_examples_of_decay_and_of_a_row_of_scores() -> None:
@@ -453,6 +445,13 @@ def test_a_client_made_from_the_documentation_registers_posts_claims_and_deliver
         relay = client.send("/v1/admin", "relay.register", [operator, coordinator], **group)["result"][
             "relay"
         ]
+        for number in (4, 5, 6):
+            account = client.register(bytes([number]) * 32)
+            said = {"account": account, "amount_units": 5_000, "reference": f"payment-{number}"}
+            client.send("/v1/stakes", "stake.deposit", [operator], **said)
+            offered = {"task_kinds": ["code-review"], "stake_units": 4_000}
+            client.send("/v1/agents", "verifier.enroll", [bytes([number]) * 32], **offered)
+        time.sleep(1.5)  # the pool is sealed within an epoch
         client.delivered(alice, bob, coordinator, relay)
 
 

@@ -174,9 +174,12 @@ def create_parties() -> None:
         text("liveness_ms"),
         text("failures_ms"),
         whole("unbonding_lost_units"),
+        whole("caught_ms"),
+        truth("expelled"),
         clustered=True,
     )
     op.create_index("ix_parties_owner", "parties", ["owner"])
+    table("houses", words("id"), whole("enrolled"), clustered=True)
     table(
         "keys",
         words("id"),
@@ -243,6 +246,7 @@ def create_work() -> None:
         words("older"),
         words("newer"),
         whole("exclusive_until_ms"),
+        truth("abandoned"),
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
     table("posters", words("id"), words("newest"), words("closing"), clustered=True)
@@ -305,6 +309,8 @@ def create_work() -> None:
         words("challenge"),
         whole("submitted_ms"),
         words("canary"),
+        truth("appealable"),
+        truth("caught"),
     )
     op.create_index(
         "ix_claims_draw_round",
@@ -326,8 +332,6 @@ def create_checks() -> None:
         words("phase"),
         whole("until_ms"),
         whole("quorum"),
-        whole("bond_units"),
-        whole("fee_units"),
         whole("accept_count"),
         text("seats"),
         text("alternates"),
@@ -349,7 +353,6 @@ def create_checks() -> None:
         whole("place"),
         words("agent"),
         words("owner"),
-        whole("bond_units"),
         words("state"),
         whole("until_ms"),
         whole("index"),
@@ -407,10 +410,7 @@ def create_conduct() -> None:
         whole("streak"),
         whole("rotations"),
         whole("checks"),
-        whole("mean_price_units"),
-        whole("completed"),
         whole("unchecked_milli"),
-        text("recent"),
     )
     table(
         "scores",

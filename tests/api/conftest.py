@@ -19,9 +19,9 @@ def home(tmp_path: Path, sqlite_url: str) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A service on SQLite where everybody is registered, and nothing is sealed; shared by a module's tests."""
+    """A service on SQLite where everybody is registered, and no scores are sealed; shared by a module's tests."""
     directory = tmp_path_factory.mktemp("house")
     url = f"sqlite:///{directory / 'trust.db'}"
-    with house(directory, url, epoch_ms=600_000, score_epoch_ms=600_000) as running:
+    with house(directory, url, score_epoch_ms=600_000) as running:
         running.settle_in()
         yield running

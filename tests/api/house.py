@@ -109,7 +109,7 @@ class House(Town):
 
     # -- what the town does
 
-    def settle_in(self, verifiers: int = 0) -> None:
+    def settle_in(self, verifiers: int = 3) -> None:
         """Registers everybody, pays in, and enrols verifiers in a pool that is sealed."""
         for spoken in self.founding():
             path = {"agent": "/v1/agents", "stake": "/v1/stakes", "relay": "/v1/admin"}
@@ -121,7 +121,10 @@ class House(Town):
             self.verifiers.append(verifier)
             self.done("/v1/agents", self.register(verifier))
             self.done("/v1/stakes", self.deposit(verifier.did, 10_000))
-            self.done("/v1/agents", self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,)))
+            self.done(
+                "/v1/agents",
+                self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,), stake_units=2_000),
+            )
         if verifiers:
             self.wait(lambda: self._sealed() == verifiers)
 

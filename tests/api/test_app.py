@@ -127,7 +127,7 @@ def test_a_full_inbox_turns_callers_away_with_nothing_done(tmp_path: Path, sqlit
     with house(
         tmp_path, sqlite_url, {"inbox_max_statements": 1}, epoch_ms=600_000, score_epoch_ms=600_000
     ) as home:
-        home.settle_in()
+        home.settle_in(verifiers=0)
         said = [home.task_post(f"crowd-{number}") for number in range(6)]
         with ThreadPoolExecutor(6) as callers, _locked(tmp_path / "trust.db"):
             answers = [callers.submit(home.post_to, "/v1/tasks", each) for each in said]

@@ -24,7 +24,7 @@ from trust.verify.receipts import parse_key
 def checked(tmp_path: Path, database_url: str) -> Iterator[House]:
     """A town with five verifiers, on each kind of database."""
     with house(tmp_path, database_url) as running:
-        running.settle_in(verifiers=5)
+        running.settle_in(verifiers=8)
         yield running
 
 

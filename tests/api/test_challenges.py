@@ -83,10 +83,9 @@ def test_the_ledger_shows_locks_and_slashes_of_all_who_took_part(town: House) ->
     assert bond == [("challenge.return", -100), ("challenge.bond", 100)]
     first = town.get(f"/v1/claims/{claim}")["rounds"][0]["seats"]
     for seat in first:
-        lines = _lines(town, seat["agent"], f"seat/{seat['seat']}/bond")
-        assert ("bond.slash", -100) in lines
-        assert sum(units for _, units in lines) == 0
-        assert town.get(f"/v1/agents/{seat['agent']}")["balances"]["bonded_units"] == 0
+        lines = _lines(town, seat["agent"], f"verifier/{seat['agent']}/stake")
+        assert lines == [("seat.slash", -100), ("verifier.stake", 2_000)]
+        assert town.get(f"/v1/agents/{seat['agent']}")["balances"]["bonded_units"] == 1_900
 
 
 def _lines(town: House, agent: str, account: str) -> list[tuple[str, int]]:

@@ -212,7 +212,7 @@ def test_a_newcomer_is_at_the_floor(town: House) -> None:
 
 def test_the_policy_names_the_network_and_its_keys(town: House) -> None:
     shown = town.get("/v1/policy")
-    assert (shown["network"], shown["vkey"], shown["rules"]) == (ORIGIN, town.vkey, 1)
+    assert (shown["network"], shown["vkey"], shown["rules"]) == (ORIGIN, town.vkey, 2)
     assert shown["operator"] == town.operator.did
     assert shown["terms"]["name"] == "sandbox"
     assert town.get("/v1/policy", number=0)["terms"] == shown["terms"]

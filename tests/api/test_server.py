@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
     url = f"sqlite:///{directory / 'trust.db'}"
     vkey = found(settings_for(directory, url), epoch_ms=600_000)  # nothing comes by itself
     with serving(directory, url, vkey) as (running, home):
-        home.settle_in()
+        home.settle_in(verifiers=0)
         yield running, home
 
 

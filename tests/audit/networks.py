@@ -137,7 +137,7 @@ class World:
         genesis = Genesis(
             format=1,
             network=origin,
-            rules=1,
+            rules=2,
             log_key=did("log"),
             draw_key=did("draw"),
             operator=did("operator"),
@@ -248,7 +248,7 @@ class World:
         if deposit:
             self.deposit(did(name), deposit)
         if verifies:
-            self.say(VerifierEnroll, name, task_kinds=(KIND,))
+            self.say(VerifierEnroll, name, task_kinds=(KIND,), stake_units=2_000)
 
     def deposit(self, account: str, units: int) -> None:
         """Money from outside."""

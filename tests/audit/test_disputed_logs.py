@@ -65,11 +65,11 @@ class Disputes:
         id = self.challenge(claim, who)
         leavers = CHECKERS[:7]
         for name in leavers:
-            self.world.say(VerifierLeave, name, task_kinds=(KIND,))
+            self.world.say(VerifierLeave, name)
         self.world.serve()
         self.ends.append(self.world.need(Challenge, id).state)
         for name in leavers:
-            self.world.say(VerifierEnroll, name, task_kinds=(KIND,))
+            self.world.say(VerifierEnroll, name, task_kinds=(KIND,), stake_units=1_000)
         self.world.wait(2_000)
 
 

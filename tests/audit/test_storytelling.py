@@ -51,12 +51,12 @@ def test_an_escalated_appealed_and_slashed_batch_reads_as_a_story(town: Scene) -
     requester, worker, rival = map(name, (town.requester, town.worker, town.rival))
     wanted = f"{requester} (the requester) wants batch done (code-review, a batch of 40 items): "
     claimed = (
-        f"{worker} (the worker) claims it with a stake of 150. Its chance of being checked is 100.00 %: "
+        f"{worker} (the worker) claims it with a stake of 150. Its chance of being checked is 100.00 %, "
     )
     looked = "They look at 40 of the 40 items together and accept 0 bad."
     assert told(town, claim) == [
         wanted + "100 units for the work and 39 for checking it lie in escrow.",
-        claimed + "its streak is 0, below 10 and the price 100 is over 3 times its mean 0.",
+        claimed + "by a streak of 0, a priority of 0.00 %.",
         "The worker delivers.",
         "The draw falls on it: the work is checked.",
         f"Round 1: 3 verifiers are drawn, 3 of them must agree. {looked}",
@@ -69,7 +69,7 @@ def test_an_escalated_appealed_and_slashed_batch_reads_as_a_story(town: Scene) -
         "The claim is rejected: the work failed.",
         f"The challenger {rival} was right, and has bond and fees back.",
         "Of the seats, 10 voted otherwise than it came out and 15 voted as it came out.",
-        "Bonds of 1000 are lost: 1000 burn.",
+        "Verifiers lose 1000 of their stakes: 1000 burn.",
         "The worker's stake pays the panels 150, before the rest of it is split.",
         "batch is open again, for others.",
     ]
@@ -83,7 +83,7 @@ def test_the_story_says_where_a_slash_went(town: Scene) -> None:
         "The claim is rejected: the work failed.",
         "Of the seats, 3 voted as it came out.",
         "3 seats earn fees, 30 in all.",
-        "The worker loses 150 of its stake: 75 go to the requester and 75 burn.",
+        "The worker loses 150 of its stake: 39 go to the requester and 111 burn.",
         "t1 is open again, for others.",
     )
 
@@ -117,7 +117,7 @@ def test_the_story_of_a_canary_says_who_was_tested_and_how_it_went(town: Scene) 
         "The claim is void, since it was a canary.",
         "150 of the stake are free again.",
         "Of the seats, 3 voted otherwise than the operator knew.",
-        "Bonds of 600 are lost: 600 burn.",
+        "Verifiers lose 600 of their stakes: 600 burn.",
         "t1 is closed: it was the operator's own.",
     )
 
@@ -148,7 +148,7 @@ def test_the_story_of_an_equivocation_says_what_it_cost_and_who_showed_it(town: 
         told(town, lied.claim),
         "The worker delivers.",
         f"{name(town.rival)} proves that {name(town.worker)} lied: it signed two different outputs for one claim.",
-        "of its stake and of its other money: 242 burn, 100 go to the requester and 50 go to",
+        "of its stake and of its other money: 342 burn and 50 go to",
         f"{name(town.worker)} is shut out for ever.",
     )
 
@@ -159,7 +159,7 @@ def test_the_story_of_an_unchecked_claim_says_why_it_was_not_checked() -> None:
     town.net.tick(3_000)
     in_order(
         told(town, claim),
-        "Its chance of being checked is 25.00 %: that is one in its streak of 4.",
+        "Its chance of being checked is 44.44 %, by a streak of 4, a priority of 33.28 %.",
         "The draw passes it by: the work is not checked, unless somebody challenges it before 2023-11-14 22:13:",
         "The claim is accepted: the work stands.",
         "The evidence window is over, and the last 30 of the stake are free again.",

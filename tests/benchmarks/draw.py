@@ -113,7 +113,7 @@ def _panel(policy: Policy, root: Root) -> Callable[[Decision, Stream], None]:
     def draw(d: Decision, stream: Stream) -> None:
         for record in (task, claim, sealed, Relay("relay", "relay", (), 0, 1)):
             d.put(record)
-        bench = panel._Bench(d, claim, task, policy, stream)
+        bench = panel._Bench(d, claim, task, stream)
         seated = [bench.next() for _ in range(2 * SEATS)]
         assert None not in seated
 

@@ -63,7 +63,7 @@ class Scene:
         self.requester, self.worker, self.rival = (
             net.join(name, capabilities=(EXACT,)) for name in ("requester", "worker", "rival")
         )
-        self.verifiers = [net.join(f"verifier {number}") for number in range(verifiers)]
+        self.verifiers = [net.join(f"verifier {number}", 8_000) for number in range(verifiers)]
         net.enroll(*self.verifiers, kinds=kinds)
         self.batch: Batch | None = None
 
@@ -191,10 +191,10 @@ class Scene:
         return self.net.people[seat.agent]
 
     def vote(self, seat: Seat, verdict: str = "pass", bad: Sequence[int] = ()) -> dict[str, Any]:
-        """The fields of a `vote.reveal`; on a batch the verdict follows from the items called bad."""
-        mine = self.items_of(seat)
+        """The fields of a `vote.reveal`; on a batch the verdict follows from the items called bad, but for a void."""
+        mine = self.items_of(seat) if verdict != "void" else ()
         fields: dict[str, Any] = {"seat": seat.id, "verdict": verdict, "salt": salt_of(seat)}
-        if self.net.get(Round, f"{seat.claim}/{seat.round}").items:
+        if mine:
             assert self.batch is not None
             fields["items"] = tuple(
                 p.JudgedItem(index=index, leaf=self.batch.leaf(index), good=index not in bad)
@@ -294,7 +294,7 @@ def posted(entries: Iterable[Decided], why: str) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def _with_unchecked() -> tuple[Scene, str]:
-    town = scene(policy_of(trusted_streak=4, effort_ppm=100_000), verifiers=30)
+    town = scene(policy_of(trusted_streak=4, margin_ppm=0), verifiers=30)
     for number in range(4):
         town.ended(f"checked-{number}")
     for number in range(30):

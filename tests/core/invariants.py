@@ -11,7 +11,7 @@ from tests.core.network import Records
 from trust.core import ledger, rawsums, reputation, rulebook, scoring
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
-from trust.core.events.parties import policy_timer
+from trust.core.events.parties import policy_timer, verifier_timer
 from trust.core.events.tasks import leaving
 from trust.core.records import (
     Account,
@@ -44,6 +44,7 @@ OPEN_TIMERS = {
     "unchecked": "challenge",
     "passing": "challenge",
     "failing": "challenge",
+    "voiding": "challenge",
 }
 TASK_TIMERS = {"open": "deadline", "allocating": "allocation"}
 R = TypeVar("R", bound=Record)
@@ -109,8 +110,6 @@ class Checker:
         expected: Counter[str] = Counter()
         for claim in self._all(Claim):
             expected[ledger.stake(claim.id)] = claim.hold_units if claim.ended_ms else claim.stake_units
-        for seat in self._all(Seat):
-            expected[ledger.bond(seat.id)] = 0 if seat.outcome else seat.bond_units
         for challenge in self._all(Challenge):
             held = challenge.bond_units + challenge.prepaid_units if challenge.state == "open" else 0
             expected[ledger.challenge_bond(challenge.id)] = held
@@ -164,15 +163,15 @@ class Checker:
             claim = self._get(Claim, challenge.claim)
             assert claim is not None
             assert (challenge.state == "open") == (not claim.ended_ms)
-            assert challenge.against in ("pass", "fail")
+            assert challenge.against in ("pass", "fail", "void")
             assert (claim.id, challenge.round) not in rounds, "two challenges open one round"
             rounds.add((claim.id, challenge.round))
-            final = (
-                claim.verdict if claim.canary else {"accepted": "pass", "rejected": "fail"}.get(claim.state)
-            )
+            voided = claim.verdict if claim.canary else "void"
+            final = {"accepted": "pass", "rejected": "fail", "voided": voided}.get(claim.state)
             if claim.ended_ms and challenge.state != "returned":
                 assert (challenge.state == "lost") == (challenge.against == final), challenge
-            assert claim.canary or claim.state != "voided", "an appeal erased a verdict"
+            erased = claim.state == "voided" and claim.verdict != "void"
+            assert claim.canary or not erased, "an appeal erased a verdict"
 
     def _check_posters(self) -> None:
         """A requester's tasks that are not closed hang together, each once; who left has none that is open."""
@@ -201,7 +200,12 @@ class Checker:
     # -- every open thing has a future
 
     def _check_futures(self) -> None:
-        timers = [timer for timer in self._all(Timer) if timer.kind not in ("party", "leaving")]
+        timers = [timer for timer in self._all(Timer) if timer.kind not in ("party", "leaving", "verifier")]
+        for party in self._all(Party):
+            staked = bool(self._balance(ledger.verifier_stake(party.id)))
+            leaves = self._get(Timer, verifier_timer(party.id)) is not None
+            assert not (leaves and party.enrolled), f"{party.id} checks and leaves"
+            assert leaves or party.enrolled or not staked, f"the stake of {party.id} stays for ever"
         for timer in timers:
             assert timer.due_ms > self._at_ms_now, f"{timer} is due and not settled"
         expected = dict(self._expected_timers())
@@ -298,8 +302,8 @@ def _check_posting(event: MoneyMoved) -> None:
         for account, change in event.postings:
             locks = account.startswith("claim/") or account.endswith(("/free", "/unbonding"))
             assert locks if change < 0 else account == ledger.BURN or account.endswith("/free")
-    elif event.why.startswith(("slash.", "bond.slash")):
-        lock = "claim/" if event.why.startswith("slash.") else "seat/"
+    elif event.why.startswith(("slash.", "seat.slash")):
+        lock = "claim/" if event.why.startswith("slash.") else "verifier/"
         for account, change in event.postings:
             gains = (ledger.BURN, "agent/") if lock == "claim/" else (ledger.BURN, ledger.VERIFICATION)
             assert account.startswith(lock) if change < 0 else account.startswith(gains)

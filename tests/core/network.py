@@ -196,6 +196,10 @@ class Net:
     def free(self, who: Who) -> int:
         return self.balance(f"agent/{who.did}/free")
 
+    def staked(self, who: Who) -> int:
+        """What somebody has in its stake as a verifier."""
+        return self.balance(f"verifier/{who.did}/stake")
+
     # -- saying things
 
     def statement(
@@ -243,7 +247,7 @@ class Net:
         genesis = Genesis(
             format=1,
             network=ORIGIN,
-            rules=1,
+            rules=2,
             log_key=self.log.did,
             draw_key=self.draw_key.did,
             operator=self.operator.did,
@@ -283,10 +287,10 @@ class Net:
         )
         return str(created(decided, "relay"))
 
-    def enroll(self, *verifiers: Who, kinds: tuple[str, ...] = (EXACT, JUDGED)) -> None:
-        """Enrols verifiers, and waits until their pools are sealed."""
+    def enroll(self, *verifiers: Who, kinds: tuple[str, ...] = (EXACT, JUDGED), units: int = 3_000) -> None:
+        """Enrols verifiers with this stake, and waits until their pools are sealed."""
         for who in verifiers:
-            self.say(p.VerifierEnroll, who, task_kinds=kinds)
+            self.say(p.VerifierEnroll, who, task_kinds=kinds, stake_units=units)
         self.tick(self.policy.verifiers.epoch_ms)
 
     # -- the service's part
@@ -310,7 +314,7 @@ class Net:
         for entry in self.entries[: pool.as_of]:
             for event in entry.events:
                 if isinstance(event, PoolWeight) and event.pool == pool.id:
-                    slots[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
+                    slots[event.slot] = sumtree.Slot(event.agent, event.house, event.weight)
         nodes: dict[bytes, bytes] = {}
         root = sumtree.build([slots[number] for number in range(len(slots))], nodes.__setitem__)
         self.store.put_nodes([Node(id=digest.hex(), data=data) for digest, data in nodes.items()])

@@ -32,7 +32,7 @@ TERMS: dict[str, object] = {
     "probation_ppm": 300_000,
     "panels": [2, 3, 5],
     "trusted_streak": 1,
-    "effort_ppm": 100_000,
+    "margin_ppm": 0,
     "sample_items": 6,
     "failure_strikes": 2,
     "min_stake_units": 10,
@@ -137,10 +137,12 @@ class Steps:
             self.say(p.AgentRevoke, self.net.operator, reason="abuse", party=who.did)
 
     def enroll(self, rng: Random) -> None:
-        kind = rng.choice([p.VerifierEnroll, p.VerifierLeave])
-        self.say(
-            kind, self.anyone(rng), task_kinds=tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(1, 2)))
-        )
+        if rng.randrange(3) == 0:
+            self.say(p.VerifierLeave, self.anyone(rng))
+            return
+        kinds = tuple(rng.sample([EXACT, JUDGED, "other"], rng.randint(0, 2)))
+        units = rng.choice([0, 500, 1_000, 2_000])
+        self.say(p.VerifierEnroll, self.anyone(rng), task_kinds=kinds, stake_units=units)
 
     def grant(self, rng: Random) -> None:
         kind = rng.choice([p.RoleGrant, p.RoleRevoke])
@@ -279,7 +281,7 @@ class Steps:
         if count:
             self.scene.batch_task(count)
         bad = [index for index in self.scene.items_of(seat) if rng.randrange(4) == 0]
-        vote = self.scene.vote(seat, rng.choice(["pass", "pass", "fail"]), bad)
+        vote = self.scene.vote(seat, rng.choice(["pass", "pass", "pass", "fail", "fail", "void"]), bad)
         commitment = self.scene.commitment(seat, vote)
         if self.say(p.VoteCommit, self.scene.sitter(seat), seat=seat.id, commitment=commitment):
             self._votes[seat.id] = vote
@@ -296,7 +298,9 @@ class Steps:
 
     def challenge(self, rng: Random) -> None:
         """Somebody doubts a verdict or an unchecked output; now and then something else."""
-        states = rng.choice([("passing", "failing", "unchecked")] * 4 + [("checking", "submitted"), ()])
+        states = rng.choice(
+            [("passing", "failing", "voiding", "unchecked")] * 4 + [("checking", "submitted"), ()]
+        )
         claim = self._one(rng, Claim, *states)
         if claim is None:
             return

@@ -16,7 +16,7 @@ from trust.core.events import MoneyMoved, Observed
 from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Task
 
 FEES = 39
-BOND = 200
+LIABILITY = 200
 
 
 @pytest.fixture
@@ -49,13 +49,15 @@ def test_an_opened_canary_voids_the_claim_when_its_window_is_over_and_gives_ever
     whole(town)
 
 
-def test_a_seat_that_passed_a_bad_canary_loses_its_whole_bond_and_the_weight_of_four(town: Scene) -> None:
+def test_a_seat_that_passed_a_bad_canary_loses_all_that_it_answers_for_and_the_weight_of_four(
+    town: Scene,
+) -> None:
     _, claim = opened_after(town, "fail", "pass")
     town.net.tick(1_000)
     settled = next(entry for entry in reversed(town.net.entries) if "seat.settled" in kinds(entry.events))
-    slashes = [e for e in settled.events if isinstance(e, MoneyMoved) and e.why == "bond.slash"]
-    assert sum(dict(each.postings)["burn"] for each in slashes) == 3 * BOND
-    assert [town.net.free(town.sitter(seat)) for seat in town.seats(claim)] == [5_000 - BOND] * 3
+    slashes = [e for e in settled.events if isinstance(e, MoneyMoved) and e.why == "seat.slash"]
+    assert sum(dict(each.postings)["burn"] for each in slashes) == 3 * LIABILITY
+    assert [town.net.staked(town.sitter(seat)) for seat in town.seats(claim)] == [3_000 - LIABILITY] * 3
     blamed = [e for e in settled.events if isinstance(e, Observed)]
     assert {(e.role, e.why, e.bad_milli) for e in blamed} == {("verifier", "canary-wrong", 12_000)}
     assert town.net.balance("operator/bond") == 5_000

@@ -1,7 +1,7 @@
 """Where the money of a challenge goes, to the unit (docs/rules.md 4, Challenges).
 
-The price is 100, the stake 150, a fee 10, a seat's bond 200; the escrow holds 39 for fees. The second panel has seven
-seats: the bond of a challenge for it is 70, and 70 are prepaid.
+The price is 100, the stake 150, a fee 10, a seat's liability 200; the escrow holds 39 for fees. The second panel has
+seven seats: the bond of a challenge for it is 70, and 70 are prepaid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trust.core.events import ChallengeEnded, FeeShort
 from trust.core.records import Challenge, Claim, Score, Seat, Task
 from trust.core.rulebook import Decided
 
-FEES, BOND = 39, 200
+FEES, LIABILITY = 39, 200
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def test_a_fail_attacked_in_vain_pays_the_requester(town: Scene) -> None:
     entries = town.window_over(claim)
     assert (town.state(claim), ends(entries)) == ("rejected", ["lost"])
     assert posted(entries, "challenge.lost") == {lock(lost): -70, "burn": 35, agent(town.requester): 35}
-    slash = {f"claim/{claim}/stake": -STAKE, agent(town.requester): 75, "burn": 75}
+    slash = {f"claim/{claim}/stake": -STAKE, agent(town.requester): FEES, "burn": STAKE - FEES}
     assert posted(entries, "slash.failed-check") == slash
     assert town.net.free(town.worker) == 5_000 - STAKE - 140
 
 
 def test_what_an_odd_bond_leaves_burns() -> None:
-    town = scene(policy_of(fee_units=7, min_bond_units=200), verifiers=30)
+    town = scene(policy_of(fee_units=7, min_liability_units=200), verifiers=30)
     claim = town.judged()
     lost = town.challenged(claim, town.rival)
     assert lost.bond_units == 49
@@ -107,16 +107,16 @@ def test_a_challenge_that_showed_bad_work_is_paid_by_the_slash(town: Scene) -> N
     stake = f"claim/{claim}/stake"
     seats = posted(entries, "slash.seat-fee")
     assert (seats[stake], fees(town, claim, 2, seats)) == (-70, [10] * 7)
-    split = {stake: -80, agent(town.requester): 40, agent(town.rival): 16, "burn": 24}
+    split = {stake: -80, agent(town.requester): FEES, agent(town.rival): 80 - FEES}
     assert posted(entries, "slash.failed-check") == split
     assert posted(entries, "challenge.return") == {lock(won): -140, agent(town.rival): 140}
-    assert posted(entries, "bond.slash")["burn"] == 3 * BOND // 2
+    assert posted(entries, "seat.slash")["burn"] == 3 * LIABILITY // 2
     assert posted(entries, "seat.fee") == {}
-    assert town.net.free(town.rival) == 5_016
+    assert town.net.free(town.rival) == 5_000 + 80 - FEES
     assert town.net.free(town.worker) == 5_000 - STAKE
     assert town.net.balance("pool/verification") == FEES
-    assert town.net.balance("burn") == 24 + 300
-    assert town.net.free(town.requester) == 5_000 - PRICE - 2 * FEES + 40
+    assert town.net.balance("burn") == 300
+    assert town.net.free(town.requester) == 5_000 - PRICE - FEES
 
 
 def test_a_challenger_gets_at_most_five_fees_of_a_slash(town: Scene) -> None:
@@ -129,7 +129,12 @@ def test_a_challenger_gets_at_most_five_fees_of_a_slash(town: Scene) -> None:
     town.challenged(claim, town.rival)
     town.judge(claim, "fail")
     entries = town.window_over(claim)
-    split = {f"claim/{claim}/stake": -1_930, agent(town.requester): 965, agent(town.rival): 50, "burn": 915}
+    split = {
+        f"claim/{claim}/stake": -1_930,
+        agent(town.requester): FEES,
+        agent(town.rival): 50,
+        "burn": 1_841,
+    }
     assert posted(entries, "slash.failed-check") == split
 
 
@@ -139,7 +144,7 @@ def test_a_slash_too_small_for_the_panel_is_shared_and_the_pool_pays_the_rest(to
     town.judge(claim, "fail")
     entries = town.window_over(claim)
     assert fees(town, claim, 2, posted(entries, "slash.seat-fee")) == [4] * 7
-    split = {f"claim/{claim}/stake": -2, agent(town.requester): 1, "burn": 1}
+    split = {f"claim/{claim}/stake": -2, agent(town.requester): 2}
     assert posted(entries, "slash.failed-check") == split
     [short] = [each for entry in entries for each in entry.events if isinstance(each, FeeShort)]
     assert (short.due_units, short.paid_units) == (42, 35)
@@ -174,10 +179,11 @@ def test_an_unchecked_output_that_was_bad_costs_the_worker_as_if_it_had_been_dra
     assert (town.state(claim), ends(entries)) == ("rejected", ["won"])
     stake = f"claim/{claim}/stake"
     assert posted(entries, "slash.seat-fee")[stake] == -30
-    split = {stake: -120, agent(town.requester): 60, agent(town.rival): 24, "burn": 36}
+    paid = -(-FEES * town.net.get(Claim, claim).rate_ppm // 1_000_000)
+    split = {stake: -120, agent(town.requester): paid, agent(town.rival): 50, "burn": 70 - paid}
     assert posted(entries, "slash.failed-check") == split
     assert posted(entries, "challenge.return") == {lock(won): -60, agent(town.rival): 60}
-    assert town.net.free(town.rival) == before + 24
+    assert town.net.free(town.rival) == before + 50
 
 
 def test_an_unchecked_output_that_is_withheld_is_the_challengers_win() -> None:
@@ -185,13 +191,19 @@ def test_an_unchecked_output_that_is_withheld_is_the_challengers_win() -> None:
     town.challenged(claim, town.rival)
     entries = town.net.tick_to(town.round(claim).until_ms)
     assert (town.state(claim), ends(entries)) == ("rejected", ["won"])
-    split = {f"claim/{claim}/stake": -150, agent(town.requester): 75, agent(town.rival): 30, "burn": 45}
+    paid = -(-FEES * town.net.get(Claim, claim).rate_ppm // 1_000_000)
+    split = {
+        f"claim/{claim}/stake": -150,
+        agent(town.requester): paid,
+        agent(town.rival): 50,
+        "burn": 100 - paid,
+    }
     assert posted(entries, "slash.failed-check") == split
     assert posted(entries, "seat.fee") == {}
 
 
 def test_with_fees_and_price_of_zero_a_challenge_moves_no_money_but_decides() -> None:
-    town = scene(policy_of(fee_units=0, min_bond_units=100), verifiers=30)
+    town = scene(policy_of(fee_units=0, min_liability_units=100), verifiers=30)
     claim = town.judged(price_units=0)
     found = town.challenged(claim, town.rival)
     assert (found.bond_units, found.prepaid_units) == (0, 0)
@@ -234,17 +246,17 @@ def test_the_first_who_was_right_gets_the_share_of_the_slash(town: Scene) -> Non
 # -- returned
 
 
-def drained(town: Scene, claim: str, kept: int = 0) -> None:
-    """Takes the money for a bond from every verifier but `kept` who has not sat on this claim."""
+def emptied(town: Scene, claim: str, kept: int = 0) -> None:
+    """Has every verifier leave but `kept` who has not sat on this claim."""
     seated = {seat.agent for seat in town.net.all(Seat) if seat.claim == claim}
     for who in [each for each in town.verifiers if each.did not in seated][kept:]:
-        town.net.say(p.StakeWithdraw, who, amount_units=town.net.free(who))
+        town.net.say(p.VerifierLeave, who)
 
 
 def test_a_round_that_cannot_be_seated_gives_the_bond_back_and_the_verdict_stands(town: Scene) -> None:
     claim = town.judged()
     town.challenge(claim, town.rival)
-    drained(town, claim)
+    emptied(town, claim)
     entries = [town.net.draw(claim)]
     assert (town.state(claim), ends(entries)) == ("accepted", ["returned"])
     assert town.net.free(town.rival) == 5_000
@@ -255,7 +267,7 @@ def test_a_round_that_cannot_be_seated_gives_the_bond_back_and_the_verdict_stand
 def test_a_fail_stands_too_where_its_appeal_cannot_be_seated(town: Scene) -> None:
     claim = town.judged(verdict="fail")
     town.challenge(claim, town.worker)
-    drained(town, claim)
+    emptied(town, claim)
     entries = [town.net.draw(claim)]
     assert (town.state(claim), ends(entries)) == ("rejected", ["returned"])
     assert town.net.free(town.worker) == 5_000 - STAKE
@@ -272,7 +284,7 @@ def test_a_round_without_a_verdict_pays_who_revealed_from_what_was_prepaid(town:
         town.reveal(seat, vote)
     town.net.tick_to(town.round(claim).until_ms)
     assert town.net.get(Claim, claim).draw_round == 3
-    drained(town, claim)
+    emptied(town, claim)
     entries = [town.net.draw(claim)]
     assert (town.state(claim), ends(entries)) == ("accepted", ["returned"])
     paid = posted(entries, "seat.fee")
@@ -280,14 +292,14 @@ def test_a_round_without_a_verdict_pays_who_revealed_from_what_was_prepaid(town:
     assert posted(entries, "challenge.return") == {lock(back): -90, agent(town.rival): 90}
     outcomes = [town.net.get(Seat, seat.id).outcome for seat in seats]
     assert outcomes == ["heard"] * 5 + ["silent"] * 2
-    assert posted(entries, "bond.slash")["burn"] == 2 * BOND // 2, "silence pays, dissent does not"
+    assert posted(entries, "seat.slash")["burn"] == 2 * LIABILITY // 2, "silence pays, dissent does not"
 
 
 def test_an_unchecked_output_whose_panel_is_not_seated_is_accepted() -> None:
     town, claim = unchecked()
     town.challenge(claim, town.rival)
     before, pool = town.net.free(town.rival), town.net.balance("pool/verification")
-    drained(town, claim)
+    emptied(town, claim)
     entries = [town.net.draw(claim)]
     assert (town.state(claim), ends(entries)) == ("accepted", ["returned"])
     assert town.net.free(town.rival) == before + 60

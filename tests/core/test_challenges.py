@@ -266,7 +266,7 @@ def test_whether_a_panel_can_be_seated_does_not_depend_on_the_statement(leavers:
     town.challenge(claim, town.rival)
     seated = {seat.agent for seat in town.seats(claim)}
     for who in [each for each in town.verifiers if each.did not in seated][:leavers]:
-        town.net.say(p.VerifierLeave, who, task_kinds=(EXACT,))
+        town.net.say(p.VerifierLeave, who)
     d = Decision(town.net.draft, b"{}", town.net.now_ms)
     record, task = d.need(Claim, claim), d.need(Task, "t1")
     streams = (Stream(bytes([number]), b"trial") for number in range(20))

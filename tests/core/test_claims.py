@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.flows import PRICE, STAKE, Scene, scene
@@ -116,12 +117,13 @@ def test_a_claim_needs_the_worker_and_the_threshold_of_its_relay(town: Scene) ->
 
 
 def test_a_stake_that_deters_nobody_is_refused(town: Scene) -> None:
-    town.post(price_units=4_000, task_kind="essay")
-    town.claim(stake_units=100)
-    weak = scene(policy_of(catch_ppm=400_000))
-    weak.post(price_units=1_000)
-    weak.net.refused("stake-cannot-deter", weak.request(stake_units=250))
-    weak.claim(stake_units=251)
+    """With q = 0.9 and a margin of 5 %, 0.9 x (1,000 + S) must be over 1,050; of judged work a fifth of S is lost."""
+    town.post(price_units=1_000)
+    town.net.refused("stake-cannot-deter", town.request(stake_units=166))
+    town.claim(stake_units=167)
+    town.post("t2", price_units=1_000, task_kind="essay")
+    town.net.refused("stake-cannot-deter", town.request("t2", stake_units=833))
+    town.claim("t2", stake_units=834)
 
 
 def test_no_claim_while_the_operators_bond_is_below_its_minimum(town: Scene) -> None:
@@ -253,10 +255,10 @@ def test_many_faults_do_not_grow_the_record(town: Scene) -> None:
     assert len(town.party(town.worker).liveness_ms) == 21
 
 
-def test_events_of_a_claim_say_every_input_of_its_rate(town: Scene) -> None:
+def test_the_event_of_a_claim_says_its_rate_and_no_number_of_the_policy(town: Scene) -> None:
     town.post()
     decided = town.net.do(town.request())
     assert kinds(decided.events)[:2] == ["claim.opened", "money.moved"]
     opened = decided.events[0]
-    assert opened.rate.p_ppm == 1_000_000  # type: ignore[attr-defined]
-    assert opened.inputs.price_units == PRICE  # type: ignore[attr-defined]
+    assert opened.rate_ppm == 1_000_000  # type: ignore[attr-defined]
+    assert msgspec.json.encode(opened.inputs) == b"{}", "a newcomer's are all defaults"  # type: ignore[attr-defined]

@@ -16,7 +16,6 @@ from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.commands import Spoken
 from trust.core.entry import MAX_ENTRY_BYTES, InvalidEntry, decode_entry, derive_id
-from trust.core.records import Track
 from trust.core.rulebook import Decided
 from trust.log.quorum import MAX_WITNESSES
 
@@ -67,12 +66,10 @@ def crowded() -> Scene:
     town = Scene(Net(POLICY), verifiers=0)
     for number in range(60):
         who = town.net.join(f"verifier {number}", owner=Who(f"owner {number}"))
-        town.net.say(p.VerifierEnroll, who, task_kinds=KINDS)
+        town.net.say(p.VerifierEnroll, who, task_kinds=KINDS, stake_units=1_000)
         town.verifiers.append(who)
-    town.net.say(p.VerifierEnroll, town.worker, task_kinds=KINDS)
+    town.net.say(p.VerifierEnroll, town.worker, task_kinds=KINDS, stake_units=1_000)
     town.net.tick(POLICY.verifiers.epoch_ms)
-    judges = tuple(who.did for who in town.verifiers[:25])
-    town.net.draft.put(Track(id=f"{town.worker.did}/{KINDS[0]}", recent=(judges,) * 5))
     worker = town.party(town.worker)
     past = tuple(START_MS - number for number in range(2))
     town.net.draft.put(msgspec.structs.replace(worker, failures_ms=past, liveness_ms=past * 10))
@@ -187,8 +184,8 @@ def test_the_largest_statements_of_parties_fit(town: Scene) -> None:
     new, owner = Who("new"), town.rival
     fields = {"handle": "h" * 32, "owner": owner.did, "capabilities": KINDS, "pow": nonce(new.did, 4)}
     in_full(town, p.AgentRegister, new, owner, **fields)
-    in_full(town, p.VerifierLeave, town.worker, task_kinds=KINDS)
-    in_full(town, p.VerifierEnroll, town.worker, task_kinds=KINDS)
+    in_full(town, p.VerifierLeave, town.worker)
+    in_full(town, p.VerifierEnroll, town.worker, task_kinds=KINDS, stake_units=1)
     in_full(town, p.AgentRotate, town.verifiers[0], Who("key"), new_key=Who("key").did)
 
 
@@ -217,7 +214,7 @@ def test_the_largest_policy_fits(town: Scene) -> None:
 def test_the_largest_statements_about_money_fit(town: Scene) -> None:
     net, agent = town.net, town.verifiers[0]
     big = {"account": agent.did, "amount_units": 2**52, "reference": "r" * 64}
-    assert kinds(in_full(town, p.StakeDeposit, net.operator, **big).events).count("pool.weight") == 16
+    in_full(town, p.StakeDeposit, net.operator, **big)
     decided = in_full(town, p.StakeWithdraw, agent, amount_units=2**52)
     net.tick(POLICY.windows.unbonding_ms)
     withdrawal = next(event.withdrawal for event in decided.events if hasattr(event, "withdrawal"))
@@ -253,11 +250,11 @@ def test_the_largest_allocation_fits_with_its_draw() -> None:
 def test_who_offers_and_checks_many_kinds_leaves_in_entries_that_fit(town: Scene) -> None:
     owner = Who("owner")
     who = town.net.join("many-sided", owner=owner, capabilities=KINDS)
-    in_full(town, p.VerifierEnroll, who, task_kinds=KINDS)
-    in_full(town, p.AgentRevoke, who, reason="r" * 256)
+    in_full(town, p.VerifierEnroll, who, task_kinds=KINDS, stake_units=1_000)
+    left = in_full(town, p.AgentRevoke, who, reason="r" * 256)
     town.net.settle()
     followed_by = town.net.entries[-1]
-    assert kinds(followed_by.events).count("pool.weight") == 48
+    assert [kinds(each.events).count("pool.weight") for each in (left, followed_by)] == [16, 32]
     assert len(followed_by.data) <= MAX_ENTRY_BYTES
 
 
@@ -291,7 +288,7 @@ def test_entries_are_what_json_dumps_makes_of_them(town: Scene) -> None:
 
 def test_events_have_no_escapes_whatever_the_payload_says(town: Scene) -> None:
     artifact = msgspec.structs.replace(ARTIFACT, name="a b ~!#")
-    claim = town.claimed("t1")
+    claim = town.claimed("t1", task_kind=KINDS[0])
     decided = town.net.do(town.output(claim, artifacts=(artifact,)))
     assert b"\\" not in decided.data
     assert decided.data.isascii()

@@ -9,7 +9,7 @@ import pytest
 from tests.core.flows import ARTIFACT, PRICE, STAKE, Scene, scene
 from tests.core.network import Who
 from tests.core.proofs import OTHER, Lied, evidence, postings, second_output, text, whole
-from tests.core.terms import JUDGED, policy_of
+from tests.core.terms import JUDGED
 from trust.core import commands, envelope, rulebook
 from trust.core import payloads as p
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES
@@ -39,9 +39,8 @@ def test_two_outputs_for_one_claim_cost_the_stake_a_twentieth_of_the_rest_and_th
     assert postings(decided, "slash.equivocation") == [
         {
             f"claim/{lied.claim}/stake": -STAKE,
-            "burn": slash - PRICE - 50,
+            "burn": slash - 50,
             f"agent/{town.worker.did}/free": -FINE,
-            f"agent/{town.requester.did}/free": PRICE,
             f"agent/{town.rival.did}/free": 50,
         }
     ]
@@ -52,12 +51,12 @@ def test_two_outputs_for_one_claim_cost_the_stake_a_twentieth_of_the_rest_and_th
     whole(town)
 
 
-def test_the_reporter_gets_a_fifth_where_that_is_less_than_five_fees() -> None:
-    town = scene(policy_of(min_stake_units=10, effort_ppm=0, reporter_max_fees=100))
+def test_the_requester_gets_the_fees_of_the_check_back_that_it_has_paid(town: Scene) -> None:
     lied = Lied(town)
+    town.net.draw(lied.claim)
     [moved] = postings(lied.convict(town.rival), "slash.equivocation")
-    assert moved[f"agent/{town.rival.did}/free"] == (STAKE + FINE) // 5
-    assert moved["burn"] * 10 >= 3 * (STAKE + FINE)
+    assert (moved[f"agent/{town.requester.did}/free"], moved[f"agent/{town.rival.did}/free"]) == (39, 50)
+    assert moved["burn"] == STAKE + FINE - 39 - 50
 
 
 def test_the_convicted_output_is_judged_all_the_same_without_a_stake(town: Scene) -> None:
@@ -138,8 +137,7 @@ def test_a_fact_convicts_once(town: Scene) -> None:
 def test_a_reporter_who_reports_himself_earns_nothing() -> None:
     """A ring reports its own fault in order to be paid for it, as slashers' rewards on some chains allow.
 
-    The worker, a second agent under his owner, and even an accomplice who is also the requester get back less than
-    went in: at least three tenths of a slash burn.
+    The worker and a second agent under his owner get nothing; an accomplice of another owner five fees.
     """
     town = scene()
     owner = Who("owner of two")
@@ -150,13 +148,13 @@ def test_a_reporter_who_reports_himself_earns_nothing() -> None:
         lied = Lied(alone)
         [moved] = postings(lied.convict(reporter), "slash.equivocation")
         assert f"agent/{shadow.did}/free" not in moved
-        assert moved["burn"] == STAKE + FINE - PRICE
+        assert moved["burn"] == STAKE + FINE
     ring = town.fork()
     ring.requester = ring.rival
     lied = Lied(ring)
     [moved] = postings(lied.convict(ring.rival), "slash.equivocation")
-    assert moved[f"agent/{ring.rival.did}/free"] <= 7 * (STAKE + FINE) // 10
-    assert moved["burn"] * 10 >= 3 * (STAKE + FINE)
+    assert moved[f"agent/{ring.rival.did}/free"] == 50
+    assert moved["burn"] == STAKE + FINE - 50
 
 
 def test_a_requester_who_is_the_worker_under_another_name_gets_nothing_of_the_slash() -> None:
@@ -172,7 +170,7 @@ def test_a_requester_who_is_the_worker_under_another_name_gets_nothing_of_the_sl
 def test_whoever_is_not_registered_may_show_evidence_and_earns_nothing(town: Scene) -> None:
     lied = Lied(town)
     [moved] = postings(lied.convict(Who("passer-by")), "slash.equivocation")
-    assert moved["burn"] == STAKE + FINE - PRICE
+    assert moved["burn"] == STAKE + FINE
 
 
 def test_harmless_retries_are_not_taken_for_equivocation(town: Scene) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.core.flows import Scene, scene
+from tests.core.flows import Scene, posted, scene
 from tests.core.network import DAY_MS, DIGEST, ORIGIN, START_MS, Net, Who, created, kinds
 from tests.core.terms import policy_text
 from trust.core import payloads as p
@@ -59,7 +59,7 @@ def genesis_of(net: Net) -> Genesis:
     return Genesis(
         format=1,
         network=ORIGIN,
-        rules=1,
+        rules=2,
         log_key=net.log.did,
         draw_key=net.draw_key.did,
         operator=net.operator.did,
@@ -209,8 +209,8 @@ def test_a_policy_takes_effect_when_its_notice_is_over_and_tasks_keep_theirs(tow
     assert net.get(Task, "after").fees_units == 43
     claim = town.claim("before")
     net.do(town.output(claim))
-    net.draw(claim)
-    assert town.round(claim).fee_units == 10
+    paid = posted([net.draw(claim)], "check.fees")
+    assert paid["pool/verification"] == 39
 
 
 def test_a_policy_needs_its_notice_and_the_operator(net: Net) -> None:
@@ -230,7 +230,7 @@ def test_a_policy_needs_its_notice_and_the_operator(net: Net) -> None:
         ({"fee_units": 1.5}, "invalid-policy"),
         ({"name": '"No Name"'}, "invalid-policy"),
         ({"catch_ppm": 1_000_001}, "invalid-policy"),
-        ({"min_burn_ppm": 299_999}, "dangerous-policy"),
+        ({"challenge_burn_ppm": 299_999}, "dangerous-policy"),
         ({"unbonding_ms": 10_000}, "dangerous-policy"),
         ({"panels": [7, 3]}, "dangerous-policy"),
         ({"notice_ms": 1_000}, "dangerous-policy"),
@@ -263,8 +263,8 @@ def test_two_policies_of_one_moment_take_effect_in_the_order_of_their_numbers(ne
 
 def test_rules_that_this_release_does_not_know_or_that_are_in_force_are_not_adopted(net: Net) -> None:
     fields = {"release": "v1", "source_sha256": DIGEST, "effective_ms": net.now_ms + DAY_MS}
-    net.refuses("unknown-rules", p.RulesAdopt, net.operator, rules=2, **fields)
-    net.refuses("rules-known", p.RulesAdopt, net.operator, rules=1, **fields)
+    net.refuses("unknown-rules", p.RulesAdopt, net.operator, rules=3, **fields)
+    net.refuses("rules-known", p.RulesAdopt, net.operator, rules=2, **fields)
 
 
 def test_another_draw_key_counts_for_claims_made_after_it(town: Scene) -> None:

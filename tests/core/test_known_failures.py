@@ -57,8 +57,8 @@ def test_silence_costs_no_less_than_a_wrong_vote(town: Scene) -> None:
     town.net.tick_to(town.round(claim).until_ms)
     town.net.draw(claim)
     town.judge(claim, "pass")
-    slashed = posted(town.window_over(claim), "bond.slash")
-    assert slashed[f"seat/{silent.id}/bond"] == slashed[f"seat/{wrong.id}/bond"] == -100
+    slashed = posted(town.window_over(claim), "seat.slash")
+    assert slashed[f"verifier/{silent.agent}/stake"] == slashed[f"verifier/{wrong.agent}/stake"] == -100
     assert town.party(town.sitter(silent)).jailed_until_ms > town.net.now_ms
 
 
@@ -102,7 +102,7 @@ def test_an_appeal_that_cannot_be_seated_erases_no_verdict(town: Scene) -> None:
         lone.challenge(claim, lone.rival)
         seated = {seat.agent for seat in lone.seats(claim)}
         for who in [each for each in lone.verifiers if each.did not in seated]:
-            lone.net.say(p.VerifierLeave, who, task_kinds=(EXACT,))
+            lone.net.say(p.VerifierLeave, who)
         lone.net.draw(claim)
         assert lone.net.get(Claim, claim).verdict == verdict
         assert lone.state(claim) == ("accepted" if verdict == "pass" else "rejected")
@@ -117,7 +117,7 @@ def test_an_appeal_without_a_verdict_erases_none_and_nobody_is_wrong_by_it(town:
     town.judge(claim, "pass", "pass", "pass", "pass", "fail")
     for who in town.verifiers:
         if who.did not in {seat.agent for seat in town.net.all(Seat) if seat.claim == claim}:
-            town.net.say(p.VerifierLeave, who, task_kinds=(EXACT,))
+            town.net.say(p.VerifierLeave, who)
     town.net.draw(claim)
     assert (town.state(claim), town.net.get(Challenge, found.id).state) == ("accepted", "returned")
     outcomes = [seat.outcome for seat in town.net.all(Seat) if (seat.claim, seat.round) == (claim, 2)]
@@ -269,7 +269,7 @@ def test_a_cheat_that_reports_itself_by_another_of_its_agents_saves_nothing() ->
     town.challenged(claim, twin)
     town.judge(claim, "fail")
     split = posted(town.window_over(claim), "slash.failed-check")
-    assert split == {f"claim/{claim}/stake": -80, f"agent/{town.requester.did}/free": 40, "burn": 40}
+    assert split == {f"claim/{claim}/stake": -80, f"agent/{town.requester.did}/free": 39, "burn": 41}
     assert town.net.free(twin) == 5_000
 
 

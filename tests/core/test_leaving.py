@@ -88,8 +88,8 @@ def test_a_failed_claim_on_the_task_of_who_left_closes_it(town: Scene) -> None:
     leave(town, town.requester)
     entries = town.window_over(claim)
     assert town.net.get(Task, "t1").state == "closed"
-    assert posted(entries, "slash.failed-check")["burn"] == -(-STAKE // 2)
-    assert whole(town, town.requester) == 5_000 - FEES + STAKE // 2
+    assert posted(entries, "slash.failed-check")["burn"] == STAKE - FEES
+    assert whole(town, town.requester) == 5_000
 
 
 def test_a_requester_with_many_tasks_leaves_in_entries_that_fit(town: Scene) -> None:
@@ -155,13 +155,19 @@ def test_the_tasks_of_a_tombstoned_requester_close_too(town: Scene) -> None:
 # -- claims, seats, challenges
 
 
-def test_the_lease_of_who_left_runs_out_without_a_fault(town: Scene) -> None:
+@pytest.mark.parametrize(("by_operator", "lost"), [(True, 0), (False, 1)])
+def test_only_whom_the_operator_made_leave_is_excused_its_lease(
+    town: Scene, by_operator: bool, lost: int
+) -> None:
     claim = town.claimed()
-    leave(town, town.worker)
+    if by_operator:
+        town.net.say(p.AgentRevoke, town.net.operator, reason="abuse", party=town.worker.did)
+    else:
+        leave(town, town.worker)
     assert town.state(claim) == "claimed"
     town.net.tick(10_000)
-    assert (town.state(claim), town.party(town.worker).liveness_ms) == ("expired", ())
-    assert whole(town, town.worker) == 5_000
+    assert (town.state(claim), len(town.party(town.worker).liveness_ms)) == ("expired", lost)
+    assert whole(town, town.worker) == 5_000 - lost
     assert town.task_state() == "open"
 
 
@@ -182,7 +188,7 @@ def test_the_bond_of_a_challenger_who_left_comes_back_and_unbonds(town: Scene) -
     leave(town, town.rival)
     town.judge(claim, "fail")
     town.window_over(claim)
-    assert (town.net.free(town.rival), whole(town, town.rival)) == (0, 5_016)
+    assert (town.net.free(town.rival), whole(town, town.rival)) == (0, 5_041)
 
 
 def test_the_other_side_of_a_lost_challenge_gets_its_half_though_it_left(town: Scene) -> None:
@@ -229,4 +235,4 @@ def test_who_left_with_everything_open_owes_nothing_and_is_owed_nothing_in_the_e
     assert town.net.get(Claim, claim).state == "expired"
     mine = [each for each in town.net.all(Withdrawal) if each.party == who.did]
     assert {each.state for each in mine} == {"payable"}
-    assert sum(each.amount_units for each in mine) == 9_000 - 140
+    assert sum(each.amount_units for each in mine) == 9_000 - 140 - 1

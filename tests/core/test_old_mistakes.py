@@ -103,7 +103,7 @@ def test_the_pool_is_not_filtered_to_steer_a_draw(town: Scene) -> None:
     for gone in order[:3]:
         steered = town.fork()
         who: Who = steered.net.people[gone]
-        steered.net.say(p.StakeWithdraw, who, amount_units=steered.net.free(who))
+        steered.net.say(p.VerifierLeave, who)
         steered.net.draw(claim)
         left = seats_in_order(steered, claim)
         assert gone not in left

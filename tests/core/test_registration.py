@@ -11,8 +11,8 @@ from tests.core.flows import STAKE, Scene, scene
 from tests.core.network import ORIGIN, Net, Who, nonce
 from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
-from trust.core.events import PoolWeight
-from trust.core.records import Handle, Key, Party, Pool, Slot, Withdrawal
+from trust.core.events import MoneyMoved, ReferenceBooked
+from trust.core.records import Account, Handle, Key, Party, Pool, Slot, Withdrawal
 from trust.core.rules.parties import MAX_ENROLMENTS, work_bits
 
 BITS = 4
@@ -193,6 +193,10 @@ def test_the_seat_of_a_verifier_who_left_passes_on_without_penalty(town: Scene) 
     net.tick(net.policy.windows.challenge_ms)
     assert town.state(claim) == "accepted"
     assert net.balance(f"agent/{leaver.did}/unbonding") == 5_000
+    assert net.staked(leaver) == 3_000
+    net.tick(net.policy.windows.unbonding_ms)
+    mine = [each for each in net.all(Withdrawal) if each.party == leaver.did]
+    assert [(each.amount_units, each.state) for each in mine] == [(5_000, "payable"), (3_000, "payable")]
 
 
 # -- enrolment
@@ -202,7 +206,7 @@ def test_an_enrolment_takes_the_next_slot_and_comes_back_to_it(net: Net) -> None
     ann, bob = net.join("ann"), net.join("bob")
     net.enroll(ann, bob, kinds=(EXACT,))
     assert net.get(Party, bob.did).enrolled == ((EXACT, 1),)
-    net.say(p.VerifierLeave, bob, task_kinds=(EXACT,))
+    net.say(p.VerifierLeave, bob)
     assert net.get(Slot, f"verifiers/{EXACT}/1").weight == 0
     net.say(p.VerifierEnroll, bob, task_kinds=(EXACT, JUDGED))
     assert dict(net.get(Party, bob.did).enrolled) == {EXACT: 1, JUDGED: 0}
@@ -212,32 +216,74 @@ def test_an_enrolment_takes_the_next_slot_and_comes_back_to_it(net: Net) -> None
 
 def test_a_kind_is_enrolled_for_once_and_left_only_by_who_is_in(net: Net) -> None:
     bob = net.join("bob")
-    net.say(p.VerifierEnroll, bob, task_kinds=(EXACT,))
+    net.refuses("not-enrolled", p.VerifierLeave, bob)
+    net.refuses("not-enrolled", p.VerifierEnroll, bob, stake_units=1_000)
+    net.enroll(bob, kinds=(EXACT,))
     net.refuses("already-enrolled", p.VerifierEnroll, bob, task_kinds=(JUDGED, EXACT))
-    net.refuses("not-enrolled", p.VerifierLeave, bob, task_kinds=(JUDGED,))
 
 
 def test_enrolments_are_limited_in_number_at_once_and_in_a_life(net: Net) -> None:
     bob = net.join("bob")
     many = tuple(f"kind-{number}" for number in range(MAX_ENROLMENTS))
-    net.say(p.VerifierEnroll, bob, task_kinds=many)
+    net.enroll(bob, kinds=many)
     net.refuses("too-many-enrolments", p.VerifierEnroll, bob, task_kinds=("one-more",))
 
 
-def test_a_weight_follows_the_money_in_the_same_entry(net: Net) -> None:
-    bob = net.join("bob", units=0)
-    net.say(p.VerifierEnroll, bob, task_kinds=(EXACT,))
-    assert net.get(Slot, f"verifiers/{EXACT}/0").weight == 0
-    decided = net.deposit(bob.did, 450)
-    [weight] = [event for event in decided.events if isinstance(event, PoolWeight)]
-    assert weight.weight == 400 * 9 // 10  # two bonds of 200, times the prior accuracy of 0.9
-    assert net.deposit(bob.did, 1).events[-1] != weight
+def test_a_verifier_stakes_once_and_weighs_by_that_and_not_by_its_money(net: Net) -> None:
+    bob = net.join("bob", units=3_000)
+    net.refuses("insufficient-stake", p.VerifierEnroll, bob, task_kinds=(EXACT,), stake_units=999)
+    net.refuses("insufficient-funds", p.VerifierEnroll, bob, task_kinds=(EXACT,), stake_units=3_001)
+    net.say(p.VerifierEnroll, bob, task_kinds=(EXACT,), stake_units=1_000)
+    slot = f"verifiers/{EXACT}/0"
+    assert net.get(Slot, slot).weight == 900  # times the prior accuracy of 0.9
+    assert [type(event) for event in net.deposit(bob.did, 5_000).events] == [ReferenceBooked, MoneyMoved]
+    net.say(p.VerifierEnroll, bob, stake_units=500)
+    assert (net.staked(bob), net.get(Slot, slot).weight) == (1_500, 1_350)
+
+
+def test_a_stake_that_fell_under_half_of_the_least_weighs_nothing_until_it_is_filled(town: Scene) -> None:
+    claim = town.opened()
+    wrong = town.sitter(town.seats(claim)[0])
+    town.net.draft.put(Account(id=f"verifier/{wrong.did}/stake", balance_units=550))
+    town.judge(claim, "fail", "pass")
+    town.net.draw(claim)
+    town.judge(claim, "pass")
+    town.window_over(claim)
+    slots = [
+        each for each in town.net.all(Slot) if each.agent == wrong.did and each.pool.startswith("verifiers/")
+    ]
+    assert (town.net.staked(wrong), {slot.weight for slot in slots}) == (450, {0})
+    town.net.say(p.VerifierEnroll, wrong, stake_units=550)
+    assert all(town.net.get(Slot, slot.id).weight > 0 for slot in slots)
+
+
+def test_the_stake_of_who_stopped_checking_answers_for_its_seats_until_the_end(town: Scene) -> None:
+    claim = town.opened()
+    seat = town.seats(claim)[0]
+    leaver = town.sitter(seat)
+    town.net.say(p.VerifierLeave, leaver)
+    assert town.net.get(Party, leaver.did).enrolled == ()
+    town.judge(claim, "fail", "pass")
+    town.net.draw(claim)
+    town.judge(claim, "pass")
+    town.window_over(claim)
+    assert (town.net.staked(leaver), town.net.free(leaver)) == (2_900, 5_000)
+    town.net.tick(town.net.policy.windows.unbonding_ms)
+    assert (town.net.staked(leaver), town.net.free(leaver)) == (0, 7_900)
+
+
+def test_who_comes_back_before_its_stake_does_goes_on_with_it(town: Scene) -> None:
+    who = town.verifiers[0]
+    town.net.say(p.VerifierLeave, who)
+    town.net.say(p.VerifierEnroll, who, task_kinds=(EXACT,))
+    town.net.tick(town.net.policy.windows.unbonding_ms)
+    assert (town.net.staked(who), town.net.free(who)) == (3_000, 5_000)
 
 
 def test_leaving_a_pool_does_not_free_from_a_seat(town: Scene) -> None:
     claim = town.opened()
     seat = town.seats(claim)[0]
-    town.net.say(p.VerifierLeave, town.sitter(seat), task_kinds=(EXACT,))
+    town.net.say(p.VerifierLeave, town.sitter(seat))
     town.judge(claim)
     assert town.state(claim) == "passing"
     assert town.net.balance(f"claim/{claim}/stake") == STAKE

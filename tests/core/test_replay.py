@@ -208,7 +208,7 @@ def test_a_genesis_that_comes_twice_or_is_dangerous_is_found(town: Scene) -> Non
     assert "network-exists" in lie(town, 5, again)
 
     def dangerous(told: Entry) -> None:
-        told["command"]["genesis"]["policy"]["money"]["min_burn_ppm"] = 0
+        told["command"]["genesis"]["policy"]["money"]["challenge_burn_ppm"] = 0
 
     assert "dangerous-policy" in lie(town, 0, dangerous)
 

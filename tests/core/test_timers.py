@@ -134,8 +134,8 @@ def test_a_windows_end_belongs_to_nobody(town: Scene, before_ms: int) -> None:
 def test_a_pool_is_due_once_an_epoch_and_only_when_it_changed(town: Scene) -> None:
     net = town.net
     assert net.tick(10_000) == []
-    net.deposit(town.verifiers[0].did, 1_000)
-    net.deposit(town.verifiers[1].did, 1_000)
+    net.say(p.VerifierEnroll, town.verifiers[0], stake_units=1_000)
+    net.say(p.VerifierEnroll, town.verifiers[1], stake_units=1_000)
     timers = [timer for timer in net.all(Timer) if timer.kind == "epoch"]
     assert {timer.id for timer in timers} == {f"verifiers/{EXACT}", "verifiers/essay"}
     assert len({timer.due_ms for timer in timers}) == 1
@@ -151,7 +151,7 @@ def test_an_epoch_counts_on_where_two_begin_in_the_same_span() -> None:
     net.enroll(ann, kinds=(EXACT,))
     epochs = [net.sealed().epoch]
     for _ in range(3):
-        net.deposit(ann.did, 200)
+        net.say(p.VerifierEnroll, ann, stake_units=200)
         net.tick(500)
         epochs.append(net.sealed().epoch)
     assert epochs == sorted(set(epochs))

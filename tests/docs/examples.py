@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from tests.docs.parts import ROOT, fenced
-from trust.core import commands, envelope, identity, rawsums, reputation, rulebook, strict
+from trust.core import commands, envelope, identity, rate, rawsums, reputation, rulebook, strict
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
 from trust.core.decay import Decay, growth
@@ -28,7 +28,7 @@ from trust.core.rulebook import Decided
 from trust.core.rules import draws, panel, votes
 from trust.core.rules.changes import KNOWN
 from trust.core.rules.parties import work_bits
-from trust.core.sampling import items, rate, sumtree, vrf
+from trust.core.sampling import items, sumtree, vrf
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.scorebook import scored
 from trust.core.state import Draft, MemoryState
@@ -292,16 +292,9 @@ def batch() -> str:
 
 
 def check_rate() -> str:
-    checks = parse((ROOT / "policies" / "standard.toml").read_text(encoding="utf-8")).checks
-    inputs = rate.RateInputs(
-        streak=40, jailed_recently=False, checks_since_key_change=None, price_units=200, mean_price_units=180,
-        stake_units=100, work_saved_units=100, slash_ppm=1_000_000, priority_ppm=800_000, on_probation=False,
-        floor_ppm=checks.floor_ppm, catch_ppm=checks.catch_ppm, trusted_streak=checks.trusted_streak,
-        price_jump=checks.price_jump, key_change_checks=checks.key_change_checks,
-        reputation_scale_ppm=checks.reputation_scale_ppm, reputation_base_ppm=checks.reputation_base_ppm,
-        reputation_slope_ppm=checks.reputation_slope_ppm, reputation_floor_ppm=checks.reputation_floor_ppm,
-    )  # fmt: skip
-    found = rate.check_rate(inputs)
+    policy = parse((ROOT / "policies" / "standard.toml").read_text(encoding="utf-8"))
+    inputs = rate.RateInputs(streak=40, priority_ppm=800_000)
+    found = rate.check_rate(inputs, rate.AtStake("code-review", 200, 400), policy)
     return fenced(
         f"inputs: {msgspec.json.encode(inputs).decode()}\nrate: {msgspec.json.encode(found).decode()}"
     )

@@ -348,15 +348,14 @@ def pool_slots(root: str, nodes: dict[str, bytes]) -> list[Slot]:
 def picks(slots: Sequence[Slot], heavy: dict[str, int], stream: Stream) -> Iterator[Slot]:
     """Every slot of a pool in the order in which a draw comes upon it (7.5)."""
     left, total = list(slots), sum(weight for _, _, weight in slots)
-    while left:
-        weight_left = sum(weight for _, _, weight in left)
-        ticket = stream.below(weight_left or len(left))
+    while weight_left := sum(weight for _, _, weight in left):
+        ticket = stream.below(weight_left)
         for place, (_, owner, weight) in enumerate(left):  # noqa: B007
-            ticket -= weight if weight_left else 1
+            ticket -= weight
             if ticket < 0:
                 break
         capped = 10 * heavy.get(owner, 0)
-        if weight_left and capped > total and stream.below(capped) >= total:
+        if capped > total and stream.below(capped) >= total:
             continue
         yield left.pop(place)
 
@@ -364,7 +363,7 @@ def picks(slots: Sequence[Slot], heavy: dict[str, int], stream: Stream) -> Itera
 def panel(
     slots: Sequence[Slot], heavy: dict[str, int], stream: Stream, seats: int, may_sit: Callable[[Slot], bool]
 ) -> tuple[list[str], list[str]]:
-    """Seats and alternates of a panel for which nobody is taken late (7.6)."""
+    """Seats and alternates of a panel (7.6)."""
     owners: set[str] = set()
     found: list[str] = []
     for slot in picks(slots, heavy, stream):
@@ -394,7 +393,7 @@ def recomputed_panel(
     beta = vrf_beta(key_of(beacon["key"]), alpha, bytes.fromhex(beacon["pi"]))
     assert beta.hex() == beacon["beta"]
     stream = Stream(beta, b"panel")
-    assert stream.below(1_000_000) < opened["rate"]["p_ppm"]  # the coin: checked
+    assert stream.below(1_000_000) < opened["rate_ppm"]  # the coin: checked
     seal = events["pool.sealed"]
     assert f"{seal['pool']}/{seal['epoch']}" == opened["pool"]
     nodes = {node_digest(data): data for data in map(unb64, bundle["pool"])}

@@ -26,8 +26,8 @@ from trust.cli import GROUPS, build
 from trust.core import lifecycle, payloads, rulebook
 from trust.core.events import BatchTerms, DrawnSeat, Events
 from trust.core.policy import Policy
+from trust.core.rate import RateInputs
 from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Task, Withdrawal
-from trust.core.sampling.rate import Rate, RateInputs
 from trust.core.sampling.shortlist import Candidate, Shortlisted
 
 NAMED = {
@@ -179,7 +179,7 @@ def _default(value: object) -> str:
 
 
 def event_objects() -> str:
-    shapes = (DrawnSeat, Alternate, Candidate, Shortlisted, BatchTerms, Rate, RateInputs)
+    shapes = (DrawnSeat, Alternate, Candidate, Shortlisted, BatchTerms, RateInputs)
     rows = [
         (
             f"`{shape.__name__}`",

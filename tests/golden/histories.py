@@ -56,6 +56,7 @@ def disputes() -> History:
     _challenges(town)
     _allocations(town)
     _treasury(town)
+    _silence(town)
     _departures(town)
     _to_the_end(town)
     return told(town.net)
@@ -94,8 +95,9 @@ def _challenges(town: Scene) -> None:
     seated = {seat.agent for seat in town.seats(claim)}
     leavers = [each for each in town.verifiers if each.did not in seated]
     for who in leavers:
-        town.net.say(p.VerifierLeave, who, task_kinds=(JUDGED,))
+        town.net.say(p.VerifierLeave, who)
     town.net.draw(claim)
+    town.net.enroll(*leavers, units=0)
     withheld = town.drawn("withheld")
     town.net.tick(6_000)
     _settled(town, withheld)
@@ -140,6 +142,16 @@ def _treasury(town: Scene) -> None:
     net.tick(net.policy.windows.payout_ms)
     net.say(p.StakeWithdraw, town.rival, cancel=first)
     net.say(p.RoleRevoke, net.operator, party=who.did, role="treasurer")
+
+
+def _silence(town: Scene) -> None:
+    claim = town.opened("silent", task_kind=JUDGED)
+    for seat in town.seats(claim):
+        town.commit(seat, town.vote(seat))
+    town.net.tick_to(town.round(claim).until_ms)
+    town.net.draw(claim)
+    town.judge(claim)
+    _settled(town, claim)
 
 
 def _departures(town: Scene) -> None:
@@ -274,10 +286,40 @@ def shipped() -> History:
     return History(world.entries, key, key)
 
 
+def caught() -> History:
+    """Work that the coin had spared is looked at because its worker was caught; a panel finds a task unclear."""
+    windows = {"challenge_ms": 20_000, "notice_ms": 20_000, "unbonding_ms": 1_000_000}
+    town = Scene(Net(policy_of(trusted_streak=1, **windows)), verifiers=16)
+    town.ended("trusted")
+    claims = [town.claimed(f"burst-{number}") for number in range(8)]
+    for claim in claims:
+        town.net.do(town.output(claim))
+    for claim in claims[:-1]:
+        town.net.draw(claim)
+    first = next(claim for claim in claims if town.state(claim) == "checking")
+    town.open(first)
+    town.judge(first, "fail")
+    town.net.draw(claims[-1])
+    for _ in range(3):
+        town.net.tick(20_000)
+        for claim in [each for each in claims if not town.net.get(Claim, each).ended_ms]:
+            if town.net.get(Claim, claim).draw_round:
+                town.net.draw(claim)
+            if town.state(claim) == "checking":
+                town.open(claim)
+                town.judge(claim, "fail")
+    town.worker = town.rival
+    town.ended("unclear", "void")
+    town.net.say(p.VerifierLeave, town.verifiers[0])
+    _to_the_end(town)
+    return told(town.net)
+
+
 HISTORIES: dict[str, Callable[[], History]] = {
     "chance": chance,
     "disputes": disputes,
     "convictions": convictions,
     "witnessed": witnessed,
+    "caught": caught,
     "shipped": shipped,
 }

@@ -48,7 +48,7 @@ def sealed_nodes(entry: Entry, weights: Sequence[tuple[int, PoolWeight]]) -> lis
     if seal is None or seal.of == POOL:
         return []
     slots = {
-        event.slot: sumtree.Slot(event.agent, event.owner, event.weight)
+        event.slot: sumtree.Slot(event.agent, event.house, event.weight)
         for index, event in weights
         if event.pool == seal.of and index < seal.as_of
     }

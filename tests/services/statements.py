@@ -58,7 +58,7 @@ class Town:
         return Genesis(
             format=1,
             network=self.origin,
-            rules=1,
+            rules=2,
             log_key=did_of(self.log.verifier.public_key),
             draw_key=self.draw.did,
             operator=self.operator.did,

@@ -56,10 +56,10 @@ def test_a_seal_from_the_last_one_and_what_changed_equals_one_from_all_slots(
             net.join(f"verifier {round_} {number}", units=3_000 + number) for number in range(2 * round_ + 1)
         ]
         for who in late:
-            net.say(p.VerifierEnroll, who, task_kinds=(EXACT,))
-        net.say(p.VerifierLeave, late[0], task_kinds=(EXACT,))
+            net.say(p.VerifierEnroll, who, task_kinds=(EXACT,), stake_units=1_000)
+        net.say(p.VerifierLeave, late[0], task_kinds=(EXACT,), stake_units=1_000)
         expected = begin_epoch(net)
-        net.say(p.VerifierEnroll, late[0], task_kinds=(EXACT,))  # too late for this epoch
+        net.say(p.VerifierEnroll, late[0], task_kinds=(EXACT,), stake_units=1_000)  # too late for this epoch
         seals = {seal.of: seal for seal in due_seals(database)}
         assert seals == expected
         assert seals[POOL].count == 14 + (round_ + 1) ** 2
@@ -72,7 +72,7 @@ def test_an_owner_with_over_a_tenth_of_the_weight_is_named_in_the_seal(net: Net,
     owner = net.join("owner")
     ring = [net.join(f"ring {number}", owner=owner, units=50_000) for number in range(3)]
     for who in ring:
-        net.say(p.VerifierEnroll, who, task_kinds=(EXACT,))
+        net.say(p.VerifierEnroll, who, task_kinds=(EXACT,), stake_units=1_000)
     expected = begin_epoch(net)
     (seal,) = [seal for seal in due_seals(database) if seal.of == POOL]
     assert seal == expected[POOL]
@@ -81,7 +81,7 @@ def test_an_owner_with_over_a_tenth_of_the_weight_is_named_in_the_seal(net: Net,
 
 
 def test_the_nodes_of_a_seal_are_stored_before_it_is_on_the_log(net: Net, database: Database) -> None:
-    net.say(p.VerifierEnroll, net.join("one more"), task_kinds=(EXACT,))
+    net.say(p.VerifierEnroll, net.join("one more"), task_kinds=(EXACT,), stake_units=1_000)
     begin_epoch(net)
     (seal,) = [seal for seal in due_seals(database) if seal.of == POOL]
     assert due_seals(database)[0] == seal  # made twice: the same nodes, no harm

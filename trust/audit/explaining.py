@@ -126,9 +126,11 @@ class _Story:
         beta = self._proven(entry, event.claim)
         if beta is None:
             return f"The coin: {outcome}. THIS DOES NOT FOLLOW: no proof of the draw holds."
-        rate = self._claims[event.claim].rate.p_ppm
+        rate = self._claims[event.claim].rate_ppm
         number = Stream(beta, panel.LABEL).below(_PPM)
-        agrees = "" if (number < rate) == event.checked else " THIS DOES NOT FOLLOW."
+        agrees = "" if (number < rate or event.caught) == event.checked else " THIS DOES NOT FOLLOW."
+        if event.caught:
+            outcome = "its worker was caught in other work, so the output is checked"
         relation = "below" if number < rate else "not below"
         return f"The coin: the draw gives {number} of {_PPM}, {relation} {rate}: {outcome}.{agrees}"
 

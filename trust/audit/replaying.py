@@ -25,7 +25,7 @@ from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
-from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry, kind_of_command
+from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry, kind_of_command, release_for
 from trust.core.envelope import Envelope, Signed
 from trust.core.events import MoneyMoved
 from trust.core.payloads import RulesAdopt, Statement, kind_of
@@ -257,7 +257,7 @@ _decode_first = msgspec.json.Decoder(_First).decode
 
 def _check_version(version: int, rules: int) -> None:
     if version != FORMAT or rules not in changes.KNOWN:
-        raise CannotCheck(f"this log has format {version} and rules {rules}: it needs a newer trust")
+        raise CannotCheck(f"this log has format {version} and rules {rules}: {release_for(rules)}")
 
 
 def _check_rules(command: Command, index: int) -> None:

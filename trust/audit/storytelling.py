@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from trust.audit.explaining import of_case
 from trust.core import events as e
 from trust.core.events import Event
 from trust.core.ledger import BURN
-from trust.core.sampling.rate import percent, what_decides
+from trust.core.rate import in_words, percent
 from trust.core.words import short
 
 _ENDS = {
@@ -29,6 +30,7 @@ _CLOSED = {
     "cancelled": "the requester cancels it",
     "deadline": "its deadline has passed",
     "canary": "it was the operator's own",
+    "unclear": "a panel found that it cannot be judged",
     "draw-overdue": "the service made no draw in time",
 }
 _UNALLOCATED = {
@@ -78,7 +80,7 @@ class _Teller:
         if (plain := _PLAIN.get(type(event))) is not None:
             return iter((plain,))
         teller = _TELLERS.get(type(event))
-        return iter(()) if teller is None else teller(self, event)
+        return iter(()) if teller is None else chain(self._seats(event), teller(self, event))
 
     def _who(self, account: str) -> str:
         """Whose account it is, by the part played in this case."""
@@ -113,12 +115,14 @@ class _Teller:
         self._challengers.clear()
         yield (
             f"{event.worker} (the worker) claims it with a stake of {event.stake_units}. Its chance of being checked "
-            f"is {percent(event.rate.p_ppm)}: {what_decides(event.rate, event.inputs)}."
+            f"is {percent(event.rate_ppm)}, by {in_words(event.inputs)}."
         )
 
     def tossed(self, event: e.CoinTossed) -> Iterator[str]:
         self._drawn = True
-        if event.checked:
+        if event.caught:
+            yield "Its worker was caught in other work: this work is checked too."
+        elif event.checked:
             yield "The draw falls on it: the work is checked."
         else:
             until = moment(event.until_ms)
@@ -203,17 +207,18 @@ class _Teller:
     def moved(self, event: e.MoneyMoved) -> Iterator[str]:
         taken = -sum(units for _, units in event.postings if units < 0)
         given = _and([self._gain(account, units) for account, units in event.postings if units > 0])
-        if event.why.startswith("bond.") and self._outcomes:
-            yield f"Of the seats, {self._seats()}."
-            self._outcomes.clear()
         if event.why in _MONEY:
             yield _MONEY[event.why].format(taken=taken, given=given, seats=_gaining(event))
 
     def _gain(self, account: str, units: int) -> str:
         return f"{units} burn" if account == BURN else f"{units} go to {self._who(account)}"
 
-    def _seats(self) -> str:
-        return _and([f"{count} {_OUTCOMES[outcome]}" for outcome, count in self._outcomes.items()])
+    def _seats(self, event: Event) -> Iterator[str]:
+        """How the seats did, once all of them are settled."""
+        if self._outcomes and not isinstance(event, e.SeatSettled):
+            outcomes = [f"{count} {_OUTCOMES[outcome]}" for outcome, count in self._outcomes.items()]
+            yield f"Of the seats, {_and(outcomes)}."
+            self._outcomes.clear()
 
     def reopened(self, event: e.TaskReopened) -> Iterator[str]:
         yield f"{event.task} is open again, for others."
@@ -234,7 +239,7 @@ _MONEY = {
     "slash.seat-fee": "The worker's stake pays the panels {taken}, before the rest of it is split.",
     "slash.liveness": "The worker loses {taken} of its stake: {given}.",
     "slash.equivocation": "The worker loses {taken} of its stake and of its other money: {given}.",
-    "bond.slash": "Bonds of {taken} are lost: {given}.",
+    "seat.slash": "Verifiers lose {taken} of their stakes: {given}.",
     "seat.fee": "{seats} seats earn fees, {taken} in all.",
     "challenge.lost": "Of the challenger's bond, {given}.",
     "draw.overdue": "The operator's bond answers for the missing draw: {given}.",

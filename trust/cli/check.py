@@ -24,21 +24,29 @@ LOOK_S = 0.5
 
 
 @app.command
-def enroll(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
-    """Offer to check work of some kinds."""
+def enroll(*, me: Me, kind: Kinds = (), stake: int = 0, service: Service = SERVICE) -> None:
+    """Offer to check work of some kinds.
+
+    Parameters
+    ----------
+    kind
+        A task kind; may be given several times. Without any, --stake adds to what is staked.
+    stake
+        The units to lock for what the votes answer for.
+    """
     from trust.client import Agent
 
     with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).enroll(kind))
+        service.accepted(Agent(client, me.seed(), me.actor).enroll(kind, stake))
 
 
 @app.command
-def leave(*, me: Me, kind: Kinds, service: Service = SERVICE) -> None:
-    """Check work of some kinds no longer."""
+def leave(*, me: Me, service: Service = SERVICE) -> None:
+    """Check work no longer; the stake comes back after the unbonding time."""
     from trust.client import Agent
 
     with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).leave(kind))
+        service.accepted(Agent(client, me.seed(), me.actor).leave())
 
 
 @app.command(name="list")
@@ -77,7 +85,7 @@ def vote(
     /,
     *,
     me: Me,
-    verdict: Literal["pass", "fail"] | None = None,
+    verdict: Literal["pass", "fail", "void"] | None = None,
     bad: Annotated[tuple[Place, ...], Parameter(negative_iterable=())] = (),
     votes: Path | None = None,
     wait: bool = True,
@@ -92,7 +100,7 @@ def vote(
     seat
         The seat's id (seat_...).
     verdict
-        Of a single output. Of a batch it follows from --bad.
+        Of a single output. Of a batch it follows from --bad. void: the specification cannot be met, read or judged.
     bad
         The index of an item that is bad; all others of the seat are called good. May be given several times.
     votes
@@ -158,6 +166,8 @@ def _nothing_waits(service: Service, seat: str) -> int:
 
 def _judge(verdict: str | None, bad: tuple[int, ...]) -> Judge:
     def judge(case: Case) -> Judgement:
+        if verdict == "void" and not bad:
+            return None
         if not case.items:
             if verdict is None or bad:
                 raise Usage("this seat judges one output: give --verdict, and no --bad")

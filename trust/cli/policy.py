@@ -40,17 +40,18 @@ def check(policy: str, /, *, every: str | None = None, output: Output = OUTPUT) 
     from trust.core.policy import InvalidPolicy, dangers, parse, warnings
     from trust.errors import CODES
 
+    needs: dict[str, int] = {}
     try:
         terms = parse(read_policy(policy))
     except InvalidPolicy as error:
         code, reasons, unwise = "invalid-policy", error.reasons, []
     else:
         reasons, unwise = dangers(terms), warnings(terms, duration_ms(every) if every else 0)
-        code = "dangerous-policy"
+        code, panels = "dangerous-policy", terms.checks.panels
+        needs = {"owners_for_a_panel": panels[0], "owners_for_an_appeal": sum(panels[:2])}
     refused = {"code": code, "hint": CODES[code].hint} if reasons else {}
-    output.show(
-        {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise} | refused
-    )
+    told = {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise}
+    output.show(told | needs | refused)
     return FALSE if reasons else GOOD
 
 

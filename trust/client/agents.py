@@ -91,14 +91,14 @@ class Agent(Bound[C]):
         return (yield from self.tell(AgentRevoke, reason=reason))
 
     @conversation
-    def enroll(self, task_kinds: Iterable[str]) -> Exchange[Accepted]:
-        """Offers to check work of these kinds."""
-        return (yield from self.tell(VerifierEnroll, task_kinds=tuple(task_kinds)))
+    def enroll(self, task_kinds: Iterable[str], stake_units: int = 0) -> Exchange[Accepted]:
+        """Offers to check work of these kinds, and locks so much more for what its votes answer for."""
+        return (yield from self.tell(VerifierEnroll, task_kinds=tuple(task_kinds), stake_units=stake_units))
 
     @conversation
-    def leave(self, task_kinds: Iterable[str]) -> Exchange[Accepted]:
-        """Stops to check work of these kinds."""
-        return (yield from self.tell(VerifierLeave, task_kinds=tuple(task_kinds)))
+    def leave(self) -> Exchange[Accepted]:
+        """Stops to check any work; the stake comes back after the unbonding time."""
+        return (yield from self.tell(VerifierLeave))
 
     @conversation
     def withdraw(self, amount_units: int, account: str | None = None) -> Exchange[Accepted]:

@@ -49,9 +49,10 @@ class Case:
     items: Mapping[int, bytes]
 
 
-Judgement = bool | Mapping[int, bool]
+Judgement = bool | Mapping[int, bool] | None
 Judge = Callable[[Case], Judgement]
-"""Says whether the work is good: of a batch, item by item (index to good)."""
+"""Says whether the work is good: of a batch, item by item (index to good). None: the specification cannot be met, read
+or judged, so the vote is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,12 @@ class Verifier(Agent[C]):
 
     def _decided(self, case: Case, judgement: Judgement, leaves: Mapping[int, str]) -> VoteReveal:
         items: tuple[JudgedItem, ...] = ()
+        good = False
         if isinstance(judgement, bool):
             good = judgement
             if leaves:
                 raise ValueError("the judge of a batch says of each item whether it is good")
-        else:
+        elif judgement is not None:
             if judgement.keys() != leaves.keys():
                 raise ValueError("the judge says of exactly the items of the case whether they are good")
             good = all(judgement.values())
@@ -186,7 +188,7 @@ class Verifier(Agent[C]):
             issued_ms=0,
             expires_ms=0,
             seat=case.seat,
-            verdict="pass" if good else "fail",
+            verdict="void" if judgement is None else "pass" if good else "fail",
             salt=strict.base64_of(secrets.token_bytes(SALT_BYTES)),
             items=items,
         )

@@ -97,16 +97,29 @@ class InvalidEntry(ValueError):
     """Bytes that are no entry of this format."""
 
 
-class NewerEntry(InvalidEntry):
-    """An entry with a format or an event that this release does not know: nothing can be said about it here."""
+class OtherRelease(InvalidEntry):
+    """An entry with a format, rules or an event that this release does not know: nothing can be said about it here."""
+
+
+FORMER_RULES = {1: "0.1"}
+"""The last release that decides by rules which this one has no more; no network ran on them."""
 
 
 class _Named(msgspec.Struct):
     kind: str
 
 
+class _PeekedGenesis(msgspec.Struct):
+    rules: int
+
+
+class _PeekedCommand(msgspec.Struct):
+    genesis: _PeekedGenesis | None = None
+
+
 class _Peeked(msgspec.Struct):
     v: int
+    command: _PeekedCommand
     events: tuple[_Named, ...]
 
 
@@ -139,7 +152,7 @@ def decode_entry(data: bytes) -> Entry:
         _check_known(data)
         raise InvalidEntry(str(error)) from error
     if entry.v != FORMAT:
-        raise NewerEntry(f"entry format {entry.v}; this release reads {FORMAT}")
+        raise OtherRelease(f"entry format {entry.v}; this release reads {FORMAT}; needs a newer trust")
     kind_of_command(entry.command)
     return entry
 
@@ -154,16 +167,24 @@ def kind_of_command(command: Command) -> str:
 
 
 def _check_known(data: bytes) -> None:
-    """NewerEntry where bytes that cannot be decoded name what a later release may know."""
+    """OtherRelease where bytes that cannot be decoded name what another release may know."""
     try:
         peeked = _peek(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
+    if peeked.command.genesis is not None and peeked.command.genesis.rules in FORMER_RULES:
+        raise OtherRelease(release_for(peeked.command.genesis.rules))
     if peeked.v > FORMAT:
-        raise NewerEntry(f"entry format {peeked.v}; this release reads {FORMAT}")
+        raise OtherRelease(f"entry format {peeked.v}; this release reads {FORMAT}; needs a newer trust")
     for event in peeked.events:
         if event.kind not in _KNOWN_EVENTS:
-            raise NewerEntry(f"this release knows no event {event.kind[:80]!r}")
+            raise OtherRelease(f"this release knows no event {event.kind[:80]!r}; needs a newer trust")
+
+
+def release_for(rules: int) -> str:
+    """Returns which release a log of these rules needs, in words, where this one does not know them."""
+    former = FORMER_RULES.get(rules)
+    return f"a log of rules {rules} needs " + (f"trust {former}" if former else "a newer trust")
 
 
 def derive_id(prefix: str, command: bytes, index: int, serial: int) -> str:

@@ -41,9 +41,9 @@ def stake(claim: str) -> str:
     return f"claim/{claim}/stake"
 
 
-def bond(seat: str) -> str:
-    """The verifier's lock on a seat."""
-    return f"seat/{seat}/bond"
+def verifier_stake(party: str) -> str:
+    """The lock that a verifier's votes answer with."""
+    return f"verifier/{party}/stake"
 
 
 def challenge_bond(challenge: str) -> str:

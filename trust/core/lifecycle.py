@@ -15,7 +15,10 @@ NOT_YET = ""
 
 
 class ClaimState:
-    """The states of a claim. It ends as accepted, rejected, abandoned, expired or voided."""
+    """The states of a claim; passing, failing and voiding: a verdict stands and can still be challenged.
+
+    It ends as accepted, rejected, abandoned, expired or voided.
+    """
 
     CLAIMED: Final = "claimed"
     SUBMITTED: Final = "submitted"
@@ -23,6 +26,7 @@ class ClaimState:
     CHECKING: Final = "checking"
     PASSING: Final = "passing"
     FAILING: Final = "failing"
+    VOIDING: Final = "voiding"
     ACCEPTED: Final = "accepted"
     REJECTED: Final = "rejected"
     ABANDONED: Final = "abandoned"
@@ -120,19 +124,20 @@ CLAIM = _life(
     ("output.submitted", "claimed", "submitted"),
     ("output.accepted", "submitted unchecked checking", ""),
     ("coin.tossed", "submitted", "unchecked checking"),
-    ("round.due", "unchecked checking passing failing", "checking"),
+    ("round.due", "unchecked checking passing failing voiding", "checking"),
     ("round.opened", "checking", "checking"),
     ("output.opened", "checking", ""),
-    ("verdict.reached", "checking passing failing", "passing failing"),
-    ("verdict.challenged", "unchecked passing failing", ""),
-    ("canary.opened", "checking passing failing", ""),
-    ("stake.slashed", "submitted unchecked checking passing failing accepted rejected voided", ""),
+    ("verdict.reached", "checking passing failing voiding", "passing failing voiding"),
+    ("verdict.challenged", "unchecked passing failing voiding", ""),
+    ("canary.opened", "checking passing failing voiding", ""),
+    ("stake.slashed", "submitted unchecked checking passing failing voiding accepted rejected voided", ""),
     ("claim.ended", "claimed", "abandoned expired"),
     ("claim.ended", "submitted", "voided"),
     ("claim.ended", "unchecked", "accepted"),
     ("claim.ended", "checking", "accepted rejected voided"),
     ("claim.ended", "passing", "accepted voided"),
     ("claim.ended", "failing", "rejected voided"),
+    ("claim.ended", "voiding", "voided"),
     ("hold.released", "accepted", ""),
 )
 TASK = _life(
@@ -147,6 +152,7 @@ TASK = _life(
     ("task.closed", "open", "open closed"),
     ("task.closed", "allocating", "allocating"),
     ("task.closed", "claimed", "claimed closed"),
+    ("claim.ended", "claimed", ""),
 )
 ALLOCATION = _life(
     "state",

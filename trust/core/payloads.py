@@ -88,17 +88,20 @@ class AgentRevoke(Payload, tag="agent.revoke", frozen=True, kw_only=True):
 
 
 class VerifierEnroll(Payload, tag="verifier.enroll", frozen=True, kw_only=True):
+    """Offers to check these kinds, and locks `stake_units` more for what its votes answer for."""
+
     endpoint: ClassVar[str] = "/v1/agents"
     signers: ClassVar[str] = "the agent"
 
-    task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+    task_kinds: Kinds = ()
+    stake_units: Units = 0
 
 
 class VerifierLeave(Payload, tag="verifier.leave", frozen=True, kw_only=True):
+    """Ends every enrolment; the stake comes back after the unbonding time."""
+
     endpoint: ClassVar[str] = "/v1/agents"
     signers: ClassVar[str] = "the agent"
-
-    task_kinds: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
 
 
 class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
@@ -316,13 +319,13 @@ class JudgedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
-    """`salt` is base64 of 32 bytes."""
+    """`salt` is base64 of 32 bytes; void says that the specification cannot be met, read or judged."""
 
     endpoint: ClassVar[str] = "/v1/votes"
     signers: ClassVar[str] = "the verifier of the seat"
 
     seat: Id
-    verdict: Literal["pass", "fail"]
+    verdict: Literal["pass", "fail", "void"]
     salt: Base64
     items: Annotated[tuple[JudgedItem, ...], Meta(max_length=MAX_JUDGED_ITEMS)] = ()
     report_sha256: Hex32 | None = None

@@ -19,6 +19,7 @@ from trust.log.quorum import NONE, PolicyError, parse_quorum, words_of
 
 MAX_INT = 2**53 - 1
 DAY_MS = 86_400_000
+PPM = 1_000_000
 MAX_SETTLED_SEATS = 90
 MIN_SEEDS = 10
 FEW_CHECKS_PPM = 500_000
@@ -66,10 +67,9 @@ class Checks(Section, frozen=True):
     exact_kinds: Annotated[tuple[Name, ...], Meta(max_length=64)]
     floor_ppm: Ppm
     catch_ppm: Ppm
-    effort_ppm: Ppm
+    margin_ppm: Ppm
     trusted_streak: Small
     jail_memory_ms: Span
-    price_jump: Annotated[int, Meta(ge=1, le=1_000)]
     key_change_checks: Small
     reputation_scale_ppm: Ppm
     reputation_base_ppm: Ppm
@@ -96,12 +96,13 @@ class Batch(Section, frozen=True):
 
 class Verifiers(Section, frozen=True):
     fee_units: Units
-    bond_fees: Small
-    min_bond_units: Annotated[int, Meta(ge=1, le=10**12)]
+    liability_fees: Small
+    min_liability_units: Annotated[int, Meta(ge=1, le=10**12)]
+    liability_ppm: Ppm
+    min_liabilities: Annotated[int, Meta(ge=1, le=1_000)]
     weight_cap_units: Annotated[int, Meta(ge=1, le=10**12)]
     min_age_ms: Span
     epoch_ms: Window
-    recent_checks: Annotated[int, Meta(ge=0, le=5)]
     replacements: Annotated[int, Meta(ge=0, le=2)]
     no_commit_ppm: Ppm
     wrong_ppm: Ppm
@@ -113,12 +114,9 @@ class Verifiers(Section, frozen=True):
 class Money(Section, frozen=True):
     round_reserve_ppm: Annotated[int, Meta(ge=0, le=10_000_000)]
     evidence_hold_ppm: Ppm
-    requester_ppm: Ppm
-    reporter_ppm: Ppm
     reporter_max_fees: Small
     challenge_ppm: Ppm
     challenge_burn_ppm: Ppm
-    min_burn_ppm: Ppm
     operator_bond_min_units: Units
 
 
@@ -151,6 +149,7 @@ class Reputation(Section, frozen=True):
     no_commit_milli: Milli
     no_reveal_milli: Milli
     unfounded_milli: Milli
+    unclear_milli: Milli
     first_come_ppm: Ppm
     assigned_ppm: Ppm
     stake_reference_units: Annotated[int, Meta(ge=1, le=10**12)]
@@ -182,10 +181,19 @@ class Policy(Section, frozen=True):
     reputation: Reputation
     witnesses: Witnesses
 
+    def liability_units(self, price_units: int = 0) -> int:
+        """Returns what a seat on work at this price answers for, in units; without a price, the least of any seat."""
+        v = self.verifiers
+        return max(
+            v.liability_fees * v.fee_units,
+            v.min_liability_units,
+            price_units * v.liability_ppm // 1_000_000,
+        )
+
     @property
-    def bond_units(self) -> int:
-        """The bond of a seat in units."""
-        return max(self.verifiers.bond_fees * self.verifiers.fee_units, self.verifiers.min_bond_units)
+    def verifier_stake_units(self) -> int:
+        """The least stake of a verifier, in units: so many of the least liability of a seat."""
+        return self.verifiers.min_liabilities * self.liability_units()
 
     @property
     def fees_units(self) -> int:
@@ -197,9 +205,28 @@ class Policy(Section, frozen=True):
         """Returns whether anyone can recompute work of this kind, so that a wrong vote is a fault."""
         return task_kind in self.checks.exact_kinds
 
-    def slash_ppm(self, task_kind: str) -> int:
-        """The share of the stake that a failed check of this kind costs."""
-        return self.faults.exact_ppm if self.is_exact(task_kind) else self.faults.judged_ppm
+    def slash_ppm(self, task_kind: str, appealable: bool = True) -> int:
+        """The share of the stake that a failed check of this kind costs; the judged one where nobody could appeal."""
+        return self.faults.exact_ppm if appealable and self.is_exact(task_kind) else self.faults.judged_ppm
+
+    @property
+    def appeal_owners(self) -> int:
+        """How many owners beside the parties the first panel and one appeal take; more than any pool has where the
+        first verdict is the last."""
+        return sum(self.checks.panels[:2]) if len(self.checks.panels) > 1 else MAX_INT
+
+    def shortage(self, owners: int) -> str:
+        """Returns in words what a pool of so many owners, none of them a party to a claim, is too small for; "" for
+        nothing."""
+        first = self.checks.panels[0]
+        if owners < first:
+            return f"{owners} owners check this kind, a panel takes {first}: nobody can claim such work"
+        if owners < self.appeal_owners and len(self.checks.panels) > 1:
+            return (
+                f"{owners} owners check this kind, a panel and an appeal take {self.appeal_owners}: a fail costs the "
+                "judged share"
+            )
+        return ""
 
     @property
     def most_items(self) -> int:
@@ -232,16 +259,28 @@ class Policy(Section, frozen=True):
 
         Over a million: no check rate deters from cheating on it.
         """
+        return self.deterrence_ppm(PPM, self.claims.max_stake_ratio_ppm, self.slash_ppm(task_kind))
+
+    def deterrence_ppm(self, price_units: int, stake_units: int, slash_ppm: int) -> int:
+        """Returns the least check rate in ppm, rounded up, at which a claim loses money for whoever does no work: the
+        least p with p * q * (R + s*S) > R * (1 + margin). Over a million: no check rate does."""
         checks = self.checks
-        at_risk = 1_000_000 + self.slash_ppm(task_kind) * self.claims.max_stake_ratio_ppm // 1_000_000
-        return checks.effort_ppm * 1_000_000**2 // max(1, checks.catch_ppm * at_risk)
+        gain = price_units * (PPM + checks.margin_ppm) * PPM**2
+        loss = checks.catch_ppm * (price_units * PPM + slash_ppm * stake_units)
+        return gain // max(1, loss) + 1 if gain else 0
+
+    @property
+    def check_ms(self) -> int:
+        """From the draw of a panel to its verdict at the latest."""
+        w = self.windows
+        return w.open_ms + (1 + self.verifiers.replacements) * w.commit_ms + w.reveal_ms
 
     @property
     def longest_dispute_ms(self) -> int:
         """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
         drawn, opened, passed on and revealed at its latest, and challenged."""
-        w, v = self.windows, self.verifiers
-        panel = w.draw_ms + w.open_ms + (1 + v.replacements) * w.commit_ms + w.reveal_ms + w.challenge_ms
+        w = self.windows
+        panel = w.draw_ms + self.check_ms + w.challenge_ms
         return w.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
 
 
@@ -280,15 +319,12 @@ def dangers(policy: Policy) -> list[str]:
     rules = (
         (w.unbonding_ms <= w.evidence_ms + policy.longest_dispute_ms,
          "unbonding must outlast the evidence window plus the longest dispute, or a cheat leaves before the slash"),
-        (m.min_burn_ppm < 300_000, "at least 30 % of a slash must burn, or a ring earns by punishing itself"),
-        (m.requester_ppm + m.reporter_ppm + m.min_burn_ppm > 1_000_000,
-         "the shares of a slash exceed the slash"),
-        (m.requester_ppm > 500_000, "a requester may get at most half of a slash"),
         (m.challenge_burn_ppm < 300_000,
          "at least 30 % of a lost bond must burn, or a pair disputes each other's work for nothing"),
         (list(policy.checks.panels) != sorted(set(policy.checks.panels)), "each panel must be larger than the last"),
         (not c.min_lease_ms <= c.lease_ms <= c.max_lease_ms, "the default lease must be a legal lease"),
-        (policy.verifiers.weight_cap_units < policy.bond_units, "the weight cap is under one bond"),
+        (policy.verifiers.weight_cap_units < policy.verifier_stake_units,
+         "the weight cap is under the least stake of a verifier"),
         (policy.verifiers.no_reveal_ppm < policy.verifiers.wrong_ppm, "silence must not be cheaper than a wrong vote"),
         (policy.reputation.no_reveal_milli < policy.reputation.verifier_milli,
          "silence must not weigh less on a record than a wrong vote"),
@@ -306,7 +342,7 @@ def dangers(policy: Policy) -> list[str]:
          "no exclusive window lies between its bounds, so no task can be allocated"),
         (policy.allocation.probation_ppm > 500_000,
          "more than half of all draws would be from the probation lane: a record would count for nothing"),
-        (policy.checks.catch_ppm == 0 and policy.checks.effort_ppm > 0, "checks that catch nothing cannot deter"),
+        (policy.checks.catch_ppm == 0, "checks that catch nothing cannot deter"),
         (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
          f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
@@ -349,11 +385,14 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (len(checks.panels) == 1,
          "the first verdict is final: nobody can challenge it, and no canary comes to bear"),
         (money.evidence_hold_ppm == 0, "nothing of the stake is held after acceptance: late evidence finds it empty"),
-        (money.reporter_ppm == 0 or money.reporter_max_fees == 0, "nobody earns by showing evidence"),
+        (money.reporter_max_fees == 0, "nobody earns by showing evidence"),
         (policy.verifiers.wrong_ppm == 0, "a wrong vote on exact work costs nothing but accuracy"),
         (faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
         (faults.liveness_memory_ms < 10 * stakes.lease_ms,
          "a lease that ran out is forgotten within ten leases: a habit is never seen"),
+        (policy.windows.challenge_ms < policy.check_ms,
+         "the challenge window is shorter than a check: who is caught has been paid for what was not looked at"),
+        (policy.verifiers.liability_ppm == 0, "a seat on dear work answers for no more than one on cheap work"),
         (faults.failure_memory_ms < checks.jail_memory_ms,
          "a failed check is forgotten before a jail is: who fails slowly is never shut out"),
         (weights.fraud_milli < weights.verdict_milli, "fraud weighs less than one good verdict: it is soon made good"),

@@ -63,7 +63,9 @@ class AdoptedRules(Record, frozen=True):
 class Party(Record, frozen=True):
     """Whoever registered. `left` is "", "revoked" or "tombstoned" (by entry `left_index`, else -1); `enrolled` pairs
     task kinds with pool slots, `vacated` are the slots that enrolling again takes up; `unbonding_lost_units` is what
-    its open withdrawals name and a slash took; `places` are the slots in the pools of workers, one a capability."""
+    its open withdrawals name and a slash took; `places` are the slots in the pools of workers, one a capability;
+    `caught_ms` is when work of it last failed an exact check or was withheld, `expelled` whether the operator made it
+    leave."""
 
     table: ClassVar[str] = "parties"
     key: str
@@ -83,6 +85,15 @@ class Party(Record, frozen=True):
     liveness_ms: tuple[int, ...] = ()
     failures_ms: tuple[int, ...] = ()
     unbonding_lost_units: int = 0
+    caught_ms: int = 0
+    expelled: bool = False
+
+
+class House(Record, frozen=True):
+    """How many verifiers of a task kind one owner has (`id` is kind/owner)."""
+
+    table: ClassVar[str] = "houses"
+    enrolled: int
 
 
 class Key(Record, frozen=True):
@@ -154,9 +165,9 @@ class Withdrawal(Record, frozen=True):
 
 
 class Task(Record, frozen=True):
-    """`fees_units` is F, the fees escrowed beside the price; before
-    `exclusive_until_ms` only its shortlist may claim it; `older` and `newer` are its neighbours among its requester's
-    tasks that are not closed."""
+    """`fees_units` is F, the fees escrowed beside the price; before `exclusive_until_ms` only its shortlist may claim
+    it; `older` and `newer` are its neighbours among its requester's tasks that are not closed; `abandoned` is true once
+    somebody gave it up for free."""
 
     table: ClassVar[str] = "tasks"
     life: ClassVar[Life | None] = lifecycle.TASK
@@ -182,6 +193,7 @@ class Task(Record, frozen=True):
     older: str = ""
     newer: str = ""
     exclusive_until_ms: int = 0
+    abandoned: bool = False
 
 
 class Poster(Record, frozen=True):
@@ -245,7 +257,8 @@ class Claim(Record, frozen=True):
     `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
-    said no check; `canary` is the answer that the operator had committed to ("": none).
+    said no check; `canary` is the answer that the operator had committed to ("": none);
+    `appealable` says whether its pool could seat an appeal, `caught` that it is checked because its worker was caught.
     """
 
     table: ClassVar[str] = "claims"
@@ -279,13 +292,15 @@ class Claim(Record, frozen=True):
     challenge: str = ""
     submitted_ms: int = 0
     canary: str = ""
+    appealable: bool = True
+    caught: bool = False
 
 
 # -- panels and their seats, challenges, canaries, and what convicts
 
 
 class Alternate(msgspec.Struct, frozen=True, array_like=True):
-    """Who is next in line for a seat, and the owner that the draw excluded for others."""
+    """Who is next in line for a seat; `owner` is "" where the agent is its own."""
 
     agent: str
     owner: str
@@ -307,8 +322,6 @@ class Round(Record, frozen=True):
     phase: str
     until_ms: int
     quorum: int
-    bond_units: int
-    fee_units: int
     accept_count: int
     seats: tuple[str, ...]
     alternates: tuple[Alternate, ...]
@@ -334,7 +347,6 @@ class Seat(Record, frozen=True):
     place: int
     agent: str
     owner: str
-    bond_units: int
     state: str
     until_ms: int
     index: int
@@ -347,8 +359,8 @@ class Seat(Record, frozen=True):
 class Challenge(Record, frozen=True):
     """An attack on a verdict, or on an output that was not checked.
 
-    `against` is what it attacks, pass or fail (unchecked counts as pass); `round` the round that it opens; `statement`
-    the id of its statement, which enters that round's draw; `before` the claim's challenge before this one. On its bond
+    `against` is what it attacks, pass, fail or void (unchecked: pass); `round` the round that it opens; `statement` the
+    id of its statement, which enters that round's draw; `before` the claim's challenge before this one. On its bond
     lie `bond_units` and `prepaid_units`, the fees of the round's panel. `state` is open, won, lost or returned.
     """
 
@@ -409,18 +421,14 @@ class Conviction(Record, frozen=True):
 class Track(Record, frozen=True):
     """A worker's way in one task kind (`id` is worker/kind): what the check rate reads.
 
-    `recent` are the verifiers of the last five checks, newest last; `rotations` the party's count that `streak` and
-    `checks` have accounted for.
+    `rotations` is the party's count that `streak` and `checks` have accounted for.
     """
 
     table: ClassVar[str] = "tracks"
     streak: int = 0
     rotations: int = 0
     checks: int = 0
-    mean_price_units: int = 0
-    completed: int = 0
     unchecked_milli: int = 0
-    recent: tuple[tuple[str, ...], ...] = ()
 
 
 class Score(Record, frozen=True):
@@ -533,8 +541,8 @@ class Timer(Record, frozen=True):
 
 
 RECORDS: tuple[type[Record], ...] = (
-    Network, AdoptedPolicy, AdoptedRules, Party, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task, Bar,
-    Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
+    Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task,
+    Bar, Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
     Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip
 """Every record type."""

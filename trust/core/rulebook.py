@@ -122,6 +122,7 @@ DUE: dict[str, Due] = {
     "reveal": votes.reveals_over,
     "rules": governance.take_rules,
     "unbonding": stakes.mature,
+    "verifier": parties.release,
 }
 
 

@@ -17,6 +17,7 @@ from trust.core.state import View
 
 EMPTY = Reading(0, 0, 0, 0)
 PPM = 1_000_000
+ACCURACY_STEP_PPM = 100_000
 
 
 def verifier_pool(task_kind: str) -> str:
@@ -64,14 +65,14 @@ def accuracy_ppm(view: View, agent: str, task_kind: str, at_ms: int) -> int:
 
 
 def weight(view: View, party: Party, task_kind: str) -> int:
-    """min(floor(free/bond) * bond, cap) * accuracy: what a verifier weighs in its pool (docs/rules.md 6.3)."""
-    if party.left:
-        return 0
+    """min(stake, cap) * accuracy in steps: what a verifier weighs in its pool (docs/rules.md 6.3); 0 under half of the
+    stake that enrolling takes, so that who staked the least is not out by its first fault."""
     policy = _policy(view)
-    bond = policy.bond_units
-    money = ledger.balance(view, ledger.free(party.id)) // bond * bond
-    capped = min(money, policy.verifiers.weight_cap_units)
-    return ledger.share(capped, accuracy_ppm(view, party.id, task_kind, view.at_ms)) if capped else 0
+    staked = ledger.balance(view, ledger.verifier_stake(party.id))
+    if party.left or 2 * staked < policy.verifier_stake_units:
+        return 0
+    steps = accuracy_ppm(view, party.id, task_kind, view.at_ms) // ACCURACY_STEP_PPM
+    return ledger.share(min(staked, policy.verifiers.weight_cap_units), steps * ACCURACY_STEP_PPM)
 
 
 def worker_weight(view: View, party: Party, task_kind: str) -> int:

@@ -119,17 +119,16 @@ def _silent(story: Story, did: str) -> Facts:
     board = story.around.board
     seats = [seat for seat in story.seats_of(did) if board.find("seat.silent", seat=seat)]
     jailed = board.find("party.jailed", party=did) or {}
-    lost = sum(story.lost(f"seat/{seat}/bond") for seat in seats)
+    lost = story.lost(story.silent_stake())
     return {"agent": did, "seats": seats, "lost_units": lost, "jailed_until_ms": jailed.get("until_ms")}
 
 
 def _holders(story: Story) -> dict[str, str]:
-    """Who locked the money in each stake and each bond, by account."""
+    """Who locked the money in each stake, by account."""
     board = story.around.board
     stakes = {f"claim/{event['claim']}/stake": event["worker"] for event in board.all("claim.opened")}
-    drawn = [seat for event in board.all("round.opened") for seat in event["seats"]]
-    drawn += [event["next"] for event in board.all("seat.passed") if event.get("next")]
-    return stakes | {f"seat/{seat}/bond": agent for seat, agent, _ in drawn}
+    verifiers = {event["party"] for event in board.all("verifier.enrolled")}
+    return stakes | {f"verifier/{did}/stake": did for did in verifiers}
 
 
 def slashes(events: list[Facts], handles: Mapping[str, str], holders: Mapping[str, str]) -> list[Facts]:

@@ -57,7 +57,10 @@ def first_statements(network: str, operator: bytes, seeds: Seeds, bits: int, now
         )
     )
     said += [
-        speakers[name].say(VerifierEnroll, now_ms, task_kinds=(cast.TASK_KIND,)) for name in cast.VERIFIERS
+        speakers[name].say(
+            VerifierEnroll, now_ms, task_kinds=(cast.TASK_KIND,), stake_units=cast.VERIFIER_STAKE_UNITS
+        )
+        for name in cast.VERIFIERS
     ]
     return said
 

@@ -170,7 +170,11 @@ class Story:
             f"@{cast.SILENT} committed and never revealed ({seat[:4]}..{seat[-6:]}): it goes to jail",
         )
         await self.around.board.until("seat.settled", seat=seat)
-        tell("silence", f"@{cast.SILENT} loses {self.lost(f'seat/{seat}/bond')} units of its bond; they burn")
+        tell("silence", f"@{cast.SILENT} loses {self.lost(self.silent_stake())} units of its stake")
+
+    def silent_stake(self) -> str:
+        """The account that the silent verifier's votes answer with."""
+        return f"verifier/{self.players[cast.SILENT].did}/stake"
 
     def _silent_or_not_seated(self) -> str | None:
         """The seat that stayed silent; "" where every panel is drawn and no seat is left to be silent on; else None."""

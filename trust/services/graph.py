@@ -153,7 +153,7 @@ def _seeds(reader: Reader, at_ms: int, size: int) -> list[str]:
     return [
         seed
         for seed in sorted(set(policy.reputation.seeds))
-        if stored.free_units(reader.connection, seed, size) >= policy.bond_units
+        if stored.free_units(reader.connection, seed, size) >= policy.liability_units()
     ]
 
 

@@ -77,7 +77,7 @@ def terms(policy: Policy, checks: Checks) -> Policy:
         rates = replace(
             rates,
             floor_ppm=10_000,
-            effort_ppm=policy.checks.effort_ppm // 5,
+            catch_ppm=1_000_000,
             reputation_scale_ppm=policy.checks.reputation_scale_ppm // 4,
             reputation_floor_ppm=5_000,
         )

@@ -30,6 +30,8 @@ TASK_KIND = "code-review"
 DIGEST = "0" * 64
 REQUESTERS_DIVISOR = 20
 PURSE_UNITS = {"requester": 10**9, "worker": 20_000, "verifier": 10_000}
+SPARE_UNITS = 2_000
+"""What a verifier keeps free, for challenges."""
 OPERATOR_UNITS = 1_000_000
 TASKS_IN_WINDOW = 2
 
@@ -78,13 +80,17 @@ class Game:
         for number in range(self.size.verifiers):
             did = self._join("verifier", number)
             self._verifiers[did] = number
-            net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,))
+            net.after(net.policy.verifiers.min_age_ms, partial(self._enroll, did))
         verifiers = net.policy.verifiers
         ready_ms = max(verifiers.min_age_ms, DAY_MS // 24) + 2 * verifiers.epoch_ms
         for worker in range(self.size.workers):
             self._waiting += 1
             offset_ms = self.chance.below(self._pace_ms, "begin", worker)
             net.after(ready_ms + offset_ms, partial(self._take, worker, 0))
+
+    def _enroll(self, did: str) -> None:
+        stake = PURSE_UNITS["verifier"] - SPARE_UNITS
+        self.net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,), stake_units=stake)
 
     def _join(self, role: str, *numbers: int) -> str:
         did = Key("/".join(map(str, (self._name, role, *numbers)))).did

@@ -88,7 +88,7 @@ class Network:
             Genesis(
                 format=1,
                 network=ORIGIN,
-                rules=1,
+                rules=2,
                 log_key=log_key.did,
                 draw_key=self._draw_key.did,
                 operator=self.operator.did,
@@ -198,7 +198,7 @@ class Network:
         for event in decided.events:
             if isinstance(event, PoolWeight):
                 pool = self._pools.setdefault(event.pool, _Pool())
-                pool.changes[event.slot] = sumtree.Slot(event.agent, event.owner, event.weight)
+                pool.changes[event.slot] = sumtree.Slot(event.agent, event.house, event.weight)
             elif isinstance(event, PoolEpoch) and event.pool.startswith(self._drawn_from):
                 begun.append(event)
         for event in begun:

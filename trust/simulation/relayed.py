@@ -29,11 +29,11 @@ from trust.simulation.spoils import Climb, Spoils, empty
 TASK_KIND = "extract"
 DIGEST = "0" * 64
 SEATED = 40
-"""Verifiers: enough for three panels beside those who checked a worker lately."""
+"""Verifiers: enough for three panels."""
 PURSE_UNITS = {"agent": 10**6, "verifier": 10**4, "operator": 10**7}
 PRICE_UNITS = 100
 STAKE_UNITS = 500
-"""At five times the price the deterrence asks for 9.3 % of exact work to be checked."""
+"""At five times the price the deterrence asks for 19.5 % of exact work to be checked."""
 STEP_MS = 1_000
 
 
@@ -85,12 +85,15 @@ class Relayed:
         self._relay = net.register_relay(self._coordinator)
         for number in range(SEATED):
             did = self._join("verifier", number)
-            net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,))
+            net.after(net.policy.verifiers.min_age_ms, partial(self._enroll, did))
         for number in range(self.market.scale.agents):
             self._enter(number)
         ready_ms = net.policy.verifiers.min_age_ms + 2 * net.policy.verifiers.epoch_ms
         self._begin_ms = net.now_ms + ready_ms
         net.after(ready_ms, partial(self._day, 0))
+
+    def _enroll(self, did: str) -> None:
+        self.net.say(p.VerifierEnroll, did, task_kinds=(TASK_KIND,), stake_units=PURSE_UNITS["verifier"] // 2)
 
     def _join(self, role: str, *numbers: int, capabilities: tuple[str, ...] = ()) -> str:
         did = Key("/".join(map(str, (self.market.attack.name, self.market.seed, role, *numbers)))).did

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
+from sqlalchemy import CompoundSelect, Connection, case, func, literal, select, union_all
 
 from trust.clock import monotonic_ms
 from trust.core import ledger
-from trust.core.records import Challenge, Claim, Seat, Withdrawal
+from trust.core.records import Account, Challenge, Claim, Withdrawal
 from trust.storage.engine import listed
 from trust.storage.tables import STATE
 
 _CLAIM = STATE[Claim].c
 _WITHDRAWAL = STATE[Withdrawal].c
 _CHALLENGE = STATE[Challenge].c
-_SEAT = STATE[Seat].c
 
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
@@ -42,24 +40,22 @@ def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
 
 
 def bonded_units(connection: Connection, party: str) -> int:
-    """What a party has in bonds of seats and of challenges that are not settled."""
-    seats: Select[Any] = select(_SEAT.bond_units.label("units")).where(
-        _SEAT.agent == party, _SEAT.outcome == ""
-    )
-    locked = _CHALLENGE.bond_units + _CHALLENGE.prepaid_units
-    challenges: Select[Any] = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == "open")
-    bonds = union_all(seats, challenges).subquery()
-    return int(connection.execute(select(func.coalesce(func.sum(bonds.c.units), 0))).scalar_one())
+    """What a party has in its stake as a verifier, and in bonds of challenges that are not settled."""
+    locked = func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)
+    bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == "open")
+    account = STATE[Account].c
+    staked = select(account.balance_units).where(account.id == ledger.verifier_stake(party))
+    return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar() or 0)
 
 
 def accounts_of(party: str) -> CompoundSelect[str]:
-    """The names of a party's accounts: free, unbonding, and the locks on its claims, seats and challenges."""
-    own = [select(literal(name(party))) for name in (ledger.free, ledger.unbonding)]
+    """The names of a party's accounts: free, unbonding, its stake as a verifier, and the locks on its claims and
+    challenges."""
+    own = [select(literal(name(party))) for name in (ledger.free, ledger.unbonding, ledger.verifier_stake)]
     locks = [
         select(literal(f"{kind}/").concat(id).concat(f"/{lock}")).where(holder == party)
         for kind, lock, id, holder in (
             ("claim", "stake", _CLAIM.id, _CLAIM.worker),
-            ("seat", "bond", _SEAT.id, _SEAT.agent),
             ("challenge", "bond", _CHALLENGE.id, _CHALLENGE.challenger),
         )
     ]

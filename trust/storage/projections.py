@@ -71,7 +71,7 @@ class Projections:
                     self._postings.append((index, position, account, change_units, event.why))
                     position += 1
             elif isinstance(event, PoolWeight):
-                self._weights[event.pool, event.slot, index] = event.agent, event.owner, event.weight
+                self._weights[event.pool, event.slot, index] = event.agent, event.house, event.weight
             elif isinstance(event, Observed):
                 self._observe(index, event)
         self._mentions += [(subject, index) for subject in sorted(named) if subject]

@@ -25,6 +25,7 @@ from trust.core.records import (
     Record,
     Round,
     Score,
+    SealedPool,
     Seat,
     Slot,
     Task,
@@ -66,7 +67,7 @@ _SUMMED = {
     "agents_unbonding": "agent/%/unbonding",
     "escrow": "task/%/escrow",
     "stakes": "claim/%/stake",
-    "seat_bonds": "seat/%/bond",
+    "verifier_stakes": "verifier/%/stake",
     "challenge_bonds": "challenge/%/bond",
     "verification_pool": "pool/verification",
     "operator_bond": "operator/bond",
@@ -235,6 +236,11 @@ class Reader:
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
         return self._all(Pool, _POOL.epoch > _POOL.sealed_epoch, _POOL.id)
+
+    def verifier_pools(self) -> list[SealedPool]:
+        """The last sealed pool of verifiers of each task kind."""
+        pools = self._all(Pool, _POOL.id.startswith("verifiers/") & (_POOL.sealed != ""), _POOL.id)
+        return self.records(SealedPool, [pool.sealed for pool in pools])
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""

@@ -34,6 +34,7 @@ from trust.core.records import (
     Claim,
     Conviction,
     Handle,
+    House,
     Key,
     Lapses,
     Liveness,
@@ -220,7 +221,7 @@ FOUND_BY: dict[type[Record], tuple[str, ...]] = {
 
 CLUSTERED = frozenset(
     {
-        Party, Key, Handle, Role, Account, Booking, Poster, Bar, Probation, Lapses, Opening, CanaryRoot, Canary,
+        Party, House, Key, Handle, Role, Account, Booking, Poster, Bar, Probation, Lapses, Opening, CanaryRoot, Canary,
         Conviction, Score, Pairing, Rater, Liveness, Said, Timer,
     }
 )  # fmt: skip

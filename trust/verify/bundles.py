@@ -12,11 +12,12 @@ What a bundle proves is that all this is on the log and hangs together. What it 
 - that no entry was left out, one that ended the claim later or retired a key before it was used: whoever needs this
   asks the log for a newer bundle, or audits it;
 - that the sealed pools have the right slots and weights, and that whoever the draw came upon and the panel passed over
-  (`Panel.passed`) may not sit, or only last (`Panel.late`): these follow from the whole state. A bundle may come
+  (`Panel.passed`) may not sit: these follow from the whole state. A bundle may come
   without the pool's nodes, where they would make it too large: its seats and items are not traced to the draw at all
   (`Panel.passed` is None). The same goes for a shortlist that the worker was drawn for (`Shortlist.passed`), and
   for what the candidates that a relay named weigh;
-- that the inputs of the check rate, and balances outside of the case, are what the log says elsewhere;
+- that the inputs of the check rate, that a worker was caught in other work, and balances outside of the case, are what
+  the log says elsewhere;
 - that the log shows everybody this one tree: compare checkpoints, or ask for witnesses.
 For these `trust audit` decides every entry again.
 """
@@ -29,7 +30,7 @@ from itertools import pairwise
 from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
 from trust.core.commands import Spoken
-from trust.core.entry import Entry, InvalidEntry, NewerEntry, decode_entry, encode_command, encode_entry
+from trust.core.entry import Entry, InvalidEntry, OtherRelease, decode_entry, encode_command, encode_entry
 from trust.core.sampling import sumtree
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -88,8 +89,8 @@ def _proven(each: BundledEntry, hashes: Sequence[bytes], checkpoint: Checkpoint)
         entry = decode_entry(data)
         if encode_entry(entry.at_ms, encode_command(entry.command), list(entry.events)) != data:
             raise InvalidEntry("its bytes are not canonical")
-    except NewerEntry as newer:
-        raise TooNew(f"entry {each.index}: {newer}; needs a newer trust") from newer
+    except OtherRelease as other:
+        raise TooNew(f"entry {each.index}: {other}") from other
     except _BAD_ENTRY as error:
         raise NotProven(f"entry {each.index}: {error}") from error
     return entry

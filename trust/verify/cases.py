@@ -20,7 +20,7 @@ class Panel:
     """A round: the draw's entry and beta (hex), its seats, its verdict ("" for none).
 
     `passed` are the agents that the draw came upon and the panel passed over, None where the seats are not traced to
-    the draw; `late` those of them that took a place all the same, when the whole pool was passed over or seated.
+    the draw.
     """
 
     round: int
@@ -29,7 +29,6 @@ class Panel:
     seats: tuple[SeatTaken, ...]
     verdict: str
     passed: tuple[str, ...] | None
-    late: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

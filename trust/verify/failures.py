@@ -18,7 +18,7 @@ class NotProven(ClientError):
 
 
 class TooNew(ClientError):
-    """What was shown needs a newer release: this says nothing about whether it is true."""
+    """What was shown needs another release: this says nothing about whether it is true."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(TOO_NEW, detail, hint="verify it with a newer release of trust")
+        super().__init__(TOO_NEW, detail, hint="verify it with the release of trust that it needs")

@@ -15,7 +15,6 @@ from trust.core.policy import Policy
 from trust.core.records import AdoptedPolicy, Claim, Record, Relay, Round, Task
 from trust.core.sampling import vrf
 from trust.core.sampling.draw import Stream
-from trust.core.sampling.retracing import Traced
 from trust.core.state import Draft, MemoryState
 from trust.verify.cases import Shortlist
 
@@ -34,7 +33,7 @@ class Drawn:
     round: int
     index: int
     beta: str
-    traced: Traced | None
+    passed: tuple[str, ...] | None
 
 
 class CaseHistory:
@@ -54,6 +53,7 @@ class CaseHistory:
         self.held: dict[str, int] = {}
         self.slashed_units = 0
         self.checked: bool | None = None
+        self.sitters: set[str] = set()
         self.signers: tuple[str, ...] | None = None
         self.indices: list[int] = []
         self.postings: list[tuple[int, str, tuple[tuple[str, int], ...]]] = []

@@ -57,7 +57,7 @@ class CaseReplay:
         tossed = self._begin_draw(index, entry)
         for event in entry.events:
             self._take(event)
-        if tossed is not None and tossed != self.history.checked:
+        if tossed is not None and tossed != self.history.checked and not self.history.claim.caught:
             raise DoesNotFollow(
                 f"the draw's coin says {'check' if tossed else 'no check'}, the entry does not"
             )
@@ -106,8 +106,7 @@ class CaseReplay:
             SeatTaken(seat.id, seat.agent, seat.state, seat.verdict)
             for seat in (self.history.need(Seat, name) for name in (*found.past_seats, *found.seats))
         )
-        passed, late = (drawn.traced.passed, drawn.traced.late) if drawn.traced else (None, ())
-        return Panel(number, drawn.index, drawn.beta, seats, found.verdict, passed, late)
+        return Panel(number, drawn.index, drawn.beta, seats, found.verdict, drawn.passed)
 
     def _check_locks(self, claim: Claim) -> None:
         expected = claim.hold_units if claim.ended_ms else claim.stake_units
@@ -116,8 +115,8 @@ class CaseReplay:
             raise NotProven(
                 f"the bundle: {held} units of the stake of {claim.id} are locked, {expected} should be"
             )
-        locks = ("seat/", "challenge/")
-        bonds = {name for name in self.history.held if name.startswith(locks) and self.history.held[name]}
+        held_of = self.history.held
+        bonds = {name for name in held_of if name.startswith("challenge/") and held_of[name]}
         if claim.ended_ms and bonds:
             raise NotProven(f"the bundle: the claim ended and {min(bonds)} is not settled")
 

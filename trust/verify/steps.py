@@ -4,7 +4,7 @@
 - The check rate follows from its inputs; the panel from the draw under the draw key that was in force
   (docs/rules.md 6).
 - A reveal follows from its commitment, a tally and a verdict from the votes, the claim's end from the verdict.
-- What a stake or a bond loses was on it.
+- What a stake or a challenge's bond loses was on it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
 from trust.core.policy import parse as parse_policy
+from trust.core.rate import AtStake, check_rate
 from trust.core.records import Allocation, Challenge, Claim, Network, Round, Seat, Task
 from trust.core.reputation import Route
 from trust.core.rules import allocation as allocations
@@ -30,8 +31,7 @@ from trust.core.rules.canaries import parse as parse_canary
 from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream
-from trust.core.sampling.rate import check_rate
-from trust.core.sampling.retracing import Traced, retrace
+from trust.core.sampling.retracing import retrace
 from trust.core.sampling.sumtree import EMPTY, Root, root_of
 from trust.core.strict import b64
 from trust.log.merkle import HASH_BYTES, verify_inclusion
@@ -92,7 +92,7 @@ def _moved(case: CaseHistory, event: e.MoneyMoved) -> None:
     case.postings.append((case.state.size, event.why, event.postings))
     for account, change in event.postings:
         case.held[account] = case.held.get(account, 0) + change
-        if account.startswith(("claim/", "seat/", "challenge/")) and case.held[account] < 0:
+        if account.startswith(("claim/", "challenge/")) and case.held[account] < 0:
             raise DoesNotFollow(f"{account} loses more than was on it")
         if account == ledger.stake(case.claim_id) and event.why.startswith("slash."):
             case.slashed_units -= change
@@ -101,10 +101,8 @@ def _moved(case: CaseHistory, event: e.MoneyMoved) -> None:
 def _is_of_case(case: CaseHistory, account: str) -> bool:
     kind, _, rest = account.partition("/")
     id = rest.partition("/")[0]
-    if kind == "seat":
-        # A bond is locked in the entry that makes its seat, after it.
-        seat = case.find(Seat, id)
-        return seat is not None and seat.claim == case.claim_id
+    if kind == "verifier":
+        return id in case.sitters
     if kind == "challenge":
         challenge = case.find(Challenge, id)
         return challenge is not None and challenge.claim == case.claim_id
@@ -125,9 +123,9 @@ def _opened(case: CaseHistory, event: e.ClaimOpened) -> None:
     actual = {name: getattr(event, name) for name in ("task", "relay", "stake_units")}
     case.statement_by(p.ClaimRequest, event.worker, task_index=task.index, **actual)
     expect("the draw key", network.draw_key, event.draw_key)
-    expect("the check rate", check_rate(event.inputs), event.rate)
-    terms = event.inputs.price_units, event.inputs.stake_units
-    expect("price and stake of the check rate", (task.price_units, event.stake_units), terms)
+    probation = event.route == "probation"
+    at_stake = AtStake(task.task_kind, task.price_units, event.stake_units, probation)
+    expect("the check rate", check_rate(event.inputs, at_stake, case.policy).p_ppm, event.rate_ppm)
     case.signers = signed_for(case, event.relay)
     _check_route(case, event)
 
@@ -152,7 +150,7 @@ def _ended(case: CaseHistory, event: e.ClaimEnded) -> None:
     rightly = {
         "accepted": not claim.canary and disputes.standing(claim) == "pass",
         "rejected": (not claim.canary and claim.verdict == "fail") or _was_withheld(case, claim),
-        "voided": not disputes.standing(claim) or bool(claim.canary),
+        "voided": disputes.standing(claim) in ("", "void") or bool(claim.canary),
         "expired": claim.state == "claimed" and claim.lease_until_ms <= case.state.at_ms,
     }
     if event.state == "abandoned":
@@ -178,6 +176,11 @@ def _tossed(case: CaseHistory, event: e.CoinTossed) -> None:
     case.checked = event.checked
 
 
+def _due(case: CaseHistory, event: e.RoundDue) -> None:
+    if event.caught and (case.claim.state, event.round) != ("unchecked", 1):
+        raise DoesNotFollow("only what was not checked is looked at because its worker was caught")
+
+
 def _round_opened(case: CaseHistory, event: e.RoundOpened) -> None:
     drawn, stream, policy = case.drawn.get(event.round), case.stream, case.policy
     if drawn is None or stream is None or drawn.index != case.state.size:
@@ -185,19 +188,15 @@ def _round_opened(case: CaseHistory, event: e.RoundOpened) -> None:
     size = policy.checks.panels[event.round - 1]
     expect("the size of the panel", size, len(event.seats))
     expect("the quorum", panel.quorum(policy, event.round, size), event.quorum)
-    expect(
-        "bond and fee",
-        (policy.bond_units, policy.verifiers.fee_units),
-        (event.bond_units, event.fee_units),
-    )
-    if len({seat.owner for seat in event.seats}) < size:
+    if len({seat.house for seat in event.seats}) < size:
         raise DoesNotFollow("one owner has two seats")
+    case.sitters.update(seat.agent for seat in event.seats)
     if case.pool:
-        traced = _trace(case, event, stream)
-        case.drawn[event.round] = Drawn(drawn.round, drawn.index, drawn.beta, traced)
+        passed = _trace(case, event, stream)
+        case.drawn[event.round] = Drawn(drawn.round, drawn.index, drawn.beta, passed)
 
 
-def _trace(case: CaseHistory, event: e.RoundOpened, stream: Stream) -> Traced:
+def _trace(case: CaseHistory, event: e.RoundOpened, stream: Stream) -> tuple[str, ...]:
     sealed = case.sealed.get(case.claim.pool)
     if sealed is None:
         raise DoesNotFollow(f"the bundle does not have the seal of {case.claim.pool}")
@@ -255,6 +254,7 @@ def _passed(case: CaseHistory, event: e.SeatPassed) -> None:
     places = [at for at, one in enumerate(waiting) if one.agent == event.next.agent]
     if not places or waiting[places[0] + 1 :] != event.alternates:
         raise DoesNotFollow(f"{event.next.agent} is not the next alternate")
+    case.sitters.add(event.next.agent)
 
 
 def _tallied(case: CaseHistory, event: e.RoundTallied) -> None:
@@ -270,7 +270,7 @@ def _tallied(case: CaseHistory, event: e.RoundTallied) -> None:
 
 def _challenged(case: CaseHistory, event: e.VerdictChallenged) -> None:
     claim, policy = case.claim, case.policy
-    if claim.state not in ("unchecked", "passing", "failing"):
+    if claim.state not in ("unchecked", "passing", "failing", "voiding"):
         raise DoesNotFollow(f"a claim that is {claim.state} cannot be challenged")
     case.statement_by(p.VerdictChallenge, event.challenger, claim=claim.id)
     expect("the statement", None if case.spoken is None else case.spoken.id, event.statement)
@@ -285,7 +285,7 @@ def _challenge_ended(case: CaseHistory, event: e.ChallengeEnded) -> None:
     challenge, claim = case.need(Challenge, event.challenge), case.claim
     if not claim.ended_ms or challenge.state != "open":
         raise DoesNotFollow(f"{challenge.id} ends once, with its claim")
-    final = claim.verdict if claim.canary else "fail" if claim.state == "rejected" else "pass"
+    final = {"rejected": "fail", "accepted": "pass"}.get(claim.state, claim.verdict)
     withheld = claim.state == "rejected" and claim.verdict_round < claim.round and _was_withheld(case, claim)
     expect("how the challenge ends", disputes.how_ended(challenge, claim, final, withheld), event.how)
 
@@ -403,7 +403,6 @@ def _root(case: CaseHistory, id: str) -> Root:
 def _check_route(case: CaseHistory, event: e.ClaimOpened) -> None:
     """What praise counts follows from the way to the claim. Who stands behind a worker is not in the bundle, so that
     it is of one owner with its requester is believed."""
-    expect("who is checked for its probation", event.route == "probation", event.inputs.on_probation)
     if event.route in DRAWN_ROUTES:
         _check_shortlisted(case, event)
         return
@@ -422,8 +421,7 @@ def _check_shortlisted(case: CaseHistory, event: e.ClaimOpened) -> None:
         raise DoesNotFollow(f"{event.worker} is not on the shortlist of {event.task}, or too late")
     route: Route = "probation" if places[0].probation else "allocated"
     expect("the lane of the claim", route, event.route)
-    counts = len(allocation.shortlist), allocation.eligible, allocation.owners
-    expect("what praise counts", allocations.delta(case.policy, route, *counts), event.delta_ppm)
+    expect("what praise counts", allocations.drawn_delta(case.policy, route, allocation), event.delta_ppm)
 
 
 NOT_FOLDED = (e.PartyRotated, e.PoolSealed, e.MoneyMoved, e.CanaryOpened)
@@ -447,7 +445,7 @@ CHECKS: dict[type[Event], Callable[[CaseHistory, Any], None]] = {
     e.ClaimEnded: _ended,
     e.HoldReleased: _nothing,
     e.CoinTossed: _tossed,
-    e.RoundDue: _nothing,
+    e.RoundDue: _due,
     e.RoundOpened: _round_opened,
     e.OutputOpened: _output_opened,
     e.ItemsOpened: _items_opened,

@@ -84,12 +84,12 @@ def test_a_coin_is_true_as_often_as_it_should() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.binary(max_size=4))
-def test_each_slot_is_picked_once_and_then_nobody_is_left(weights: list[int], beta: bytes) -> None:
+def test_each_slot_that_weighs_anything_is_picked_once_and_then_nobody_is_left(
+    weights: list[int], beta: bytes
+) -> None:
     root, store = sealed(weights)
     picked = picks(Picker(root, store.__getitem__, Stream(beta, b""), {}), len(weights) + 1)
-    assert sorted(picked) == sorted(f"a{number}" for number in range(len(weights)))
-    heavy = sum(weight > 0 for weight in weights)
-    assert {weights[int(name[1:])] > 0 for name in picked[:heavy]} <= {True}
+    assert sorted(picked) == sorted(f"a{number}" for number, weight in enumerate(weights) if weight)
 
 
 def test_an_empty_pool_gives_nobody() -> None:
@@ -108,15 +108,6 @@ def test_picks_are_proportional_to_weight_and_without_replacement() -> None:
             expected = 12_000 * (first + 1) / total * (second + 1) / (total - first - 1)
             chi += (pairs[f"a{first}", f"a{second}"] - expected) ** 2 / expected
     assert chi < 31.3  # 11 d.f., 0.1 %
-
-
-def test_without_any_weight_all_are_equally_likely() -> None:
-    root, store = sealed([0] * 300)
-    seen = Counter(
-        int(picks(Picker(root, store.__getitem__, stream(f"z{n}"), {}), 1)[0][1:]) // 100
-        for n in range(6_000)
-    )
-    assert all(1_850 < seen[part] < 2_150 for part in range(3))
 
 
 def test_whom_the_caller_rejects_is_asked_about_once() -> None:

@@ -14,6 +14,7 @@ from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.events import round_id
 from trust.core.payloads import OutputSubmit
+from trust.core.policy import Policy
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -160,11 +161,13 @@ def duties(reader: Reader, seats: Sequence[Seat]) -> list[dict[str, Any]]:
     rounds = _by_id(reader, Round, (round_id(seat.claim, seat.round) for seat in seats))
     opened = _opened(reader, rounds.values())
     outputs = _outputs(reader, claims.values())
+    policies = _by_id(reader, AdoptedPolicy, (str(task.policy) for task in tasks.values()))
     return [
         _duty(
             seat,
             claims[seat.claim],
             tasks[claims[seat.claim].task],
+            policies[str(tasks[claims[seat.claim].task].policy)].terms,
             rounds[round_id(seat.claim, seat.round)],
             opened,
             outputs,
@@ -177,6 +180,7 @@ def _duty(
     seat: Seat,
     held: Claim,
     work: Task,
+    policy: Policy,
     found: Round,
     opened: dict[str, str],
     outputs: dict[str, dict[str, Any]],
@@ -186,7 +190,8 @@ def _duty(
         **shown(seat, "seat"),
         "phase": found.phase,
         "until_ms": until_ms,
-        "fee_units": found.fee_units,
+        "fee_units": policy.verifiers.fee_units,
+        "liability_units": policy.liability_units(work.price_units),
         "quorum": found.quorum,
         "accept_count": found.accept_count,
         "worker": held.worker,

@@ -6,12 +6,14 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from trust.api.problems import refusal_problem
 from trust.core import rulebook
 from trust.core.commands import Spoken
 from trust.core.events import ClaimOpened
-from trust.core.records import Said
+from trust.core.rate import AtStake, check_rate
+from trust.core.records import AdoptedPolicy, Said, Task
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft
@@ -41,17 +43,23 @@ def foresee(reader: Reader, spoken: Spoken, now_ms: int) -> dict[str, Any]:
     except Refused as refused:
         refusal = Refusal(refused.code, refused.detail, refused.facts, view.size, b"")
         return {**refusal_problem(refusal)[1], "statement": spoken.id}
-    return {"status": 201, "statement": spoken.id, "as_of": view.size, **_promised(decided)}
+    return {"status": 201, "statement": spoken.id, "as_of": view.size, **_promised(draft, decided)}
 
 
-def _promised(decided: Decided) -> dict[str, Any]:
+def _promised(draft: Draft, decided: Decided) -> dict[str, Any]:
     for event in decided.events:
         if isinstance(event, ClaimOpened):
+            task = draft.get(Task, event.task)
+            adopted = None if task is None else draft.get(AdoptedPolicy, str(task.policy))
+            assert task is not None
+            assert adopted is not None
+            probation = event.route == "probation"
+            at_stake = AtStake(task.task_kind, task.price_units, event.stake_units, probation)
             return {
                 "stake_units": event.stake_units,
                 "lease_until_ms": event.lease_until_ms,
-                "rate_ppm": event.rate.p_ppm,
-                "rate": msgspec.to_builtins(event.rate),
-                "inputs": msgspec.to_builtins(event.inputs),
+                "rate_ppm": event.rate_ppm,
+                "rate": msgspec.to_builtins(check_rate(event.inputs, at_stake, adopted.terms)),
+                "inputs": asdict(event.inputs),
             }
     return {}

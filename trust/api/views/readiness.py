@@ -13,6 +13,7 @@ from trust.services.cosigning import Standing, WitnessStanding
 from trust.services.publishing import cosigned_head
 from trust.services.scrubbing import Scrubbed
 from trust.services.vitals import Shown
+from trust.storage.cosigned import policy_in_force
 from trust.storage.reading import Reader
 
 MISSING_MS = 5_000
@@ -57,13 +58,22 @@ class Outlook(msgspec.Struct, frozen=True):
 def readiness(reader: Reader, standing: Standing, outlook: Outlook) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
-    troubled, threads = outlook.warnings(is_witnessed=is_witnessed), outlook.threads
+    troubled, threads = (*outlook.warnings(is_witnessed=is_witnessed), *_small_pools(reader)), outlook.threads
     if not is_witnessed and not standing.missing_ms:
         return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
     told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
     return Ready("ready", (*troubled, *_warnings(standing)), told, threads, outlook.scrub)
+
+
+def _small_pools(reader: Reader) -> tuple[str, ...]:
+    """Which pools of verifiers can seat no panel, or no appeal, by the policy in force."""
+    adopted = policy_in_force(reader)
+    if adopted is None:
+        return ()
+    told = ((pool.pool, adopted.terms.shortage(pool.owners)) for pool in reader.verifier_pools())
+    return tuple(f"{pool}: {shortage}" for pool, shortage in told if shortage)
 
 
 def _warnings(standing: Standing) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from trust.core.events.scores import *
 from trust.core.events.tasks import *
 
 Events = (
-    NetworkCreated | PartyRegistered | PartyRotated | PartyLeft | PartyJailed | PartyFaulted | VerifierEnrolled
-    | VerifierLeft | RoleGranted | RoleRevoked | RelayRegistered | PolicyAnnounced | PolicyEffective | RulesAnnounced
+    NetworkCreated | PartyRegistered | PartyRotated | PartyLeft | PartyJailed | PartyFaulted | PartyCaught
+    | VerifierEnrolled | VerifierLeft | VerifierReleased | RoleGranted | RoleRevoked | RelayRegistered
+    | PolicyAnnounced | PolicyEffective | RulesAnnounced
     | RulesEffective | KeyAdopted | MoneyMoved | ReferenceBooked | WithdrawalOpened | WithdrawalMatured
     | WithdrawalEnded | FeeShort | TaskPosted | TaskReopened | TaskClosed | TaskBarred | ClaimOpened | ClaimRenewed
     | OutputSubmitted | OutputAccepted | CoinTossed | ClaimEnded | HoldReleased | RoundDue | RoundOpened

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.events.tasks import landed
 from trust.core.lifecycle import ClaimState, Phase, SeatState
+from trust.core.rate import percent
 from trust.core.records import Alternate, Claim, Opening, Round, Seat
-from trust.core.sampling.rate import percent
 from trust.core.state import Draft
 
 
@@ -20,9 +20,16 @@ def _listed(numbers: tuple[int, ...]) -> str:
 
 
 class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
+    """A seat and who has it; `owner` is "" where the agent is its own."""
+
     seat: str
     agent: str
     owner: str
+
+    @property
+    def house(self) -> str:
+        """Returns the owner of the agent."""
+        return self.owner or self.agent
 
 
 class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,17 +50,23 @@ def round_id(claim: str, number: int) -> str:
 
 
 class RoundDue(Event, tag="round.due", frozen=True, kw_only=True):
-    """A further round opens; its draw must be made before `draw_by_ms`."""
-
-    says: ClassVar[str] = "Round {round} is to be drawn by {draw_by_ms}."
+    """A further round opens; its draw must be made before `draw_by_ms`. `caught`: because the worker was caught in
+    other work."""
 
     claim: str
     round: int
     draw_by_ms: int
+    caught: bool = False
 
     def write(self, s: Draft) -> None:
-        s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, draw_round=self.round))
+        claim = known(s, Claim, self.claim)
+        caught = claim.caught or self.caught
+        s.put(replace(claim, state=ClaimState.CHECKING, draw_round=self.round, caught=caught))
         s.set_timer(self.claim, "draw", self.draw_by_ms)
+
+    def sentence(self) -> str:
+        why = "Its worker was caught in other work. " if self.caught else ""
+        return f"{why}Round {self.round} is to be drawn by {self.draw_by_ms}."
 
 
 class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
@@ -65,8 +78,6 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
     phase: str
     until_ms: int
     quorum: int
-    bond_units: int
-    fee_units: int
     seats: tuple[DrawnSeat, ...]
     alternates: tuple[Alternate, ...]
     items: tuple[tuple[int, ...], ...] = ()
@@ -84,8 +95,6 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
                 phase=self.phase,
                 until_ms=self.until_ms,
                 quorum=self.quorum,
-                bond_units=self.bond_units,
-                fee_units=self.fee_units,
                 accept_count=self.batch.accept_count if self.batch else 0,
                 seats=tuple(drawn.seat for drawn in self.seats),
                 alternates=self.alternates,
@@ -117,9 +126,8 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
         if contested := {index for sample in self.samples[1:] for index in sample}:
             sampled += f" They judge {len(contested)} contested items once more."
         return (
-            f"Round {self.round} draws {seats}, and {len(self.alternates)} alternates. {self.quorum} must agree; "
-            f"each locks {self.bond_units} and earns {self.fee_units}.{sampled} "
-            f"{self.phase.capitalize()} is open until {self.until_ms}."
+            f"Round {self.round} draws {seats}, and {len(self.alternates)} alternates. {self.quorum} must agree."
+            f"{sampled} {self.phase.capitalize()} is open until {self.until_ms}."
         )
 
 
@@ -130,8 +138,7 @@ def _seated(s: Draft, panel: RoundOpened, drawn: DrawnSeat, place: int) -> Seat:
         round=panel.round,
         place=place,
         agent=drawn.agent,
-        owner=drawn.owner,
-        bond_units=panel.bond_units,
+        owner=drawn.house,
         state=SeatState.SEATED,
         until_ms=panel.until_ms,
         index=s.size,
@@ -238,7 +245,7 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
             seat,
             id=self.next.seat,
             agent=self.next.agent,
-            owner=self.next.owner,
+            owner=self.next.house,
             until_ms=self.until_ms,
             index=s.size,
         )
@@ -300,6 +307,9 @@ class RoundTallied(Event, tag="round.tallied", frozen=True, kw_only=True):
         return f"Round {self.round} comes to {self.verdict or 'no verdict'}.{bad}{disputed}"
 
 
+_STANDING = {"pass": ClaimState.PASSING, "fail": ClaimState.FAILING, "void": ClaimState.VOIDING}
+
+
 class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
     """The claim's verdict so far; open to challenge until `until_ms`, 0 where it is final at once."""
 
@@ -309,7 +319,7 @@ class VerdictReached(Event, tag="verdict.reached", frozen=True, kw_only=True):
     until_ms: int = 0
 
     def write(self, s: Draft) -> None:
-        state = ClaimState.PASSING if self.verdict == "pass" else ClaimState.FAILING
+        state = _STANDING[self.verdict]
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=state, verdict=self.verdict, verdict_round=self.round))
         if self.verdict == "pass":

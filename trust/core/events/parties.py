@@ -12,6 +12,7 @@ from trust.core.records import (
     AdoptedPolicy,
     AdoptedRules,
     Handle,
+    House,
     Key,
     Network,
     Party,
@@ -26,6 +27,16 @@ NETWORK = "network"
 def service_key(use: str, key: str) -> str:
     """The id of a key of the service itself."""
     return f"{use}/{key}"
+
+
+def verifier_timer(party: str) -> str:
+    """The timer by which the stake of a verifier that left comes back."""
+    return f"verifier/{party}"
+
+
+def house_id(task_kind: str, owner: str) -> str:
+    """The key of what one owner has in the pool of a task kind."""
+    return f"{task_kind}/{owner}"
 
 
 def policy_timer(number: int) -> str:
@@ -116,9 +127,22 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
 
     party: str
     how: str
+    by_operator: bool = False
 
     def write(self, s: Draft) -> None:
-        s.put(replace(known(s, Party, self.party), left=self.how, left_index=s.size))
+        party = known(s, Party, self.party)
+        s.put(replace(party, left=self.how, left_index=s.size, expelled=self.by_operator))
+
+
+class PartyCaught(Event, tag="party.caught", frozen=True, kw_only=True):
+    """Work of this party failed an exact check or was withheld: its other open claims are looked at."""
+
+    says: ClassVar[str] = "{party} is caught: what else it has in flight is checked."
+
+    party: str
+
+    def write(self, s: Draft) -> None:
+        s.put(replace(known(s, Party, self.party), caught_ms=s.at_ms))
 
 
 class PartyJailed(Event, tag="party.jailed", frozen=True, kw_only=True):
@@ -160,19 +184,40 @@ class VerifierEnrolled(Event, tag="verifier.enrolled", frozen=True, kw_only=True
         party = known(s, Party, self.party)
         vacated = tuple(pair for pair in party.vacated if pair[0] != self.task_kind)
         s.put(replace(party, enrolled=(*party.enrolled, (self.task_kind, self.slot)), vacated=vacated))
+        s.clear_timer(verifier_timer(self.party))
+        _count(s, self.task_kind, party.owner, 1)
 
 
 class VerifierLeft(Event, tag="verifier.left", frozen=True, kw_only=True):
-    says: ClassVar[str] = "{party} no longer checks work of kind {task_kind}."
+    """It checks nothing any more; what is left of its stake comes back at `until_ms`."""
+
+    says: ClassVar[str] = "{party} checks no more; its stake comes back at {until_ms}."
 
     party: str
-    task_kind: str
+    until_ms: int
 
     def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
-        kept = tuple(pair for pair in party.enrolled if pair[0] != self.task_kind)
-        gone = tuple(pair for pair in party.enrolled if pair[0] == self.task_kind)
-        s.put(replace(party, enrolled=kept, vacated=(*party.vacated, *gone)))
+        s.put(replace(party, enrolled=(), vacated=(*party.vacated, *party.enrolled)))
+        s.set_timer(verifier_timer(self.party), "verifier", self.until_ms)
+        for task_kind, _ in party.enrolled:
+            _count(s, task_kind, party.owner, -1)
+
+
+def _count(s: Draft, task_kind: str, owner: str, change: int) -> None:
+    id = house_id(task_kind, owner)
+    house = s.get(House, id)
+    s.put(House(id=id, enrolled=change + (house.enrolled if house else 0)))
+
+
+class VerifierReleased(Event, tag="verifier.released", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The stake of {party} as a verifier is free."
+
+    party: str
+
+    def write(self, s: Draft) -> None:
+        known(s, Party, self.party)
+        s.clear_timer(verifier_timer(self.party))
 
 
 class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):

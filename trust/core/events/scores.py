@@ -85,13 +85,10 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
 
     worker: str
     task_kind: str
-    streak: int
-    rotations: int
-    checks: int
-    mean_price_units: int
-    completed: int
-    unchecked_milli: int
-    recent: tuple[tuple[str, ...], ...]
+    streak: int = 0
+    rotations: int = 0
+    checks: int = 0
+    unchecked_milli: int = 0
 
     def write(self, s: Draft) -> None:
         s.put(
@@ -100,18 +97,12 @@ class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
                 streak=self.streak,
                 rotations=self.rotations,
                 checks=self.checks,
-                mean_price_units=self.mean_price_units,
-                completed=self.completed,
                 unchecked_milli=self.unchecked_milli,
-                recent=self.recent,
             )
         )
 
     def sentence(self) -> str:
-        return (
-            f"{self.worker} has a streak of {self.streak} in {self.task_kind}, {self.completed} claims done at a mean "
-            f"price of {self.mean_price_units}."
-        )
+        return f"{self.worker} has a streak of {self.streak} in {self.task_kind}, after {self.checks} checks."
 
 
 class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
@@ -122,8 +113,13 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
     pool: str
     slot: int
     agent: str
-    owner: str
+    owner: str = ""
     weight: int
+
+    @property
+    def house(self) -> str:
+        """Returns the owner of the agent; `owner` is left out where the agent is its own."""
+        return self.owner or self.agent
 
     def write(self, s: Draft) -> None:
         pool = s.get(Pool, self.pool) or Pool(id=self.pool, slots=0, dirty=False)
@@ -135,7 +131,7 @@ class PoolWeight(Event, tag="pool.weight", frozen=True, kw_only=True):
                 pool=self.pool,
                 number=self.slot,
                 agent=self.agent,
-                owner=self.owner,
+                owner=self.house,
                 weight=self.weight,
                 index=s.size,
             )

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
+from trust.core.rate import RateInputs, in_words, percent
 from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
-from trust.core.sampling.rate import Rate, RateInputs, percent, why_this_rate
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
@@ -171,7 +171,7 @@ class TaskBarred(Event, tag="task.barred", frozen=True, kw_only=True):
 
 
 class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
-    """The claim, its stake's lock, and the check rate with every input that it follows from.
+    """The claim, its stake's lock, and the check rate with what it follows from beside the policy.
 
     `route` is allocated, probation (allocated out of that lane), first-come, assigned or own; `delta_ppm` is what a
     good observation of this claim counts for it.
@@ -187,7 +187,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     pool: str
     route: str
     delta_ppm: int
-    rate: Rate
+    rate_ppm: int
     inputs: RateInputs
 
     def write(self, s: Draft) -> None:
@@ -202,7 +202,8 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 stake_units=self.stake_units,
                 opened_ms=s.at_ms,
                 lease_until_ms=self.lease_until_ms,
-                rate_ppm=self.rate.p_ppm,
+                rate_ppm=self.rate_ppm,
+                appealable=self.inputs.appealable,
                 draw_key=self.draw_key,
                 pool=self.pool,
                 route=self.route,
@@ -221,7 +222,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
         return (
             f"{self.worker} wins {self.task} ({self.claim}), locks a stake of {self.stake_units} and has the lease "
             f"until {self.lease_until_ms}. It {_ROUTES[self.route]}: praise counts {percent(self.delta_ppm)}. "
-            f"{why_this_rate(self.rate, self.inputs)}"
+            f"It is checked with probability {percent(self.rate_ppm)}, which follows from {in_words(self.inputs)}."
         )
 
 
@@ -273,22 +274,26 @@ class OutputAccepted(Event, tag="output.accepted", frozen=True, kw_only=True):
 
 
 class CoinTossed(Event, tag="coin.tossed", frozen=True, kw_only=True):
-    """The draw of round 1 said whether the output is checked. Unchecked: open to challenge until `until_ms`."""
+    """The draw of round 1 said whether the output is checked. Unchecked: open to challenge until `until_ms`. `caught`:
+    checked whatever the coin says, because the worker was caught in other work."""
 
     claim: str
     checked: bool
     until_ms: int = 0
+    caught: bool = False
 
     def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         if self.checked:
-            s.put(replace(claim, state=ClaimState.CHECKING, draw_round=0))
+            s.put(replace(claim, state=ClaimState.CHECKING, draw_round=0, caught=self.caught))
             s.clear_timer(self.claim)
         else:
             s.put(replace(claim, state=ClaimState.UNCHECKED, unchecked=True, draw_round=0))
             s.set_timer(self.claim, "challenge", self.until_ms)
 
     def sentence(self) -> str:
+        if self.caught:
+            return "Its worker was caught in other work: this output is checked."
         if self.checked:
             return "The draw says: this output is checked."
         return f"The draw says: no check; the output is open to challenge until {self.until_ms}."
@@ -305,6 +310,8 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, state=self.state, draw_round=0, hold_units=self.hold_units, ended_ms=s.at_ms))
+        if self.state == ClaimState.ABANDONED:
+            s.put(replace(known(s, Task, claim.task), abandoned=True))
         landed(s, claim)
         if self.hold_units:
             s.set_timer(self.claim, "evidence", self.hold_until_ms)

@@ -177,13 +177,19 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
     found = [place for place in allocation.shortlist if place.agent == worker.id]
     if not found:
         return None
-    counts = len(allocation.shortlist), allocation.eligible, allocation.owners
     if not found[0].probation:
-        return Way("allocated", delta(policy, "allocated", *counts))
+        return Way("allocated", drawn_delta(policy, "allocated", allocation))
     in_flight = d.get(Probation, worker.id)
     if in_flight is not None:
         raise Refused("on-probation", f"{worker.id} has {in_flight.claim} in flight", claim=in_flight.claim)
-    return Way("probation", delta(policy, "probation", *counts), probation_stake(task, policy))
+    return Way("probation", drawn_delta(policy, "probation", allocation), probation_stake(task, policy))
+
+
+def drawn_delta(policy: Policy, route: Route, allocation: Allocation) -> int:
+    """Returns the share in ppm that praise counts after a draw; among candidates whom the relay named, no more than
+    for who came first: it could have named ten faces of one."""
+    drawn = delta(policy, route, len(allocation.shortlist), allocation.eligible, allocation.owners)
+    return min(drawn, delta(policy, "first-come")) if allocation.candidates else drawn
 
 
 def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, owners: int = 0) -> int:
@@ -218,5 +224,5 @@ def lapse(d: Decision, task: Task) -> None:
         return
     policy = d.task_policy(task)
     d.emit(AllocationLapsed(task=task.id, owner=d.owner(task.requester), task_kind=task.task_kind))
-    fee = policy.checks.panels[0] * policy.verifiers.fee_units
+    fee = min(policy.panel_fees_units(1), d.balance(ledger.escrow(task.id)))
     d.pay("allocation.lapsed", (ledger.escrow(task.id), ledger.BURN, fee))

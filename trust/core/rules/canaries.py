@@ -41,7 +41,7 @@ MAX_OPEN_MS = 366 * 86_400_000
 HEADING = "trust/canary/v1"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _SALT = re.compile(r"[0-9a-f]{64}")
-DECIDED = frozenset({ClaimState.PASSING, ClaimState.FAILING})
+DECIDED = frozenset({ClaimState.PASSING, ClaimState.FAILING, ClaimState.VOIDING})
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ class Since(NamedTuple):
 
 
 CHANGES: dict[Change, Since] = {
-    Change.FIRST_RULES: Since(1, "the rules that the first log was written by"),
+    Change.FIRST_RULES: Since(2, "the rules that the first released log was written by"),
 }
 KNOWN = frozenset(since.rules for since in CHANGES.values())
 

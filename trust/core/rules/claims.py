@@ -22,9 +22,9 @@ from trust.core.events import (
 from trust.core.lifecycle import ClaimState, Phase, TaskState
 from trust.core.payloads import ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
 from trust.core.policy import Policy
-from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, Task
+from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, SealedPool, Task
 from trust.core.refusal import Refused
-from trust.core.rules import allocation, parties, rating, settlement, tasks
+from trust.core.rules import allocation, panel, parties, rating, settlement, tasks
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
 from trust.core.scoring import verifier_pool
@@ -44,10 +44,21 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
     _check_task(d, said, task, worker)
     way = allocation.way_to(d, task, worker, policy)
     _check_worker(d, said, task, worker, policy, way)
-    on_probation = way.route == "probation"
-    rate, inputs = rating.check_rate(d, worker, task, said.stake_units, policy, on_probation)
-    claim = d.new_id("clm_")
     pool = d.get(Pool, verifier_pool(task.task_kind))
+    sealed = d.get(SealedPool, pool.sealed) if pool and pool.sealed else None
+    judges = panel.judges(d, sealed, task, worker.id, relay)
+    if judges < policy.checks.panels[0]:
+        raise Refused("no-panel", f"the sealed pool has {judges} owners who may judge {task.id}")
+    rate_ppm, inputs = rating.check_rate(
+        d,
+        worker,
+        task,
+        said.stake_units,
+        policy,
+        on_probation=way.route == "probation",
+        appealable=judges >= policy.appeal_owners,
+    )
+    claim = d.new_id("clm_")
     d.emit(
         ClaimOpened(
             claim=claim,
@@ -57,10 +68,10 @@ def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
             stake_units=said.stake_units,
             lease_until_ms=d.at_ms + task.lease_ms,
             draw_key=d.network.draw_key,
-            pool=pool.sealed if pool else "",
+            pool=sealed.id if sealed else "",
             route=way.route,
             delta_ppm=way.delta_ppm,
-            rate=rate,
+            rate_ppm=rate_ppm,
             inputs=inputs,
         )
     )
@@ -88,6 +99,8 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if d.need(Party, task.requester).left:
         raise Refused("task-closed", f"the requester of {task.id} has left")
+    if d.at_ms > (latest_ms := task.deadline_ms - d.task_policy(task).claims.min_lease_ms):
+        raise Refused("too-late", f"{task.id} could be claimed until {latest_ms}")
     if task.assignee and task.assignee != worker.id:
         raise Refused("not-assignee", f"{task.id} is for {task.assignee}")
     if (bar := d.get(Bar, f"{task.id}/{worker.owner}")) is not None:
@@ -137,11 +150,12 @@ def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
 
 
 def abandon(d: Decision, spoken: Spoken, said: ClaimAbandon) -> None:
+    """Gives a claim up: for nothing within the grace, but only the first time on each task."""
     claim, task = _held(d, spoken, said.claim)
     _in_lease(claim)
     grace_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
     late = d.at_ms - claim.opened_ms >= grace_ms
-    _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late)
+    _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late or task.abandoned)
 
 
 def expire(d: Decision, id: str) -> None:
@@ -151,12 +165,10 @@ def expire(d: Decision, id: str) -> None:
 
 
 def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
-    """Ends a claim without an output. Who has left can deliver no more, and is at fault for nothing.
-
-    Specified in docs/rules.md 7.
-    """
+    """Ends a claim without an output. Whom the operator made leave can deliver no more, and is at fault for nothing
+    (docs/rules.md 7)."""
     policy = d.task_policy(task)
-    at_fault = at_fault and not d.need(Party, claim.worker).left
+    at_fault = at_fault and not d.need(Party, claim.worker).expelled
     penalty = _liveness_fault(d, claim, policy) if at_fault else 0
     d.emit(ClaimEnded(claim=claim.id, state=how))
     lock = ledger.stake(claim.id)
@@ -215,16 +227,20 @@ def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
         raise Refused("accepted-already", f"{claim.id} was accepted before")
     if claim.state == ClaimState.CLAIMED:
         raise Refused("no-output", f"{claim.id} has no output yet")
-    panel = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
-    revealed = claim.round > 1 or (panel is not None and panel.phase in (Phase.REVEAL, Phase.OVER))
+    found = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
+    revealed = claim.round > 1 or (found is not None and found.phase in (Phase.REVEAL, Phase.OVER))
     if claim.state not in BEFORE_REVEALS or revealed:
         raise Refused("too-late", "an output is accepted before reveals open")
     d.emit(OutputAccepted(claim=claim.id))
 
 
 def window_over(d: Decision, id: str) -> None:
-    """Nobody challenged in time."""
-    settlement.conclude(d, d.need(Claim, id))
+    """Nobody challenged in time. What was not checked is, where its worker was caught in other work meanwhile."""
+    claim = d.need(Claim, id)
+    if claim.state == ClaimState.UNCHECKED and panel.is_caught(d, claim):
+        panel.look_at(d, claim)
+    else:
+        settlement.conclude(d, claim)
 
 
 def draw_overdue(d: Decision, id: str) -> None:

@@ -52,6 +52,7 @@ class Decision(Draft):
         self.events: list[Event] = []
         self._command = command
         self._serial = 0
+        self._paid: dict[str, None] = {}
         self._touched: dict[str, None] = {}
         self._scored = False
         self._observed: dict[str, dict[str, None]] = {}
@@ -180,11 +181,11 @@ class Decision(Draft):
             if abs(after) > ledger.MAX_BALANCE:
                 raise Refused("out-of-range", f"{account} cannot hold more than {ledger.MAX_BALANCE} units")
             if account.startswith(FREE_PREFIX) and account.endswith(FREE_SUFFIX):
-                self.touch(account[len(FREE_PREFIX) : -len(FREE_SUFFIX)])
+                self._paid[account[len(FREE_PREFIX) : -len(FREE_SUFFIX)]] = None
         self.emit(MoneyMoved(why=why, postings=net))
 
     def touch(self, party: str) -> None:
-        """Notes that something changed that a party's pool weights depend on."""
+        """Notes that something changed that a verifier's weights depend on: its stake, its accuracy."""
         self._touched[party] = None
 
     def observed(self, worker: str, *task_kinds: str) -> None:
@@ -197,9 +198,9 @@ class Decision(Draft):
         """Emits the consequences; the decision is complete afterwards."""
         concerned = [
             (party, kinds)
-            for did in {**self._touched, **self._observed}
+            for did in {**self._paid, **self._touched, **self._observed}
             if (party := self.get(Party, did))
-            and ((kinds := self._observed.get(did, {})) or _has_to_follow(party))
+            and ((kinds := self._observed.get(did, {})) or party.left or did in self._touched)
         ]
         weights = [len(party.enrolled) + len(WORKER_POOLS) * len(kinds) for party, kinds in concerned]
         if sum(max(1, count) for count in weights) > MAX_FOLLOWING:
@@ -225,8 +226,8 @@ class Decision(Draft):
                 for pool_of, weight_of in WORKER_POOLS:
                     self.weigh(party, pool_of(task_kind), slot, weight_of(self, party, task_kind))
 
-    def unbond(self, party: str, source: str, target: str, amount: int) -> None:
-        """Starts a withdrawal from `source`, which waits on `target` until it matures."""
+    def unbond(self, party: str, source: str, target: str, amount: int, *, waited: bool = False) -> None:
+        """Starts a withdrawal from `source`, which waits on `target` until it matures: at once where it has waited."""
         withdrawal = self.new_id("wdr_")
         self.pay("withdrawal.opened", (source, target, amount))
         self.emit(
@@ -235,7 +236,7 @@ class Decision(Draft):
                 party=party,
                 source=source,
                 amount_units=amount,
-                matures_ms=self.at_ms + self.policy.windows.unbonding_ms,
+                matures_ms=self.at_ms + (0 if waited else self.policy.windows.unbonding_ms),
             )
         )
 
@@ -244,7 +245,8 @@ class Decision(Draft):
         before = self.get(Slot, f"{pool_id}/{slot}")
         if before is not None and before.weight == weight:
             return
-        self.emit(PoolWeight(pool=pool_id, slot=slot, agent=party.id, owner=party.owner, weight=weight))
+        owner = "" if party.owner == party.id else party.owner
+        self.emit(PoolWeight(pool=pool_id, slot=slot, agent=party.id, owner=owner, weight=weight))
         self._seal_next(pool_id, self.policy.verifiers.epoch_ms)
 
     def _seal_next(self, pool_id: str, epoch_ms: int) -> None:
@@ -258,7 +260,3 @@ class Decision(Draft):
     def task_policy(self, task: Task) -> Policy:
         """The policy that a task pinned."""
         return self.policy_number(task.policy)
-
-
-def _has_to_follow(party: Party) -> bool:
-    return bool(party.left or party.enrolled)

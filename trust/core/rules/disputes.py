@@ -22,15 +22,17 @@ from trust.core.state import View
 
 
 class Fought(msgspec.Struct, frozen=True):
-    """A challenge and how it ended: won, lost or returned."""
+    """A challenge, how it ended (won, lost or returned), and the verdict that the claim ended by."""
 
     challenge: Challenge
     how: str
+    final: str
 
     @property
     def exposed(self) -> bool:
         """True where it showed that work was bad which stood as good."""
-        return self.how == ChallengeState.WON and self.challenge.against == "pass"
+        won = self.how == ChallengeState.WON
+        return won and self.challenge.against == "pass" and self.final == "fail"
 
 
 def of_claim(view: View, claim: Claim) -> list[Challenge]:
@@ -55,7 +57,7 @@ def standing(claim: Claim) -> str:
 
 def end(d: Decision, claim: Claim, final: str, withheld: bool = False) -> list[Fought]:
     """Says how each challenge of a claim ended; `withheld` is a fail without a vote."""
-    fought = [Fought(each, how_ended(each, claim, final, withheld)) for each in of_claim(d, claim)]
+    fought = [Fought(each, how_ended(each, claim, final, withheld), final) for each in of_claim(d, claim)]
     for each in fought:
         d.emit(ChallengeEnded(challenge=each.challenge.id, claim=claim.id, how=each.how))
     return fought

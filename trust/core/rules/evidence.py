@@ -98,6 +98,7 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
         raise Refused("not-after", f"it was issued before {claim.submitted_ms}, when the log took the other")
     _check_window(d, claim)
     _convict(d, f"equivocation/{claim.id}", claim.worker, said.actor)
+    parties.catch(d, claim.worker)
     _slash(d, claim, said.actor)
     if d.need(Party, claim.worker).left != "tombstoned":
         parties.leave(d, d.need(Party, claim.worker), "tombstoned")
@@ -117,7 +118,7 @@ def _slash(d: Decision, claim: Claim, reporter: str) -> None:
     fine, lost = (
         ledger.share(d.balance(account), policy.faults.equivocation_ppm) for account in (free, waiting)
     )
-    to_requester, to_reporter = settlement.slash_shares(locked + fine + lost, task, policy)
+    gains = settlement.exposed_gains(d, claim, task, policy, locked + fine + lost, reporter)
     d.emit(StakeSlashed(claim=claim.id))
     if lost:
         d.emit(UnbondingSlashed(party=claim.worker, units=lost))
@@ -126,15 +127,9 @@ def _slash(d: Decision, claim: Claim, reporter: str) -> None:
         (ledger.stake(claim.id), ledger.BURN, locked),
         (free, ledger.BURN, fine),
         (waiting, ledger.BURN, lost),
-        (ledger.BURN, ledger.free(task.requester), to_requester if _earns(d, task.requester, claim) else 0),
-        (ledger.BURN, ledger.free(reporter), to_reporter if _earns(d, reporter, claim) else 0),
+        *((ledger.BURN, target, units) for target, units in gains),
     )
     rating.equivocated(d, claim, task, policy)
-
-
-def _earns(d: Decision, who: str, claim: Claim) -> bool:
-    """Returns whether somebody may gain by this worker's slash: registered, and not of the worker's owner."""
-    return d.get(Party, who) is not None and d.owner(who) != d.owner(claim.worker)
 
 
 # -- a relay's word against the log

@@ -4,8 +4,8 @@
    a position in the log.
 2. The coin is tossed first, then the seats are picked, then as many alternates, then the items of a batch: all by one
    stream of integers over the VRF's output.
-3. A pick counts when the agent may sit: enrolled, free, old enough, with money for the bond, and neither a party to
-   the claim nor owned by one, nor seated on it before. Whoever sat on this worker's last checks is taken last.
+3. A pick counts when the agent may sit: enrolled, not in jail, and neither a party to the claim nor owned by one, nor
+   seated on it before. Nobody is passed over for money: a verifier staked when it enrolled.
 4. A panel that cannot be seated ends the claim by the last verdict that was reached.
 5. Where the task's policy names witnesses, a draw carries the checkpoint that they cosigned (`draws.py`).
 6. A later round on a batch judges a fresh draw, and once more what the round before counted bad or did not agree on.
@@ -28,6 +28,7 @@ from trust.core.events import (
     PhaseBegan,
     RoundDue,
     RoundOpened,
+    house_id,
     round_id,
 )
 from trust.core.lifecycle import Phase
@@ -35,6 +36,7 @@ from trust.core.policy import Policy
 from trust.core.records import (
     Alternate,
     Claim,
+    House,
     Node,
     Party,
     Relay,
@@ -42,7 +44,6 @@ from trust.core.records import (
     SealedPool,
     Seat,
     Task,
-    Track,
 )
 from trust.core.refusal import Refused
 from trust.core.rules import disputes, settlement
@@ -77,31 +78,44 @@ def draw(d: Decision, said: Draw) -> None:
     check_checkpoint(d, claim.output_index, policy, said.checkpoint)
     stream = Stream(beta, LABEL)
     if claim.draw_round == 1 and not claim.unchecked:
-        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, _check_fees(claim, task)))
-        if not coin(stream, claim.rate_ppm):
+        looked, caught = coin(stream, claim.rate_ppm), is_caught(d, claim)
+        if looked or caught:
+            d.emit(CoinTossed(claim=claim.id, checked=True, caught=caught))
+        else:
             until_ms = d.at_ms + policy.windows.challenge_ms
             d.emit(CoinTossed(claim=claim.id, checked=False, until_ms=until_ms))
+        fees = settlement.fees_units(d.need(Claim, claim.id), task)
+        d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, fees))
+        if not (looked or caught):
             return
-        d.emit(CoinTossed(claim=claim.id, checked=True))
-    _seat_panel(d, claim, task, policy, stream)
+        if not _seat_panel(d, claim, task, policy, stream):
+            d.pay("check.refund", (ledger.VERIFICATION, ledger.escrow(task.id), fees))
+            settlement.conclude(d, d.need(Claim, claim.id))
+    elif not _seat_panel(d, claim, task, policy, stream):
+        settlement.conclude(d, d.need(Claim, claim.id))
+
+
+def is_caught(d: Decision, claim: Claim) -> bool:
+    """Returns whether the worker was caught in other work since it made this claim, which is looked at for that."""
+    return d.need(Party, claim.worker).caught_ms >= claim.opened_ms
+
+
+def look_at(d: Decision, claim: Claim) -> None:
+    """Has an output checked that the coin had spared; the rest of the task's fees pays for it."""
+    task = d.need(Task, claim.task)
+    before = settlement.fees_units(claim, task)
+    draw_by_ms = d.at_ms + d.task_policy(task).windows.draw_ms
+    d.emit(RoundDue(claim=claim.id, round=1, draw_by_ms=draw_by_ms, caught=True))
+    d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, task.fees_units - before))
 
 
 class _Bench:
     """Picks verifiers for one round, in order, and knows who may not sit."""
 
-    def __init__(self, d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+    def __init__(self, d: Decision, claim: Claim, task: Task, stream: Stream) -> None:
         self._d = d
-        self._policy = policy
         self._task_kind = task.task_kind
         self._barred = _parties_to(d, claim, task)
-        track = d.get(Track, f"{claim.worker}/{task.task_kind}")
-        recent = (
-            track.recent[-policy.verifiers.recent_checks :]
-            if track and policy.verifiers.recent_checks
-            else ()
-        )
-        self._recent = {agent for check in recent for agent in check}
-        self._late: list[Party] = []
         self._picker = self._picker_of(claim, stream)
 
     def _picker_of(self, claim: Claim, stream: Stream) -> Picker | None:
@@ -116,37 +130,33 @@ class _Bench:
     def next(self) -> Party | None:
         """The next verifier, and its owner's other agents are out; None when the pool has no more."""
         slot = None if self._picker is None else self._picker.pick(self._accept)
-        if slot is not None:
-            party = self._d.need(Party, slot.id)
-        else:
-            self._late = [party for party in self._late if party.owner not in self._barred]
-            if not self._late:
-                return None
-            party = self._late.pop(0)
+        if slot is None:
+            return None
+        party = self._d.need(Party, slot.id)
         self._barred.add(party.owner)
         return party
 
     def _accept(self, slot: PoolSlot) -> bool:
         party = self._d.get(Party, slot.id)
-        if party is None or not may_sit(self._d, party, self._task_kind, self._policy):
+        if party is None or not may_sit(self._d, party, self._task_kind):
             return False
-        if party.owner in self._barred or party.id in self._barred:
-            return False
-        if party.id in self._recent:
-            self._late.append(party)
-            return False
-        return True
+        return self._barred.isdisjoint((party.owner, party.id))
 
 
-def may_sit(d: Decision, party: Party, task_kind: str, policy: Policy) -> bool:
+def may_sit(d: Decision, party: Party, task_kind: str) -> bool:
     """Returns whether a verifier may take a seat now."""
-    return (
-        not party.left
-        and party.jailed_until_ms <= d.at_ms
-        and any(kind == task_kind for kind, _ in party.enrolled)
-        and d.at_ms >= party.registered_ms + policy.verifiers.min_age_ms
-        and d.balance(ledger.free(party.id)) >= policy.bond_units
-    )
+    free = not party.left and party.jailed_until_ms <= d.at_ms
+    return free and any(kind == task_kind for kind, _ in party.enrolled)
+
+
+def judges(d: Decision, sealed: SealedPool | None, task: Task, worker: str, relay: Relay) -> int:
+    """Returns how many owners of a sealed pool may judge this worker's claim on a task: all but the parties."""
+    if sealed is None:
+        return 0
+    parties = {d.owner(did) for did in (worker, task.requester, *relay.coordinators)}
+    parties.update(relay.coordinators)
+    houses = (d.get(House, house_id(task.task_kind, owner)) for owner in parties)
+    return sealed.owners - sum(house is not None and house.enrolled > 0 for house in houses)
 
 
 def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
@@ -177,23 +187,21 @@ def is_last(policy: Policy, number: int) -> bool:
 def can_be_seated(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> bool:
     """Returns whether the pool could seat the round that is due, if this were the stream of its draw."""
     size = policy.checks.panels[claim.draw_round - 1]
-    return len(_take(_Bench(d, claim, task, policy, stream).next, size)) == size
+    return len(_take(_Bench(d, claim, task, stream).next, size)) == size
 
 
-def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> None:
+def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: Stream) -> bool:
+    """Opens the round that is due; False where the pool has too few who may sit."""
     number = claim.draw_round
     size = policy.checks.panels[number - 1]
-    bench = _Bench(d, claim, task, policy, stream)
+    bench = _Bench(d, claim, task, stream)
     seated = _take(bench.next, size)
     if len(seated) < size:
-        if number == 1 and not claim.unchecked:
-            d.pay("check.refund", (ledger.VERIFICATION, ledger.escrow(task.id), _check_fees(claim, task)))
-        settlement.conclude(d, d.need(Claim, claim.id))
-        return
+        return False
     alternates = _take(bench.next, size)
     before = d.need(Round, round_id(claim.id, number - 1)) if number > 1 and task.items_count else None
     places, samples, batch = drawn_items(task, policy, stream, size, before)
-    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, party.owner) for party in seated)
+    seats = tuple(DrawnSeat(d.new_id("seat_"), party.id, _other_owner(party)) for party in seated)
     opening = bool(batch) or not claim.opened
     window_ms = policy.windows.open_ms if opening else policy.windows.commit_ms
     d.emit(
@@ -203,28 +211,19 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             phase=Phase.OPENING if opening else Phase.COMMIT,
             until_ms=d.at_ms + window_ms,
             quorum=quorum(policy, number, size),
-            bond_units=policy.bond_units,
-            fee_units=policy.verifiers.fee_units,
             seats=seats,
-            alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
+            alternates=tuple(Alternate(party.id, _other_owner(party)) for party in alternates),
             items=places,
             to_open=tuple(len(place) for place in places),
             samples=samples,
             batch=batch,
         )
     )
-    lock_bonds(d, seats, policy.bond_units)
+    return True
 
 
-def _check_fees(claim: Claim, task: Task) -> int:
-    """Returns the fees in units that a check of this rate costs, whatever the coin says."""
-    return ledger.share_up(task.fees_units, claim.rate_ppm)
-
-
-def lock_bonds(d: Decision, seats: tuple[DrawnSeat, ...], bond_units: int) -> None:
-    """Locks each new seat's bond."""
-    locks = [(ledger.free(seat.agent), d.opened(ledger.bond(seat.seat)), bond_units) for seat in seats]
-    d.pay("seat.bond", *locks)
+def _other_owner(party: Party) -> str:
+    return "" if party.owner == party.id else party.owner
 
 
 def _take(pick: Callable[[], Party | None], count: int) -> list[Party]:

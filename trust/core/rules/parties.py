@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from trust.core import identity
+from trust.core import identity, ledger
 from trust.core.commands import Spoken
 from trust.core.events import (
+    PartyCaught,
     PartyFollowed,
     PartyJailed,
     PartyLeft,
@@ -16,7 +17,9 @@ from trust.core.events import (
     TasksFollowed,
     VerifierEnrolled,
     VerifierLeft,
+    VerifierReleased,
 )
+from trust.core.events.parties import verifier_timer
 from trust.core.events.tasks import LEAVING_TIMER
 from trust.core.lifecycle import TaskState
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
@@ -82,13 +85,15 @@ def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
     if target == d.network.operator:
         raise Refused("operator-stays", "the operator's own registration cannot be revoked")
     d.signed_by(spoken, [said.actor])
-    leave(d, d.active(target), "revoked")
+    leave(d, d.active(target), "revoked", by_operator=target != said.actor)
 
 
-def leave(d: Decision, party: Party, how: str) -> None:
+def leave(d: Decision, party: Party, how: str, *, by_operator: bool = False) -> None:
     """Ends a party's part: no seat is drawn from its enrolments any more, its free money starts unbonding, and its open
     tasks close at once, in clock entries of their own: there may be more of them than one entry holds."""
-    d.emit(PartyLeft(party=party.id, how=how))
+    if party.enrolled:
+        _end_enrolments(d, party)
+    d.emit(PartyLeft(party=party.id, how=how, by_operator=by_operator))
     d.touch(party.id)
     d.observed(party.id, *party.capabilities)
     poster = d.get(Poster, party.id)
@@ -126,34 +131,75 @@ def jail(d: Decision, did: str, duration_ms: int) -> None:
         d.emit(PartyJailed(party=did, until_ms=until_ms))
 
 
+def catch(d: Decision, did: str) -> None:
+    """Notes that work of a party failed an exact check or was withheld: one caught, all looked at (docs/rules.md
+    5)."""
+    d.emit(PartyCaught(party=did))
+
+
+# -- verifiers
+
+
 def enroll(d: Decision, spoken: Spoken, said: VerifierEnroll) -> None:
+    """Offers to check kinds of work, and locks what the votes answer for; naming no kind adds to the stake."""
     party = d.active(said.actor)
     d.signed_by(spoken, [said.actor])
     kinds = sorted(set(said.task_kinds))
-    enrolled = dict(party.enrolled)
+    _check_kinds(party, kinds)
+    old_enough_ms = party.registered_ms + d.policy.verifiers.min_age_ms
+    if d.at_ms < old_enough_ms:
+        raise Refused("too-early", f"{said.actor} may check others from {old_enough_ms} on")
+    lock, least = ledger.verifier_stake(said.actor), d.policy.verifier_stake_units
+    staked = d.balance(lock) + said.stake_units
+    if staked < least:
+        raise Refused(
+            "insufficient-stake", f"a verifier has a stake of at least {least} units", stake_units=least
+        )
+    for task_kind in kinds:
+        pool = d.get(Pool, verifier_pool(task_kind))
+        slot = dict(party.vacated).get(task_kind, pool.slots if pool else 0)
+        d.emit(VerifierEnrolled(party=said.actor, task_kind=task_kind, slot=slot))
+    d.pay("verifier.stake", (ledger.free(said.actor), lock, said.stake_units))
+    d.touch(said.actor)
+
+
+def _check_kinds(party: Party, kinds: list[str]) -> None:
+    enrolled, vacated = dict(party.enrolled), dict(party.vacated)
+    if not kinds and not enrolled:
+        raise Refused("not-enrolled", f"{party.id} checks nothing that more stake could be for")
     for task_kind in kinds:
         if task_kind in enrolled:
-            raise Refused("already-enrolled", f"{said.actor} checks {task_kind} already")
-    vacated = dict(party.vacated)
+            raise Refused("already-enrolled", f"{party.id} checks {task_kind} already")
     if len(enrolled) + len(kinds) > MAX_ENROLMENTS:
         raise Refused("too-many-enrolments", f"an agent checks at most {MAX_ENROLMENTS} task kinds")
     if len(vacated.keys() | set(kinds)) > MAX_VACATED:
         raise Refused(
             "too-many-enrolments", f"an agent enrols for at most {MAX_VACATED} task kinds in its life"
         )
-    for task_kind in kinds:
-        pool = d.get(Pool, verifier_pool(task_kind))
-        slot = vacated.get(task_kind, pool.slots if pool else 0)
-        d.emit(VerifierEnrolled(party=said.actor, task_kind=task_kind, slot=slot))
-    d.touch(said.actor)
 
 
 def unenroll(d: Decision, spoken: Spoken, said: VerifierLeave) -> None:
     party = d.find(Party, said.actor)
     d.signed_by(spoken, [said.actor])
-    enrolled = dict(party.enrolled)
-    for task_kind in sorted(set(said.task_kinds)):
-        if task_kind not in enrolled:
-            raise Refused("not-enrolled", f"{said.actor} does not check {task_kind}")
-        d.weigh(party, verifier_pool(task_kind), enrolled[task_kind], 0)
-        d.emit(VerifierLeft(party=said.actor, task_kind=task_kind))
+    if not party.enrolled:
+        raise Refused("not-enrolled", f"{said.actor} checks nothing")
+    _end_enrolments(d, party)
+
+
+def _end_enrolments(d: Decision, party: Party) -> None:
+    """It weighs nothing from here on; its stake answers for its seats until the unbonding time is over."""
+    for task_kind, slot in party.enrolled:
+        d.weigh(party, verifier_pool(task_kind), slot, 0)
+    d.emit(VerifierLeft(party=party.id, until_ms=d.at_ms + d.policy.windows.unbonding_ms))
+
+
+def release(d: Decision, timer: str) -> None:
+    """The stake of a verifier that left comes back; for a party that left, to be paid out at once."""
+    party = d.need(Party, timer.removeprefix(verifier_timer("")))
+    lock = ledger.verifier_stake(party.id)
+    left = d.balance(lock)
+    d.emit(VerifierReleased(party=party.id))
+    if party.left and left:
+        d.unbond(party.id, lock, ledger.unbonding(party.id), left, waited=True)
+    else:
+        d.pay("verifier.return", (lock, ledger.free(party.id), left))

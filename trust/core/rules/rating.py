@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core import ledger, reputation, scoring
-from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted, round_id
+from trust.core import rate, reputation, scoring
+from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted
 from trust.core.lifecycle import ChallengeState
 from trust.core.policy import Policy
-from trust.core.records import Claim, Party, Rater, Round, Seat, Task, Track
+from trust.core.records import Claim, Party, Rater, Seat, Task, Track
 from trust.core.refusal import Refused
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
-from trust.core.sampling import rate
 
 AGREED_ON_PASS_MILLI = 250
 DISAGREED_MILLI = 1_000
-RECENT_CHECKS = 5
-PRICE_MEMORY = 8
+UNCOUNTED_ROUTES = frozenset({"own", "assigned"})
+"""The ways to a claim by which checks make no streak: the requester chose whom it would praise."""
 
 
 def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
@@ -34,34 +33,29 @@ def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
 
 
 def check_rate(
-    d: Decision, worker: Party, task: Task, stake_units: int, policy: Policy, on_probation: bool
-) -> tuple[rate.Rate, rate.RateInputs]:
-    """Returns the check rate and its inputs, from the state at the claim's entry; Refused where no stake deters."""
-    checks = policy.checks
+    d: Decision,
+    worker: Party,
+    task: Task,
+    stake_units: int,
+    policy: Policy,
+    *,
+    on_probation: bool,
+    appealable: bool,
+) -> tuple[int, rate.RateInputs]:
+    """Returns the check rate in ppm and its inputs, from the state at the claim's entry; Refused where no stake
+    deters."""
     track = track_of(d, worker, task.task_kind)
+    watched_since_ms = d.at_ms - policy.checks.jail_memory_ms
     inputs = rate.RateInputs(
         streak=track.streak,
-        jailed_recently=worker.jailed_ms > 0 and d.at_ms - worker.jailed_ms < checks.jail_memory_ms,
-        checks_since_key_change=track.checks if worker.rotations else None,
-        price_units=task.price_units,
-        mean_price_units=track.mean_price_units,
-        stake_units=stake_units,
-        work_saved_units=ledger.share(task.price_units, checks.effort_ppm),
-        slash_ppm=policy.slash_ppm(task.task_kind),
         priority_ppm=scoring.priority_ppm(d, worker.id, task.task_kind, d.at_ms),
-        on_probation=on_probation,
-        floor_ppm=checks.floor_ppm,
-        catch_ppm=checks.catch_ppm,
-        trusted_streak=checks.trusted_streak,
-        price_jump=checks.price_jump,
-        key_change_checks=checks.key_change_checks,
-        reputation_scale_ppm=checks.reputation_scale_ppm,
-        reputation_base_ppm=checks.reputation_base_ppm,
-        reputation_slope_ppm=checks.reputation_slope_ppm,
-        reputation_floor_ppm=checks.reputation_floor_ppm,
+        checks_since_key_change=track.checks if worker.rotations else None,
+        watched=max(worker.jailed_ms, worker.caught_ms) > max(0, watched_since_ms),
+        appealable=appealable,
     )
+    at_stake = rate.AtStake(task.task_kind, task.price_units, stake_units, on_probation)
     try:
-        return rate.check_rate(inputs), inputs
+        return rate.check_rate(inputs, at_stake, policy).p_ppm, inputs
     except rate.StakeCannotDeter as error:
         raise Refused("stake-cannot-deter", str(error)) from error
 
@@ -76,7 +70,7 @@ def delivered(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
     checked = claim.verdict == "pass"
     if checked:
         weight, why = policy.reputation.verdict_milli, "verdict"
-        track = _with_check(d, track, claim, track.streak + 1)
+        track = _passed(track, claim)
         _rate_requester(d, claim, task, agreed=True)
     elif claim.accepted_by_requester:
         weight, why = policy.reputation.accepted_milli, "accepted"
@@ -86,7 +80,7 @@ def delivered(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
     rater = scoring.rater_ppm(d, task.requester) if why == "accepted" else 1_000_000
     _praise(d, claim, task, policy, weight, why, rater)
     d.emit(WorkCounted(agent=claim.worker, done=True))
-    _write_track(d, worker, task, _with_price(track, task.price_units))
+    _write_track(d, worker, task, track)
 
 
 def _unlooked(track: Track, policy: Policy) -> int:
@@ -125,7 +119,7 @@ def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, u
     d.emit(WorkCounted(agent=claim.worker, done=True))
     _rate_requester(d, claim, task, agreed=False)
     track = track_of(d, worker, task.task_kind)
-    _write_track(d, worker, task, _with_check(d, track, claim, 0))
+    _write_track(d, worker, task, replace(track, streak=0, checks=track.checks + 1))
 
 
 def _blame(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool = False) -> None:
@@ -165,35 +159,25 @@ def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
     _write_track(d, worker, task, replace(track, streak=track.streak // 2))
 
 
-def _with_check(d: Decision, track: Track, claim: Claim, streak: int) -> Track:
-    judges: list[str] = []
-    for number in range(1, claim.round + 1):
-        panel = d.need(Round, round_id(claim.id, number))
-        judges += [d.need(Seat, seat).agent for seat in panel.seats]
-    recent = (*track.recent, tuple(judges))[-RECENT_CHECKS:]
-    return replace(track, streak=streak, checks=track.checks + 1, recent=recent)
-
-
-def _with_price(track: Track, price_units: int) -> Track:
-    before = track.mean_price_units if track.completed else price_units
-    mean = (before * (PRICE_MEMORY - 1) + price_units) // PRICE_MEMORY
-    return replace(track, mean_price_units=mean, completed=track.completed + 1)
+def _passed(track: Track, claim: Claim) -> Track:
+    """The track after a passed check; that of work which the requester gave to whom it chose counts for nothing."""
+    if claim.route in UNCOUNTED_ROUTES:
+        return track
+    return replace(track, streak=track.streak + 1, checks=track.checks + 1)
 
 
 def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
-    d.emit(
-        TrackChanged(
-            worker=worker.id,
-            task_kind=task.task_kind,
-            streak=track.streak,
-            rotations=track.rotations,
-            checks=track.checks,
-            mean_price_units=track.mean_price_units,
-            completed=track.completed,
-            unchecked_milli=track.unchecked_milli,
-            recent=track.recent,
+    if track != d.get(Track, track.id):
+        d.emit(
+            TrackChanged(
+                worker=worker.id,
+                task_kind=task.task_kind,
+                streak=track.streak,
+                rotations=track.rotations,
+                checks=track.checks,
+                unchecked_milli=track.unchecked_milli,
+            )
         )
-    )
     if task.task_kind in worker.capabilities:
         d.observed(worker.id, task.task_kind)
 
@@ -205,15 +189,24 @@ def disputed(d: Decision, task: Task, policy: Policy, fought: list[Fought]) -> N
     """Each unfounded challenge of the requester counts against it."""
     for each in fought:
         if each.how == ChallengeState.LOST and each.challenge.challenger == task.requester:
-            d.emit(
-                Observed(
-                    agent=task.requester,
-                    role="requester",
-                    task_kind=task.task_kind,
-                    why="unfounded-challenge",
-                    bad_milli=reputation.bad_milli(policy.reputation.unfounded_milli, small=_small(policy)),
-                )
-            )
+            _blame_requester(d, task, policy, policy.reputation.unfounded_milli, "unfounded-challenge")
+
+
+def unclear(d: Decision, task: Task, policy: Policy) -> None:
+    """A panel found that the specification cannot be met, read or judged."""
+    _blame_requester(d, task, policy, policy.reputation.unclear_milli, "unclear")
+
+
+def _blame_requester(d: Decision, task: Task, policy: Policy, milli: int, why: str) -> None:
+    d.emit(
+        Observed(
+            agent=task.requester,
+            role="requester",
+            task_kind=task.task_kind,
+            why=why,
+            bad_milli=reputation.bad_milli(milli, small=_small(policy)),
+        )
+    )
 
 
 def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from trust.core import ledger, scorebook
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken, enclosed
-from trust.core.events import NETWORK, canary_id, round_id, service_key, task_draw
+from trust.core.events import NETWORK, canary_id, house_id, round_id, service_key, task_draw
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -27,6 +27,7 @@ from trust.core.records import (
     Claim,
     Conviction,
     Handle,
+    House,
     Key,
     Lapses,
     Network,
@@ -63,14 +64,18 @@ class Peek(Protocol):
     def peek(self, kind: type[R], id: str) -> R | None: ...
 
 
-def _party(view: Peek, did: str) -> Iterator[StateKey]:
-    """A party: its money, keys and places."""
+def _party(did: str) -> Iterator[StateKey]:
+    """A party and its money."""
     yield Party, did
     yield Account, ledger.free(did)
+
+
+def _verifier(view: Peek, did: str) -> Iterator[StateKey]:
+    """A verifier: its stake, and its places in the pools."""
+    yield from _party(did)
+    yield Account, ledger.verifier_stake(did)
     party = view.peek(Party, did)
-    if party is None:
-        return
-    for task_kind, slot in party.enrolled:
+    for task_kind, slot in party.enrolled if party else ():
         pool = verifier_pool(task_kind)
         yield Pool, pool
         yield Slot, f"{pool}/{slot}"
@@ -95,7 +100,7 @@ def _task(view: Peek, id: str) -> Iterator[StateKey]:
         yield Account, ledger.escrow(id)
         yield Poster, found.requester
         yield from ((Task, beside) for beside in (found.older, found.newer) if beside)
-        yield from _party(view, found.requester)
+        yield from _party(found.requester)
 
 
 def _claim(view: Peek, id: str) -> Iterator[StateKey]:
@@ -105,7 +110,7 @@ def _claim(view: Peek, id: str) -> Iterator[StateKey]:
     if found is None:
         return
     yield from _task(view, found.task)
-    yield from _party(view, found.worker)
+    yield from _party(found.worker)
     yield Account, ledger.stake(id)
     yield Relay, found.relay
     work = view.peek(Task, found.task)
@@ -292,10 +297,9 @@ def _openings(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey
 def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     yield Relay, said.relay
     yield Task, said.task
-    if (relay := view.peek(Relay, said.relay)) is not None:
-        for did in relay.coordinators:
-            yield Party, did
     task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
+    relay = view.peek(Relay, said.relay)
+    yield from _coordinators(view, relay, task)
     if task is None or worker is None:
         return
     yield AdoptedPolicy, str(task.policy)
@@ -306,9 +310,39 @@ def _claiming(view: Peek, said: p.ClaimRequest) -> Iterator[StateKey]:
     if task.claim:
         yield Claim, task.claim
     yield Bar, f"{task.id}/{worker.owner}"
+    for did in (worker.id, task.requester):
+        if (party := view.peek(Party, did)) is not None:
+            yield House, house_id(task.task_kind, party.owner)
     yield Pool, verifier_pool(task.task_kind)
+    if (pool := view.peek(Pool, verifier_pool(task.task_kind))) is not None:
+        yield SealedPool, pool.sealed
     yield Track, f"{worker.id}/{task.task_kind}"
     yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+def _coordinators(view: Peek, relay: Relay | None, task: Task | None) -> Iterator[StateKey]:
+    """The coordinators of a relay, and what their owners have among a task's judges."""
+    for did in relay.coordinators if relay else ():
+        yield Party, did
+        party = view.peek(Party, did)
+        if task is not None:
+            yield House, house_id(task.task_kind, did)
+            yield House, house_id(task.task_kind, party.owner if party else did)
+
+
+def _enrolling(view: Peek, said: p.VerifierEnroll | p.VerifierLeave) -> Iterator[StateKey]:
+    yield from _verifier(view, said.actor)
+    party = view.peek(Party, said.actor)
+    if party is None:
+        return
+    kinds = said.task_kinds if isinstance(said, p.VerifierEnroll) else [kind for kind, _ in party.enrolled]
+    for task_kind in kinds:
+        yield House, house_id(task_kind, party.owner)
+        yield Pool, verifier_pool(task_kind)
+        yield Score, f"{said.actor}/verifier/{task_kind}"
+        if (pool := view.peek(Pool, verifier_pool(task_kind))) is not None:
+            slot = dict(party.vacated).get(task_kind, pool.slots)
+            yield Slot, f"{pool.id}/{slot}"
 
 
 def _cancelling(view: Peek, said: p.TaskCancel) -> Iterator[StateKey]:
@@ -360,9 +394,9 @@ def _of_items(view: Peek, said: p.ItemsOpen | p.VoteReveal) -> Iterator[StateKey
     yield from _openings(view, said)
 
 
-def _depositing(view: Peek, said: p.StakeDeposit) -> Iterator[StateKey]:
+def _depositing(_: Peek, said: p.StakeDeposit) -> Iterator[StateKey]:
     yield Booking, said.reference
-    yield from _party(view, said.account)
+    yield from _party(said.account)
 
 
 def _withdrawing(view: Peek, said: p.StakeWithdraw) -> Iterator[StateKey]:
@@ -382,6 +416,8 @@ def _of_challenged(view: Peek, said: p.VerdictChallenge) -> Iterator[StateKey]:
 READS: dict[type[p.Payload], Callable[[Peek, Any], Iterator[StateKey]]] = {
     p.AgentRegister: _registering,
     p.KeyAdopt: _adopting,
+    p.VerifierEnroll: _enrolling,
+    p.VerifierLeave: _enrolling,
     p.StakeDeposit: _depositing,
     p.StakeWithdraw: _withdrawing,
     p.StakePayout: _paying_out,
@@ -440,7 +476,7 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
         yield Party, said.actor
         yield from _delivering(view, said.claim)
         return
-    yield from _party(view, said.actor)
+    yield from _party(said.actor)
     if isinstance(said, SHOWN):
         yield from _shown(command, view)
     elif (reads := READS.get(type(said))) is not None:

@@ -1,6 +1,6 @@
 """How a claim ends: price, stake, bonds and fees find their owners in one entry (docs/rules.md 3 and 4).
 
-Liability is the lock: a slash never exceeds the stake or the bond it comes from. All seats of all rounds and all
+Liability is the lock: a slash never exceeds the stake that it comes from. All seats of all rounds and all
 challenges are settled with the claim. Whatever rounding leaves burns. Where the challenges' bonds go stands in
 `disputes.py`.
 
@@ -37,11 +37,13 @@ def conclude(d: Decision, claim: Claim) -> None:
     task = d.need(Task, claim.task)
     verdict = disputes.standing(claim)
     if claim.canary:
-        _end_canary(d, claim, task)
+        _give_back(d, claim, task, "canary")
     elif verdict == "pass":
         _accept(d, claim, task)
     elif verdict == "fail":
-        _reject(d, claim, task, exact=d.task_policy(task).is_exact(task.task_kind))
+        _reject(d, claim, task, full=d.task_policy(task).is_exact(task.task_kind) and claim.appealable)
+    elif verdict == "void":
+        _give_back(d, claim, task, "unclear")
     else:
         _void(d, claim, task)
 
@@ -62,10 +64,11 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
     tasks.close(d, task, "accepted")
 
 
-def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool = False) -> None:
+def _reject(d: Decision, claim: Claim, task: Task, full: bool, withheld: bool = False) -> None:
+    """`full`: the work was exact and the verdict could be appealed, or the output was withheld."""
     policy = d.task_policy(task)
     faults = policy.faults
-    slash = ledger.share(claim.stake_units, faults.exact_ppm if exact else faults.judged_ppm)
+    slash = ledger.share(claim.stake_units, faults.exact_ppm if full else faults.judged_ppm)
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.REJECTED))
     rest = claim.stake_units - slash
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
@@ -74,37 +77,43 @@ def _reject(d: Decision, claim: Claim, task: Task, exact: bool, withheld: bool =
     _split(d, claim, task, policy, fought, left)
     disputes.release(d, claim, task, policy, fought)
     upheld = any(each.exposed for each in fought)
-    rating.failed(d, claim, task, policy, fraud=exact, upheld=upheld)
+    rating.failed(d, claim, task, policy, fraud=full, upheld=upheld)
     rating.disputed(d, task, policy, fought)
     tasks.bar(d, task, claim)
-    if exact:
+    if full:
         _strike(d, claim, policy)
     tasks.reopen(d, task, "rejected")
 
 
 def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought], slash: int) -> None:
-    """Splits a slash: to the requester, to the first who showed it, and the rest burns.
-
-    A challenger of the worker's own house gets nothing: a cheat that reports itself saves nothing by it.
-    """
-    to_requester, to_reporter = slash_shares(slash, task, policy)
-    transfers = [(ledger.free(task.requester), to_requester)]
+    """Splits a slash: the requester gets back what the check cost it, the first who showed it a few fees; the rest
+    burns. Nobody of the worker's own house gets anything: a cheat that reports itself saves nothing by it."""
     reporter = next((each.challenge.challenger for each in fought if each.exposed), "")
-    if reporter and not disputes.kin(d, reporter, claim.worker):
-        transfers.append((ledger.free(reporter), to_reporter))
-    transfers.append((ledger.BURN, slash - sum(units for _, units in transfers)))
+    gains = exposed_gains(d, claim, task, policy, slash, reporter)
+    gains.append((ledger.BURN, slash - sum(units for _, units in gains)))
     lock = ledger.stake(claim.id)
-    d.pay("slash.failed-check", *((lock, target, units) for target, units in transfers))
+    d.pay("slash.failed-check", *((lock, target, units) for target, units in gains))
 
 
-def slash_shares(slash: int, task: Task, policy: Policy) -> tuple[int, int]:
-    """Returns the units of a slash for the requester (at most the price) and for who showed it (at most a few fees)."""
-    money = policy.money
-    most = money.reporter_max_fees * policy.verifiers.fee_units
-    return (
-        min(task.price_units, ledger.share(slash, money.requester_ppm)),
-        min(most, ledger.share(slash, money.reporter_ppm)),
-    )
+def exposed_gains(
+    d: Decision, claim: Claim, task: Task, policy: Policy, slash: int, reporter: str
+) -> list[tuple[str, int]]:
+    """Returns what a slash of so many units pays to whom: accounts and units."""
+    most = policy.money.reporter_max_fees * policy.verifiers.fee_units
+    drawn = claim.caught or claim.unchecked or claim.round
+    wanted = [(task.requester, fees_units(claim, task) if drawn else 0), (reporter, most)]
+    gains = []
+    for who, units in wanted:
+        paid = min(units, slash) if d.get(Party, who) and not disputes.kin(d, who, claim.worker) else 0
+        gains.append((ledger.free(who), paid))
+        slash -= paid
+    return gains
+
+
+def fees_units(claim: Claim, task: Task) -> int:
+    """Returns the fees in units that the draw of round 1 takes, whatever the coin says: those of its rate, or all of
+    them where the worker was caught in other work."""
+    return task.fees_units if claim.caught else ledger.share_up(task.fees_units, claim.rate_ppm)
 
 
 def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
@@ -119,7 +128,8 @@ def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
 
 def withheld(d: Decision, claim: Claim) -> None:
     """Rejects a claim whose drawn output was not opened: as a failed exact check, whatever the kind of work."""
-    _reject(d, claim, d.need(Task, claim.task), exact=True, withheld=True)
+    parties.catch(d, claim.worker)
+    _reject(d, claim, d.need(Task, claim.task), full=True, withheld=True)
 
 
 def _void(d: Decision, claim: Claim, task: Task) -> None:
@@ -130,8 +140,9 @@ def _void(d: Decision, claim: Claim, task: Task) -> None:
     tasks.reopen(d, task, "voided")
 
 
-def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
-    """The work was the operator's own: everything back, and the seats are judged by the answer that stood."""
+def _give_back(d: Decision, claim: Claim, task: Task, why: str) -> None:
+    """Price and stake go back: the work was the operator's own (canary), or what was asked for cannot be judged
+    (unclear). The seats are measured by the verdict that stands; what the check cost stays paid."""
     policy = d.task_policy(task)
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
@@ -139,7 +150,9 @@ def _end_canary(d: Decision, claim: Claim, task: Task) -> None:
     _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
     disputes.release(d, claim, task, policy, fought)
     rating.disputed(d, task, policy, fought)
-    tasks.close(d, task, "canary")
+    if why == "unclear":
+        rating.unclear(d, task, policy)
+    tasks.close(d, task, why)
 
 
 def overdue(d: Decision, claim: Claim) -> None:
@@ -172,25 +185,21 @@ def _void_overdue(d: Decision, claim: Claim) -> None:
 
 def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, Due]:
     """Settles every seat of every round against the final verdict; returns what those of each round earned."""
-    exact = policy.is_exact(task.task_kind)
     final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
-    bonds: list[ledger.Transfer] = []
-    slashes: list[tuple[str, int]] = []
+    settled: list[tuple[Seat, str]] = []
     earned: dict[int, Due] = {}
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
         for name in (*panel.past_seats, *panel.seats):
             seat = d.need(Seat, name)
             outcome = _outcome(claim, seat, panel, final)
-            slash = ledger.share(seat.bond_units, _penalty_ppm(outcome, exact, policy))
-            slashes.append((ledger.bond(name), slash))
-            bonds.append((ledger.bond(name), ledger.free(seat.agent), seat.bond_units - slash))
+            settled.append((seat, outcome))
             if outcome in EARNING:
-                earned.setdefault(number, []).append((seat.agent, panel.fee_units))
+                earned.setdefault(number, []).append((seat.agent, policy.verifiers.fee_units))
             d.emit(SeatSettled(seat=name, outcome=outcome))
             rating.judged(d, seat, task, policy, outcome)
-    d.pay("bond.slash", *_slashed(slashes, _doubt_units(d, claim, earned)))
-    d.pay("bond.return", *bonds)
+    doubt_units = _doubt_units(d, claim, earned)
+    d.pay("seat.slash", *_slashed(d, _penalties(settled, task, policy, doubt_units), doubt_units))
     return earned
 
 
@@ -202,17 +211,36 @@ def _doubt_units(d: Decision, claim: Claim, earned: Mapping[int, Due]) -> int:
     )
 
 
-def _slashed(slashes: list[tuple[str, int]], doubt_units: int) -> list[ledger.Transfer]:
-    """Slashes of bonds first pay for the doubt that they were part of, to the pool; the rest burns.
+def _penalties(settled: list[tuple[Seat, str]], task: Task, policy: Policy, doubt_units: int) -> Due:
+    """Returns what each agent's seat costs it: a share of its liability; on judged work a seat that the final round
+    contradicts pays no more of that than its part of the doubt that it caused."""
+    exact, liability = policy.is_exact(task.task_kind), policy.liability_units(task.price_units)
+    wrong = sum(outcome == "wrong" for _, outcome in settled)
+    penalties = []
+    for seat, outcome in settled:
+        units = ledger.share(liability, _penalty_ppm(outcome, policy))
+        if outcome == "wrong" and not exact:
+            units = min(units, -(-doubt_units // wrong))
+        if units:
+            penalties.append((seat.agent, units))
+    return penalties
+
+
+def _slashed(d: Decision, penalties: Due, doubt_units: int) -> list[ledger.Transfer]:
+    """What the verifiers' stakes have of it first pays for the doubt that they were part of, to the pool; the rest
+    burns.
 
     A ring that votes falsely would drain the pool of fees otherwise. Fees are the same either way, so nobody earns by
     another's slash.
     """
     transfers = []
-    for lock, units in slashes:
+    for agent, penalty in penalties:
+        lock = ledger.verifier_stake(agent)
+        units = min(penalty, d.balance(lock))
         to_pool = min(units, doubt_units)
         doubt_units -= to_pool
         transfers += [(lock, ledger.VERIFICATION, to_pool), (lock, ledger.BURN, units - to_pool)]
+        d.touch(agent)
     return transfers
 
 
@@ -241,7 +269,7 @@ def _wrong_on_an_item(seat: Seat, panel: Round, final: Round) -> bool:
     return mine & set(seat.bad) != mine & set(final.bad)
 
 
-def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
+def _penalty_ppm(outcome: str, policy: Policy) -> int:
     verifiers = policy.verifiers
     if outcome == "passed":
         return verifiers.no_commit_ppm
@@ -249,7 +277,7 @@ def _penalty_ppm(outcome: str, exact: bool, policy: Policy) -> int:
         return verifiers.no_reveal_ppm
     if outcome == "canary-wrong":
         return verifiers.canary_ppm
-    return verifiers.wrong_ppm if outcome == "wrong" and exact else 0
+    return verifiers.wrong_ppm if outcome == "wrong" else 0
 
 
 # -- fees

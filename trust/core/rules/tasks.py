@@ -112,7 +112,7 @@ def reopen(d: Decision, task: Task, why: str) -> None:
         d.emit(TaskReopened(task=task.id))
         d.pay("task.escrow", (ledger.free(task.requester), ledger.escrow(task.id), missing))
     else:
-        close(d, task, why)
+        close_unclaimed(d, task, why)
 
 
 def lapse(d: Decision, id: str) -> None:

@@ -36,6 +36,7 @@ from trust.log.merkle import ProofError, verify_inclusion
 HASH_BYTES = 32
 SALT_BYTES = 32
 NO_ITEMS = "0" * 64
+VERDICTS = ("pass", "fail", "void")
 
 
 def items_digest(judged: tuple[JudgedItem, ...]) -> str:
@@ -162,22 +163,21 @@ def pass_on(d: Decision, id: str) -> None:
     excused = bool(d.need(Party, seat.agent).left)
     chosen, left = None, found.alternates
     if found.replaced[seat.place] < policy.verifiers.replacements:
-        chosen, left = _next_alternate(d, found, task.task_kind, policy)
+        chosen, left = _next_alternate(d, found, task.task_kind)
     if chosen is None:
         d.emit(SeatPassed(seat=id, excused=excused, alternates=left))
     else:
         drawn = DrawnSeat(d.new_id("seat_"), chosen.agent, chosen.owner)
         until_ms = d.at_ms + policy.windows.commit_ms
         d.emit(SeatPassed(seat=id, excused=excused, next=drawn, until_ms=until_ms, alternates=left))
-        panel.lock_bonds(d, (drawn,), found.bond_units)
     _reveal_when_ready(d, found.id)
 
 
 def _next_alternate(
-    d: Decision, found: Round, task_kind: str, policy: Policy
+    d: Decision, found: Round, task_kind: str
 ) -> tuple[Alternate | None, tuple[Alternate, ...]]:
     for position, candidate in enumerate(found.alternates):
-        if panel.may_sit(d, d.need(Party, candidate.agent), task_kind, policy):
+        if panel.may_sit(d, d.need(Party, candidate.agent), task_kind):
             return candidate, found.alternates[position + 1 :]
     return None, ()
 
@@ -216,15 +216,17 @@ def reveal(d: Decision, spoken: Spoken, said: VoteReveal) -> None:
 
 def _judged(d: Decision, found: Round, seat: Seat, said: VoteReveal) -> tuple[int, ...]:
     """The items called bad; Refused unless exactly the place's items are judged, as they were opened."""
-    mine = found.items[seat.place] if found.items else ()
+    mine = found.items[seat.place] if found.items and said.verdict != "void" else ()
     if sorted(item.index for item in said.items) != sorted(mine):
-        raise Refused("items-mismatch", f"{seat.id} judges exactly the items of its place")
+        raise Refused(
+            "items-mismatch", f"{seat.id} judges exactly the items of its place, and none where it says void"
+        )
     for item in said.items:
         opened = d.need(Opening, f"{found.id}/{seat.place}/{item.index}")
         if strict.b64(item.leaf, HASH_BYTES).hex() != opened.leaf:
             raise Refused("items-mismatch", f"item {item.index} was opened with another leaf")
     bad = tuple(sorted(item.index for item in said.items if not item.good))
-    if found.items and bool(bad) != (said.verdict == "fail"):
+    if mine and bool(bad) != (said.verdict == "fail"):
         raise Refused("items-mismatch", "a seat says fail exactly when it calls an item bad")
     return bad
 
@@ -254,6 +256,9 @@ def tally(d: Decision, found: Round) -> None:
     if verdict:
         until_ms = 0 if last else d.at_ms + policy.windows.challenge_ms
         d.emit(VerdictReached(claim=found.claim, round=found.number, verdict=verdict, until_ms=until_ms))
+        claim = d.need(Claim, found.claim)
+        if verdict == "fail" and policy.is_exact(d.need(Task, claim.task).task_kind):
+            parties.catch(d, claim.worker)
     elif panel.next_round(d, d.need(Claim, found.claim), policy):
         return
     if last:
@@ -262,16 +267,15 @@ def tally(d: Decision, found: Round) -> None:
 
 def outcome(found: Round, votes: list[Seat], policy: Policy) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """Returns the outcome of a panel's revealed votes: a verdict or "", the items counted bad, those still disputed."""
-    if found.items:
-        return _tally_items(found, votes, policy, panel.is_last(policy, found.number))
-    return _tally_votes(found, votes), (), ()
+    verdict = next((word for word in VERDICTS if _agreed(found, votes, word)), "")
+    if found.items and verdict != "void":
+        judged = [seat for seat in votes if seat.verdict != "void"]
+        return _tally_items(found, judged, policy, panel.is_last(policy, found.number))
+    return verdict, (), ()
 
 
-def _tally_votes(found: Round, votes: list[Seat]) -> str:
-    for verdict in ("pass", "fail"):
-        if sum(seat.verdict == verdict for seat in votes) >= found.quorum:
-            return verdict
-    return ""
+def _agreed(found: Round, votes: list[Seat], verdict: str) -> bool:
+    return sum(seat.verdict == verdict for seat in votes) >= found.quorum
 
 
 def _tally_items(

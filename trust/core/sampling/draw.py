@@ -3,7 +3,7 @@
 - A stream turns one beta and a label into integers: SHA-256 in counter mode, rejection sampling, no float.
 - A pool is sealed by the root of its sum tree; its nodes load lazily, by their digest.
 - A pick is weighted and without replacement: whatever was picked or rejected is taken out, and the weights
-  on its path shrink. Where no weight is left, the remaining slots are equally likely.
+  on its path shrink. What weighs nothing is never picked.
 - An owner with more than a tenth of the total is kept with probability total/(10 x its own total) only, by
   the same stream; when it is not kept, nothing is taken out and the pick is made again.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from itertools import accumulate
 
-from trust.core.sampling.sumtree import Branch, Get, Ref, Root, Slot, counts, load, top, weights
+from trust.core.sampling.sumtree import Branch, Get, Ref, Root, Slot, load, top, weights
 
 MAX_TRIES = 1_024
 OWNER_CAP_DIVISOR = 10
@@ -58,7 +58,6 @@ class _Opened:
     def __init__(self, ref: Ref, get: Get) -> None:
         self.node = load(ref, get)
         self.weights = weights(self.node)
-        self.counts = counts(self.node)
         self.below: dict[int, _Opened] = {}
 
 
@@ -74,7 +73,6 @@ class Picker:
         self._stream = stream
         self._heavy = heavy
         self._weight = root.total
-        self._count = root.count
         self._top: _Opened | None = None
 
     @property
@@ -83,12 +81,12 @@ class Picker:
         return self._weight
 
     def pick(self, accept: Callable[[Slot], bool], tries: int = MAX_TRIES) -> Slot | None:
-        """The next slot that `accept` takes; None when no slot is left, or after so many tries."""
+        """The next slot that `accept` takes; None when no weight is left, or after so many tries."""
         for _ in range(tries):
-            if self._count == 0:
+            if self._weight == 0:
                 return None
             path, slot = self._draw()
-            if self._weight > 0 and not self._is_kept(slot.owner):
+            if not self._is_kept(slot.owner):
                 continue
             self._take_out(path, slot.weight)
             if accept(slot):
@@ -96,13 +94,12 @@ class Picker:
         return None
 
     def _draw(self) -> tuple[list[tuple[_Opened, int]], Slot]:
-        """A slot by weight, or by number where no weight is left, and the way down to it."""
-        weighted = self._weight > 0
-        ticket = self._stream.below(self._weight if weighted else self._count)
+        """A slot by weight, and the way down to it."""
+        ticket = self._stream.below(self._weight)
         opened = self._top = self._top or _Opened(top(self._root), self._get)
         path = []
         while True:
-            sums = list(accumulate(opened.weights if weighted else opened.counts))
+            sums = list(accumulate(opened.weights))
             place = bisect_right(sums, ticket)
             ticket -= sums[place - 1] if place else 0
             path.append((opened, place))
@@ -118,7 +115,5 @@ class Picker:
 
     def _take_out(self, path: list[tuple[_Opened, int]], weight: int) -> None:
         self._weight -= weight
-        self._count -= 1
         for opened, place in path:
             opened.weights[place] -= weight
-            opened.counts[place] -= 1

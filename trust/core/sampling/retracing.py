@@ -10,18 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 
-import msgspec
-
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.sampling.sumtree import Get, Root, Slot
-
-
-class Traced(msgspec.Struct, frozen=True):
-    """The agents that were passed over, in the draw's order, and those of them who were seated late, when nobody else
-    was left."""
-
-    passed: tuple[str, ...]
-    late: tuple[str, ...]
 
 
 class NotDrawn(ValueError):
@@ -36,31 +26,23 @@ def retrace(
     seated: Sequence[str],
     alternates: Sequence[str],
     holds: Callable[[Stream], bool],
-) -> Traced:
-    """The agents that were passed over on the way to a panel's seats and alternates.
+) -> tuple[str, ...]:
+    """The agents that were passed over on the way to a panel's seats and alternates, in the draw's order.
 
-    Agents of the worker's last checks are taken when nobody else is left, in the order in which they were passed over.
-    Whether somebody was is not always seen from the seats, but it moves the stream: so what follows the panel, its
-    items, must hold (`holds`, on a copy) where the seats leave the stream, or where the whole pool does. Raises
-    NotDrawn, and BadNode or KeyError where `get` fails.
+    Who was passed over after the last of them is not seen from the seats, but it moves the stream where the pool had
+    nobody more: what follows the panel, its items, must hold (`holds`, on a copy). Raises NotDrawn, and BadNode or
+    KeyError where `get` fails.
     """
     picker = Picker(root, get, stream, heavy)
     passed: list[str] = []
-    late: list[str] = []
-    turn = 0
     for wanted in (*seated, *alternates):
         if not _found(picker, wanted, passed):
-            if wanted not in passed[turn:]:
-                raise NotDrawn(f"the draw does not lead to {wanted}")
-            turn = passed.index(wanted, turn) + 1
-            late.append(wanted)
+            raise NotDrawn(f"the draw does not lead to {wanted}")
     if len(alternates) < len(seated):
         _found(picker, "", passed)  # the panel's draw looked for one more
     if not holds(copy(stream)):
-        _found(picker, "", [])
-        if not holds(copy(stream)):
-            raise NotDrawn("the draw does not lead to these items")
-    return Traced(tuple(passed), tuple(late))
+        raise NotDrawn("the draw does not lead to these items")
+    return tuple(passed)
 
 
 def _found(picker: Picker, wanted: str, passed: list[str]) -> bool:
