@@ -92,7 +92,11 @@ def test_a_task_shows_whom_the_draw_gave_and_its_bundle_proves_it(crew: House, n
     assert any("The draw gives" in words for words in told)
     data = crew.client.get(f"/v1/claims/{claim}/bundle").content
     case = verify_bundle(data, Verifier.parse(crew.vkey))
-    assert (case.route, case.delta_ppm, case.worker) == ("allocated", 200_000 if named else 818_181, shortlist[1])
+    assert (case.route, case.delta_ppm, case.worker) == (
+        "allocated",
+        200_000 if named else 818_181,
+        shortlist[1],
+    )
     assert case.shortlist is not None
     assert (list(case.shortlist.agents), case.shortlist.passed) == (shortlist, ())
     assert case.shortlist.index == allocation["draw"]["index"]
