@@ -30,7 +30,7 @@ GROUPS = {
     "output": "Deliver and open outputs.",
     "check": "Check the work of others.",
     "stake": "Deposit and withdraw money.",
-    "relay": "Register relays.",
+    "relay": "Register relays, run their coordinators, check what they decided.",
     "evidence": "Put proofs of misbehaviour before the log.",
     "canary": "Commit to work whose answer is known, and open it.",
     "policy": "Check, adopt and show policies.",
