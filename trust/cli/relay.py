@@ -38,6 +38,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Port = 8500,
     feed: Path | None = None,
+    places: Count = 8,
     service: Service = SERVICE,
 ) -> None:
     """Run one coordinator of a relay, until SIGTERM or SIGINT (its protocol: docs/relay.md).
@@ -56,6 +57,8 @@ def serve(
         The port to listen on.
     feed
         A directory for its signed feed of decisions; without one the feed ends with the process.
+    places
+        To how many agents a task is offered at first; to twice as many next, while nobody has claimed it.
     """
     import asyncio
 
@@ -64,7 +67,7 @@ def serve(
 
     seed = read_key(coordinator)
     configure_logging()
-    config = Config(service.address(), relay, seed, dict(map(_address, cosigner)), feed, host, port)
+    config = Config(service.address(), relay, seed, dict(map(_address, cosigner)), feed, host, port, places)
     asyncio.run(run(service.key(), config))
 
 

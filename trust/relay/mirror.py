@@ -25,7 +25,10 @@ Facts = dict[str, Any]
 
 
 class Work(msgspec.Struct, kw_only=True):
-    """A task that is not closed. `state` is open, allocating or claimed; `worker` and `claim` are of who has it."""
+    """A task that is not closed. `state` is open, allocating or claimed; `worker` and `claim` are of who has it.
+
+    `opened_index` is the entry that last made it open: its posting, its draw, or the end of a claim.
+    """
 
     task: str
     task_kind: str
@@ -46,6 +49,7 @@ class Work(msgspec.Struct, kw_only=True):
     worker: str = ""
     claim_index: int = -1
     is_allocated: bool = False
+    opened_index: int = -1
 
 
 class Held(msgspec.Struct):
@@ -169,15 +173,16 @@ class Mirror:
             items=event.get("items_count", 0),
             relay=event.get("relay", ""),
             assignee=event.get("assignee", ""),
+            opened_index=index,
         )
 
     def _allocating(self, event: Facts, _: int) -> None:
         if work := self.tasks.get(event["task"]):
             work.state, work.is_allocated = "allocating", True
 
-    def _allocated(self, event: Facts, _: int) -> None:
+    def _allocated(self, event: Facts, index: int) -> None:
         if work := self.tasks.get(event["task"]):
-            work.state = "open"
+            work.state, work.opened_index = "open", index
             work.exclusive_until_ms = event["exclusive_until_ms"]
             work.shortlist = tuple(agent for agent, *_ in event["shortlist"])
 
@@ -202,8 +207,9 @@ class Mirror:
     def _ended(self, event: Facts, _: int) -> None:
         self.claims.pop(event["claim"], None)
 
-    def _reopened(self, event: Facts, _: int) -> None:
+    def _reopened(self, event: Facts, index: int) -> None:
         if work := self.tasks.get(event["task"]):
+            work.opened_index = index
             work.state, work.claim, work.worker, work.claim_index = "open", "", "", -1
             work.shortlist, work.exclusive_until_ms = (), 0
 

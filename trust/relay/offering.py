@@ -22,7 +22,7 @@ from trust.relay.feed import Feed
 from trust.relay.mirror import Mirror, Work
 from trust.relay.session import Session
 
-FIRST_WAVE = 8
+PLACES = 8
 WAVE_S = 0.25
 ORDER_MS = 1_000
 MAX_ASKED = 1_000
@@ -85,6 +85,7 @@ class Offering:
         self._ranking: dict[str, asyncio.Lock] = {}
         self.terms = Terms()
         self.held: set[str] = set()
+        self.places = PLACES
 
     def offer(self, task: str) -> None:
         """Starts to offer a task; one that is being offered already is not offered twice at a time."""
@@ -179,7 +180,7 @@ class Offering:
         known = [did for did in free if did not in order.newcomers]
         newcomers = sorted(set(free) & order.newcomers, key=lambda did: _lot(work.task, did))
         to: list[str] = []
-        for _ in range(min(len(free), FIRST_WAVE << min(offer.wave, 10))):
+        for _ in range(min(len(free), self.places << min(offer.wave, 10))):
             owed = self._owed.get(work.task_kind, 0) + self.terms.probation_ppm
             is_newcomers = bool(newcomers) and (owed >= PPM or not known)
             self._owed[work.task_kind] = min(owed - PPM if is_newcomers else owed, PPM) if known else 0

@@ -32,7 +32,7 @@ from trust.relay.feed import Feed, origin_of
 from trust.relay.listening import MAX_CONNECTIONS, listen
 from trust.relay.messages import Asked, Hello
 from trust.relay.mirror import Entry, Mirror
-from trust.relay.offering import Offering
+from trust.relay.offering import PLACES, Offering
 from trust.relay.rest import Rest
 from trust.relay.session import MAX_WAITING, MESSAGES_PER_S, Session
 
@@ -56,7 +56,7 @@ _log = structlog.get_logger("trust.relay")
 @dataclass(frozen=True, slots=True)
 class Config:
     """What one coordinator of relay `relay` is started with: the service's address, its own 32-byte seed, where the
-    others answer by the DIDs of their keys, and a directory for its feed."""
+    others answer by the DIDs of their keys, a directory for its feed, and to how many a task is offered at first."""
 
     service: str
     relay: str
@@ -65,6 +65,7 @@ class Config:
     data: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8500
+    places: int = PLACES
 
 
 class RelayServer:
@@ -83,6 +84,7 @@ class RelayServer:
         self.mirror = Mirror(self._http, config.relay, self._hear)
         self.desk = Desk(client, relay, self.mirror, self.feed)
         self.offering = Offering(self.mirror, self.here, self._rank, self.feed)
+        self.offering.places = config.places
         self._rest = Rest(self)
         self._unproven = 0
         self._running: set[asyncio.Task[None]] = set()
