@@ -72,6 +72,11 @@ class RelayLink:
         return link
 
     @property
+    def is_up(self) -> bool:
+        """Whether the line stands at this moment."""
+        return self._up.is_set()
+
+    @property
     def url(self) -> str:
         """The coordinator that it is connected to, or tries first."""
         return self._urls[0]
@@ -118,13 +123,13 @@ class RelayLink:
 
     async def ask(self, kind: str, **fields: Any) -> Facts:
         """The answer to a question. Raises the refusal, or `Unreachable` where the line broke before it came."""
-        await self._up.wait()
         number = str(next(self._ids))
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            assert self._wire is not None
-            await self._wire.send(json.dumps({"type": kind, "id": number, **fields}))
             async with asyncio.timeout(PATIENCE_S):
+                await self._up.wait()
+                assert self._wire is not None
+                await self._wire.send(json.dumps({"type": kind, "id": number, **fields}))
                 told: Facts = await answer
                 return told
         except (ConnectionClosed, TimeoutError) as error:

@@ -116,6 +116,7 @@ class Rest:
             "connected": len(server.here),
             "waiting": sum(session.waiting for session in server.here.values()),
             "dropped": dict(server.drops),
+            "traffic": server.traffic,
         }
 
     def _tasks(self, query: dict[str, list[str]]) -> Facts:

@@ -77,6 +77,7 @@ class RelayServer:
         self.did = did_of_seed(config.seed)
         self.here: dict[str, Session] = {}
         self.drops: Counter[str] = Counter()
+        self._traffic: Counter[str] = Counter()
         origin = origin_of(client.network, config.relay, config.seed)
         self.feed = Feed(origin, config.seed, config.data)
         relay = Relay(client, config.relay, [config.seed], cosigners=config.cosigners)
@@ -198,6 +199,7 @@ class RelayServer:
             with suppress(ConnectionClosed):
                 await self._listen(session, connection)
         finally:
+            self._count(session)
             if self.here.get(session.did) is session:
                 del self.here[session.did]
             sending.cancel()
@@ -208,7 +210,7 @@ class RelayServer:
     async def _listen(self, session: Session, connection: ServerConnection) -> None:
         """Its requests run side by side, so that two claims race at the service, not here."""
         async for frame in connection:
-            if not session.admits():
+            if not session.admits(frame):
                 return
             await session.gate.acquire()
             self._start(self._answer(session, frame))
@@ -217,6 +219,19 @@ class RelayServer:
         running = asyncio.create_task(work)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
+
+    def _count(self, session: Session) -> None:
+        for name in ("sent", "sent_bytes", "received", "received_bytes"):
+            self._traffic[name] += getattr(session, name)
+
+    @property
+    def traffic(self) -> dict[str, int]:
+        """Messages and bytes to and from agents since the start."""
+        now = Counter(self._traffic)
+        for session in self.here.values():
+            for name in ("sent", "sent_bytes", "received", "received_bytes"):
+                now[name] += getattr(session, name)
+        return dict(now)
 
     def _note_drop(self, did: str, code: str) -> None:
         self.drops[code] += 1

@@ -37,6 +37,7 @@ class Session:
         self.kinds: frozenset[str] = frozenset()
         self.gate = asyncio.Semaphore(MAX_AT_ONCE)
         self.dropped = ""
+        self.sent = self.sent_bytes = self.received = self.received_bytes = 0
         self._closing: asyncio.Task[None] | None = None
         self._connection = connection
         self._waiting: deque[bytes] = deque()
@@ -71,9 +72,13 @@ class Session:
                     data = self._waiting.popleft()
                     self._waiting_bytes -= len(data)
                     await self._connection.send(data, text=True)
+                    self.sent += 1
+                    self.sent_bytes += len(data)
 
-    def admits(self) -> bool:
+    def admits(self, frame: str | bytes) -> bool:
         """Counts a message; False, and the agent is dropped, where it sends more than it may."""
+        self.received += 1
+        self.received_bytes += len(frame)
         now_ms = clock.monotonic_ms()
         passed = now_ms - self._since_ms
         self._allowance = min(float(MESSAGES_PER_S), self._allowance + passed * MESSAGES_PER_S / 1_000)

@@ -48,16 +48,16 @@ class Options:
     witnesses: bool = False
 
 
-def directory(asked: Path | None) -> Path:
-    """The directory for a demo: the one asked for, else the first of trust-demo, trust-demo-2, ... that is free."""
+def directory(asked: Path | None, name: str = DEFAULT_NAME) -> Path:
+    """The directory for a run: the one asked for, else the first of `name`, `name`-2, ... that is free."""
     if asked is not None:
         if asked.exists() and any(asked.iterdir()):
             raise NotEmpty(f"{asked} is not empty: name a new directory")
         return asked
-    path, number = Path(DEFAULT_NAME), 1
+    path, number = Path(name), 1
     while path.exists():
         number += 1
-        path = Path(f"{DEFAULT_NAME}-{number}")
+        path = Path(f"{name}-{number}")
     return path
 
 
