@@ -142,7 +142,7 @@ def test_a_cosigner_refuses_what_it_has_not_seen_itself(town: Network) -> None:
         async with town.coordinators() as three, town.client() as client:
             at = three[1]
             unknown = await _asked(at.http, town.claim_of(ada, task, 1, town.group))
-            assert (unknown.status_code, unknown.json()["code"]) == (409, "task-closed")
+            assert (unknown.status_code, unknown.json()["code"]) == (410, "task-closed")
             posted = await client.send(town.task_post(task, town.group))
             await at.server.mirror.until(lambda: task in at.server.mirror.tasks, 5)
 

@@ -32,8 +32,9 @@ from trust.log.tiles import TILE_WIDTH, TreeEdge
 from trust.verify.failures import NotProven
 from trust.verify.receipts import verify_refusal, verify_statement
 
-RESTART_MS = 5_000
-"""What a coordinator decided so shortly before it was started again may have been lost with it."""
+UNPUBLISHED_MS = 2_000
+"""What a coordinator decided may be lost with it if it is killed: from so long before the last decision that is left,
+until it was started again."""
 MAX_FINDINGS = 100
 ASSERTED = frozenset({"already-claimed", "task-closed", "not-allocated", "already-allocated"})
 """Reasons for a refusal that the log itself bears out or not; others need the service's note."""
@@ -199,7 +200,7 @@ class _Checking:
         self._coordinator = coordinator
         self._orders: dict[str, Facts] = {}
         self._listed: set[str] = set()
-        self._started: list[int] = []
+        self._lost: list[tuple[int, int]] = []
         self._first_ms = self._last_ms = 0
         self._findings: list[False_] = []
         self._unproven: Counter[str] = Counter()
@@ -210,9 +211,9 @@ class _Checking:
         kind = said["kind"]
         self._kinds[kind] += 1
         self._first_ms = self._first_ms or said["at_ms"]
-        self._last_ms = max(self._last_ms, said["at_ms"])
         if kind == "started":
-            self._started.append(said["at_ms"])
+            self._lost.append((self._last_ms - UNPUBLISHED_MS, said["at_ms"]))
+        self._last_ms = max(self._last_ms, said["at_ms"])
         if said["size"] > self._log.size:
             self._false(index, f"it was decided at {said['size']} entries, the log has {self._log.size}")
         elif (check := _CHECKS.get(kind)) is not None and (reason := check(self, said)):
@@ -260,13 +261,9 @@ class _Checking:
             self._unproven[said.get("actor", "")] += 1
             return ""
         if said["code"] == "already-claimed" and "index" in said:
-            won = self._log.claims.get(said["index"], {})
-            is_true = won.get("task") == said["about"] and won.get("worker") != said.get("actor")
-            return (
-                ""
-                if is_true
-                else f"entry {said['index']} is no claim on {said['about']} that was won by another"
-            )
+            won, by = self._log.claims.get(said["index"], {}), self._log.statements.get(said["index"])
+            is_true = won.get("task") == said["about"] and by is not None and by.id != said["statement"]
+            return "" if is_true else f"entry {said['index']} is no other claim on {said['about']}"
         states = self._log.states(said["about"], said["size"], said["size"] + 1)
         if not states & _MEANT[said["code"]]:
             return (
@@ -324,7 +321,7 @@ class _Checking:
         """What the log has and the feed should have."""
         for statement, (index, at_ms, signers) in self._log.signed.items():
             is_in = self._first_ms <= at_ms <= self._last_ms
-            is_lost = any(0 <= started - at_ms <= RESTART_MS for started in self._started)
+            is_lost = any(start <= at_ms <= end for start, end in self._lost)
             if self._coordinator in signers and statement not in self._listed and is_in and not is_lost:
                 self._false(index, f"it signed the claim of entry {index}, and does not say so in its feed")
         for (task, signer), statements in self._log.allocations.items():

@@ -26,6 +26,7 @@ def run(
     seed: Place = 1,
     hosts: Count = 2,
     lazy: Place = 0,
+    faults: str = "",
     output: Output = OUTPUT,
 ) -> int:
     """Run a pattern of coordination: a service, three coordinators of whom two must sign, and agents that review the
@@ -48,14 +49,29 @@ def run(
         In how many processes the agents live.
     lazy
         How many of them deliver without working.
+    faults
+        What goes wrong meanwhile: "all", or names with commas between them, such as coordinators:2,service-at:claim.
     """
     from trust.sandbox import running
 
     directory = _directory(data)
-    chosen = running.Run(
-        pattern, directory, agents, size or (2 if pattern == "p2p" else 24), seed, hosts, lazy
-    )
+    _check(pattern, faults)
+    documents = size or (2 if pattern == "p2p" else 24)
+    chosen = running.Run(pattern, directory, agents, documents, seed, hosts, lazy, faults)
     return running.run(chosen, as_json=output.json)
+
+
+def _check(pattern: str, faults: str) -> None:
+    import random
+
+    from trust.sandbox.faults import chosen
+
+    if faults and pattern != "hybrid":
+        raise Usage("--faults are struck in the hybrid")
+    try:
+        chosen(faults, random.Random(0))
+    except ValueError as error:
+        raise Usage(f"--faults: {error}") from error
 
 
 def _directory(asked: Path | None) -> Path:

@@ -44,6 +44,7 @@ from trust.relay.mirror import Mirror, Work
 PROMISE_MS = 2_000
 GRANT_TRIES = 6
 GRANT_AGAIN_S = 0.1
+SEEN_S = 1.0
 DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
 
 Facts = dict[str, Any]
@@ -186,12 +187,20 @@ class Desk:
         return work is None or work.state == "claimed"
 
     async def _lost(self, said: ClaimRequest) -> ClientError | None:
-        """Who has the task, and the receipt that proves it, where it is somebody else."""
+        """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
+        await self._seen(said.task_index)
         work = self._mirror.tasks.get(said.task)
-        if work is None or work.state != "claimed" or work.worker == said.actor:
+        if work is None:
+            return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
+        if work.state != "claimed" or work.worker == said.actor:
             return None
         receipt, _ = await self._client.receipt(work.claim_index)
         return _claimed(work, msgspec.to_builtins(receipt))
+
+    async def _seen(self, index: int) -> None:
+        """Waits until the log has been followed to an entry, where it is about to be."""
+        if index >= self._mirror.size:
+            await self._mirror.until(lambda: self._mirror.size > index, SEEN_S)
 
     async def post(
         self, signed: Sequence[Envelope], did: str, allocate: Allocate | None
@@ -282,6 +291,7 @@ class Desk:
     async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
         """The signature that completes the threshold is promised to one claim, and only where the service would take
         it; one that does not is worth nothing before somebody else has looked too."""
+        await self._seen(said.task_index)
         self._look(said.task, said.task_index, said.actor)
         self.promises.give(said.task, spoken.id, said.actor)
         try:
@@ -316,9 +326,7 @@ class Desk:
         if self._mirror.group.suspended:
             raise ClientError("relay-suspended", "this relay is suspended", status=403)
         if work is None:
-            raise ClientError(
-                "task-closed", f"{task} is closed, of another relay, or not known yet", status=409
-            )
+            raise ClientError("task-closed", f"{task} is closed, or of another relay", status=410)
         if work.state == "claimed" and work.worker != worker:
             raise _claimed(work, None)
         if index is not None and index != work.task_index:
@@ -389,7 +397,7 @@ def _claimed(work: Work, receipt: Any) -> ClientError:
 def _may_change(error: ClientError) -> bool:
     """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile."""
     refusals: Any = error.extra.get("refusals", {})
-    return any(each["code"] in ("promised", "already-claimed", "task-closed") for each in refusals.values())
+    return any(each["code"] in ("promised", "already-claimed") for each in refusals.values())
 
 
 def _worker(said: Payload) -> str:

@@ -8,7 +8,8 @@ not delivered are worked on again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import sys
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from trust.client import AsyncTrustClient, Verifier, Worker
+from trust.client import AsyncTrustClient, Unreachable, Verifier, Worker
 from trust.core.payloads import Artifact, ClaimRequest, OutputSubmit
 from trust.core.receipt import Receipt
 from trust.errors import TrustError
@@ -29,6 +30,7 @@ from trust.verify.receipts import check_confirmed, verify_confirmation, verify_r
 TASK_KIND = "code-review"
 STAKE_UNITS = 200
 LOOK_S = 2.0
+CLAIM_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 MAX_KNOWN = 1_000
 
 Facts = dict[str, Any]
@@ -56,7 +58,8 @@ class Done:
 
 
 class Hand:
-    """One agent. `lazy` delivers without working; `reach` is how many tasks it works on at a time."""
+    """One agent. Its `ways` may be `lazy` (delivers without working), `vanishing` (claims, and is not heard of again)
+    or `stuttering` (says everything late and twice)."""
 
     def __init__(
         self,
@@ -65,13 +68,12 @@ class Hand:
         client: AsyncTrustClient,
         place: Place,
         data: Path,
-        *,
-        lazy: bool = False,
+        ways: Collection[str] = (),
     ) -> None:
         self.name = name
         self.client = client
         self.place = place
-        self.lazy = lazy
+        self.ways = frozenset(ways)
         self.worker = Worker(client, seed)
         self.verifier = Verifier(client, seed, data / f"{name}.votes", labour.judge)
         self.did = self.worker.did
@@ -115,8 +117,11 @@ class Hand:
                 self._consider(message)
             case "taken":
                 self._offers.pop(message["task"], None)
-            case "event" | "reconnected":
+            case "event":
                 self._wake()
+            case "reconnected":
+                self._wake()
+                self.start(self._resume())
 
     def wants(self, offer: Facts) -> bool:
         """Whether it goes for a task."""
@@ -146,6 +151,9 @@ class Hand:
                         self._consider(task)
             except TrustError:
                 await asyncio.sleep(LOOK_S / 10)
+            except Exception as error:  # whatever went wrong with one task, the next one is still to be done
+                print(f"{self.name}: {error!r}", file=sys.stderr, flush=True)
+                await asyncio.sleep(LOOK_S / 10)
 
     def _next(self) -> str:
         """The task that it goes for first: another one than most others."""
@@ -156,6 +164,8 @@ class Hand:
         with suppress(TrustError):
             page = await self.client.get(f"/v1/agents/{self.did}/claims?limit=1000")
             for claim in page["claims"]:
+                if claim["claim"] in self._mine or "vanishing" in self.ways:
+                    continue
                 if claim["state"] in ("claimed", "submitted", "checking", "unchecked", "passing", "failing"):
                     self._mine[claim["claim"]] = claim["state"]
                 if claim["state"] == "claimed":
@@ -165,7 +175,7 @@ class Hand:
     async def _work(self, offer: Facts) -> None:
         """One task from claim to delivery."""
         told = await self.claim(offer)
-        if told is None:
+        if told is None or "vanishing" in self.ways:
             return
         await self.agree(offer, told)
         await self.deliver(told["claim"], offer["spec_sha256"])
@@ -182,15 +192,39 @@ class Hand:
             stake_units=STAKE_UNITS,
         )
         self.done.asked += 1
-        try:
-            told = await self.link.claim(request)
-        except TrustError:
+        told = await self._asked(request)
+        if told is None:
             self.done.lost += 1
             return None
         self._believe(told)
         self.done.won += 1
         self._mine[told["claim"]] = "claimed"
         return told
+
+    async def _asked(self, request: bytes) -> Facts | None:
+        """The answer to a claim; the same bytes again where none came, for it may have been won meanwhile."""
+        await self._stutter(self.link.claim(request))
+        for wait_s in CLAIM_AGAIN_S:
+            try:
+                return await self.link.claim(request)
+            except TrustError as error:
+                if not isinstance(error, Unreachable) and error.status < 500:
+                    return None
+            await asyncio.sleep(wait_s)
+        return None
+
+    async def _stutter(self, said: Coroutine[Any, Any, Any]) -> None:
+        """Says something late, beside saying it in time."""
+        if "stuttering" not in self.ways:
+            said.close()
+            return
+
+        async def later() -> None:
+            await asyncio.sleep(LOOK_S * int(sha256(self.did.encode()).hexdigest(), 16) % 100 / 400)
+            with suppress(TrustError):
+                await said
+
+        self.start(later())
 
     def _believe(self, told: Facts) -> None:
         """`NotProven` where the log does not say what the relay says."""
@@ -213,6 +247,7 @@ class Hand:
         digest = await self.client.put_blob(report)
         artifact = Artifact(name=labour.ARTIFACT, sha256=digest, size_bytes=len(report))
         said = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,))
+        await self._stutter(self.link.deliver([said]))
         try:
             [result] = await self.link.deliver([said])
             proven = verify_receipt(msgspec.convert(result["receipt"], Receipt), self.client.exchanges.key)
@@ -226,7 +261,7 @@ class Hand:
 
     def produce(self, spec: bytes) -> bytes:
         """What it delivers."""
-        return b"{}" if self.lazy else labour.produce(spec)
+        return b"{}" if "lazy" in self.ways else labour.produce(spec)
 
     # -- what a panel needs
 

@@ -105,3 +105,24 @@ def rate(events: Sequence[Event], start_ms: int, end_ms: int) -> float:
     """Tasks that were closed a second between two moments of the log."""
     closed = [each for each in events if each["kind"] == "task.closed" and start_ms <= each["at_ms"] < end_ms]
     return round(len(closed) * 1_000 / max(1, end_ms - start_ms), 2)
+
+
+WINDOW_MS = 5_000
+RECOVERED = 0.8
+
+
+def phases_of(events: Sequence[Event], marks: Sequence[int], faults: int) -> Facts:
+    """Tasks a second before, during and after the faults, and how long after the last one it took until four fifths of
+    the speed before were back."""
+    began, struck, healed, ended = marks
+    before = rate(events, began, struck)
+    last = max((event["at_ms"] for event in events), default=ended)
+    moments = range(healed, max(healed, last) + 1, 250)
+    back = next((at for at in moments if rate(events, at, at + WINDOW_MS) >= RECOVERED * before), last)
+    return {
+        "faults": faults,
+        "tasks_per_s_before": before,
+        "tasks_per_s_during": rate(events, struck, healed),
+        "tasks_per_s_after": rate(events, healed, max(healed + 1, min(ended, last))),
+        "recovered_after_ms": back - healed,
+    }

@@ -28,7 +28,7 @@ class HostConfig(msgspec.Struct, frozen=True):
     seed: int
     pattern: str
     data: str
-    lazy: tuple[str, ...] = ()
+    ways: dict[str, tuple[str, ...]] = {}
     skew_ms: int = 0
     documents: int = 0
 
@@ -59,7 +59,8 @@ def _made(config: HostConfig, name: str, client: AsyncTrustClient) -> Hand:
 
     data = Path(config.data)
     kind = hand_of(config.pattern)
-    hand = kind(name, seed_of(config.seed, name), client, config.place, data, lazy=name in config.lazy)
+    ways = [way for way, names in config.ways.items() if name in names]
+    hand = kind(name, seed_of(config.seed, name), client, config.place, data, ways)
     hand.documents = config.documents
     return hand
 

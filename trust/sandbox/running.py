@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,14 +28,18 @@ from trust.relay.running import PATIENT
 from trust.sandbox import tables
 from trust.sandbox.board import Board
 from trust.sandbox.crew import TASK_KIND
-from trust.sandbox.figures import figures
+from trust.sandbox.faults import Faults, chosen
+from trust.sandbox.figures import figures, phases_of, stuck
 from trust.sandbox.patterns import DRIVERS
-from trust.sandbox.patterns.driving import quiet
+from trust.sandbox.patterns.driving import Driver, quiet
+from trust.sandbox.patterns.hybrid import Hybrid
 from trust.sandbox.patterns.p2p import PeerToPeer
 from trust.sandbox.processes import CLI, ProcessFailed
 from trust.sandbox.world import COORDINATORS, World
 
 SETTLE_S = 60.0
+SKEWS_MS = (1_500, -30_000, 0)
+"""By how much the clocks of the hosts are wrong where things fail; in turn."""
 Facts = dict[str, Any]
 Tell = Callable[[str, str], None]
 
@@ -51,7 +56,9 @@ class Run:
     hosts: int = 2
     lazy: int = 0
     faults: str = ""
-    patience_s: float = 300.0
+    calm_s: float = 15.0
+    pace_s: float = 0.5
+    patience_s: float = 600.0
 
 
 async def play(run: Run, tell: Tell) -> Facts:
@@ -61,7 +68,7 @@ async def play(run: Run, tell: Tell) -> Facts:
     with suppress(NotImplementedError, ValueError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     names = [f"agent-{number:02}" for number in range(run.agents)]
-    world = World(run.data, run.seed, names, ["rosa"], run.hosts)
+    world = World(run.data, run.seed, names, ["rosa", "flora"], run.hosts)
     try:
         return await _Play(run, world, tell).play()
     finally:
@@ -89,16 +96,20 @@ class _Play:
         await board.until("pool.sealed", pool=pool, count=run.agents)
         if run.pattern == "p2p":
             world.relays = dict.fromkeys(range(run.hosts), world.place.urls)
-        lazy = world.names[: run.lazy]
-        await world.host(run.pattern, lazy=lazy, documents=run.size)
+        faults = await self._faults(board) if run.faults else None
+        await world.host(run.pattern, SKEWS_MS if run.faults else (), ways=self._ways(), documents=run.size)
         self.tell("join", f"{run.agents} agents in {run.hosts} processes are at the relay")
         async with AsyncTrustClient(world.place.service, world.place.vkey, retry=PATIENT) as client:
             driver = DRIVERS[run.pattern](client, board, world.place, world.key("rosa"), run.size)
             if isinstance(driver, PeerToPeer):
                 driver.agents = run.agents
             await driver.join()
+            phases: Facts = {}
             async with asyncio.timeout(run.patience_s):
-                said = await driver.drive()
+                if faults is None:
+                    said = await driver.drive()
+                else:
+                    said, phases = await self._driven(driver, board, faults)
             self.tell("done", f"{len(driver.posted)} tasks are at their end")
             traffic = await self._traffic()
             await driver.leave()
@@ -106,11 +117,54 @@ class _Play:
         facts: Facts = {"pattern": run.pattern, "agents": run.agents, "seed": run.seed, "pattern_says": said}
         facts["figures"] = msgspec.to_builtins(figures(board, driver.posted))
         facts["relay"] = traffic
+        facts["faults"] = phases
         facts["hands"] = [done for each in await world.leave() for done in each.items()]
+        if faults is not None:
+            faults.close()
         await quiet(following)
         facts |= await self._strangers()
         facts["held"] = held(facts)
         return facts
+
+    def _ways(self) -> dict[str, list[str]]:
+        """Which agents are of what sort; with faults some vanish with what they claimed, and some stutter."""
+        names = self.world.names
+        ways = {"lazy": names[: self.run.lazy]}
+        if self.run.faults:
+            few = max(1, len(names) // 25)
+            ways |= {"vanishing": names[-few:], "stuttering": names[-4 * few : -few]}
+        return ways
+
+    async def _faults(self, board: Board) -> Faults:
+        faults = Faults(self.world, board, random.Random(self.run.seed), self.tell)
+        await faults.prepare()
+        return faults
+
+    async def _driven(self, driver: Driver, board: Board, faults: Faults) -> tuple[Facts, Facts]:
+        """The pattern at a steady pace: undisturbed for a while, then with one fault after the other, then again
+        undisturbed; and what that did to its speed."""
+        run = self.run
+        if not isinstance(driver, Hybrid):
+            raise ProcessFailed(f"faults are struck in the hybrid, not in {run.pattern}")
+        driver.pause_s, driver.is_endless = run.pace_s, True
+        names = chosen(run.faults, faults.chance)
+        driving = asyncio.create_task(driver.drive())
+        marks = [await self._mark(board)]
+        await asyncio.sleep(run.calm_s)
+        marks.append(await self._mark(board))
+        await faults.strike(names)
+        marks.append(await self._mark(board))
+        self.tell("healed", f"{len(names)} faults were struck")
+        await asyncio.sleep(run.calm_s)
+        driver.is_endless = False
+        marks.append(await self._mark(board))
+        said = await driving
+        return said, phases_of(board.events, marks, len(names))
+
+    async def _mark(self, board: Board) -> int:
+        """This moment by the log's clock."""
+        del board
+        return clock.now_ms()
 
     async def _traffic(self) -> Facts:
         """Messages and bytes at the coordinators, and whom they dropped."""
@@ -128,8 +182,6 @@ class _Play:
 
     async def _settled(self, board: Board) -> None:
         """Waits until no money is on the accounts of what is over: holds for evidence end by themselves."""
-        from trust.sandbox.figures import stuck
-
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 await board.until_found(lambda: True if not stuck(board.events) else None)

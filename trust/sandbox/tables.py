@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 DATABASE = "trust.db"
 BESIDE = frozenset({"alembic_version", "blobs", "cosigned", "elsewhere"})
 """What a service keeps that does not follow from entries."""
+AHEAD = frozenset({"nodes"})
+"""What is stored before an entry names it: what no entry came to name may lie there too."""
 _FILES = ("log.vkey", "trust.toml")
 
 
@@ -33,7 +36,12 @@ def differences(one: Path, other: Path) -> list[str]:
         closing(sqlite3.connect(other / DATABASE)) as second,
     ):
         names = _names(first) | _names(second)
-        return sorted(name for name in names - BESIDE if _rows(first, name) != _rows(second, name))
+        return sorted(name for name in names - BESIDE if _differs(name, first, second))
+
+
+def _differs(name: str, kept: sqlite3.Connection, folded: sqlite3.Connection) -> bool:
+    have, need = _rows(kept, name), _rows(folded, name)
+    return bool(need - have) if name in AHEAD else have != need
 
 
 def _names(database: sqlite3.Connection) -> set[str]:
@@ -41,6 +49,6 @@ def _names(database: sqlite3.Connection) -> set[str]:
     return {name for (name,) in database.execute(query)}
 
 
-def _rows(database: sqlite3.Connection, name: str) -> list[str]:
-    """A table's rows in an order of their own, without row ids."""
-    return sorted(map(repr, database.execute(f'SELECT * FROM "{name}"').fetchall()))
+def _rows(database: sqlite3.Connection, name: str) -> Counter[str]:
+    """A table's rows, in no order."""
+    return Counter(map(repr, database.execute(f'SELECT * FROM "{name}"').fetchall()))

@@ -72,7 +72,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
         ("at the relay, a task", f"{messages / tasks:.1f} messages, {size / tasks / 1_000:.1f} kB"),
     ]
     found += [(name.replace("_", " "), str(value)) for name, value in facts["pattern_says"].items()]
-    return found + [(name, str(value)) for name, value in facts.get("faults", {}).items()]
+    return found + [(name.replace("_", " "), str(value)) for name, value in facts["faults"].items()]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -205,10 +205,11 @@ class World:
         """Waits until a process answers."""
         await self._ready(name)
 
-    async def host(self, pattern: str, **more: Any) -> None:
-        """Starts all hosts, and waits until their agents are at the relay."""
+    async def host(self, pattern: str, skews_ms: Sequence[int] = (), **more: Any) -> None:
+        """Starts all hosts, and waits until their agents are at the relay; their clocks may be wrong."""
         for number in range(self.hosts):
-            self.write_host(number, pattern, **more)
+            skew_ms = skews_ms[number % len(skews_ms)] if skews_ms else 0
+            self.write_host(number, pattern, skew_ms=skew_ms, **more)
             await self.start(f"host-{number}")
         for number in range(self.hosts):
             stdout = self.running[f"host-{number}"].stdout

@@ -4,7 +4,9 @@ and signed connection; the output is delivered, and the requester hears of it.""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from websockets.exceptions import WebSocketException
 
@@ -12,6 +14,7 @@ from trust.sandbox import labour
 from trust.sandbox.crew import Hand
 from trust.sandbox.patterns.driving import Driver, Facts
 from trust.sandbox.peers import Channel, PeerError, calling, listen
+from trust.sandbox.review import Source
 from trust.verify.receipts import verify_confirmation
 
 SCOPE_S = 3.0
@@ -47,9 +50,9 @@ class Hybrid(Driver):
         async with server:
             await self.leave()
             await self.join(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            for place, source in enumerate(sources):
+            for place, source in enumerate(self._endless(sources)):
                 await self.post(f"hybrid-{place:04}", labour.review_spec(source))
-                await self.paced()
+                await asyncio.sleep(self.pause_s)
             await self.until_closed(self.posted)
         return {
             "scopes_agreed": len(self.agreed),
@@ -57,10 +60,14 @@ class Hybrid(Driver):
         }
 
     pause_s = 0.0
+    is_endless = False
 
-    async def paced(self) -> None:
-        """The pause between two tasks."""
-        await asyncio.sleep(self.pause_s)
+    def _endless(self, sources: list[Source]) -> Iterator[Source]:
+        """All of them, and again as long as it is to go on."""
+        yield from sources
+        while self.is_endless:
+            yield from islice(sources, 1)
+            sources = [*sources[1:], sources[0]]
 
     async def _converse(self, channel: Channel) -> None:
         """The caller must be whom the relay confirmed; says the scope, and keeps what was agreed."""
