@@ -104,7 +104,7 @@ class Network:
     async def relay(self, feed: Path | None = None, make: Make = RelayServer) -> AsyncIterator[Coordinator]:
         """The relay of one coordinator."""
         async with self.client() as client:
-            server = make(client, Config(self.url, self.solo, self.alone, {}, feed, port=0))
+            server = make(client, Config((self.url,), self.solo, self.alone, {}, feed, port=0))
             async with server.serving() as up:
                 yield Coordinator(server, up.sockets[0].getsockname()[1])
 
@@ -121,7 +121,7 @@ class Network:
                 others = {each: address for each, address in addresses.items() if each != did}
                 if make is not None:
                     client = await stack.enter_async_context(self.client())
-                    server = make(client, Config(self.url, self.group, seed, others, None, port=port))
+                    server = make(client, Config((self.url,), self.group, seed, others, None, port=port))
                     await stack.enter_async_context(server.serving())
                     up.append(Coordinator(server, port))
             yield up
@@ -203,7 +203,7 @@ class Agent:
 
     async def hears(self, kind: str, **members: Any) -> Facts:
         """The next message of a kind with these members; others are passed over."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 message = await self.heard.get()
                 if message["type"] == kind and all(
@@ -240,7 +240,7 @@ def network(directory: Path, **policy: int) -> Iterator[Network]:
     """A service in a process of its own, with everybody registered."""
     url = f"sqlite:///{directory / 'trust.db'}"
     vkey = found(settings_for(directory, url), ORIGIN, **policy)
-    running = Running(directory, url, free_port())
+    running = Running(directory, url, free_port(), {})
     try:
         running.wait()
         made = Network(running, vkey)
@@ -293,7 +293,7 @@ class RelayProcess:
         self.process.wait()
 
 
-def run(test: Callable[[], Awaitable[None]], patience_s: float = 60) -> None:
+def run(test: Callable[[], Awaitable[None]], patience_s: float = 120) -> None:
     """Runs a test on an event loop, and not for ever."""
 
     async def bounded() -> None:

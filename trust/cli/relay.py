@@ -67,7 +67,9 @@ def serve(
 
     seed = read_key(coordinator)
     configure_logging()
-    config = Config(service.address(), relay, seed, dict(map(_address, cosigner)), feed, host, port, places)
+    config = Config(
+        tuple(service.addresses()), relay, seed, dict(map(_address, cosigner)), feed, host, port, places
+    )
     asyncio.run(run(service.key(), config))
 
 

@@ -2,7 +2,7 @@
 
 Nobody is trusted on the way. What comes back must be the same payload with one more signature that holds, by the
 coordinator that was asked; whoever is dead, refuses or answers anything else is passed over, so one of three can
-neither block two nor slip something else under their names (docs/rules.md 8). It is the `POST /cosign` of docs/relay.md.
+neither block two nor slip something else under their names (docs/rules.md 8). The request is docs/relay.md's.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -83,10 +83,16 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Mirror:
-    """What is open for `relay`. `tell` is called with each entry that came after the start had been caught up with."""
+    """What is open for `relay`, as one of the addresses of the service says.
 
-    def __init__(self, http: httpx.AsyncClient, relay: str, tell: Callable[[Entry], None]) -> None:
+    `tell` is called with each entry that came after the start had been caught up with.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, services: Sequence[str], relay: str, tell: Callable[[Entry], None]
+    ) -> None:
         self._http = http
+        self._services = [address.rstrip("/") for address in services]
         self._relay = relay
         self._tell = tell
         self._seats: dict[str, str] = {}
@@ -107,17 +113,18 @@ class Mirror:
             with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
                 if not self.ready.is_set():
                     await self._catch_up()
-                async for told in _stream(self._http, self.size - 1):
+                async for told in self._stream(self.size - 1):
                     self.take(told)
                     await self._stir()
+            self._services.append(self._services.pop(0))
             await asyncio.sleep(AGAIN_S)
 
     async def _catch_up(self) -> None:
         """Takes everything that the log has at this moment; afterwards entries are news."""
-        answer = await self._http.get("/health/live")
+        answer = await self._http.get(f"{self._services[0]}/health/live")
         size = int(answer.headers["trust-size"])
         while self.size < size:
-            async for told in _stream(self._http, self.size - 1):
+            async for told in self._stream(self.size - 1):
                 self.take(told)
                 if self.size >= size:
                     break
@@ -246,11 +253,20 @@ class Mirror:
             start = max(0, after + 1 - first)
             return [self.recent[at] for at in range(start, min(len(self.recent), start + limit))]
         found: list[Entry] = []
-        async for told in _stream(self._http, after):
+        async for told in self._stream(after):
             found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
             if len(found) >= min(limit, first - after - 1):
                 break
         return found
+
+    async def _stream(self, after: int) -> AsyncIterator[Facts]:
+        """Entries behind an index, as the service has them."""
+        url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
+        async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
+            response.raise_for_status()
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
 
     async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
         """Waits until the log has what is looked for; False where it has not in time."""
@@ -273,13 +289,3 @@ _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {
     "task.reopened": Mirror._reopened,
     "task.closed": Mirror._closed,
 }
-
-
-async def _stream(http: httpx.AsyncClient, after: int) -> AsyncIterator[Facts]:
-    """Entries behind an index, as the service has them."""
-    timeout = httpx.Timeout(5.0, read=QUIET_S)
-    async with http.stream("GET", "/v1/events", params={"after": after}, timeout=timeout) as response:
-        response.raise_for_status()
-        async for line in response.aiter_lines():
-            if line.startswith("data:"):
-                yield json.loads(line.removeprefix("data:"))

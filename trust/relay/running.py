@@ -27,7 +27,7 @@ async def run(vkey: str | Verifier, config: Config) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncTrustClient(config.service, vkey, retry=PATIENT) as client:
+    async with AsyncTrustClient(config.services, vkey, retry=PATIENT) as client:
         relay = make(client, config)
         serving = asyncio.create_task(_serve(relay, stop))
         stopped = asyncio.create_task(stop.wait())

@@ -55,10 +55,10 @@ _log = structlog.get_logger("trust.relay")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What one coordinator of relay `relay` is started with: the service's address, its own 32-byte seed, where the
+    """What one coordinator of relay `relay` is started with: the service's addresses, its own 32-byte seed, where the
     others answer by the DIDs of their keys, a directory for its feed, and to how many a task is offered at first."""
 
-    service: str
+    services: tuple[str, ...]
     relay: str
     seed: bytes = field(repr=False)
     cosigners: dict[str, str] = field(default_factory=dict)
@@ -81,8 +81,8 @@ class RelayServer:
         origin = origin_of(client.network, config.relay, config.seed)
         self.feed = Feed(origin, config.seed, config.data)
         relay = Relay(client, config.relay, [config.seed], cosigners=config.cosigners)
-        self._http = httpx.AsyncClient(base_url=config.service)
-        self.mirror = Mirror(self._http, config.relay, self._hear)
+        self._http = httpx.AsyncClient()
+        self.mirror = Mirror(self._http, config.services, config.relay, self._hear)
         self.desk = Desk(client, relay, self.mirror, self.feed)
         self.offering = Offering(self.mirror, self.here, self._rank, self.feed)
         self.offering.places = config.places

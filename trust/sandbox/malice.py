@@ -187,7 +187,7 @@ def main(file: Path) -> None:
     running.make = malicious(chosen.kind, chosen.friend, chosen.victim)
     feed = Path(chosen.feed) if chosen.feed else None
     seed = read_seed(Path(chosen.key))
-    config = Config(chosen.service, chosen.relay, seed, chosen.cosigners, feed, port=chosen.port)
+    config = Config((chosen.service,), chosen.relay, seed, chosen.cosigners, feed, port=chosen.port)
     asyncio.run(running.run(chosen.vkey, config))
 
 

@@ -105,7 +105,7 @@ class PeerHand(Hand):
         """Posts what was agreed: a task that names the other."""
         self.agreements.append(answer)
         self._open.remove(mine)
-        digest = await self.client.put_blob(labour.review_spec(mine))
+        digest = await self.requester.upload(labour.review_spec(mine))
         terms: dict[str, Any] = {
             "task": f"peer-{self.name}-{mine.file.removesuffix('.py').lower().strip('_')}",
             "task_kind": TASK_KIND,
