@@ -194,8 +194,9 @@ class Desk:
             return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
         if work.state != "claimed" or work.worker == said.actor:
             return None
-        receipt, _ = await self._client.receipt(work.claim_index)
-        return _claimed(work, msgspec.to_builtins(receipt))
+        winner = msgspec.structs.replace(work)  # the mirror goes on while the receipt is fetched
+        receipt, _ = await self._client.receipt(winner.claim_index)
+        return _claimed(winner, msgspec.to_builtins(receipt))
 
     async def _seen(self, index: int) -> None:
         """Waits until the log has been followed to an entry, where it is about to be."""
