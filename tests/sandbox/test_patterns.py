@@ -33,7 +33,7 @@ def _run(pattern: str, data: Path, *arguments: str) -> Facts:
     return facts
 
 
-@pytest.mark.journey
+@pytest.mark.slow
 def test_in_the_hybrid_each_winner_agrees_on_the_scope_and_the_requester_hears_of_each_output(
     tmp_path: Path,
 ) -> None:
