@@ -93,7 +93,7 @@ class Network:
                         threshold=threshold,
                     )
                 )
-            results = await client.send_many(said)
+            results = await client.send_many(said)  # in their order, relays last
         failed = [each for each in results if not isinstance(each, Accepted)]
         assert not failed, failed
         self.solo, self.group = (each.created["relay"] for each in results[-2:] if isinstance(each, Accepted))
@@ -236,14 +236,14 @@ def named(prefix: str = "task") -> str:
 
 
 @contextmanager
-def network(directory: Path, **policy: int) -> Iterator[Network]:
+def network(directory: Path, agents: int = 8, **policy: int) -> Iterator[Network]:
     """A service in a process of its own, with everybody registered."""
     url = f"sqlite:///{directory / 'trust.db'}"
     vkey = found(settings_for(directory, url), ORIGIN, **policy)
     running = Running(directory, url, free_port(), {})
     try:
         running.wait()
-        made = Network(running, vkey)
+        made = Network(running, vkey, agents=[_party(f"agent {number}") for number in range(agents)])
         asyncio.run(made.settle())
         yield made
     finally:

@@ -161,13 +161,20 @@ class Relay(Bound[C]):
         is safe: a claim that was won meanwhile is confirmed.
         """
         asked = yield from Relay.cosign.talk(self, request)
-        asked = yield from self._cosigners.gather(asked, self._own, self.threshold)
+        asked = yield from Relay.gathered.talk(self, asked)
         accepted = yield from self.exchanges.send(asked)
-        confirmed = self.confirm(accepted.entry)
-        return Granted(
-            accepted,
-            (yield from self._cosigners.gather(confirmed, self._own, self.threshold, accepted.receipt)),
-        )
+        return Granted(accepted, (yield from Relay.confirmed.talk(self, accepted)))
+
+    @conversation
+    def gathered(self, signed: bytes) -> Exchange[bytes]:
+        """What these coordinators signed, with the signatures of the whole threshold."""
+        return (yield from self._cosigners.gather(signed, self._own, self.threshold))
+
+    @conversation
+    def confirmed(self, accepted: Accepted) -> Exchange[bytes]:
+        """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold."""
+        said = self.confirm(accepted.entry)
+        return (yield from self._cosigners.gather(said, self._own, self.threshold, accepted.receipt))
 
     @conversation
     def update(

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from trust import clock
-from trust.client import Accepted, AsyncTrustClient, Relay, ServiceError
+from trust.client import Accepted, AsyncTrustClient, Granted, Relay, ServiceError
 from trust.client.cosigning import Asked
 from trust.client.statements import opened
 from trust.client.transports import AsyncTransport
@@ -37,6 +37,7 @@ from trust.core.payloads import (
     kind_of,
 )
 from trust.errors import ClientError, TrustError
+from trust.relay.batches import Batches
 from trust.relay.feed import Feed
 from trust.relay.messages import Allocate
 from trust.relay.mirror import Mirror, Work
@@ -101,6 +102,7 @@ class Desk:
         self._feed = feed
         self._allocations: dict[str, str] = {}
         self._allocated: set[str] = set()
+        self._batches = Batches(client.send_many)
         self.promises = Promises()
 
     # -- for agents
@@ -139,19 +141,25 @@ class Desk:
             "spec_sha256": work.spec_sha256 if work else "",
         }
 
-    async def _grant(self, spoken: Spoken, said: ClaimRequest) -> Any:
+    async def _grant(self, spoken: Spoken, said: ClaimRequest) -> Granted:
         self._relay.threshold = self._mirror.group.threshold
         data = envelopes.encode(spoken.signed.envelope)
         if self._relay.threshold == 1:
-            return await self._relay.grant(data)
+            return await self._granted(data)
         async with self._promised(said, spoken):
             return await self._grant_together(data, said)
 
-    async def _grant_together(self, data: bytes, said: ClaimRequest) -> Any:
+    async def _granted(self, data: bytes) -> Granted:
+        """What `Relay.grant` does, with the claims of all agents in as few requests as may be."""
+        signed = await self._relay.gathered(await self._relay.cosign(data))
+        accepted = await self._batches.send(signed)
+        return Granted(accepted, await self._relay.confirmed(accepted))
+
+    async def _grant_together(self, data: bytes, said: ClaimRequest) -> Granted:
         """Asks the others for their signatures; again where they have promised theirs to somebody who may yet lose."""
         for attempt in range(GRANT_TRIES):
             try:
-                return await self._relay.grant(data)
+                return await self._granted(data)
             except ClientError as error:
                 if error.code != "threshold-not-met" or attempt == GRANT_TRIES - 1:
                     raise
@@ -225,14 +233,11 @@ class Desk:
 
     async def _forward(self, spoken: Sequence[Spoken]) -> list[Facts]:
         data = [envelopes.encode(each.signed.envelope) for each in spoken]
-        results: list[Accepted | ServiceError | TrustError]
-        if len(data) == 1:
-            try:
-                results = [await self._client.send(data[0])]
-            except TrustError as error:
-                results = [error]
-        else:
-            results = list(await self._client.send_many(data))
+        results: Sequence[Accepted | TrustError]
+        try:
+            results = await self._batches.send_all(data)
+        except TrustError as error:
+            results = [error] * len(data)
         return [self._forwarded(each, result) for each, result in zip(spoken, results, strict=True)]
 
     def _forwarded(self, spoken: Spoken, result: Accepted | TrustError) -> Facts:
