@@ -41,7 +41,16 @@ def run(quick: bool) -> list[Row]:
     count, agents = (400, 50) if quick else (TASKS, AGENTS)
     with TemporaryDirectory() as temporary, ExitStack() as stack:
         directory = Path(temporary)
-        town = stack.enter_context(network(directory, agents, unbonding_ms=2_000_000, lease_ms=60_000))
+        town = stack.enter_context(
+            network(
+                directory,
+                agents,
+                unbonding_ms=20_000_000,
+                lease_ms=60_000,
+                open_ms=300_000,
+                notice_ms=600_000,
+            )
+        )
         solo = RelayProcess(directory, town, town.alone, town.solo, free_port())
         ports = [free_port() for _ in town.three]
         dids = [did_of_seed(seed) for seed in town.three]

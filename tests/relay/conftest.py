@@ -13,6 +13,6 @@ from tests.relay.networks import Network, network
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A service with both relays registered."""
     directory = tmp_path_factory.mktemp("relays")
-    terms = {"lease_ms": 60_000, "draw_ms": 60_000, "unbonding_ms": 2_000_000}
+    terms = {"lease_ms": 60_000, "open_ms": 300_000, "notice_ms": 600_000, "unbonding_ms": 20_000_000}
     with network(directory, **terms) as running:
         yield running

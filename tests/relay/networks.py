@@ -31,12 +31,17 @@ from trust.core.payloads import (
     RelayRegister,
     StakeDeposit,
     TaskPost,
+    VerifierEnroll,
 )
+from trust.core.scoring import verifier_pool
 from trust.relay.link import RelayLink
 from trust.relay.server import Config, RelayServer
+from trust.sandbox.board import Board
 
 KIND = "summarise"
 DEPOSIT_UNITS = 1_000_000
+VERIFIERS = 12
+"""Who are enrolled so that claims are possible; they never vote, and windows are longer than any test."""
 Facts = dict[str, Any]
 Make = Callable[[AsyncTrustClient, Config], RelayServer]
 
@@ -80,6 +85,12 @@ class Network:
                 nonce = find_nonce(ORIGIN, each.actor, bits)
                 said.append(each.say(AgentRegister, now, capabilities=(KIND,), pow=nonce))
                 said.append(_deposit(treasury, each.actor, f"agent-{number}", now))
+            for number in range(VERIFIERS):
+                each = _party(f"verifier {number}")
+                nonce = find_nonce(ORIGIN, each.actor, bits)
+                said.append(each.say(AgentRegister, now, capabilities=(KIND,), pow=nonce))
+                said.append(_deposit(treasury, each.actor, f"verifier-{number}", now))
+                said.append(each.say(VerifierEnroll, now, task_kinds=(KIND,), stake_units=100_000))
             said.append(_deposit(treasury, "operator/bond", "bond", now))
             for seeds, threshold in (([self.alone], 1), (self.three, 2)):
                 dids = tuple(map(did_of_seed, seeds))
@@ -97,6 +108,15 @@ class Network:
         failed = [each for each in results if not isinstance(each, Accepted)]
         assert not failed, failed
         self.solo, self.group = (each.created["relay"] for each in results[-2:] if isinstance(each, Accepted))
+        await self._sealed()
+
+    async def _sealed(self) -> None:
+        """Waits until the pool of verifiers is sealed, without whom nobody may claim."""
+        board = Board(self.url)
+        following = asyncio.create_task(board.follow())
+        async with asyncio.timeout(30):
+            await board.until("pool.sealed", pool=verifier_pool(KIND), count=VERIFIERS)
+        following.cancel()
 
     # -- relays
 

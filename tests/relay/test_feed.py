@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import NETWORK, derived_id, seed
+from tests.factories import NETWORK, derived_id, did, log_signer, seed
+from trust.audit import feeds
 from trust.audit.fetching import DirectorySource
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, open_checkpoint
@@ -98,3 +99,15 @@ def test_paths_that_are_none_are_none(tmp_path: Path) -> None:
     ):
         assert feed.read(path) is None
     assert DirectorySource(tmp_path).bundle(0, 256) is None
+
+
+def test_what_the_service_foresaw_without_a_note_convicts_no_coordinator() -> None:
+    log = feeds._Log(RELAY)
+    checking = feeds._Checking(log, log_signer().verifier, did(1))
+    refused = {"v": 1, "at_ms": 1, "size": 0, "kind": "refused", "what": "claim.request", "about": "t"}
+    refused |= {"statement": "sha256:x", "actor": did(2), "code": "not-allocated"}
+    checking.take(0, refused | {"foreseen": True})
+    checking.take(1, refused)
+    report = checking.report(RELAY, 2)
+    assert [each.index for each in report.findings] == [1]
+    assert report.unproven == {did(2): 1}

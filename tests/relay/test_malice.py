@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
+from tests.api.processes import ROOT, free_port
 from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
 from trust.audit.exporting import export
 from trust.audit.feeds import FeedReport, check_feed
@@ -20,7 +25,7 @@ from trust.core.receipt import Receipt
 from trust.log.note import Verifier
 from trust.relay.feed import PUBLISH_S
 from trust.relay.server import RelayServer
-from trust.sandbox.malice import MaliciousDesk, malicious
+from trust.sandbox.malice import MaliciousDesk, Started, malicious
 from trust.verify.failures import NotProven
 from trust.verify.files import verify_file
 from trust.verify.receipts import FalseConfirmation, verify_confirmation, verify_receipt
@@ -298,3 +303,27 @@ def test_a_record_earned_at_one_relay_orders_at_another(town: Network) -> None:
                 assert [agent for agent, _ in order] == ranked
 
     run(test)
+
+
+def test_one_runs_as_a_process_from_a_file(town: Network, tmp_path: Path) -> None:
+    key, port = tmp_path / "coordinator.key", free_port()
+    key.write_text(town.alone.hex() + "\n", encoding="ascii")
+    key.chmod(0o600)
+    started = Started("censors", town.url, town.vkey, town.solo, str(key), port, victim=town.agents[0].actor)
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(started))
+    command = [sys.executable, "-m", "trust.sandbox.malice", str(tmp_path / "config.json")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                about = httpx.get(f"http://127.0.0.1:{port}/").json()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        assert about["coordinator"] == did_of_seed(town.alone)
+    finally:
+        process.kill()
+        process.wait()

@@ -257,7 +257,7 @@ class _Checking:
             self._asked_to_allocate(said["signed"])
         if note := said.get("note"):
             return self._noted(said, note)
-        if said["code"] not in ASSERTED:
+        if said["code"] not in ASSERTED or said.get("foreseen"):
             self._unproven[said.get("actor", "")] += 1
             return ""
         if said["code"] == "already-claimed" and "index" in said:

@@ -380,6 +380,7 @@ class Desk:
             **({"index": index} if isinstance(index, int) else {}),
             **({"signed": msgspec.to_builtins(spoken.signed.envelope)} if is_allocation else {}),
             **({"cosign": True} if cosign else {}),
+            **({"foreseen": True} if "as_of" in error.extra and not isinstance(note, str) else {}),
         )
 
 

@@ -34,6 +34,7 @@ NETWORK = "sandbox.localhost/main"
 COORDINATORS = 3
 THRESHOLD = 2
 DEPOSIT_UNITS = 1_000_000
+VERIFIER_STAKE_UNITS = 100_000
 READY_S = 60.0
 AT_ONCE = 400
 WINDOWS = {
@@ -128,7 +129,12 @@ class World:
             dids = tuple(map(did_of_seed, coordinators))
             group = {"name": "sandbox", "coordinators": dids, "threshold": THRESHOLD}
             said.append(treasury.say(RelayRegister, now, cosigners=coordinators, **group))  # type: ignore[arg-type]
-            said += [speakers[name].say(VerifierEnroll, now, task_kinds=(TASK_KIND,)) for name in self.names]
+            said += [
+                speakers[name].say(
+                    VerifierEnroll, now, task_kinds=(TASK_KIND,), stake_units=VERIFIER_STAKE_UNITS
+                )
+                for name in self.names
+            ]
             relay = ""
             for at in range(0, len(said), AT_ONCE):
                 for result in await client.send_many(said[at : at + AT_ONCE]):
