@@ -9,8 +9,11 @@ from tests.services.statements import Party, Town, created
 from trust.core.commands import Incoming
 from trust.services.inbox import Submission
 from trust.services.receipts import Outcome, Receipt
+from trust.services.sealing import due_seals
 from trust.services.sequencing import Limits, Sequencer
 from trust.storage.engine import Database
+
+JUDGES = 3
 
 
 class House:
@@ -58,8 +61,20 @@ class House:
         assert all(isinstance(outcome, Receipt) for outcome in outcomes), outcomes
         return [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
 
+    def enlist(self) -> House:
+        """Three verifiers whose pool is sealed, so that work can be claimed; once for a town."""
+        if self.town.judges:
+            return self
+        self.town.judges = [Party(f"judge {number}") for number in range(JUDGES)]
+        self.receipts(*self.town.enlisting())
+        self.town.now_ms += self.town.policy.verifiers.epoch_ms
+        self.sequencer.serve([])
+        self.receipts(*due_seals(self.database))
+        return self
+
     def claimed(self, task: str, worker: Party) -> str:
         """A task, posted and claimed; the claim's id."""
+        self.enlist()
         (posted,) = self.receipts(self.town.post(task))
         (claimed,) = self.receipts(self.town.claim(task, posted.index, worker))
         return created(claimed.entry, "claim.opened", "claim")

@@ -50,6 +50,7 @@ class Town:
         self.workers = [Party(f"worker {number}") for number in range(workers)]
         self.log = Signer(origin, Party("log").seed)
         self.draw = Party("draw")
+        self.judges: list[Party] = []
         self.policy = policy_of(policy)
         self.relay = ""
         self._serial = count()
@@ -110,6 +111,14 @@ class Town:
             threshold=1,
         )
 
+    def enlisting(self) -> Iterator[Spoken]:
+        """What the judges say before anybody can claim."""
+        for party in self.judges:
+            yield self.register(party)
+            yield self.deposit(party.did)
+            stake = self.policy.verifier_stake_units
+            yield self.say(payloads.VerifierEnroll, party, task_kinds=(KIND,), stake_units=stake)
+
     def post(self, task: str, price_units: int = 100, relay: str | None = None) -> Spoken:
         return self.say(
             payloads.TaskPost,
@@ -155,10 +164,12 @@ class Town:
 
 
 def policy_of(name: str) -> Policy:
-    """A shipped policy, with little work at registration."""
+    """A shipped policy, with little work at registration, and verifiers of any age."""
     policy = parse_policy((shipped("policies") / f"{name}.toml").read_text())
     return msgspec.structs.replace(
-        policy, registration=msgspec.structs.replace(policy.registration, pow_bits=4)
+        policy,
+        registration=msgspec.structs.replace(policy.registration, pow_bits=4),
+        verifiers=msgspec.structs.replace(policy.verifiers, min_age_ms=0),
     )
 
 

@@ -11,11 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from trust.core import events as e
-from trust.core.policy import Policy
+from trust.core import rate as rates
 from trust.core.records import Account, Party, Seat
 from trust.core.rules import panel
 from trust.core.rules.decision import Decision
-from trust.core.sampling import rate as rates
 from trust.core.state import Draft
 
 PPM = 1_000_000
@@ -27,8 +26,8 @@ def put_back_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has a record is checked by its length alone, whatever its stake: the deterrence term is gone."""
     strict = rates.check_rate
 
-    def lenient(inputs: Any) -> Any:
-        found = strict(inputs)
+    def lenient(inputs: Any, *others: Any) -> Any:
+        found = strict(inputs, *others)
         by_record = max(found.floor_ppm, PPM // max(1, inputs.streak))
         return replace(found, p_ppm=PPM if inputs.streak < 10 else by_record)
 
@@ -44,8 +43,8 @@ def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
         e.SeatPassed.fold,
     )
 
-    def unless_busy(d: Decision, party: Party, task_kind: str, policy: Policy) -> bool:
-        return may_sit(d, party, task_kind, policy) and _seats(d, party.id) < MOST_SEATS
+    def unless_busy(d: Decision, party: Party, task_kind: str) -> bool:
+        return may_sit(d, party, task_kind) and _seats(d, party.id) < MOST_SEATS
 
     def open_round(event: e.RoundOpened, s: Draft) -> None:
         opened(event, s)

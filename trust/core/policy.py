@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 PPM = 1_000_000
 MAX_SETTLED_SEATS = 90
 MIN_SEEDS = 10
-FEW_CHECKS_PPM = 500_000
+FEW_CHECKS_PPM = 600_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]

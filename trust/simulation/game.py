@@ -34,6 +34,8 @@ SPARE_UNITS = 2_000
 """What a verifier keeps free, for challenges."""
 OPERATOR_UNITS = 1_000_000
 TASKS_IN_WINDOW = 2
+STAKE_PPM = 2_000_000
+"""What a worker stakes, as a share of the price."""
 
 
 class Game:
@@ -103,7 +105,7 @@ class Game:
         """A worker's next task, from its post to its claim."""
         self._waiting -= 1
         work = self.chance.work(worker, number)
-        stake = ledger.share(work.price_units, self.net.policy.claims.max_stake_ratio_ppm)
+        stake = ledger.share(work.price_units, STAKE_PPM)
         did = self._workers[worker]
         if self.net.get(Party, did).left or ledger.balance(self.net.state, ledger.free(did)) < stake:
             return
@@ -139,7 +141,7 @@ class Game:
         opened = _first(claimed, e.ClaimOpened)
         claim = opened.claim
         self._claims[claim] = work
-        if opened.rate.p_ppm < PPM:
+        if opened.rate_ppm < PPM:
             self._trusted.add(work)
         self._waiting += 1
         net.after(lease_ms // 2, partial(self._submit, claim, did))

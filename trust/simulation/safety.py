@@ -91,7 +91,7 @@ class _Meter:
         self._pass(decided.at_ms)
         for event in decided.events:
             if isinstance(event, e.ClaimOpened):
-                done = _Done(decided.at_ms, event.rate.p_ppm, event.stake_units)
+                done = _Done(decided.at_ms, event.rate_ppm, event.stake_units)
                 self._claims[event.claim] = done
                 self.tasks.append(done)
             elif isinstance(event, e.VoteRevealed):
@@ -121,8 +121,8 @@ class _Meter:
 
     def _is_verifiers(self, account: str) -> bool:
         """Whether it is a lock of an honest verifier's money."""
-        if account.startswith("seat/"):
-            return self._crowd.get(Seat, account.split("/")[1]).agent in self._verifiers
+        if account.startswith("verifier/"):
+            return account.split("/")[1] in self._verifiers
         return not account.endswith("/free") and any(part in self._verifiers for part in account.split("/"))
 
     def _charged(self, event: e.MoneyMoved, units: int) -> None:
