@@ -110,7 +110,9 @@ def canaries(
 
 
 @app.command
-def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = OUTPUT) -> None:
+def outputs(
+    receipt: Path, statement: Path, file: Path, /, *, rotation: Rotations = (), output: Output = OUTPUT
+) -> None:
     """Write the evidence of two outputs for one claim: the receipt of the one, the signed envelope of the other.
 
     Parameters
@@ -121,6 +123,8 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
         The other output, as its worker signed it.
     file
         Where to write the evidence.
+    rotation
+        The receipt of an entry by which the worker changed its key, where the two are by different keys.
     """
     import msgspec
 
@@ -128,5 +132,6 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
     from trust.verify.evidence import EquivocationEvidence
 
     shown = msgspec.json.decode(receipt.read_bytes(), type=Receipt)
-    write_whole(file, EquivocationEvidence.of(shown, statement.read_bytes()).encode())
+    rotations = tuple(msgspec.json.decode(each.read_bytes(), type=Receipt) for each in rotation)
+    write_whole(file, EquivocationEvidence.of(shown, statement.read_bytes(), rotations).encode())
     output.show({"evidence": str(file), "index": shown.index})

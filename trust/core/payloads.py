@@ -115,7 +115,9 @@ class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
 
 class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the actor, every new coordinator, and the threshold of those before"
+    signers: ClassVar[str] = (
+        "the actor, every new coordinator, and the threshold of those before; the operator where it ends a suspension"
+    )
 
     relay: Id
     name: Name
@@ -176,14 +178,17 @@ class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
 
 class StakePayout(Payload, tag="stake.payout", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/stakes"
-    signers: ClassVar[str] = "the operator or a treasurer"
+    signers: ClassVar[str] = "the operator or a treasurer, and whose money it is unless its withdrawal named the reference"
 
     withdrawal: Id
     reference: Name
 
 
 class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
-    """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back."""
+    """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back.
+
+    `reference` is the payment that will have paid it, where both sides know it ahead; only under it can it be booked.
+    """
 
     endpoint: ClassVar[str] = "/v1/stakes"
     signers: ClassVar[str] = "the party"
@@ -191,6 +196,7 @@ class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
     amount_units: Amount | None = None
     account: Account | None = None
     cancel: Id | None = None
+    reference: Name | None = None
 
 
 class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -353,7 +359,7 @@ class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
     """`leaf` and each hash of `path` are base64 of 32 bytes; `preimage` is what the leaf is the hash of."""
 
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[str] = "the operator; requester and worker of the claim, where it becomes its verdict"
 
     leaf: Base64
     path: Annotated[tuple[Base64, ...], Meta(max_length=64)]

@@ -166,6 +166,12 @@ class Witnesses(Section, frozen=True):
     ]
 
 
+class Beacons(Section, frozen=True):
+    """Other parties' keys that make a draw where the service does not, in an order that each draw's input gives."""
+
+    keys: Annotated[tuple[Did, ...], Meta(max_length=7)]
+
+
 class Policy(Section, frozen=True):
     name: Name
     registration: Registration
@@ -180,6 +186,12 @@ class Policy(Section, frozen=True):
     blobs: Blobs
     reputation: Reputation
     witnesses: Witnesses
+    beacons: Beacons
+
+    @property
+    def draw_ms(self) -> int:
+        """From what asks for a draw until it is overdue: the service's turn, then that of each beacon."""
+        return self.windows.draw_ms * (1 + len(self.beacons.keys))
 
     def liability_units(self, price_units: int = 0) -> int:
         """Returns what a seat on work at this price answers for, in units; without a price, the least of any seat."""
@@ -280,8 +292,8 @@ class Policy(Section, frozen=True):
         """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
         drawn, opened, passed on and revealed at its latest, and challenged."""
         w = self.windows
-        panel = w.draw_ms + self.check_ms + w.challenge_ms
-        return w.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
+        panel = self.draw_ms + self.check_ms + w.challenge_ms
+        return self.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
 
 
 class InvalidPolicy(ValueError):
@@ -343,6 +355,7 @@ def dangers(policy: Policy) -> list[str]:
         (policy.allocation.probation_ppm > 500_000,
          "more than half of all draws would be from the probation lane: a record would count for nothing"),
         (policy.checks.catch_ppm == 0, "checks that catch nothing cannot deter"),
+        (len(set(policy.beacons.keys)) < len(policy.beacons.keys), "a beacon is named twice"),
         (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
          f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
@@ -371,6 +384,7 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (checks.panels[0] < 3, "a panel of fewer than three can be one colluder"),
         (policy.verifiers.fee_units == 0, "verifiers work for nothing: expect lazy votes"),
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
+        (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (
             policy.allocation.probation_ppm == 0,

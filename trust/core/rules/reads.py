@@ -15,6 +15,7 @@ from trust.core import ledger, scorebook
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken, enclosed
 from trust.core.events import NETWORK, canary_id, house_id, round_id, service_key, task_draw
+from trust.core.events.tasks import PINS
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -33,6 +34,7 @@ from trust.core.records import (
     Network,
     Opening,
     Party,
+    Pins,
     Pool,
     Poster,
     Probation,
@@ -239,7 +241,7 @@ def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
     yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
     yield from _task(view, answer.task)
     if (found := view.peek(Task, answer.task)) is not None and found.claim:
-        yield from _claim(view, found.claim)
+        yield from _challenged(view, found.claim)
 
 
 def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
@@ -467,6 +469,9 @@ def _common(view: Peek) -> Iterator[StateKey]:
     if (network := view.peek(Network, NETWORK)) is not None:
         yield AdoptedPolicy, str(network.policy)
         yield Party, network.operator
+    yield Pins, PINS
+    if (pins := view.peek(Pins, PINS)) is not None:
+        yield from ((AdoptedPolicy, str(number)) for number, _ in pins.open)
 
 
 def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:

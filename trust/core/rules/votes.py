@@ -163,7 +163,7 @@ def pass_on(d: Decision, id: str) -> None:
     excused = bool(d.need(Party, seat.agent).left)
     chosen, left = None, found.alternates
     if found.replaced[seat.place] < policy.verifiers.replacements:
-        chosen, left = _next_alternate(d, found, task.task_kind)
+        chosen, left = _next_alternate(d, found, d.need(Claim, seat.claim), task.task_kind)
     if chosen is None:
         d.emit(SeatPassed(seat=id, excused=excused, alternates=left))
     else:
@@ -174,10 +174,10 @@ def pass_on(d: Decision, id: str) -> None:
 
 
 def _next_alternate(
-    d: Decision, found: Round, task_kind: str
+    d: Decision, found: Round, claim: Claim, task_kind: str
 ) -> tuple[Alternate | None, tuple[Alternate, ...]]:
     for position, candidate in enumerate(found.alternates):
-        if panel.may_sit(d, d.need(Party, candidate.agent), task_kind):
+        if panel.may_sit(d, d.need(Party, candidate.agent), claim, task_kind):
             return candidate, found.alternates[position + 1 :]
     return None, ()
 
