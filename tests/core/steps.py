@@ -184,12 +184,9 @@ class Steps:
             owner = self.net.people[withdrawal.party]
             others = () if owner is self.net.operator else (owner,)
             reference = withdrawal.reference or reference
-            said = {"withdrawal": withdrawal.id, "reference": reference}
-            self.attempt(
-                self.net.statement(
-                    p.StakePayout, self.net.operator, *(() if withdrawal.reference else others), **said
-                )
-            )
+            said: dict[str, Any] = {"withdrawal": withdrawal.id, "reference": reference}
+            agreed = () if withdrawal.reference else others
+            self.attempt(self.net.statement(p.StakePayout, self.net.operator, *agreed, **said))
         else:
             self.say(p.StakeWithdraw, self.net.people[withdrawal.party], cancel=withdrawal.id)
 

@@ -60,8 +60,10 @@ def test_a_relay_that_names_another_winner_is_suspended_until_those_who_signed_a
         p.RelayUpdate, members[2], fresh[0], fresh[1], coordinators=tuple(w.did for w in clean), **renewed
     )
     assert town.net.get(Relay, town.relay).suspended
-    by = (members[2], fresh[0], town.net.operator)
-    town.net.say(p.RelayUpdate, *by, coordinators=tuple(w.did for w in clean), **renewed)
+    by = (fresh[0], town.net.operator)
+    town.net.say(
+        p.RelayUpdate, members[2], *by, coordinators=tuple(w.did for w in clean), **renewed
+    )
     assert not town.net.get(Relay, town.relay).suspended
     town.net.say(p.ClaimRequest, town.worker, *fresh, **request)
     back = [*fresh, members[0]]

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 MAX_INT = 2**53 - 1
 MAX_LIFETIME_MS = 3_600_000
-LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open"})
+LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open", "relay.attest"})
 MAX_PAYLOAD_BYTES = 16 * 1024
 MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
 MAX_JUDGED_ITEMS = 128
@@ -378,6 +378,17 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
     relay: Id | None = None
 
 
+class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
+    """The relay of a claim was shown a statement about it at `shown_ms`: its envelope as JSON, which the service had not
+    taken."""
+
+    endpoint: ClassVar[str] = "/v1/votes"
+    signers: ClassVar[str] = "a coordinator, and the threshold of the claim's relay"
+
+    statement: Annotated[str, Meta(max_length=40_960)]
+    shown_ms: Ms
+
+
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
     """Never on the log: what a relay gives worker and requester, and what convicts it where it is false."""
 
@@ -395,7 +406,7 @@ Statement = (
     | StakeDeposit | StakePayout | StakeWithdraw
     | TaskPost | TaskCancel | TaskAllocate | ClaimRequest | ClaimRenew | ClaimAbandon
     | OutputSubmit | OutputAccept | OutputOpen | ItemsOpen | VoteCommit | VoteReveal
-    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayConfirm
+    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayAttest | RelayConfirm
 )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class Windows(Section, frozen=True):
     unbonding_ms: Window
     payout_ms: Window
     notice_ms: Window
+    grace_ms: Span
 
 
 class Checks(Section, frozen=True):

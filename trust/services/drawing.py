@@ -23,8 +23,8 @@ from trust.core.identity import did_of, key_of
 from trust.core.payloads import Did
 from trust.core.records import AdoptedPolicy, Task
 from trust.core.rules import turns
-from trust.core.sampling import vrf
 from trust.core.rules.turns import Awaited
+from trust.core.sampling import vrf
 from trust.errors import TrustError
 from trust.log import ed25519
 from trust.services.receipts import Refusal

@@ -222,6 +222,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             round=number,
             phase=Phase.OPENING if opening else Phase.COMMIT,
             until_ms=d.at_ms + window_ms,
+            grace_ms=policy.windows.grace_ms,
             quorum=quorum(policy, number, size),
             seats=seats,
             alternates=tuple(Alternate(party.id, party.owner) for party in alternates),
@@ -277,7 +278,15 @@ def drawn_items(
 def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
     """Opens the commit or the reveal window of a panel."""
     window_ms = policy.windows.commit_ms if phase == Phase.COMMIT else policy.windows.reveal_ms
-    d.emit(PhaseBegan(claim=panel.claim, round=panel.number, phase=phase, until_ms=d.at_ms + window_ms))
+    d.emit(
+        PhaseBegan(
+            claim=panel.claim,
+            round=panel.number,
+            phase=phase,
+            until_ms=d.at_ms + window_ms,
+            grace_ms=policy.windows.grace_ms,
+        )
+    )
 
 
 def next_round(d: Decision, claim: Claim, policy: Policy) -> bool:

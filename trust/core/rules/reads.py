@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from trust.core import ledger, scorebook
 from trust.core import payloads as p
-from trust.core.commands import Incoming, Spoken, enclosed
+from trust.core.commands import Incoming, Spoken, enclosed, spoken
+from trust.core.envelope import open_envelope
 from trust.core.events import NETWORK, canary_id, house_id, round_id, service_key, task_draw
 from trust.core.events.tasks import PINS
 from trust.core.records import (
@@ -411,6 +412,13 @@ def _paying_out(view: Peek, said: p.StakePayout) -> Iterator[StateKey]:
     yield from _withdrawal(view, said.withdrawal)
 
 
+def _attesting(view: Peek, said: p.RelayAttest) -> Iterator[StateKey]:
+    shown = spoken(open_envelope(said.statement.encode())).payload
+    if (reads := READS.get(type(shown))) is not None:
+        yield from _party(shown.actor)
+        yield from reads(view, shown)
+
+
 def _of_challenged(view: Peek, said: p.VerdictChallenge) -> Iterator[StateKey]:
     return _challenged(view, said.claim)
 
@@ -435,6 +443,7 @@ READS: dict[type[p.Payload], Callable[[Peek, Any], Iterator[StateKey]]] = {
     p.VoteCommit: _of_seat,
     p.VoteReveal: _of_items,
     p.VerdictChallenge: _of_challenged,
+    p.RelayAttest: _attesting,
 }
 """What a statement reads beside its actor, by its payload. `output.submit` reads less, evidence by its signatures."""
 SHOWN = (p.CanaryCommit, p.CanaryOpen, p.EvidenceSubmit)
