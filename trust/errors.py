@@ -174,6 +174,7 @@ CODES: dict[str, Code] = {
     "same-tree": Code(422, "both checkpoints are of one tree"),
     "bad-canary": Code(422, "make leaf, path and preimage again from the tree that was committed to"),
     "not-attested": Code(422, "a relay attests openings, commitments and reveals"),
+    "tolerates-too-much": Code(422, "ask for a smaller share of bad items to be tolerated"),
     "no-consent": Code(403, "a canary binds only who agreed: requester and worker sign its opening too"),
     "canary-kind": Code(422, "a canary is a single output of an exact kind"),
     "canary-too-new": Code(422, "commit to canaries an epoch before they are claimed"),

@@ -22,6 +22,8 @@ DAY_MS = 86_400_000
 PPM = 1_000_000
 MAX_SETTLED_SEATS = 90
 MIN_SEEDS = 10
+MIN_WINDOW_MS = 100
+SHORT_WINDOW_MS = 5_000
 FEW_CHECKS_PPM = 500_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
@@ -93,6 +95,7 @@ class Batch(Section, frozen=True):
     overlap_ppm: Ppm
     detect_bad_ppm: Ppm
     significance_ppm: Ppm
+    max_tolerated_ppm: Ppm
 
 
 class Verifiers(Section, frozen=True):
@@ -360,7 +363,28 @@ def dangers(policy: Policy) -> list[str]:
         (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
          f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
-    return [reason for broken, reason in rules if broken] + _quorum_dangers(policy.witnesses)
+    traps = _windows_too_short(policy) + _toothless(policy)
+    return [reason for broken, reason in rules if broken] + traps + _quorum_dangers(policy.witnesses)
+
+
+def _windows_too_short(policy: Policy) -> list[str]:
+    """Returns the windows in which nobody could act: whoever sets them lets everybody else be silent."""
+    names = ("draw_ms", "open_ms", "commit_ms", "reveal_ms", "challenge_ms", "evidence_ms")
+    short = [name for name in names if getattr(policy.windows, name) < MIN_WINDOW_MS]
+    return [f"windows.{name} is under {MIN_WINDOW_MS} ms: nobody can act in it" for name in short]
+
+
+def _toothless(policy: Policy) -> list[str]:
+    """Returns what makes cheating free, or honest work a loss, whatever else the policy says."""
+    v, f, batch = policy.verifiers, policy.faults, policy.batch
+    rules = (
+        (f.exact_ppm == 0 or f.judged_ppm == 0, "a failed check slashes nothing: a cheat risks nothing"),
+        (v.wrong_ppm == 0, "a wrong vote on exact work costs nothing: a panel can be had for the asking"),
+        (v.no_commit_ppm > v.wrong_ppm, "a late commitment costs more than a wrong vote: better to guess in time"),
+        (batch.significance_ppm == 0, "a batch never fails: whatever its sample shows would be tolerated"),
+        (batch.max_tolerated_ppm > 500_000, "a task may tolerate more bad items than good ones"),
+    )
+    return [reason for broken, reason in rules if broken]
 
 
 def _quorum_dangers(witnesses: Witnesses) -> list[str]:
@@ -385,6 +409,11 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (checks.panels[0] < 3, "a panel of fewer than three can be one colluder"),
         (policy.verifiers.fee_units == 0, "verifiers work for nothing: expect lazy votes"),
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
+        (min(policy.windows.open_ms, policy.windows.commit_ms, policy.windows.reveal_ms) < SHORT_WINDOW_MS,
+         "windows of a few seconds: an agent that is away for a moment loses its stake"),
+        (policy.windows.grace_ms == 0,
+         "no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
+         "stake by not listening"),
         (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (
@@ -401,7 +430,6 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
          "the first verdict is final: nobody can challenge it, and no canary comes to bear"),
         (money.evidence_hold_ppm == 0, "nothing of the stake is held after acceptance: late evidence finds it empty"),
         (money.reporter_max_fees == 0, "nobody earns by showing evidence"),
-        (policy.verifiers.wrong_ppm == 0, "a wrong vote on exact work costs nothing but accuracy"),
         (faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
         (faults.liveness_memory_ms < 10 * stakes.lease_ms,
          "a lease that ran out is forgotten within ten leases: a habit is never seen"),
