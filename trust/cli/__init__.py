@@ -42,6 +42,7 @@ GROUPS = {
     "audit": "Fetch a log, verify all of it, and decide every entry again.",
     "log": "Check a data directory; rebuild its tables; export the log as files; watch a log for forks.",
     "completion": "Print what a shell completes.",
+    "beacon": "Make the draws that a service withholds, where its policy names this key.",
     "witness": "Run a witness, which cosigns only what extends the log that it saw before.",
 }
 

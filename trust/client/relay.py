@@ -15,7 +15,7 @@ from trust.client.exchanges import Accepted
 from trust.client.problems import ServiceError
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
 from trust.client.wire import Exchange, Facts
-from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
+from trust.core.payloads import ClaimRequest, RelayAttest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
 from trust.core.receipt import Receipt
 from trust.errors import ClientError
 from trust.verify.failures import NotProven
@@ -116,6 +116,22 @@ class Relay(Bound[C]):
             worker=said.actor,
             index=entry.index,
         )
+
+    @conversation
+    def attest(self, envelope: bytes) -> Exchange[Accepted]:
+        """Says for somebody whom the service did not hear that these coordinators were shown this statement now.
+
+        Only an opening, a commitment or a reveal on a claim through this relay, and only within its window.
+        """
+        now_ms = self._now_ms()
+        said = self._speaker.say(
+            RelayAttest,
+            now_ms,
+            cosigners=self._seeds[1:],
+            statement=envelope.decode(),
+            shown_ms=now_ms,
+        )
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def allocate(
