@@ -149,6 +149,7 @@ def create_parties() -> None:
         whole("rules"),
         whole("policy"),
         whole("policies"),
+        whole("bond_lost_units"),
     )
     table("policies", words("id"), whole("effective_ms"), whole("index"), text("terms"))
     table(
@@ -216,6 +217,7 @@ def create_money() -> None:
         words("state"),
         whole("matures_ms"),
         whole("index"),
+        words("reference"),
     )
     op.create_index("ix_withdrawals_party", "withdrawals", ["party"])
 
@@ -250,6 +252,7 @@ def create_work() -> None:
     )
     op.create_index("ix_tasks_requester", "tasks", ["requester"])
     table("posters", words("id"), words("newest"), words("closing"), clustered=True)
+    table("pins", words("id"), text("open"))
     table(
         "allocations",
         words("id"),
@@ -266,6 +269,7 @@ def create_work() -> None:
         whole("owners"),
         text("shortlist"),
         truth("used"),
+        whole("asked_ms"),
     )
     op.create_index(
         "ix_allocations_awaited",
@@ -311,6 +315,7 @@ def create_work() -> None:
         words("canary"),
         truth("appealable"),
         truth("caught"),
+        truth("measured"),
     )
     op.create_index(
         "ix_claims_draw_round",

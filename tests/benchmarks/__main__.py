@@ -6,7 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import audit, claims, draw, graph, log, outputs, reads, reputation, scores, startup
+from tests.benchmarks import (
+    audit,
+    claims,
+    draw,
+    graph,
+    log,
+    outputs,
+    reads,
+    relay,
+    reputation,
+    scores,
+    startup,
+)
 from tests.benchmarks.table import Row, at_least, show
 
 TIMES_PYMERKLE = 10
@@ -24,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "outputs": outputs.on_sqlite,
     "postgres": outputs.on_postgres,
     "claims": claims.run,
+    "relay": relay.run,
     "growth": claims.grown,
     "log": lambda quick: _log(20_000 if quick else 100_000),
     "reads": reads.run,

@@ -5,13 +5,17 @@ Specified in docs/rules.md 8.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
+from tests.client.services import Script, answer, problem
 from tests.factories import NETWORK, NOW_MS, seed, statement
-from trust.client.cosigning import Ask, collect
+from trust.client.cosigning import Asked, Cosigners
 from trust.client.problems import Unreachable
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
+from trust.client.wire import Request, Response
 from trust.core import envelope
 from trust.core.payloads import RelayConfirm
 from trust.errors import ClientError
@@ -19,6 +23,7 @@ from trust.errors import ClientError
 SEEDS = [seed(number) for number in (71, 72, 73)]
 DIDS = [did_of_seed(each) for each in SEEDS]
 REQUEST = statement("claim.request")
+Ask = Callable[[bytes], bytes]
 
 
 def dead(_: bytes) -> bytes:
@@ -28,6 +33,22 @@ def dead(_: bytes) -> bytes:
 
 def honest(number: int) -> Ask:
     return lambda signed: cosign(signed, SEEDS[number])
+
+
+def collect(signed: bytes, answers: dict[str, Ask], threshold: int) -> bytes:
+    """What comes of asking coordinators that answer so."""
+    addresses = {did: f"http://{did[-6:]}" for did in answers}
+    by_address = {addresses[did]: ask for did, ask in answers.items()}
+
+    def handle(request: Request) -> Response | Exception:
+        assert (request.method, request.path) == ("POST", "/cosign")
+        sent = envelope.encode(msgspec.json.decode(request.body, type=Asked).statement)
+        try:
+            return answer(200, {"statement": msgspec.json.decode(by_address[request.at](sent))})
+        except Unreachable as error:
+            return error
+
+    return Script(handle).run(Cosigners(addresses).gather(signed, frozenset(), threshold))
 
 
 def asked(*answers: Ask) -> dict[str, Ask]:
@@ -90,3 +111,21 @@ def test_a_confirmation_is_passed_round_the_same_way() -> None:
     )
     signed = collect(said, asked(dead, dead, honest(2)), 2)
     assert signers(signed) == {DIDS[1], DIDS[2]}
+
+
+def test_who_is_dead_is_asked_last_from_then_on_and_who_refuses_is_not() -> None:
+    asked_: list[str] = []
+
+    def handle(request: Request) -> Response | Exception:
+        asked_.append(request.at)
+        sent = envelope.encode(msgspec.json.decode(request.body, type=Asked).statement)
+        if request.at == "http://a":
+            return Unreachable("connection refused")
+        if request.at == "http://b":
+            return problem(409, "promised")
+        return answer(200, {"statement": msgspec.json.decode(cosign(sent, SEEDS[2]))})
+
+    cosigners = Cosigners(dict(zip(DIDS, ("http://a", "http://b", "http://c"), strict=True)))
+    for _ in range(2):
+        Script(handle).run(cosigners.gather(REQUEST, frozenset(), 1))
+    assert asked_ == ["http://a", "http://b", "http://c", "http://b", "http://c"]

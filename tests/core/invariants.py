@@ -119,6 +119,8 @@ class Checker:
             expected[waiting] += withdrawal.amount_units * (withdrawal.state in ("unbonding", "payable"))
         for party in self._all(Party):
             expected[ledger.unbonding(party.id)] -= party.unbonding_lost_units
+        for network in self._all(Network):
+            expected[ledger.OPERATOR_UNBONDING] -= network.bond_lost_units
         for account, units in expected.items():
             assert self._balance(account) == units, account
         for task in self._all(Task):

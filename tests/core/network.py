@@ -326,11 +326,12 @@ class Net:
         told = root.digest.hex(), root.count, root.total, heavy, len(members), len(set(members))
         return Seal(pool.id, pool.epoch, pool.as_of, *told)
 
-    def draw_of(self, claim: str) -> Draw:
-        """The draw that a claim awaits."""
+    def draw_of(self, claim: str, by: Who | None = None) -> Draw:
+        """The draw that a claim awaits, by the draw key or by a beacon."""
         record = self.get(Claim, claim)
-        key = self.draw_keys[record.draw_key]
-        pi = vrf.prove(key.seed, panel.alpha(self.draft, record, record.draw_round))
+        seed = panel.alpha(self.draft, record, record.draw_round)
+        key = by or self.draw_keys[record.draw_key]
+        pi = vrf.prove(key.seed, seed)
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
         return Draw(
             of=f"{claim}/{record.draw_round}", beacons=(beacon,), checkpoint=self._cosigned(record.task)
@@ -343,10 +344,10 @@ class Net:
         size, root = len(self.entries), root_of(self.entries) if lines else b""
         return note_of(log, size, root, lines, self.now_ms // 1_000) if lines else ""
 
-    def shortlist_draw_of(self, task: str) -> Draw:
-        """The draw that a task's allocation awaits."""
+    def shortlist_draw_of(self, task: str, by: Who | None = None) -> Draw:
+        """The draw that a task's allocation awaits, by the draw key or by a beacon."""
         record = self.get(Allocation, task)
-        key = self.draw_keys[record.draw_key]
+        key = by or self.draw_keys[record.draw_key]
         pi = vrf.prove(key.seed, shortlists.alpha(self.draft, record))
         beacon = Beacon(key.did, pi.hex(), vrf.proof_to_hash(pi).hex())
         return Draw(of=f"task/{task}", beacons=(beacon,), checkpoint=self._cosigned(task))

@@ -116,11 +116,13 @@ class Promise:
         self.root = str(self.secrets.commitment()["root"])
         town.net.tick(town.net.policy.verifiers.epoch_ms)
 
-    def opening(self, number: int = 0, who: Who | None = None) -> Spoken:
-        """The statement that opens a leaf."""
-        return self.town.net.statement(
-            p.CanaryOpen, who or self.town.net.operator, **self.secrets.opening(number)
-        )
+    def opening(self, number: int = 0, who: Who | None = None, agreed: bool = True) -> Spoken:
+        """The statement that opens a leaf; requester and worker sign too where the task was posted and they agreed."""
+        net, answer = self.town.net, self.secrets.answers[number]
+        task = net.draft.get(Task, answer.task)
+        dids = [task.requester, answer.worker] if task and agreed else []
+        others = [net.people[did] for did in dict.fromkeys(dids)]
+        return net.statement(p.CanaryOpen, who or net.operator, *others, **self.secrets.opening(number))
 
     def open(self, number: int = 0) -> Decided:
         """Opens a leaf."""

@@ -66,7 +66,11 @@ def open_canary(steps: Steps, rng: Random) -> None:
 
 
 def _opening(steps: Steps, secrets: Canaries, number: int) -> Spoken:
-    return steps.net.statement(p.CanaryOpen, steps.net.operator, **secrets.opening(number))
+    net, answer = steps.net, secrets.answers[number]
+    task = net.draft.get(Task, answer.task)
+    dids = [task.requester, answer.worker] if task else []
+    others = [net.people[did] for did in dict.fromkeys(dids)]
+    return net.statement(p.CanaryOpen, net.operator, *others, **secrets.opening(number))
 
 
 def show(steps: Steps, rng: Random) -> None:

@@ -172,7 +172,10 @@ class Steps:
     def withdraw(self, rng: Random) -> None:
         who = rng.choice([self.anyone(rng), self.net.operator])
         account = rng.choice([None, who.did, "operator/bond"])
-        self.say(p.StakeWithdraw, who, amount_units=rng.choice([1, 300, 10**6]), account=account)
+        fields = {"amount_units": rng.choice([1, 300, 10**6]), "account": account}
+        self.say(
+            p.StakeWithdraw, who, **fields, reference=rng.choice([None, None, f"w{rng.randrange(10**6)}"])
+        )
 
     def pay_out(self, rng: Random) -> None:
         withdrawal = self._one(rng, Withdrawal)
@@ -180,7 +183,12 @@ class Steps:
             return
         if rng.randrange(2):
             reference = f"p{rng.randrange(10**6)}"
-            self.say(p.StakePayout, self.net.operator, withdrawal=withdrawal.id, reference=reference)
+            owner = self.net.people[withdrawal.party]
+            others = () if owner is self.net.operator else (owner,)
+            reference = withdrawal.reference or reference
+            said: dict[str, Any] = {"withdrawal": withdrawal.id, "reference": reference}
+            agreed = () if withdrawal.reference else others
+            self.attempt(self.net.statement(p.StakePayout, self.net.operator, *agreed, **said))
         else:
             self.say(p.StakeWithdraw, self.net.people[withdrawal.party], cancel=withdrawal.id)
 

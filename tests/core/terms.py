@@ -26,6 +26,7 @@ TERMS: dict[str, object] = {
     "unbonding_ms": 120_000,
     "payout_ms": 60_000,
     "notice_ms": 5_000,
+    "grace_ms": 0,
     "min_exclusive_ms": 500,
     "max_exclusive_ms": 60_000,
     "drawn_in_ms": 10_000,

@@ -143,7 +143,7 @@ def test_a_canary_that_the_last_panel_decided_is_opened_all_the_same() -> None:
     whole(town)
 
 
-def test_each_leaf_that_is_not_open_at_the_date_is_counted_and_the_bond_burns_once(town: Scene) -> None:
+def test_each_leaf_that_is_not_open_at_the_date_costs_the_operator_the_least_bond(town: Scene) -> None:
     promise = Promise(town, *((f"t{number}", town.worker, "pass") for number in range(5)))
     promise.open(3)
     town.net.tick_to(promise.secrets.open_by_ms - 1)
@@ -151,7 +151,7 @@ def test_each_leaf_that_is_not_open_at_the_date_is_counted_and_the_bond_burns_on
     town.net.tick(1)
     missed = json.loads(town.net.entries[-1].data)["events"][0]
     assert (missed["kind"], missed["missing"]) == ("canaries.missed", 4)
-    assert town.net.balance("operator/bond") == 4_000
+    assert town.net.balance("operator/bond") == 1_000
     assert in_time.net.balance("operator/bond") == 5_000
     whole(town)
 
@@ -203,6 +203,20 @@ def test_a_canary_is_of_an_exact_kind_and_committed_to_an_epoch_before_the_claim
     town.open(claim)
     town.judge(claim)
     town.net.refuses("canary-too-new", p.CanaryOpen, town.net.operator, **secrets.opening(0))
+
+
+def test_an_answer_binds_only_where_its_requester_and_its_worker_sign_it_too(town: Scene) -> None:
+    promise = Promise(town, ("t1", town.worker, "fail"))
+    claim = town.opened()
+    town.judge(claim, "pass")
+    net, said = town.net, promise.secrets.opening(0)
+    for others in ((), (town.requester,), (town.worker,)):
+        net.refused("no-consent", net.statement(p.CanaryOpen, net.operator, *others, **said))
+    stranger = net.statement(p.CanaryOpen, net.operator, town.requester, town.worker, town.rival, **said)
+    net.refused("unexpected-signature", stranger)
+    assert town.net.get(Claim, claim).canary == ""
+    promise.open()
+    assert town.net.get(Claim, claim).canary == "fail"
 
 
 def test_only_the_operator_promises_and_opens(town: Scene) -> None:

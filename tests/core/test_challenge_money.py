@@ -311,7 +311,7 @@ def test_an_overdue_draw_leaves_the_verdict_and_burns_what_the_service_owed(town
     town.challenge(claim, town.rival)
     entries = town.window_over(claim)
     assert (town.state(claim), ends(entries)) == ("accepted", ["returned"])
-    assert posted(entries, "draw.overdue") == {"operator/bond": -PRICE, "burn": PRICE}
+    assert posted(entries, "draw.overdue") == {"operator/bond": -PRICE - STAKE, "burn": PRICE + STAKE}
     assert town.net.free(town.rival) == 5_000
     assert town.net.get(Task, "t1").closed_why == "accepted"
 

@@ -135,10 +135,10 @@ def test_no_claim_while_the_operators_bond_is_below_its_minimum(town: Scene) -> 
     net.say(p.StakeWithdraw, net.operator, amount_units=4_000, account="operator/bond")
     late = town.submitted("late", price_units=500)
     net.tick(10_000)
-    assert (town.state(late), net.balance("operator/bond")) == ("voided", 500)
+    assert (town.state(late), net.balance("operator/bond")) == ("voided", 350)
     town.post()
     net.refused("operator-bond-short", town.request())
-    net.deposit("operator/bond", 500)
+    net.deposit("operator/bond", 650)
     town.claim()
 
 

@@ -129,15 +129,13 @@ def test_a_task_keeps_the_witnesses_of_the_policy_that_it_pinned(town: Scene) ->
     net.draw(free)
 
 
-def test_without_a_checkpoint_in_time_the_claim_is_voided_and_the_worker_paid(town: Scene) -> None:
+def test_without_a_checkpoint_in_time_the_claim_is_voided_and_the_stake_comes_back(town: Scene) -> None:
     claim = town.submitted()
     before = town.net.free(town.worker)
     town.net.tick(POLICY.windows.draw_ms)
     assert town.state(claim) == "voided"
     assert town.task_state() == "closed"
-    assert (
-        town.net.free(town.worker) == before + 150 + 100
-    )  # its stake, and the price from the operator's bond
+    assert town.net.free(town.worker) == before + 150
 
 
 @pytest.mark.parametrize(

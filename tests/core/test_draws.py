@@ -269,7 +269,7 @@ def test_a_later_panel_that_cannot_be_seated_voids_what_has_no_verdict() -> None
 # -- draws that nobody makes
 
 
-def test_a_draw_overdue_pays_the_worker_from_the_operators_bond(town: Scene) -> None:
+def test_a_draw_overdue_burns_price_and_stake_out_of_the_operators_bond_and_pays_nobody(town: Scene) -> None:
     claim = town.submitted()
     draw = town.net.draw_of(claim)
     town.net.tick(9_999)
@@ -279,7 +279,7 @@ def test_a_draw_overdue_pays_the_worker_from_the_operators_bond(town: Scene) -> 
     assert late.state(claim) == "voided"
     town.net.tick(1)
     assert (town.state(claim), town.net.get(Task, "t1").closed_why) == ("voided", "draw-overdue")
-    assert money(town) == {"requester": 5_000, "worker": 5_000 + PRICE, "bond": 4_900, "pool": 0}
+    assert money(town) == {"requester": 5_000, "worker": 5_000, "bond": 4_750, "pool": 0}
 
 
 def test_an_overdue_draw_of_a_later_round_settles_the_earlier_seats(town: Scene) -> None:
@@ -287,17 +287,18 @@ def test_an_overdue_draw_of_a_later_round_settles_the_earlier_seats(town: Scene)
     town.judge(claim, "pass", "pass", "fail")
     town.net.tick(10_000)
     assert (town.state(claim), town.net.get(Task, "t1").closed_why) == ("voided", "draw-overdue")
-    assert money(town) == {"requester": 5_000 - FEES, "worker": 5_000 + PRICE, "bond": 4_900, "pool": 9}
+    assert money(town) == {"requester": 5_000 - FEES, "worker": 5_000, "bond": 4_750, "pool": 9}
     assert [town.net.free(town.sitter(seat)) for seat in town.seats(claim)] == [5_010] * 3
 
 
-def test_an_empty_bond_pays_what_it_has() -> None:
-    town = scene(policy_of(operator_bond_min_units=0))
-    town.net.say(p.StakeWithdraw, town.net.operator, amount_units=4_970, account="operator/bond")
+def test_a_bond_that_is_being_withdrawn_burns_too() -> None:
+    town = scene()
     town.submitted()
+    town.net.say(p.StakeWithdraw, town.net.operator, amount_units=4_000, account="operator/bond")
+    for number in range(2, 6):
+        town.submitted(f"t{number}")
     town.net.tick(10_000)
-    assert money(town)["worker"] == 5_030
-    assert money(town)["bond"] == 0
+    assert (money(town)["bond"], town.net.balance("operator/unbonding")) == (0, 5_000 - 5 * 250)
 
 
 # -- seals

@@ -218,7 +218,7 @@ def test_the_largest_statements_about_money_fit(town: Scene) -> None:
     decided = in_full(town, p.StakeWithdraw, agent, amount_units=2**52)
     net.tick(POLICY.windows.unbonding_ms)
     withdrawal = next(event.withdrawal for event in decided.events if hasattr(event, "withdrawal"))
-    in_full(town, p.StakePayout, net.operator, withdrawal=withdrawal, reference="o" * 64)
+    in_full(town, p.StakePayout, net.operator, agent, withdrawal=withdrawal, reference="o" * 64)
 
 
 def test_the_largest_statements_about_tasks_and_claims_fit(town: Scene) -> None:

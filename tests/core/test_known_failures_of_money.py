@@ -92,6 +92,7 @@ def test_rounding_never_makes_money(
     town = scene(policy_of(**terms, margin_ppm=0), verifiers=12)
     for who in (town.requester, town.rival, town.worker, *town.verifiers):
         town.net.deposit(who.did, 30_011)
+    town.net.deposit("operator/bond", 100_000)
     checker = Checker()
     town.post(price_units=price, task_kind=kind)
     claim = town.claim(stake_units=price + stake)

@@ -40,9 +40,9 @@ def whole(town: Scene, who: Who) -> int:
 # -- tasks
 
 
-@pytest.mark.parametrize("end", [leave, leave_for_good])
-def test_the_open_tasks_of_who_leaves_close_at_once_and_their_escrow_starts_unbonding(
-    town: Scene, end: object
+@pytest.mark.parametrize(("end", "free"), [(leave, 0), (leave_for_good, 5_000)])
+def test_the_open_tasks_of_who_leaves_close_at_once_and_what_was_in_escrow_comes_back(
+    town: Scene, end: object, free: int
 ) -> None:
     for number in range(3):
         town.post(f"t{number}")
@@ -53,7 +53,7 @@ def test_the_open_tasks_of_who_leaves_close_at_once_and_their_escrow_starts_unbo
         task = town.net.get(Task, f"t{number}")
         assert (task.state, task.closed_why) == ("closed", "requester-left")
     assert town.net.entries[-1].at_ms == at_ms
-    assert (town.net.free(town.requester), whole(town, town.requester)) == (0, 5_000)
+    assert (town.net.free(town.requester), whole(town, town.requester)) == (free, 5_000)
     town.net.refused("task-closed", town.request("t1"))
 
 
@@ -65,7 +65,9 @@ def test_what_was_unbonding_by_itself_is_payable_afterwards(town: Scene) -> None
     town.net.tick(town.net.policy.windows.unbonding_ms)
     for number, each in enumerate(mine):
         assert town.net.get(Withdrawal, each.id).state == "payable"
-        town.net.say(p.StakePayout, town.net.operator, withdrawal=each.id, reference=f"out-{number}")
+        town.net.say(
+            p.StakePayout, town.net.operator, town.requester, withdrawal=each.id, reference=f"out-{number}"
+        )
     assert whole(town, town.requester) == 0
 
 
@@ -169,6 +171,25 @@ def test_only_whom_the_operator_made_leave_is_excused_its_lease(
     assert (town.state(claim), len(town.party(town.worker).liveness_ms)) == ("expired", lost)
     assert whole(town, town.worker) == 5_000 - lost
     assert town.task_state() == "open"
+
+
+def test_whom_the_operator_revokes_brings_to_an_end_what_it_had_begun(town: Scene) -> None:
+    claim = town.claimed()
+    rejected = town.judged("t2", "fail")
+    leave_for_good(town, town.worker)
+    town.net.say(p.ClaimRenew, town.worker, claim=claim)
+    town.challenged(rejected, town.worker)
+    town.judge(rejected, "pass")
+    town.net.do(town.output(claim))
+    town.net.draw(claim)
+    town.open(claim)
+    town.judge(claim)
+    town.net.tick(1_000)
+    assert (town.state(claim), town.state(rejected)) == ("accepted", "accepted")
+    assert town.net.free(town.worker) == 5_000 + 2 * PRICE - 60
+    town.net.say(p.StakeWithdraw, town.worker, amount_units=5_000)
+    town.post("t3")
+    town.net.refused("revoked", town.request("t3"))
 
 
 def test_an_output_of_who_left_is_opened_judged_and_slashed(town: Scene) -> None:

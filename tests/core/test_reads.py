@@ -108,7 +108,9 @@ def payout(town: Scene) -> Incoming:
     decided = town.net.say(p.StakeWithdraw, town.worker, amount_units=300)
     town.net.tick(120_000)
     withdrawal = created(decided, "withdrawal")
-    return town.net.statement(p.StakePayout, town.net.operator, withdrawal=withdrawal, reference="out")
+    return town.net.statement(
+        p.StakePayout, town.net.operator, town.worker, withdrawal=withdrawal, reference="out"
+    )
 
 
 def first_claim(town: Scene) -> Incoming:
@@ -277,7 +279,7 @@ COMMON: tuple[Callable[[Scene], Incoming], ...] = (
     registration, post, post_by_a_verifier, post_assigned, cancel, deposit, bond, withdrawal, taking_back, payout,
     first_claim, later_claim, claim_by_a_verifier, output, batch_output, renewal, acceptance, opening, items_opening,
     commit, last_commit, reveal, last_reveal, batch_reveal, last_reveal_of_a_challenged_round, cancel_between_others,
-    equivocation, canary, promise, false_word, many_sided_registration, allocation, allocation_among_some,
+    equivocation, promise, false_word, many_sided_registration, allocation, allocation_among_some,
     draw_among_some, drawn_claim, cancelled_allocation,
 )  # fmt: skip
 
@@ -288,7 +290,7 @@ def test_a_common_statement_reads_nothing_that_was_not_named_ahead(say: Callable
     assert read_beyond(town, say(town)) == set()
 
 
-@pytest.mark.parametrize("say", [challenge_of_a_pass, second_challenge])
+@pytest.mark.parametrize("say", [challenge_of_a_pass, second_challenge, canary])
 def test_a_challenge_reads_only_the_pool_and_whom_its_trial_comes_upon_beyond_that(
     say: Callable[[Scene], Incoming],
 ) -> None:

@@ -59,6 +59,9 @@ def test_a_relay_that_names_another_winner_is_suspended_until_those_who_signed_a
     town.net.say(
         p.RelayUpdate, members[2], fresh[0], fresh[1], coordinators=tuple(w.did for w in clean), **renewed
     )
+    assert town.net.get(Relay, town.relay).suspended
+    by = (fresh[0], town.net.operator)
+    town.net.say(p.RelayUpdate, members[2], *by, coordinators=tuple(w.did for w in clean), **renewed)
     assert not town.net.get(Relay, town.relay).suspended
     town.net.say(p.ClaimRequest, town.worker, *fresh, **request)
     back = [*fresh, members[0]]
@@ -136,7 +139,7 @@ def test_two_checkpoints_of_one_size_burn_the_operators_bond_and_stop_claims(tow
     town.net.refused("operator-bond-short", town.request())
     town.net.refused("convicted-already", evidence(town, town.rival, "log-fork", notes=fork(town.net)))
     town.net.do(evidence(town, town.rival, "log-fork", notes=fork(town.net, size=6)))
-    assert town.net.balance("operator/bond") == 0
+    assert (town.net.balance("operator/bond"), town.net.balance("operator/unbonding")) == (0, 3_000)
     town.net.deposit("operator/bond", 1_000)
     assert town.claim()
     whole(town)

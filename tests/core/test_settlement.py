@@ -170,6 +170,7 @@ def test_a_wrong_vote_on_dear_work_costs_a_share_of_the_price() -> None:
     town = scene(verifiers=24)
     town.net.deposit(town.requester.did, 10_000)
     town.net.deposit(town.worker.did, 10_000)
+    town.net.deposit("operator/bond", 10_000)
     town.post(price_units=5_000)
     claim = town.claim(stake_units=10_000)
     town.net.do(town.output(claim))

@@ -87,14 +87,14 @@ def test_a_withdrawal_unbonds_then_is_payable_then_paid(net: Net, bob: Who) -> N
     assert (net.free(bob), net.balance(f"agent/{bob.did}/unbonding")) == (600, 400)
     due_ms = net.get(Withdrawal, id).matures_ms
     assert due_ms == net.now_ms + net.policy.windows.unbonding_ms
-    net.refuses("not-payable", p.StakePayout, net.operator, withdrawal=id, reference="out")
+    net.refuses("not-payable", p.StakePayout, net.operator, bob, withdrawal=id, reference="out")
     net.tick_to(due_ms - 1)
     assert net.get(Withdrawal, id).state == "unbonding"
     net.tick(1)
     assert net.get(Withdrawal, id).state == "payable"
-    net.say(p.StakePayout, net.operator, withdrawal=id, reference="out")
+    net.say(p.StakePayout, net.operator, bob, withdrawal=id, reference="out")
     assert (net.get(Withdrawal, id).state, net.balance("external")) == ("paid", -600)
-    net.refuses("not-payable", p.StakePayout, net.operator, withdrawal=id, reference="again")
+    net.refuses("not-payable", p.StakePayout, net.operator, bob, withdrawal=id, reference="again")
 
 
 def test_only_what_is_free_can_be_withdrawn(net: Net, bob: Who) -> None:
@@ -115,7 +115,7 @@ def test_a_withdrawal_nobody_paid_goes_back_when_its_owner_asks(net: Net, bob: W
     net.refuses("not-yours", p.StakeWithdraw, eve, cancel=id)
     net.say(p.StakeWithdraw, bob, cancel=id)
     assert (net.free(bob), net.get(Withdrawal, id).state) == (1_000, "returned")
-    net.refuses("not-payable", p.StakePayout, net.operator, withdrawal=id, reference="late")
+    net.refuses("not-payable", p.StakePayout, net.operator, bob, withdrawal=id, reference="late")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,16 @@ def test_the_operator_withdraws_from_its_bond_what_is_above_the_minimum(net: Net
     net.tick(net.policy.windows.unbonding_ms + net.policy.windows.payout_ms)
     net.say(p.StakeWithdraw, net.operator, cancel=id)
     assert net.balance("operator/bond") == 1_500
+
+
+def test_a_payout_is_agreed_to_by_whose_money_it_is(net: Net, bob: Who) -> None:
+    plain, named = withdrawn(net, bob, 100), withdrawn(net, bob, 100, reference="wire-7")
+    net.tick(net.policy.windows.unbonding_ms)
+    net.refuses("wrong-signer", p.StakePayout, net.operator, withdrawal=plain, reference="out")
+    net.refuses("other-reference", p.StakePayout, net.operator, withdrawal=named, reference="out")
+    net.say(p.StakePayout, net.operator, withdrawal=named, reference="wire-7")
+    net.say(p.StakePayout, net.operator, bob, withdrawal=plain, reference="out")
+    assert {net.get(Withdrawal, id).state for id in (plain, named)} == {"paid"}
 
 
 # -- names with anything but their alphabet

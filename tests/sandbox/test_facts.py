@@ -27,6 +27,7 @@ GOOD: Facts = {
     "priorities": [{"handle": "ada", "rank_ppm": 2}, {"handle": cast.LIAR, "rank_ppm": 0}],
     "tasks": {job.task: {"closed": "accepted", "claims": ["accepted"]} for job in cast.JOBS},
     "audit": {"exit": 0, "differences": 0},
+    "relay": {"exit": 0, "decisions": 40, "findings": []},
 }
 
 
@@ -65,6 +66,8 @@ def _set(*path: Any) -> Callable[[Facts], None]:
         (_set("tasks", cast.RACE.task, "closed", "deadline"), "every task was closed by an accepted output"),
         (_set("audit", "differences", 1), "the audit found no difference"),
         (_set("audit", "exit", 3), "the audit found no difference"),
+        (_set("relay", "exit", 1), "the log bears out what the relay decided"),
+        (_set("relay", "decisions", 0), "the log bears out what the relay decided"),
     ],
 )
 def test_one_fact_that_is_wrong_makes_exactly_its_claim_false(

@@ -68,9 +68,13 @@ class AgentController(Controller):
     async def post_output(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         return await service.write(request, ("output.", "items."))
 
-    @post("/votes", operation_class=envelope_body("vote.*"), summary="Commit to a verdict, reveal it")
+    @post(
+        "/votes",
+        operation_class=envelope_body("vote.*", "relay.attest"),
+        summary="Commit to a verdict, reveal it; attest what was not taken",
+    )
     async def post_vote(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("vote.",))
+        return await service.write(request, ("vote.", "relay.attest"))
 
     @post("/challenges", operation_class=envelope_body("verdict.challenge"), summary="Challenge a verdict")
     async def post_challenge(self, request: HttpRequest, service: Serving) -> Response[bytes]:

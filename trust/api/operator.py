@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from litestar import Controller, Response, get, post
 
 from trust import __version__, clock
-from trust.api.bodies import HttpRequest
-from trust.api.documents import envelope_body
+from trust.api.bodies import HttpRequest, read
+from trust.api.documents import envelope_body, json_body
+from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.service import Serving, answer
 from trust.api.views import network
 from trust.api.views.readiness import Outlook, readiness
+from trust.core import strict
 from trust.core.entry import FORMAT
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
+from trust.services.drawing import Brought, bring
 from trust.services.publishing import cosigned_head
+from trust.services.receipts import Refusal
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.holdings import clock_skew_ms
 
 ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
+MAX_DRAW_BYTES = 1_024
 METRICS_TYPE = "text/plain; version=0.0.4"
+
+
+def brought(data: bytes) -> Brought:
+    """The draw in a body; malformed otherwise."""
+    return strict.parse(data, Brought, max_bytes=MAX_DRAW_BYTES)
 
 
 class OperatorController(Controller):
@@ -35,6 +47,16 @@ class OperatorController(Controller):
     )
     async def post_admin(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         return await service.write(request, ADMIN)
+
+    @post("/draws", operation_class=json_body(Brought), summary="A draw by the beacon whose turn it is")
+    async def post_draw(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        said = brought(await read(request, MAX_DRAW_BYTES))
+        draw = await service.on_reader(bring, service.database, said)
+        [outcome] = await asyncio.wrap_future(service.sequencer.submit([draw]))
+        if isinstance(outcome, Refusal):
+            status, problem = refusal_problem(outcome)
+            return answer(msgspec.json.encode(problem), status, PROBLEM_TYPE)
+        return answer(msgspec.json.encode({"for": said.of, "index": outcome.index}), 201)
 
 
 class HealthController(Controller):

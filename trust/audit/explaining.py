@@ -137,9 +137,7 @@ class _Story:
     def _allocated(self, entry: Entry, event: e.TaskAllocated) -> str:
         """A shortlist, and whether the draw key proves the randomness that it was drawn by."""
         asked = self._asked.get(event.task)
-        proof = asked and _proof(
-            entry, asked.draw_key, shortlist_seed(self._network, event.task, asked.statement)
-        )
+        proof = asked and _proof(entry, shortlist_seed(self._network, event.task, asked.statement))
         held = (
             "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
         )
@@ -150,16 +148,16 @@ class _Story:
         opened, output = self._claims.get(claim), self._outputs.get(claim)
         if opened is None or output is None:
             return None
-        return _proof(entry, opened.draw_key, seed_input(self._network, claim, 1, output))
+        return _proof(entry, seed_input(self._network, claim, 1, output))
 
 
-def _proof(entry: Entry, draw_key: str, alpha: bytes) -> bytes | None:
-    """What this key's proof in the entry gives for this input; None where there is none that holds."""
+def _proof(entry: Entry, alpha: bytes) -> bytes | None:
+    """What the proof in the entry gives for this input, whosever turn it was; None where there is none that holds."""
     draw = entry.command.draw
-    if draw is None or draw.beacons[0].key != draw_key:
+    if draw is None:
         return None
     try:
-        return vrf.verify(key_of(draw_key), alpha, bytes.fromhex(draw.beacons[0].pi))
+        return vrf.verify(key_of(draw.beacons[0].key), alpha, bytes.fromhex(draw.beacons[0].pi))
     except ValueError:
         return None
 

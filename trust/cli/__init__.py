@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "demo": "A whole network on this machine, from nothing: a liar is caught, and a stranger audits the log.",
+    "sandbox": "Patterns of coordination on this machine, on real work, while things fail.",
     "init": "Make keys, a log with its first entry, and a database.",
     "serve": "Run the service.",
     "backup": "Copy a data directory while the service runs.",
@@ -30,7 +31,7 @@ GROUPS = {
     "output": "Deliver and open outputs.",
     "check": "Check the work of others.",
     "stake": "Deposit and withdraw money.",
-    "relay": "Register relays.",
+    "relay": "Register relays, run their coordinators, check what they decided.",
     "evidence": "Put proofs of misbehaviour before the log.",
     "canary": "Commit to work whose answer is known, and open it.",
     "policy": "Check, adopt and show policies.",
@@ -41,6 +42,7 @@ GROUPS = {
     "audit": "Fetch a log, verify all of it, and decide every entry again.",
     "log": "Check a data directory; rebuild its tables; export the log as files; watch a log for forks.",
     "completion": "Print what a shell completes.",
+    "beacon": "Make the draws that a service withholds, where its policy names this key.",
     "witness": "Run a witness, which cosigns only what extends the log that it saw before.",
 }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trust.client.canaries import Canaries
 
 app = App(name="canary")
+Planters = Annotated[tuple[Path, ...], Parameter(name="--planted-by", negative_iterable=())]
 Work = Annotated[tuple[str, ...], Parameter(name="--work", negative_iterable=())]
 
 
@@ -54,7 +55,9 @@ def _work(text: str) -> tuple[str, str, Literal["pass", "fail"]]:
 
 
 @app.command(name="open")
-def open_one(file: Path, task: str, /, *, me: Me, service: Service = SERVICE) -> None:
+def open_one(
+    file: Path, task: str, /, *, me: Me, planted_by: Planters = (), service: Service = SERVICE
+) -> None:
     """Open the canary on a task: after the reveals, and before its window is over.
 
     Parameters
@@ -63,7 +66,11 @@ def open_one(file: Path, task: str, /, *, me: Me, service: Service = SERVICE) ->
         What `trust canary commit` kept.
     task
         The task's id.
+    planted_by
+        The key files of the task's requester and worker: it binds only who agrees, so both sign. Only where the claim
+        ended without a window for it are they not needed.
     """
+    from trust.cli.connection import read_seeds
     from trust.client import Operator
 
     secrets = _read(file)
@@ -71,7 +78,8 @@ def open_one(file: Path, task: str, /, *, me: Me, service: Service = SERVICE) ->
     if len(numbers) != 1:
         raise Usage(f"{file} has {len(numbers)} canaries on {task}")
     with service.client(me.key) as client:
-        service.accepted(Operator(client, me.seed(), me.actor).open_canary(secrets, numbers[0]))
+        operator = Operator(client, me.seed(), me.actor)
+        service.accepted(operator.open_canary(secrets, numbers[0], read_seeds(planted_by)))
 
 
 @app.command(name="list")

@@ -114,7 +114,9 @@ def canaries(
 
 
 @app.command
-def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = OUTPUT) -> None:
+def outputs(
+    receipt: Path, statement: Path, file: Path, /, *, rotation: Rotations = (), output: Output = OUTPUT
+) -> None:
     """Write the evidence of two outputs for one claim: the receipt of the one, the signed envelope of the other.
 
     Parameters
@@ -125,9 +127,12 @@ def outputs(receipt: Path, statement: Path, file: Path, /, *, output: Output = O
         The other output, as its worker signed it.
     file
         Where to write the evidence.
+    rotation
+        The receipt of an entry by which the worker changed its key, where the two are by different keys.
     """
     from trust.verify.evidence import EquivocationEvidence
 
     shown = read_receipt(receipt)
-    write_whole(file, EquivocationEvidence.of(shown, read_statement(statement)).encode())
+    rotations = tuple(map(read_receipt, rotation))
+    write_whole(file, EquivocationEvidence.of(shown, read_statement(statement), rotations).encode())
     output.show({"evidence": str(file), "index": shown.index})

@@ -7,13 +7,116 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Coordinators, Service, read_key, read_seeds
-from trust.cli.failures import Usage
-from trust.cli.values import Count
+from trust.cli.connection import (
+    OUTPUT,
+    SERVICE,
+    Coordinators,
+    Output,
+    Rotations,
+    Service,
+    read_key,
+    read_keys,
+    read_seeds,
+)
+from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.terminal import progress
+from trust.cli.values import Count, Port
 
 app = App(name="relay")
 New = Annotated[tuple[Path, ...], Parameter(name="--new", negative_iterable=())]
 Keep = Annotated[tuple[str, ...], Parameter(name="--keep", negative_iterable=())]
+Cosigner = Annotated[tuple[str, ...], Parameter(name="--cosigner", negative_iterable=())]
+
+
+@app.command
+def serve(
+    relay: str,
+    /,
+    *,
+    coordinator: Path,
+    cosigner: Cosigner = (),
+    host: str = "127.0.0.1",
+    port: Port = 8500,
+    feed: Path | None = None,
+    places: Count = 8,
+    service: Service = SERVICE,
+) -> None:
+    """Run one coordinator of a relay, until SIGTERM or SIGINT (its protocol: docs/relay.md).
+
+    Parameters
+    ----------
+    relay
+        The relay's id (rly_...).
+    coordinator
+        The key file of this coordinator.
+    cosigner
+        Another coordinator of the group, as DID=URL; may be given several times.
+    host
+        The address to listen on.
+    port
+        The port to listen on.
+    feed
+        A directory for its signed feed of decisions; without one the feed ends with the process.
+    places
+        To how many agents a task is offered at first; to twice as many next, while nobody has claimed it.
+    """
+    import asyncio
+
+    from trust.relay.running import configure_logging, run
+    from trust.relay.server import Config
+
+    seed = read_key(coordinator)
+    configure_logging()
+    config = Config(
+        tuple(service.addresses()), relay, seed, dict(map(_address, cosigner)), feed, host, port, places
+    )
+    asyncio.run(run(service.key(), config))
+
+
+@app.command
+def check(
+    feed: str,
+    log: str,
+    /,
+    *,
+    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    rotation: Rotations = (),
+    output: Output = OUTPUT,
+) -> int:
+    """Hold what a coordinator says that it decided against the log. Exit 1 where the log does not bear it out.
+
+    Parameters
+    ----------
+    feed
+        The address of the coordinator's feed (http://HOST:PORT/feed), or a directory with its files.
+    log
+        The address of a service, a directory of the log's files, or a data directory.
+    key
+        The log's verifier key, or a file with it: from somewhere you trust.
+    rotation
+        The receipt of an entry by which the log changed its key since.
+    """
+    import msgspec
+
+    from trust.audit.feeds import check_feed
+    from trust.audit.fetching import open_source
+
+    decided, logged = open_source(feed), open_source(log)
+    try:
+        with progress("reading entries") as report:
+            checked = check_feed(decided, logged, read_keys(key, rotation), report)
+    finally:
+        decided.close()
+        logged.close()
+    output.show(msgspec.to_builtins(checked))
+    return GOOD if checked.ok else FALSE
+
+
+def _address(text: str) -> tuple[str, str]:
+    did, _, address = text.partition("=")
+    if not did.startswith("did:key:") or not address.startswith(("http://", "https://")):
+        raise Usage(f"--cosigner {text}: write DID=URL")
+    return did, address
 
 
 @app.command

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.failures import Usage
 from trust.cli.terminal import say
 from trust.cli.values import Amount, Count
+from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -69,6 +71,7 @@ def withdraw(
     *,
     me: Me,
     bond: Annotated[bool, Parameter(negative=())] = False,
+    reference: str | None = None,
     receipt: Path | None = None,
     service: Service = SERVICE,
 ) -> None:
@@ -80,6 +83,9 @@ def withdraw(
         In units.
     bond
         Take it from operator/bond; only the operator may, above the minimum.
+    reference
+        The payment that will pay it out, where you know it: under this alone it can be booked as paid. Without one, a
+        payout needs your signature (trust stake agree).
     receipt
         Where to keep the receipt.
     """
@@ -87,7 +93,7 @@ def withdraw(
 
     with service.client(me.key) as client:
         account = "operator/bond" if bond else None
-        service.accepted(Agent(client, me.seed(), me.actor).withdraw(amount, account), receipt)
+        service.accepted(Agent(client, me.seed(), me.actor).withdraw(amount, account, reference), receipt)
 
 
 @app.command(name="take-back")
@@ -106,21 +112,69 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
 
 
 @app.command
-def payout(withdrawal: str, /, *, me: Me, reference: str | None = None, service: Service = SERVICE) -> None:
-    """Book that a matured withdrawal was paid.
+def agree(
+    withdrawal: str,
+    file: Path,
+    /,
+    *,
+    me: Me,
+    reference: str,
+    treasurer: str,
+    service: Service = SERVICE,
+) -> None:
+    """Sign that a withdrawal of yours was paid, for a treasurer to book within the hour. Give it against the payment.
+
+    Parameters
+    ----------
+    withdrawal
+        Its id (wdr_...).
+    file
+        Where to write the signed statement.
+    reference
+        What the payment is booked under.
+    treasurer
+        The DID of who books it.
+    """
+    from trust.client import Agent
+
+    with service.client() as client:
+        write_whole(
+            file, Agent(client, me.seed(), me.actor).agree_to_payout(withdrawal, reference, treasurer)
+        )
+    service.show({"agreed": str(file)})
+
+
+@app.command
+def payout(
+    withdrawal: str,
+    /,
+    *,
+    me: Me,
+    reference: str | None = None,
+    agreed: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Book that a matured withdrawal was paid: under the reference that it named, or with its owner's signature.
 
     Parameters
     ----------
     withdrawal
         Its id (wdr_...).
     reference
-        What the payment is booked under; default: a random one.
+        What the payment is booked under, where the withdrawal named it.
+    agreed
+        What the owner signed (trust stake agree), where it did not.
     """
     from trust.client import Treasurer
 
+    if (reference is None) == (agreed is None):
+        raise Usage("give the --reference that the withdrawal named, or the file that its owner --agreed to")
     with service.client(me.key) as client:
-        booked = reference or _reference(client, "payout", withdrawal=withdrawal)
-        service.accepted(Treasurer(client, me.seed(), me.actor).pay_out(withdrawal, booked))
+        treasurer = Treasurer(client, me.seed(), me.actor)
+        if agreed is not None:
+            service.accepted(treasurer.pay_out_agreed(agreed.read_bytes()))
+        else:
+            service.accepted(treasurer.pay_out(withdrawal, str(reference)))
 
 
 @app.command

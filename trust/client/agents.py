@@ -9,14 +9,16 @@ from typing import Any
 from trust.client import statements, wire
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
-from trust.client.statements import Speaker, did_of_seed
+from trust.client.statements import Speaker, build, did_of_seed, sign
 from trust.client.wire import Exchange
 from trust.core.payloads import (
+    MAX_LIFETIME_MS,
     AgentRegister,
     AgentRevoke,
     AgentRotate,
     EvidenceSubmit,
     Payload,
+    StakePayout,
     StakeWithdraw,
     VerdictChallenge,
     VerifierEnroll,
@@ -101,9 +103,28 @@ class Agent(Bound[C]):
         return (yield from self.tell(VerifierLeave))
 
     @conversation
-    def withdraw(self, amount_units: int, account: str | None = None) -> Exchange[Accepted]:
-        """Starts unbonding free money; `created["withdrawal"]` names it. The operator may name `operator/bond`."""
-        return (yield from self.tell(StakeWithdraw, amount_units=amount_units, account=account))
+    def withdraw(
+        self, amount_units: int, account: str | None = None, reference: str | None = None
+    ) -> Exchange[Accepted]:
+        """Starts unbonding free money; `created["withdrawal"]` names it. The operator may name `operator/bond`.
+
+        `reference` agrees to a payment ahead: under it alone a treasurer can book that the money was paid out.
+        """
+        fields = {"amount_units": amount_units, "account": account, "reference": reference}
+        return (yield from self.tell(StakeWithdraw, **fields))
+
+    def agree_to_payout(self, withdrawal: str, reference: str, treasurer: str) -> bytes:
+        """The `stake.payout` that a treasurer may book, signed by whose money it is: against the payment alone."""
+        said = build(
+            StakePayout,
+            self.me.network,
+            treasurer,
+            self._now_ms(),
+            MAX_LIFETIME_MS,
+            withdrawal=withdrawal,
+            reference=reference,
+        )
+        return sign(said, [self.me.seed])
 
     @conversation
     def take_back(self, withdrawal: str) -> Exchange[Accepted]:

@@ -125,6 +125,7 @@ class Client(Bound[C]):
     policy = forwarded(Exchanges.policy)
     stats = forwarded(Exchanges.stats)
     priorities = forwarded(Exchanges.priorities)
+    bring_draw = forwarded(Exchanges.bring_draw)
     receipt = forwarded(Exchanges.receipt)
     check_log = forwarded(Exchanges.check_log)
     checkpoint = forwarded(Exchanges.checkpoint)

@@ -1,55 +1,107 @@
 """An envelope passed round: coordinators add their signatures until there are as many as the relay's threshold.
 
-Nobody is trusted on the way. What comes back must be the same payload with one more signature that holds, by a
-coordinator of the group; whoever is dead, refuses or answers anything else is passed over, so one of three can neither
-block two nor slip something else under their names (docs/rules.md 8).
+Nobody is trusted on the way. What comes back must be the same payload with one more signature that holds, by the
+coordinator that was asked; whoever is dead, refuses or answers anything else is passed over, so one of three can
+neither block two nor slip something else under their names (docs/rules.md 8). The request is docs/relay.md's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+import msgspec
+
+from trust.client import wire
+from trust.client.problems import Unreachable
 from trust.client.statements import opened
+from trust.client.wire import Exchange, Request
 from trust.core import envelope, strict
+from trust.core.envelope import BadSignature, Envelope
+from trust.core.receipt import Receipt
 from trust.errors import ClientError, TrustError
 
-Ask = Callable[[bytes], bytes]
-"""How a coordinator is asked: an envelope in, the same with its signature out."""
-
-SILENT = (OSError, TrustError, ValueError)
-"""What asking a coordinator may raise where there is no answer to be had from it."""
+PATIENCE_S = 3.0
+"""How long a coordinator may take for its answer before the next one is asked."""
 
 
-def collect(signed: bytes, coordinators: Mapping[str, Ask], threshold: int) -> bytes:
-    """The envelope with the signatures of `threshold` coordinators, asked in order by the DIDs of their keys.
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of `POST /cosign`: what to sign and, where that is a `relay.confirm`, the receipt that proves it."""
 
-    `ClientError` threshold-not-met where too few sign; `reasons` say what came of each.
-    """
-    reasons: list[str] = []
-    for did, ask in coordinators.items():
-        if _count(signed, coordinators) >= threshold:
-            break
-        try:
-            signed = _added(signed, ask(signed), did)
-        except SILENT as error:
-            reasons.append(f"{did}: {error}")
-    if (count := _count(signed, coordinators)) < threshold:
-        raise ClientError(
-            "threshold-not-met", f"{count} of {threshold} coordinators signed", reasons=tuple(reasons)
-        )
-    return signed
+    statement: Envelope
+    receipt: Receipt | None = None
 
 
-def _count(signed: bytes, coordinators: Mapping[str, Ask]) -> int:
-    return len(coordinators.keys() & set(opened(signed).signed.signers))
+class _Cosigned(msgspec.Struct, frozen=True):
+    statement: Envelope
 
 
-def _added(before: bytes, after: bytes, did: str) -> bytes:
+class Cosigners:
+    """Other coordinators: the address of each by the DID of its key. Who failed is asked last from then on."""
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = {did: address.rstrip("/") for did, address in addresses.items()}
+
+    def gather(
+        self, signed: bytes, own: frozenset[str], threshold: int, receipt: Receipt | None = None
+    ) -> Exchange[bytes]:
+        """The envelope with the signatures of `threshold` coordinators; `own` are the keys that sign here.
+
+        `ClientError` threshold-not-met where too few sign; `reasons` say what came of each, `extra["refusals"]` what
+        those who refused answered.
+        """
+        refusals: dict[str, TrustError] = {}
+        for did, address in list(self._addresses.items()):
+            if self._count(signed, own) >= threshold:
+                break
+            try:
+                signed = yield from _added(signed, did, address, receipt)
+            except (TrustError, ValueError) as error:
+                refusals[did] = (
+                    error if isinstance(error, TrustError) else ClientError("malformed", str(error))
+                )
+                if not _is_answer(error):
+                    self._addresses[did] = self._addresses.pop(did)
+        if (count := self._count(signed, own)) < threshold:
+            raise ClientError(
+                "threshold-not-met",
+                f"{count} of {threshold} coordinators signed",
+                status=503,
+                reasons=tuple(f"{did}: {error}" for did, error in refusals.items()),
+                extra={"refusals": {did: _told(error) for did, error in refusals.items()}},
+            )
+        return signed
+
+    def _count(self, signed: bytes, own: frozenset[str]) -> int:
+        return len((own | self._addresses.keys()) & set(opened(signed).signed.signers))
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether a coordinator that works said no."""
+    return (
+        isinstance(error, TrustError)
+        and not isinstance(error, Unreachable)
+        and error.status in range(400, 500)
+    )
+
+
+def _told(error: TrustError) -> wire.Facts:
+    return {"code": error.code, "detail": error.detail, **error.extra}
+
+
+def _added(signed: bytes, did: str, address: str, receipt: Receipt | None) -> Exchange[bytes]:
     """What came back, where it is what was sent and the signature of `did`."""
-    sent, got = opened(before).signed, opened(after).signed
+    sent = opened(signed).signed
+    body = msgspec.json.encode(Asked(sent.envelope, receipt))
+    asked = Request("POST", "/cosign", body, wire.JSON_TYPE, at=address, timeout_s=PATIENCE_S)
+    answer = yield from wire.ask(asked)
+    after = wire.shaped(wire.facts(answer), _Cosigned).statement
+    got = envelope.from_envelope(after)
     if got.payload != sent.payload:
         raise strict.Malformed("another statement came back")
     if set(got.signers) != {*sent.signers, did}:
         raise strict.Malformed("it does not have this signature, or has others too")
-    envelope.verify(got)
-    return after
+    try:
+        envelope.verify(got)
+    except BadSignature as error:
+        raise strict.Malformed(str(error)) from error
+    return envelope.encode(got.envelope)

@@ -334,6 +334,12 @@ class Exchanges:
         request = Request("POST", "/v1/priorities", body, wire.JSON_TYPE)
         return wire.facts((yield from self.attempt(request)))
 
+    def bring_draw(self, of: str, key: str, pi: str) -> Exchange[Facts]:
+        """Brings the draw of a beacon whose turn it is: its key and its VRF proof (hex)."""
+        body = msgspec.json.encode({"for": of, "key": key, "pi": pi})
+        request = Request("POST", "/v1/draws", body, wire.JSON_TYPE)
+        return wire.facts((yield from self.attempt(request)))
+
     # -- the log
 
     def receipt(self, index: int) -> Exchange[tuple[Receipt, Proven]]:

@@ -9,7 +9,7 @@ from trust.client.agents import Agent
 from trust.client.canaries import Canaries
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
-from trust.client.statements import did_of_seed
+from trust.client.statements import cosign, did_of_seed, opened
 from trust.client.wire import Exchange
 from trust.core.payloads import (
     CanaryCommit,
@@ -22,6 +22,7 @@ from trust.core.payloads import (
     StakeDeposit,
     StakePayout,
 )
+from trust.errors import ClientError
 
 
 class Treasurer(Agent[C]):
@@ -38,8 +39,15 @@ class Treasurer(Agent[C]):
 
     @conversation
     def pay_out(self, withdrawal: str, reference: str) -> Exchange[Accepted]:
-        """Books that a matured withdrawal was paid."""
+        """Books that a matured withdrawal was paid under the reference that it named."""
         return (yield from self.tell(StakePayout, withdrawal=withdrawal, reference=reference))
+
+    @conversation
+    def pay_out_agreed(self, agreed: bytes) -> Exchange[Accepted]:
+        """Books a payout that the one who was paid has signed (`Agent.agree_to_payout`)."""
+        if not isinstance(opened(agreed).payload, StakePayout):
+            raise ClientError("malformed", "what was agreed to is no stake.payout")
+        return (yield from self.exchanges.send(cosign(agreed, self.me.seed)))
 
 
 class Operator(Treasurer[C]):
@@ -70,9 +78,15 @@ class Operator(Treasurer[C]):
         return (yield from self.tell(CanaryCommit, **secrets.commitment()))
 
     @conversation
-    def open_canary(self, secrets: Canaries, number: int) -> Exchange[Accepted]:
-        """Opens one canary: after the reveals of its claim, before the window is over."""
-        return (yield from self.tell(CanaryOpen, **secrets.opening(number)))
+    def open_canary(
+        self, secrets: Canaries, number: int, planted_by: Sequence[bytes] = ()
+    ) -> Exchange[Accepted]:
+        """Opens one canary: after the reveals of its claim, before the window is over.
+
+        `planted_by` are the seeds of the task's requester and worker, who must sign where it becomes the verdict.
+        """
+        said = self.say(CanaryOpen, cosigners=planted_by, **secrets.opening(number))
+        return (yield from self.exchanges.send(said))
 
     @conversation
     def adopt_key(

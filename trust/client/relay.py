@@ -5,17 +5,24 @@ Specified in docs/rules.md 8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trust.client import wire
 from trust.client.clients import Bound, C, Client, conversation
+from trust.client.cosigning import Cosigners
 from trust.client.exchanges import Accepted
-from trust.client.statements import Speaker, cosign, opened
+from trust.client.problems import ServiceError
+from trust.client.statements import Speaker, cosign, did_of_seed, opened
 from trust.client.wire import Exchange, Facts
-from trust.core.payloads import ClaimRequest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
+from trust.core.payloads import ClaimRequest, RelayAttest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
+from trust.core.receipt import Receipt
 from trust.errors import ClientError
 from trust.verify.failures import NotProven
-from trust.verify.receipts import Confirmation, Proven, check_confirmed
+from trust.verify.receipts import Confirmation, Proven, check_confirmed, verify_receipt
+
+MOMENTS_MS = (2, 4, 8, 16, 32, 64)
+"""A posting is in a checkpoint once the log's time has moved on, and that is counted in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +39,45 @@ class Granted:
 
 
 class Relay(Bound[C]):
-    """The coordinators of relay `relay` whose 32-byte seeds are here: all of the threshold, or one that co-signs."""
+    """The coordinators of relay `relay` whose 32-byte seeds are here: all of the threshold, or one that co-signs.
 
-    def __init__(self, client: Client[C], relay: str, seeds: Sequence[bytes]) -> None:
+    `cosigners` are the addresses of the others by the DIDs of their keys: they are asked where `threshold` is more
+    than the seeds that are here.
+    """
+
+    def __init__(
+        self,
+        client: Client[C],
+        relay: str,
+        seeds: Sequence[bytes],
+        *,
+        cosigners: Mapping[str, str] | None = None,
+        threshold: int = 0,
+    ) -> None:
         self.transport: C = client.transport
         self.exchanges = client.exchanges
         self.relay = relay
+        self.threshold = threshold or len(seeds)
         self._seeds = tuple(seeds)
+        self._own = frozenset(map(did_of_seed, seeds))
+        self._cosigners = Cosigners(cosigners or {})
         self._speaker = Speaker(client.network, self._seeds[0])
         self._now_ms = client.now_ms
 
     @conversation
-    def cosign(self, envelope: bytes) -> Exchange[bytes]:
+    def cosign(self, envelope: bytes, receipt: Receipt | None = None) -> Exchange[bytes]:
         """A claim.request, task.allocate or relay.confirm of this relay with these coordinators' signatures added.
 
-        A false relay.confirm convicts all who signed it, so the entry that it names is proven first: `NotProven` where
-        that is another claim, `ClientError` where the statement is none that a relay signs for others.
+        A false relay.confirm convicts all who signed it, so the entry that it names is proven first, by `receipt` or by
+        asking the service: `NotProven` where that is another claim, `ClientError` where the statement is none that a
+        relay signs for others.
         """
         said = opened(envelope).payload
         if said.network != self._speaker.network:
             raise ClientError("foreign-network", f"a statement in {said.network}")
         match said:
             case RelayConfirm():
-                _, proven = yield from self.exchanges.receipt(said.index)
+                proven = yield from self._named(said.index, receipt)
                 self._claimed(proven)
                 check_confirmed(Confirmation(said, ()), proven)
             case ClaimRequest() | TaskAllocate():
@@ -63,6 +86,16 @@ class Relay(Bound[C]):
             case _:
                 raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(said)} for others")
         return cosign(envelope, *self._seeds)
+
+    def _named(self, index: int, receipt: Receipt | None) -> Exchange[Proven]:
+        """The entry at an index, from a receipt that proves it where there is one."""
+        if receipt is not None and receipt.index == index:
+            try:
+                return verify_receipt(receipt, self.exchanges.key)
+            except NotProven:  # by a newer key of the log than is known here, perhaps
+                pass
+        _, proven = yield from self.exchanges.receipt(index)
+        return proven
 
     def _claimed(self, entry: Proven) -> ClaimRequest:
         """The claim through this relay that an entry holds; `NotProven` where it holds none."""
@@ -85,12 +118,29 @@ class Relay(Bound[C]):
         )
 
     @conversation
+    def attest(self, envelope: bytes) -> Exchange[Accepted]:
+        """Says for somebody whom the service did not hear that these coordinators were shown this statement now.
+
+        Only an opening, a commitment or a reveal on a claim through this relay, and only within its window.
+        """
+        now_ms = self._now_ms()
+        said = self._speaker.say(
+            RelayAttest,
+            now_ms,
+            cosigners=self._seeds[1:],
+            statement=envelope.decode(),
+            shown_ms=now_ms,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
     def allocate(
         self, task: str, *, shortlist: int, exclusive_ms: int, candidates: Sequence[str] = ()
     ) -> Exchange[Accepted]:
         """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind.
 
-        Once a task. The draw follows in an entry of its own; whom it gave, the task's document says.
+        Once a task: a second one that is signed speaks against its coordinator. The draw follows in an entry of its
+        own; whom it gave, the task's document says.
         """
         said = self._speaker.say(
             TaskAllocate,
@@ -102,6 +152,14 @@ class Relay(Bound[C]):
             shortlist=shortlist,
             exclusive_ms=exclusive_ms,
         )
+        said = yield from self._cosigners.gather(said, self._own, self.threshold)
+        for wait_ms in MOMENTS_MS:
+            try:
+                return (yield from self.exchanges.send(said))
+            except ServiceError as error:
+                if error.code != "not-in-checkpoint":
+                    raise
+            yield from wire.pause(wait_ms)
         return (yield from self.exchanges.send(said))
 
     @conversation
@@ -112,13 +170,27 @@ class Relay(Bound[C]):
 
     @conversation
     def grant(self, request: bytes) -> Exchange[Granted]:
-        """Asks the service for a worker's claim; only when its entry is proven there is a confirmation.
+        """Asks the service for a worker's claim; only when its entry is proven there is a confirmation, with the
+        signatures of the whole threshold.
 
-        Raises the service's error: `already-claimed` names the winner in `extra`.
+        Raises the service's error: `already-claimed` names the winner in `extra`. Asking again after any other error
+        is safe: a claim that was won meanwhile is confirmed.
         """
         asked = yield from Relay.cosign.talk(self, request)
+        asked = yield from Relay.gathered.talk(self, asked)
         accepted = yield from self.exchanges.send(asked)
-        return Granted(accepted, self.confirm(accepted.entry))
+        return Granted(accepted, (yield from Relay.confirmed.talk(self, accepted)))
+
+    @conversation
+    def gathered(self, signed: bytes) -> Exchange[bytes]:
+        """What these coordinators signed, with the signatures of the whole threshold."""
+        return (yield from self._cosigners.gather(signed, self._own, self.threshold))
+
+    @conversation
+    def confirmed(self, accepted: Accepted) -> Exchange[bytes]:
+        """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold."""
+        said = self.confirm(accepted.entry)
+        return (yield from self._cosigners.gather(said, self._own, self.threshold, accepted.receipt))
 
     @conversation
     def update(

@@ -105,6 +105,7 @@ def _sent(request: Request, address: str) -> dict[str, Any]:
         "url": address + request.path,
         "content": request.body or None,
         "headers": headers,
+        **({"timeout": request.timeout_s} if request.timeout_s else {}),
     }
 
 
@@ -179,6 +180,8 @@ class Transport:
             return error
 
     def _ask(self, request: Request) -> Response:
+        if request.at:
+            return self._ask_at(request.at, request)
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
             try:
@@ -235,6 +238,8 @@ class AsyncTransport:
             return error
 
     async def _ask(self, request: Request) -> Response:
+        if request.at:
+            return await self._ask_at(request.at, request)
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
             try:

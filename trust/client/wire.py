@@ -33,7 +33,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `path` starts with a slash and carries the query."""
+    """One HTTP request; `path` starts with a slash and carries the query.
+
+    `at` is the address of somebody else than the service, such as a coordinator. `timeout_s`: how long the other side
+    may be silent; the transport's own patience where it is 0.
+    """
 
     method: str
     path: str
@@ -41,6 +45,8 @@ class Request:
     content_type: str = ""
     upload: str = ""
     """The header that signs for bytes, where this stores some."""
+    at: str = ""
+    timeout_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)

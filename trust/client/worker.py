@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
+import msgspec
+
 from trust.client.agents import Agent
-from trust.client.clients import C, conversation
+from trust.client.clients import C, Client, conversation
 from trust.client.exchanges import Accepted
 from trust.client.items import ItemTree
+from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts
 from trust.core.payloads import (
     Artifact,
@@ -25,6 +28,10 @@ from trust.verify.failures import NotProven
 
 class Worker(Agent[C]):
     """Stakes on claims and delivers."""
+
+    def __init__(self, client: Client[C], seed: bytes, actor: str = "") -> None:
+        super().__init__(client, seed, actor)
+        self._signed: dict[str, OutputSubmit] = {}
 
     @conversation
     def request(self, task: str, relay: str, stake_units: int) -> Exchange[bytes]:
@@ -52,8 +59,9 @@ class Worker(Agent[C]):
         """Delivers: stores each artifact (name to bytes), then submits. A batch delivers its items too.
 
         The items themselves stay with the worker until some of them are drawn: `attend` opens those. A claim has one
-        output, and a second one that is signed convicts its worker: so the service is asked first, and where the claim
-        has this output already its receipt is the answer, where it has another `ClientError` output-exists.
+        output, and a second one that is signed while another counts convicts its worker: so the service is asked first,
+        and where the claim has this output already its receipt is the answer; where it has another, or one that this
+        worker signed before has not expired yet, `ClientError` output-exists.
         """
         for data in artifacts.values():
             yield from self.store(data)
@@ -66,6 +74,7 @@ class Worker(Agent[C]):
         before = (yield from self.exchanges.claim(claim)).get("output")
         if before:
             return (yield from self._delivered(claim, before["index"], delivered, root))
+        self._check_signed(claim, delivered, root)
         said = self.say(
             OutputSubmit,
             claim=claim,
@@ -73,7 +82,25 @@ class Worker(Agent[C]):
             items_root=root,
             items_count=len(tree) if tree else None,
         )
+        signed = opened(said).payload
+        assert isinstance(signed, OutputSubmit)
+        self._signed[claim] = signed
         return (yield from self.exchanges.send(said))
+
+    def _check_signed(self, claim: str, delivered: tuple[Artifact, ...], items_root: str | None) -> None:
+        """`ClientError` output-exists while another output for the claim counts that this party signed, sent or not:
+        here, or as the outbox remembers it. What the service refused it might still take."""
+        outbox = self.exchanges.outbox
+        kept = outbox.said_before("output.submit", claim=claim) if outbox is not None else {}
+        signed = self._signed.get(claim) or (msgspec.convert(kept, OutputSubmit) if kept else None)
+        if signed is None or signed.expires_ms <= self._now_ms():
+            return
+        if (set(signed.artifacts), signed.items_root) != (set(delivered), items_root):
+            raise ClientError(
+                "output-exists",
+                f"another output for {claim} was signed and counts until {signed.expires_ms}: deliver that one, or wait",
+                status=409,
+            )
 
     def _delivered(
         self, claim: str, index: int, artifacts: Sequence[Artifact], items_root: str | None

@@ -15,6 +15,7 @@ from trust.core.payloads import (
     MAX_PAYLOAD_BYTES,
     EvidenceSubmit,
     Payload,
+    RelayAttest,
     Statement,
     kind_of,
 )
@@ -55,10 +56,14 @@ def spoken(signed: Signed) -> Spoken:
 
 
 def enclosed(said: Spoken) -> tuple[Spoken, ...]:
-    """The statements that evidence shows; evidence within evidence shows nothing. `strict.Malformed` as above."""
-    if not isinstance(said.payload, EvidenceSubmit):
-        return ()
-    return tuple([_one(envelope.open_envelope(text.encode())) for text in said.payload.statements])
+    """The statements that evidence shows, or a relay attests; one within such a one shows nothing. `strict.Malformed` as
+    above."""
+    shown: tuple[str, ...] = ()
+    if isinstance(said.payload, EvidenceSubmit):
+        shown = said.payload.statements
+    elif isinstance(said.payload, RelayAttest):
+        shown = (said.payload.statement,)
+    return tuple([_one(envelope.open_envelope(text.encode())) for text in shown])
 
 
 def signed_parts(incoming: Incoming) -> list[Signed]:

@@ -38,7 +38,7 @@ class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Beacon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A draw key's VRF proof `pi` (hex, 80 bytes) and output `beta` (hex, 64 bytes), RFC 9381."""
+    """A VRF proof, of the draw key or of a beacon: `pi` (hex, 80 bytes) and output `beta` (hex, 64 bytes), RFC 9381."""
 
     key: str
     pi: str

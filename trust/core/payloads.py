@@ -15,7 +15,7 @@ from msgspec import Meta
 
 MAX_INT = 2**53 - 1
 MAX_LIFETIME_MS = 3_600_000
-LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open"})
+LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open", "relay.attest"})
 MAX_PAYLOAD_BYTES = 16 * 1024
 MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
 MAX_JUDGED_ITEMS = 128
@@ -115,7 +115,9 @@ class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
 
 class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the actor, every new coordinator, and the threshold of those before"
+    signers: ClassVar[str] = (
+        "the actor, every new coordinator, and the threshold of those before; the operator where it ends a suspension"
+    )
 
     relay: Id
     name: Name
@@ -176,14 +178,19 @@ class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
 
 class StakePayout(Payload, tag="stake.payout", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/stakes"
-    signers: ClassVar[str] = "the operator or a treasurer"
+    signers: ClassVar[str] = (
+        "the operator or a treasurer, and whose money it is unless its withdrawal named the reference"
+    )
 
     withdrawal: Id
     reference: Name
 
 
 class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
-    """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back."""
+    """Starts unbonding `amount_units`, or with `cancel` takes a matured, unpaid withdrawal back.
+
+    `reference` is the payment that will have paid it, where both sides know it ahead; only under it can it be booked.
+    """
 
     endpoint: ClassVar[str] = "/v1/stakes"
     signers: ClassVar[str] = "the party"
@@ -191,6 +198,7 @@ class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
     amount_units: Amount | None = None
     account: Account | None = None
     cancel: Id | None = None
+    reference: Name | None = None
 
 
 class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -353,7 +361,7 @@ class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
     """`leaf` and each hash of `path` are base64 of 32 bytes; `preimage` is what the leaf is the hash of."""
 
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[str] = "the operator; requester and worker of the claim, where it becomes its verdict"
 
     leaf: Base64
     path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
@@ -370,6 +378,17 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
     statements: Annotated[tuple[Annotated[str, Meta(max_length=40_960)], ...], Meta(max_length=4)] = ()
     notes: Annotated[tuple[Annotated[str, Meta(max_length=16_384)], ...], Meta(max_length=4)] = ()
     relay: Id | None = None
+
+
+class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
+    """The relay of a claim was shown a statement about it at `shown_ms`: its envelope as JSON, which the service had not
+    taken."""
+
+    endpoint: ClassVar[str] = "/v1/votes"
+    signers: ClassVar[str] = "a coordinator, and the threshold of the claim's relay"
+
+    statement: Annotated[str, Meta(max_length=40_960)]
+    shown_ms: Ms
 
 
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
@@ -389,7 +408,7 @@ Statement = (
     | StakeDeposit | StakePayout | StakeWithdraw
     | TaskPost | TaskCancel | TaskAllocate | ClaimRequest | ClaimRenew | ClaimAbandon
     | OutputSubmit | OutputAccept | OutputOpen | ItemsOpen | VoteCommit | VoteReveal
-    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayConfirm
+    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayAttest | RelayConfirm
 )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ PPM = 1_000_000
 MAX_SETTLED_SEATS = 90
 MIN_SEEDS = 10
 FEW_CHECKS_PPM = 600_000
+MIN_WINDOW_MS = 100
+SHORT_WINDOW_MS = 5_000
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Units = Annotated[int, Meta(ge=0, le=10**12)]
 Window = Annotated[int, Meta(ge=1, le=366 * DAY_MS)]
@@ -60,6 +62,7 @@ class Windows(Section, frozen=True):
     unbonding_ms: Window
     payout_ms: Window
     notice_ms: Window
+    grace_ms: Span
 
 
 class Checks(Section, frozen=True):
@@ -92,6 +95,7 @@ class Batch(Section, frozen=True):
     overlap_ppm: Ppm
     detect_bad_ppm: Ppm
     significance_ppm: Ppm
+    max_tolerated_ppm: Ppm
 
 
 class Verifiers(Section, frozen=True):
@@ -166,6 +170,12 @@ class Witnesses(Section, frozen=True):
     ]
 
 
+class Beacons(Section, frozen=True):
+    """Other parties' keys that make a draw where the service does not, in an order that each draw's input gives."""
+
+    keys: Annotated[tuple[Did, ...], Meta(max_length=7)]
+
+
 class Policy(Section, frozen=True):
     name: Name
     registration: Registration
@@ -180,6 +190,12 @@ class Policy(Section, frozen=True):
     blobs: Blobs
     reputation: Reputation
     witnesses: Witnesses
+    beacons: Beacons
+
+    @property
+    def draw_ms(self) -> int:
+        """From what asks for a draw until it is overdue: the service's turn, then that of each beacon."""
+        return self.windows.draw_ms * (1 + len(self.beacons.keys))
 
     def liability_units(self, price_units: int = 0) -> int:
         """Returns what a seat on work at this price answers for, in units; without a price, the least of any seat."""
@@ -280,8 +296,8 @@ class Policy(Section, frozen=True):
         """From an output to the last verdict: not checked, and challenged at the end of the window; then every round
         drawn, opened, passed on and revealed at its latest, and challenged."""
         w = self.windows
-        panel = w.draw_ms + self.check_ms + w.challenge_ms
-        return w.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
+        panel = self.draw_ms + self.check_ms + w.challenge_ms
+        return self.draw_ms + w.challenge_ms + len(self.checks.panels) * panel
 
 
 class InvalidPolicy(ValueError):
@@ -343,10 +359,35 @@ def dangers(policy: Policy) -> list[str]:
         (policy.allocation.probation_ppm > 500_000,
          "more than half of all draws would be from the probation lane: a record would count for nothing"),
         (policy.checks.catch_ppm == 0, "checks that catch nothing cannot deter"),
+        (len(set(policy.beacons.keys)) < len(policy.beacons.keys), "a beacon is named twice"),
         (0 < len(set(policy.reputation.seeds)) < MIN_SEEDS,
          f"fewer than {MIN_SEEDS} different seeds: a few friends could make anybody look trusted"),
     )  # fmt: skip
-    return [reason for broken, reason in rules if broken] + _quorum_dangers(policy.witnesses)
+    traps = _windows_too_short(policy) + _toothless(policy)
+    return [reason for broken, reason in rules if broken] + traps + _quorum_dangers(policy.witnesses)
+
+
+def _windows_too_short(policy: Policy) -> list[str]:
+    """Returns the windows in which nobody could act: whoever sets them lets everybody else be silent."""
+    names = ("draw_ms", "open_ms", "commit_ms", "reveal_ms", "challenge_ms", "evidence_ms")
+    short = [name for name in names if getattr(policy.windows, name) < MIN_WINDOW_MS]
+    return [f"windows.{name} is under {MIN_WINDOW_MS} ms: nobody can act in it" for name in short]
+
+
+def _toothless(policy: Policy) -> list[str]:
+    """Returns what makes cheating free, or honest work a loss, whatever else the policy says."""
+    v, f, batch = policy.verifiers, policy.faults, policy.batch
+    rules = (
+        (f.exact_ppm == 0 or f.judged_ppm == 0, "a failed check slashes nothing: a cheat risks nothing"),
+        (v.wrong_ppm == 0, "a wrong vote on exact work costs nothing: a panel can be had for the asking"),
+        (
+            v.no_commit_ppm > v.wrong_ppm,
+            "a late commitment costs more than a wrong vote: better to guess in time",
+        ),
+        (batch.significance_ppm == 0, "a batch never fails: whatever its sample shows would be tolerated"),
+        (batch.max_tolerated_ppm > 500_000, "a task may tolerate more bad items than good ones"),
+    )
+    return [reason for broken, reason in rules if broken]
 
 
 def _quorum_dangers(witnesses: Witnesses) -> list[str]:
@@ -371,6 +412,12 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (checks.panels[0] < 3, "a panel of fewer than three can be one colluder"),
         (policy.verifiers.fee_units == 0, "verifiers work for nothing: expect lazy votes"),
         (policy.money.operator_bond_min_units == 0, "the operator has nothing at stake"),
+        (min(policy.windows.open_ms, policy.windows.commit_ms, policy.windows.reveal_ms) < SHORT_WINDOW_MS,
+         "windows of a few seconds: an agent that is away for a moment loses its stake"),
+        (policy.windows.grace_ms == 0,
+         "no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
+         "stake by not listening"),
+        (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (
             policy.allocation.probation_ppm == 0,
@@ -386,7 +433,6 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
          "the first verdict is final: nobody can challenge it, and no canary comes to bear"),
         (money.evidence_hold_ppm == 0, "nothing of the stake is held after acceptance: late evidence finds it empty"),
         (money.reporter_max_fees == 0, "nobody earns by showing evidence"),
-        (policy.verifiers.wrong_ppm == 0, "a wrong vote on exact work costs nothing but accuracy"),
         (faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
         (faults.liveness_memory_ms < 10 * stakes.lease_ms,
          "a lease that ran out is forgotten within ten leases: a habit is never seen"),

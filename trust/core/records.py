@@ -28,7 +28,8 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Network(Record, frozen=True):
-    """The one row (`id` "network") that says what everybody must agree on."""
+    """The one row (`id` "network") that says what everybody must agree on; `bond_lost_units` is what the operator's open
+    withdrawals from its bond name and a fault took."""
 
     table: ClassVar[str] = "network"
     origin: str
@@ -41,6 +42,7 @@ class Network(Record, frozen=True):
     rules: int
     policy: int
     policies: int
+    bond_lost_units: int = 0
 
 
 class AdoptedPolicy(Record, frozen=True):
@@ -149,7 +151,8 @@ class Booking(Record, frozen=True):
 
 
 class Withdrawal(Record, frozen=True):
-    """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to."""
+    """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to; `reference` is
+    the payment that it names ("": none, and its party signs the payout)."""
 
     table: ClassVar[str] = "withdrawals"
     life: ClassVar[Life | None] = lifecycle.WITHDRAWAL
@@ -159,6 +162,7 @@ class Withdrawal(Record, frozen=True):
     state: str
     matures_ms: int
     index: int
+    reference: str = ""
 
 
 # -- tasks, who may claim them, and claims
@@ -204,6 +208,13 @@ class Poster(Record, frozen=True):
     closing: str = ""
 
 
+class Pins(Record, frozen=True):
+    """The one row (`id` "policies") that says how many tasks that are not closed pin which policy, by its number."""
+
+    table: ClassVar[str] = "pins"
+    open: tuple[tuple[int, int], ...] = ()
+
+
 class Bar(Record, frozen=True):
     """`id` is task/owner: who was rejected, expired or abandoned there may not claim it again."""
 
@@ -214,7 +225,7 @@ class Bar(Record, frozen=True):
 class Allocation(Record, frozen=True):
     """The one draw of who may claim a task first (`id` is the task's).
 
-    `statement` is what asked for it, `index` its entry, `draw_key` who draws; `size` places are drawn from
+    `statement` is what asked for it at `asked_ms`, `index` its entry, `draw_key` who draws; `size` places are drawn from
     `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
     `eligible`, of how many `owners`, the `shortlist`, and whether anybody on it ever claimed (`used`).
     """
@@ -234,6 +245,7 @@ class Allocation(Record, frozen=True):
     owners: int = 0
     shortlist: tuple[Shortlisted, ...] = ()
     used: bool = False
+    asked_ms: int = 0
 
 
 class Probation(Record, frozen=True):
@@ -257,7 +269,8 @@ class Claim(Record, frozen=True):
     `draw_round` is the round whose draw is awaited (0: none), `rate_ppm` the check rate fixed at the claim's entry,
     `pool` the sealed pool that its panels are drawn from ("" where none was sealed before it), `hold_units` what is
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
-    said no check; `canary` is the answer that the operator had committed to ("": none);
+    said no check; `canary` is the answer that the operator had committed to ("": none), and `measured`
+    says that seats answer for it;
     `appealable` says whether its pool could seat an appeal, `caught` that it is checked because its worker was caught.
     """
 
@@ -294,6 +307,7 @@ class Claim(Record, frozen=True):
     canary: str = ""
     appealable: bool = True
     caught: bool = False
+    measured: bool = False
 
 
 # -- panels and their seats, challenges, canaries, and what convicts
@@ -542,7 +556,7 @@ class Timer(Record, frozen=True):
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task,
-    Bar, Poster, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
+    Bar, Poster, Pins, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
     Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip
 """Every record type."""

@@ -37,6 +37,7 @@ from trust.core.records import Network, Said, Timer, said_key
 from trust.core.refusal import Refused
 from trust.core.rules import (
     allocation,
+    attested,
     canaries,
     challenges,
     claims,
@@ -98,6 +99,7 @@ ACTS: dict[type[p.Payload], Act] = {
     p.ItemsOpen: votes.open_items,
     p.VoteCommit: votes.commit,
     p.VoteReveal: votes.reveal,
+    p.RelayAttest: attested.attest,
     p.VerdictChallenge: challenges.challenge,
     p.CanaryCommit: canaries.commit,
     p.CanaryOpen: canaries.open_one,

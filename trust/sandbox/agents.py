@@ -19,10 +19,10 @@ from typing import Any
 from trust.client import AsyncTrustClient, Case, Requester, Verifier, Worker
 from trust.core.payloads import Items, TaskPost
 from trust.errors import TrustError
+from trust.relay.link import RelayLink
 from trust.sandbox import cast, review
 from trust.sandbox.board import Board
 from trust.sandbox.cast import Job
-from trust.sandbox.link import RelayLink
 from trust.sandbox.peers import Channel, Message, PeerError, calling
 from trust.verify.receipts import verify_confirmation
 
@@ -69,7 +69,11 @@ class Reviewer:
 
     async def join(self) -> None:
         """Connects to the relay, and starts to look for seats."""
-        self.link = await RelayLink.open(self.around.relay_url, self.worker.me, self._hear)
+        around = self.around
+        self.link = await RelayLink.open(
+            around.relay_url, self.worker.me, self._hear, coordinators=around.coordinators
+        )
+        await self.link.subscribe([cast.TASK_KIND])
         self._start(self._check())
 
     async def leave(self) -> None:
@@ -86,11 +90,15 @@ class Reviewer:
 
     async def _hear(self, message: Facts) -> None:
         """What the relay says unasked: an offer of a job that this agent goes for starts the work."""
-        if message["type"] == "task" and message["task"] in self.jobs:
-            job = self.jobs[message["task"]]
-            failed = self.around.board.failed_before(job.task)
-            if self.name in (job.again if failed else job.first):
-                self._start(self._work(message))
+        if message["type"] == "offer" and message["task"] in self.jobs:
+            self._start(self._consider(self.jobs[message["task"]], message))
+
+    async def _consider(self, job: Job, offered: Facts) -> None:
+        """Goes for the jobs that are its own, as of the entry that made this one open."""
+        board = self.around.board
+        await board.reached(offered["opened_index"])
+        if self.name in (job.again if board.failed_before(job.task) else job.first):
+            await self._work(offered)
 
     # -- as a worker
 
@@ -99,7 +107,7 @@ class Reviewer:
         name = task["task"]
         try:
             request = await self.worker.request(name, self.around.relay, cast.STAKE_UNITS)
-            told = await self.link.claim(name, request)
+            told = await self.link.claim(request)
         except TrustError as error:
             self.refused[name] = error
             await self.around.board.stir()
@@ -201,7 +209,10 @@ class Customer:
 
     async def join(self, contact: str) -> None:
         """Connects to the relay; `contact` is where winners may call."""
-        self.link = await RelayLink.open(self.around.relay_url, self.requester.me, self._hear, contact)
+        around = self.around
+        self.link = await RelayLink.open(
+            around.relay_url, self.requester.me, self._hear, contact, around.coordinators
+        )
 
     async def leave(self) -> None:
         """Hangs up."""
@@ -256,7 +267,7 @@ class Customer:
             items=Items(count=len(sources)) if batch else None,
             relay=self.around.relay,
         )
-        await self.link.post(job.task, envelope, allocate)
+        await self.link.post([envelope], allocate)
 
 
 async def _woken(wake: asyncio.Event, patience_s: float) -> None:

@@ -64,6 +64,10 @@ class Board:
             self._wake(event)
         await self.stir()
 
+    async def reached(self, index: int) -> None:
+        """Waits until the entry at this index has been read."""
+        await self.until_found(lambda: self._last >= index or None)
+
     async def stir(self) -> None:
         """Has everybody look again who waits for something."""
         async with self._changed:

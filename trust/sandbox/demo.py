@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trust import clock
+from trust.sandbox import cast
 from trust.sandbox import facts as facts_of
 from trust.sandbox.founding import write_keys
 from trust.sandbox.narration import Narrator
@@ -47,16 +48,16 @@ class Options:
     witnesses: bool = False
 
 
-def directory(asked: Path | None) -> Path:
-    """The directory for a demo: the one asked for, else the first of trust-demo, trust-demo-2, ... that is free."""
+def directory(asked: Path | None, name: str = DEFAULT_NAME) -> Path:
+    """The directory for a run: the one asked for, else the first of `name`, `name`-2, ... that is free."""
     if asked is not None:
         if asked.exists() and any(asked.iterdir()):
             raise NotEmpty(f"{asked} is not empty: name a new directory")
         return asked
-    path, number = Path(DEFAULT_NAME), 1
+    path, number = Path(name), 1
     while path.exists():
         number += 1
-        path = Path(f"{DEFAULT_NAME}-{number}")
+        path = Path(f"{name}-{number}")
     return path
 
 
@@ -107,10 +108,12 @@ class _Demo:
                 await self._witnessing.serve(vkey)
             service_port, relay_port = free_ports(2)
             url = f"http://{HOST}:{service_port}"
+            self._url, self._vkey, self._relay_port = url, vkey, relay_port
             self._narrator.begin(self._data, url, vkey)
             await self._processes.serve(*self._where(), "--host", HOST, "--port", str(service_port))
             facts = await self._host(url, vkey, relay_port)
             facts["audit"] = await self._audit(url, vkey)
+            facts["relay"] = await self._check_relay(url, vkey)
         finally:
             await self._processes.stop()
         return self._complete(facts, url, vkey)
@@ -148,7 +151,7 @@ class _Demo:
 
     async def _hear(self, said: Facts) -> None:
         if "relay" in said:
-            await self._processes.start("relay", "-m", "trust.sandbox.relay", said["relay"])
+            await self._serve_relay(said["relay"])
             return
         self._narrator.step(clock.monotonic_ms() - self._began_ms, said["step"], said["say"])
         if said["step"] == self._options.kill_service_at and not self._killed:
@@ -158,6 +161,13 @@ class _Demo:
             )
             self._processes.kill_service()
 
+    async def _serve_relay(self, relay: str) -> None:
+        """Runs the relay's one coordinator; each task is offered to everybody at once."""
+        key, feed = self._keys / f"{cast.COORDINATOR}.key", self._data / "feed"
+        where = ("--url", self._url, "--vkey", self._vkey, "--host", HOST, "--port", str(self._relay_port))
+        chosen = ("--coordinator", str(key), "--feed", str(feed), "--places", str(len(cast.EVERYONE)))
+        await self._processes.start("relay", *CLI, "relay", "serve", relay, *where, *chosen)
+
     def _host_config(self, url: str, vkey: str, relay_port: int) -> Facts:
         return {
             "service": url,
@@ -165,7 +175,6 @@ class _Demo:
             "keys": str(self._keys),
             "operator": str(self._data / "operator.key"),
             "votes": str(self._data / "votes"),
-            "relay_config": str(self._data / "relay.json"),
             "relay_host": HOST,
             "relay_port": relay_port,
         }
@@ -201,6 +210,18 @@ class _Demo:
             **({"witnesses": report.get("witnesses", "")} if self._witnessing is not None else {}),
             "elapsed_ms": clock.monotonic_ms() - began_ms,
         }
+
+    async def _check_relay(self, url: str, vkey: str) -> Facts:
+        """The stranger holds what the relay says that it decided against the log."""
+        feed = f"http://{HOST}:{self._relay_port}/feed"
+        code, output = await self._processes.finish(
+            "check", *CLI, "relay", "check", feed, url, "--key", vkey, "--json"
+        )
+        report = json.loads(output) if output else {}
+        decisions, findings = report.get("decisions", 0), report.get("findings") or []
+        said = f"and held {decisions} decisions of the relay against it: {len(findings)} are not borne out"
+        self._narrator.step(clock.monotonic_ms() - self._began_ms, "audit", said)
+        return {"exit": code, "decisions": decisions, "findings": findings}
 
     def _complete(self, facts: Facts, url: str, vkey: str) -> Facts:
         whole = {"url": url, "vkey": vkey, "data": str(self._data), **facts}

@@ -209,6 +209,8 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
             for task in facts["tasks"].values()
         ),
         "the audit found no difference": audit["exit"] == 0 and audit["differences"] == 0,
+        "the log bears out what the relay decided": facts["relay"]["exit"] == 0
+        and facts["relay"]["decisions"] > 0,
     } | _witnessed(audit)
 
 

@@ -1,7 +1,7 @@
 """The agents' process: `python -m trust.sandbox.host CONFIG` plays the story against a running service.
 
-It speaks to whoever started it in JSON lines on stdout: `{"step", "say"}` as things happen, `{"relay": FILE}` when the
-relay can be started with that configuration, and last `{"facts": {...}}`.
+It speaks to whoever started it in JSON lines on stdout: `{"step", "say"}` as things happen, `{"relay": ID}` when the
+relay is registered and can be started, and last `{"facts": {...}}`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import msgspec
 from trust.client import AsyncTrustClient
 from trust.client.statements import did_of_seed
 from trust.core import scoring
+from trust.relay.running import PATIENT
 from trust.sandbox import cast
 from trust.sandbox.agents import Surroundings
 from trust.sandbox.board import Board
 from trust.sandbox.facts import gather
 from trust.sandbox.founding import THRESHOLD, found, read_keys
-from trust.sandbox.relay import PATIENT, RelayConfig
 from trust.sandbox.story import Story, read_library
 from trust.settings import read_seed
 
@@ -35,7 +35,6 @@ class HostConfig(msgspec.Struct, frozen=True):
     keys: str
     operator: str
     votes: str
-    relay_config: str
     relay_host: str
     relay_port: int
 
@@ -53,7 +52,7 @@ async def run(config: HostConfig) -> None:
         board = Board(config.service)
         relay = await found(client, read_seed(Path(config.operator)), seeds)
         following = asyncio.create_task(board.follow())
-        _start_relay(config, relay)
+        say(relay=relay)
         say(
             step="found",
             say=f"{len(cast.EVERYONE)} agents and a relay register, with money and proof of work",
@@ -76,21 +75,6 @@ async def run(config: HostConfig) -> None:
         await story.play()
         say(facts=await gather(story))
         following.cancel()
-
-
-def _start_relay(config: HostConfig, relay: str) -> None:
-    """Writes the relay's configuration, now that it has a number, and asks for its process."""
-    wanted = RelayConfig(
-        service=config.service,
-        vkey=config.vkey,
-        relay=relay,
-        threshold=THRESHOLD,
-        keys=(str(Path(config.keys) / f"{cast.COORDINATOR}.key"),),
-        host=config.relay_host,
-        port=config.relay_port,
-    )
-    Path(config.relay_config).write_bytes(msgspec.json.encode(wanted))
-    say(relay=config.relay_config)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,11 @@ from nacl.public import Box
 from nacl.signing import SigningKey, VerifyKey
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from trust.client.statements import Speaker
 from trust.core import identity, strict
+from trust.errors import TrustError
 from trust.log import ed25519
 
 CONTEXT = "trust/peer/v1"
@@ -180,5 +182,10 @@ async def listen(me: Speaker, talk: Callable[[Channel], Awaitable[None]], host: 
             await talk(await answer(wire, me))
         except PeerError as error:
             await wire.close(1008, str(error)[:100])
+        except (
+            ConnectionClosed,
+            TrustError,
+        ):  # it hung up, or the service is away: whoever called calls again
+            await wire.close(1011)
 
     return await serve(converse, host, port, max_size=MAX_FRAME_BYTES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
 from trust.sandbox import cast, review
@@ -57,14 +56,12 @@ class Story:
         async with server, asyncio.timeout(PATIENCE_S):
             await self.customer.join(f"ws://127.0.0.1:{port}")
             await asyncio.gather(*(player.join() for player in self.players.values()))
-            offering = asyncio.create_task(self._offer_again())
             loser = await self._five_steps()
             second = replace(cast.SECOND, first=(loser.name,))
             others = (cast.BATCH, cast.LIE, cast.DRAWN, second, *cast.SINGLES)
             posting = asyncio.gather(*(self._post(job) for job in others))
             await asyncio.gather(posting, self._lie(), self._drawn(), self._batch(), self._silence(posting))
             await self._end()
-            offering.cancel()
         await asyncio.gather(self.customer.leave(), *(player.leave() for player in self.players.values()))
 
     # -- one task, five steps
@@ -108,13 +105,6 @@ class Story:
         allocate = {"shortlist": job.places, "exclusive_ms": cast.EXCLUSIVE_MS}
         now_ms = self.around.client.now_ms()
         await self.customer.post(job, self.library[job.file], now_ms, allocate if job.places else None)
-
-    async def _offer_again(self) -> None:
-        """Whatever opens again is offered again, for ever."""
-        board = self.around.board
-        for number in count():
-            opened = await board.until_found(lambda number=number: _nth(board.all("task.reopened"), number))  # type: ignore[misc]
-            await self.customer.link.offer(opened["task"])
 
     # -- the liar
 
@@ -231,7 +221,3 @@ class Story:
             units for event in slashes for name, units in event["postings"] if name == account
         ]
         return -sum(taken)
-
-
-def _nth(events: list[Event], number: int) -> Event | None:
-    return events[number] if number < len(events) else None

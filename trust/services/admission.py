@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from trust.core import commands
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
-from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, kind_of
+from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, RelayAttest, kind_of
 from trust.core.records import Claim
 from trust.core.rulebook import incoming_of
 from trust.core.strict import Malformed, b64
@@ -68,7 +68,7 @@ class Admission:
         verdicts = await self._crossing.result(self._verifying.verify_many([spoken]))
         if verdicts[0] is not None:
             raise TrustError("bad-signature", str(verdicts[0]))
-        if isinstance(spoken.payload, OPENINGS) and (absent := await self._absent([spoken]))[0]:
+        if (opening := _opening_in(spoken)) and (absent := await self._absent([opening]))[0]:
             raise _blob_missing(absent[0])
         return spoken
 
@@ -101,13 +101,13 @@ class Admission:
         return await self._with_blobs(screened)
 
     async def _with_blobs(self, screened: list[Spoken | TrustError]) -> list[Spoken | TrustError]:
-        openings = [
-            at
+        openings = {
+            at: opening
             for at, each in enumerate(screened)
-            if isinstance(each, Spoken) and isinstance(each.payload, OPENINGS)
-        ]
+            if isinstance(each, Spoken) and (opening := _opening_in(each)) is not None
+        }
         if openings:
-            absent = await self._absent([each for at in openings if isinstance(each := screened[at], Spoken)])
+            absent = await self._absent(list(openings.values()))
             for at, digests in zip(openings, absent, strict=True):
                 if digests:
                     screened[at] = _blob_missing(digests)
@@ -142,6 +142,12 @@ def _check_kind(spoken: Spoken, prefixes: Collection[str]) -> None:
     kind = kind_of(spoken.payload)
     if not any(kind.startswith(prefix) for prefix in prefixes):
         raise TrustError("wrong-endpoint", f"{kind} is not taken here, but {', '.join(sorted(prefixes))}")
+
+
+def _opening_in(spoken: Spoken) -> Spoken | None:
+    """The opening that a statement is, or that a relay attests in it; None where it is none."""
+    shown = commands.enclosed(spoken) if isinstance(spoken.payload, RelayAttest) else (spoken,)
+    return next((each for each in shown if isinstance(each.payload, OPENINGS)), None)
 
 
 def _needed(reader: Reader, opening: Spoken) -> list[str]:

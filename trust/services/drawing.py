@@ -12,16 +12,20 @@ give way for a while only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from trust import clock, journal
 from trust.core.entry import Beacon, Draw
-from trust.core.events import round_id, task_draw
 from trust.core.identity import did_of, key_of
-from trust.core.records import AdoptedPolicy, Allocation, Claim, Task
-from trust.core.rules import panel, shortlists
+from trust.core.payloads import Did
+from trust.core.records import AdoptedPolicy, Task
+from trust.core.rules import turns
+from trust.core.rules.turns import Awaited
 from trust.core.sampling import vrf
-from trust.core.state import View
+from trust.errors import TrustError
 from trust.log import ed25519
 from trust.services.receipts import Refusal
 from trust.services.scoring import view_of
@@ -39,24 +43,12 @@ PATIENCE_MS = 10_000
 _log = journal.logger("trust.drawing")
 
 
-class _Asked(NamedTuple):
-    """A draw that is awaited: what it is for, who makes it, over what; its task, and the entry that asked for it."""
+class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"of": "for"}):
+    """What a beacon brings: which draw, by which key, and its proof (hex)."""
 
-    of: str
-    draw_key: str
-    alpha: bytes
-    task: str
-    entry: int
-
-
-def _of_round(view: View, claim: Claim) -> _Asked:
-    of, alpha = round_id(claim.id, claim.draw_round), panel.alpha(view, claim, claim.draw_round)
-    return _Asked(of, claim.draw_key, alpha, claim.task, claim.output_index)
-
-
-def _of_shortlist(view: View, allocation: Allocation) -> _Asked:
-    of, alpha = task_draw(allocation.id), shortlists.alpha(view, allocation)
-    return _Asked(of, allocation.draw_key, alpha, allocation.id, allocation.index)
+    of: Annotated[str, Meta(min_length=1, max_length=128)]
+    key: Did
+    pi: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$(?!\n)")]
 
 
 class Drawing:
@@ -102,15 +94,18 @@ class Drawing:
     def _due(self) -> list[Draw]:
         with reading(self._database) as reader:
             view = view_of(reader)
-            asked = [_of_shortlist(view, each) for each in reader.awaiting_shortlist(LOOKED_AT)]
-            asked += [_of_round(view, each) for each in reader.awaiting_draw(LOOKED_AT)]
-            self._look_for({each.draw_key for each in asked} - self._seeds.keys())
+            now_ms = clock.now_ms()
+            asked = [turns.of_shortlist(view, each, now_ms) for each in reader.awaiting_shortlist(LOOKED_AT)]
+            asked += [turns.of_round(view, each, now_ms) for each in reader.awaiting_draw(LOOKED_AT)]
+            ours = {key.id.removeprefix("draw/") for key in reader.service_keys("draw")}
+            asked = [each for each in asked if each.key in ours]
+            self._look_for({each.key for each in asked} - self._seeds.keys())
             waiting = [each for each in asked if self._can(each)]
             passed = _Gates(reader).passed(waiting, AT_ONCE)
         return [self._drawn(*each) for each in passed]
 
-    def _can(self, asked: _Asked) -> bool:
-        return asked.draw_key in self._seeds and asked.of not in self._refused
+    def _can(self, asked: Awaited) -> bool:
+        return asked.key in self._seeds and asked.of not in self._refused
 
     def _look_for(self, missing: set[str]) -> None:
         """A key that was adopted since may lie there by now. One that is missing costs money: that is said once."""
@@ -120,12 +115,8 @@ class Drawing:
             self._missing.add(key)
             _log.error("a draw is awaited whose key is not here", key=key)
 
-    def _drawn(self, asked: _Asked, checkpoint: str) -> Draw:
-        pi = vrf.prove(self._seeds[asked.draw_key], asked.alpha)
-        public_key = key_of(asked.draw_key)
-        beta = vrf.verify(public_key, asked.alpha, pi)
-        vrf.remember(public_key, asked.alpha, pi, beta)  # not once more under the head's lock
-        beacon = Beacon(asked.draw_key, pi.hex(), beta.hex())
+    def _drawn(self, asked: Awaited, checkpoint: str) -> Draw:
+        beacon = turns.beacon(asked.key, self._seeds[asked.key], asked.alpha)
         return Draw(of=asked.of, beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
@@ -142,9 +133,9 @@ class _Gates:
         self._reader = reader
         self._cosigned: dict[int, CosignedHead | None] = {}
 
-    def passed(self, waiting: Sequence[_Asked], limit: int) -> list[tuple[_Asked, str]]:
+    def passed(self, waiting: Sequence[Awaited], limit: int) -> list[tuple[Awaited, str]]:
         """The first draws, at most `limit`, whose entry the witnesses of their task's policy have seen."""
-        found: list[tuple[_Asked, str]] = []
+        found: list[tuple[Awaited, str]] = []
         for start in range(0, len(waiting), limit):
             some = waiting[start : start + limit]
             tasks = self._reader.records(Task, [asked.task for asked in some])
@@ -168,6 +159,27 @@ class _Gates:
 
 def _by_did(seeds: Sequence[bytes]) -> dict[str, bytes]:
     return {did_of(ed25519.public_key(seed)): seed for seed in seeds}
+
+
+def bring(database: Database, said: Brought) -> Draw:
+    """The draw that a beacon brings, with the checkpoint that its policy asks for; TrustError where nobody awaits it,
+    where it is not this key's turn, or where its proof does not hold: found out before the writer is asked."""
+    with reading(database) as reader:
+        asked = turns.named(view_of(reader), said.of, clock.now_ms())
+        if asked is None:
+            raise TrustError("no-draw-due", f"no draw is awaited for {said.of}")
+        if asked.key != said.key:
+            raise TrustError("bad-draw", f"{said.of} is drawn by {asked.key} now")
+        passed = _Gates(reader).passed([asked], 1)
+    if not passed:
+        raise TrustError("no-draw-due", f"{said.of} waits for its witnesses")
+    try:
+        pi = bytes.fromhex(said.pi)
+        beta = vrf.verify(key_of(said.key), asked.alpha, pi)
+    except ValueError as error:
+        raise TrustError("bad-draw", f"the VRF proof does not hold: {error}") from error
+    vrf.remember(key_of(said.key), asked.alpha, pi, beta)
+    return Draw(of=said.of, beacons=(Beacon(said.key, said.pi, beta.hex()),), checkpoint=passed[0][1])
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

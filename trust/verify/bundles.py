@@ -109,5 +109,6 @@ def _statement(entry: Entry, network: str) -> Spoken | None:
     spoken = commands.spoken(envelope.from_envelope(entry.command.statement))
     if spoken.payload.network != network:
         raise strict.Malformed(f"a statement of network {spoken.payload.network} in the log of {network}")
-    envelope.verify(spoken.signed)
+    for signed in commands.signed_parts(spoken):
+        envelope.verify(signed)
     return spoken

@@ -21,6 +21,7 @@ from trust.core.receipt import Receipt
 from trust.core.refusal import Refused
 from trust.core.rules import canaries
 from trust.core.rules.canaries import Answer
+from trust.core.rules.evidence import contradicts
 from trust.errors import ClientError
 from trust.log.succession import LogKey
 from trust.verify.failures import NotProven
@@ -31,16 +32,22 @@ MAX_FILE_BYTES = 512 * 1024
 
 
 class EquivocationEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The receipt of an output that is on the log, and another `output.submit` for the same claim."""
+    """The receipt of an output that is on the log, and another `output.submit` for the same claim.
+
+    Beside them, where the worker signed under two keys, the receipts of the entries of its rotations.
+    """
 
     evidence: Literal["equivocation"]
     receipt: Receipt
     statement: Envelope
+    rotations: tuple[Receipt, ...] = ()
 
     @classmethod
-    def of(cls, receipt: Receipt, statement: bytes) -> EquivocationEvidence:
+    def of(
+        cls, receipt: Receipt, statement: bytes, rotations: tuple[Receipt, ...] = ()
+    ) -> EquivocationEvidence:
         """The evidence of a receipt and of the other envelope."""
-        return cls("equivocation", receipt, envelope.open_envelope(statement).envelope)
+        return cls("equivocation", receipt, envelope.open_envelope(statement).envelope, rotations)
 
     def encode(self) -> bytes:
         """The evidence as a file."""
@@ -107,13 +114,27 @@ def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     one, two = (None if each is None else each.payload for each in (first, other))
     if first is None or not isinstance(one, OutputSubmit) or not isinstance(two, OutputSubmit):
         raise NotProven("an equivocation is two output.submit")
-    if (one.claim, one.network, first.signed.signers) != (two.claim, two.network, other.signed.signers):
-        raise NotProven("not two outputs of one key for one claim")
-    if two.issued_ms <= proven.at_ms or one.artifacts == two.artifacts:
-        raise NotProven(
-            "the second is a retry: it delivers the same, or was issued before the log had the first"
-        )
+    keys, until_ms = _keys_of(one.actor, file.rotations, key)
+    if (one.claim, one.network) != (two.claim, two.network) or not keys.issuperset(other.signed.signers):
+        raise NotProven("not two outputs of one party for one claim")
+    ends_ms = min((two.expires_ms, *(until_ms[each] for each in other.signed.signers if each in until_ms)))
+    if two.issued_ms >= ends_ms or not contradicts(one, proven.at_ms, two, ends_ms):
+        raise NotProven("the second had expired before the first was issued")
+    if (one.artifacts, one.items_root) == (two.artifacts, two.items_root):
+        raise NotProven("the second is a retry: it delivers the same")
     return TwoOutputs(one.claim, one.actor, proven.index, (first.id, other.id))
+
+
+def _keys_of(party: str, rotations: tuple[Receipt, ...], key: LogKey) -> tuple[set[str], dict[str, int]]:
+    """The keys that were a party's as far as these receipts say, and when each of those before the last was rotated."""
+    keys, until_ms, current = {party}, {}, party
+    for proven in sorted((verify_receipt(each, key) for each in rotations), key=lambda each: each.index):
+        event = proven.event("party.rotated")
+        if event.get("party") == party:
+            until_ms[current] = proven.at_ms
+            current = str(event.get("key"))
+            keys.add(current)
+    return keys, until_ms
 
 
 def verify_canaries(data: bytes, key: LogKey) -> TwoAnswers:

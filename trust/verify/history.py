@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from trust.core import events as e
 from trust.core import payloads as p
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, enclosed
 from trust.core.entry import Draw, Entry
 from trust.core.events import round_id
 from trust.core.identity import key_of
@@ -99,6 +99,12 @@ class CaseHistory:
     def statement_of(self, kind: type[S]) -> S:
         """Returns the payload of the entry's statement; DoesNotFollow unless it has this kind."""
         payload = None if self.spoken is None else self.spoken.payload
+        if isinstance(payload, p.RelayAttest) and self.spoken is not None:
+            [shown] = enclosed(self.spoken)
+            actor = shown.payload.actor
+            if self.keys.get(actor, actor) not in shown.signed.signers:
+                raise DoesNotFollow(f"{actor} did not sign what the relay attests")
+            payload = shown.payload
         if not isinstance(payload, kind):
             raise DoesNotFollow(f"this needs a statement {kind.__struct_config__.tag}")
         return payload

@@ -154,7 +154,8 @@ class CaseReplay:
         number = claim.draw_round
         asked_by = self._asked_by(claim, number)
         alpha = seed_input(self.history.network, claim.id, number, claim.output, asked_by)
-        beta = verified_beta(draw, claim.draw_key, alpha)
+        drawer = panel.drawer(self.history.state, claim, self.history.policy, alpha, entry.at_ms)
+        beta = verified_beta(draw, drawer, alpha)
         self.history.drawn[number] = Drawn(number, index, beta.hex(), None)
         self.history.stream = Stream(beta, panel.LABEL)
         return coin(self.history.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None

@@ -28,6 +28,7 @@ from trust.core.reputation import Route
 from trust.core.rules import allocation as allocations
 from trust.core.rules import disputes, panel, votes
 from trust.core.rules.canaries import parse as parse_canary
+from trust.core.rules.shortlists import drawer as shortlist_drawer
 from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream
@@ -304,7 +305,16 @@ def _canary(case: CaseHistory, event: e.CanaryOpened) -> None:
     actual = (event.number, event.task, event.worker, event.verdict)
     expect("the answer", (shown.number, shown.task, shown.worker, shown.verdict), actual)
     expect("the work of a canary", (case.claim.task, case.claim.worker), (event.task, event.worker))
-    case.state.put(msgspec.structs.replace(case.claim, canary=event.verdict, draw_round=0))
+    expect("who agreed to the canary", True, _both_signed(case))
+    changed = {"canary": event.verdict, "measured": event.measures, "draw_round": 0}
+    case.state.put(msgspec.structs.replace(case.claim, **changed))
+
+
+def _both_signed(case: CaseHistory) -> bool:
+    """Whether requester and worker signed the statement of this entry."""
+    signers = () if case.spoken is None else case.spoken.signed.signers
+    parties = (case.task.requester, case.claim.worker)
+    return all(case.keys.get(did, did) in signers for did in parties)
 
 
 def _stake_slashed(case: CaseHistory, event: e.StakeSlashed) -> None:
@@ -336,9 +346,8 @@ def begin_shortlist(case: CaseHistory, index: int, draw: Draw) -> None:
     """Proves the randomness of the task's draw."""
     allocation = case.need(Allocation, case.task_id)
     expect("the allocation before its draw", "awaited", allocation.state)
-    beta = verified_beta(
-        draw, allocation.draw_key, shortlist_seed(case.network, allocation.id, allocation.statement)
-    )
+    seed = shortlist_seed(case.network, allocation.id, allocation.statement)
+    beta = verified_beta(draw, shortlist_drawer(allocation, case.policy, seed, case.state.at_ms), seed)
     case.stream = Stream(beta, shortlist.LABEL)
     case.shortlist = Shortlist(index, beta.hex(), (), (), 0, 0, None)
 

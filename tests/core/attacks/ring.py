@@ -24,8 +24,8 @@ def terms(**values: object) -> Policy:
 def town_of(verifiers: int = 30, **values: object) -> Scene:
     """A scene with a requester and a worker who can pay for much."""
     town = scene(terms(**values), verifiers)
-    for who in (town.requester, town.worker):
-        town.net.deposit(who.did, RICH)
+    for who in (town.requester.did, town.worker.did, ledger.OPERATOR_BOND):
+        town.net.deposit(who, RICH)
     return town
 
 

@@ -50,6 +50,7 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
                 candidates=self.candidates,
                 pool=self.pool,
                 lane=self.lane,
+                asked_ms=s.at_ms,
             )
         )
         s.put(replace(known(s, Task, self.task), state=TaskState.ALLOCATING))

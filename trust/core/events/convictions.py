@@ -7,7 +7,8 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
-from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Party, Relay
+from trust.core.events.parties import NETWORK
+from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Network, Party, Relay
 from trust.core.state import Draft
 
 CANARY_TIMER = "canary/"
@@ -59,6 +60,18 @@ class UnbondingSlashed(Event, tag="unbonding.slashed", frozen=True, kw_only=True
         s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units + self.units))
 
 
+class BondSlashed(Event, tag="bond.slashed", frozen=True, kw_only=True):
+    """So much less stands behind the operator's open withdrawals from its bond than they name; they share it."""
+
+    says: ClassVar[str] = "The operator loses {units} of the units that it withdraws from its bond."
+
+    units: int
+
+    def write(self, s: Draft) -> None:
+        network = known(s, Network, NETWORK)
+        s.put(replace(network, bond_lost_units=network.bond_lost_units + self.units))
+
+
 class RelaySuspended(Event, tag="relay.suspended", frozen=True, kw_only=True):
     """These coordinators signed a false confirmation: no claims through their relay while one of them is in it."""
 
@@ -106,7 +119,8 @@ class CanariesCommitted(Event, tag="canaries.committed", frozen=True, kw_only=Tr
 
 
 class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
-    """A canary's answer; `claim` is the one that it becomes the verdict of, "" where it comes to bear on none."""
+    """A canary's answer; `claim` is the one that it becomes the verdict of, "" where it comes to bear on none;
+    `measures` says that the answer could be appealed, so that seats answer for it."""
 
     root: str
     number: int
@@ -114,6 +128,7 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
     worker: str
     verdict: str
     claim: str = ""
+    measures: bool = False
 
     def write(self, s: Draft) -> None:
         root = known(s, CanaryRoot, self.root)
@@ -131,10 +146,13 @@ class CanaryOpened(Event, tag="canary.opened", frozen=True, kw_only=True):
             )
         )
         if self.claim:
-            s.put(replace(known(s, Claim, self.claim), canary=self.verdict, draw_round=0))
+            claim = known(s, Claim, self.claim)
+            s.put(replace(claim, canary=self.verdict, measured=self.measures, draw_round=0))
 
     def sentence(self) -> str:
         bears = "it is the verdict now" if self.claim else "it comes to bear on no claim"
+        if self.claim and not self.measures:
+            bears += "; no appeal against it could be seated, so no seat is measured by it"
         return (
             f"{self.task} was a canary for {self.worker}; the answer that was committed to is {self.verdict}, "
             f"and {bears}."

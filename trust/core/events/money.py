@@ -7,8 +7,9 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
+from trust.core.events.parties import NETWORK
 from trust.core.lifecycle import WithdrawalState
-from trust.core.records import Account, Booking, Claim, Party, Withdrawal
+from trust.core.records import Account, Booking, Claim, Network, Party, Withdrawal
 from trust.core.state import Draft
 
 
@@ -46,6 +47,7 @@ class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True
     source: str
     amount_units: int
     matures_ms: int
+    reference: str = ""
 
     def write(self, s: Draft) -> None:
         s.put(
@@ -57,6 +59,7 @@ class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True
                 state=WithdrawalState.UNBONDING,
                 matures_ms=self.matures_ms,
                 index=s.size,
+                reference=self.reference,
             )
         )
         s.set_timer(self.withdrawal, "unbonding", self.matures_ms)
@@ -84,7 +87,10 @@ class WithdrawalEnded(Event, tag="withdrawal.ended", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         ended = replace(known(s, Withdrawal, self.withdrawal), state=self.how)
         s.put(ended)
-        if self.lost_units:
+        if self.lost_units and ended.source.startswith("operator/"):
+            network = known(s, Network, NETWORK)
+            s.put(replace(network, bond_lost_units=network.bond_lost_units - self.lost_units))
+        elif self.lost_units:
             party = known(s, Party, ended.party)
             s.put(replace(party, unbonding_lost_units=party.unbonding_lost_units - self.lost_units))
 

@@ -84,6 +84,7 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
     to_open: tuple[int, ...] = ()
     samples: tuple[tuple[int, ...], ...] = ()
     batch: BatchTerms | None = None
+    grace_ms: int = 0
 
     def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
@@ -109,10 +110,10 @@ class RoundOpened(Event, tag="round.opened", frozen=True, kw_only=True):
         s.put(replace(known(s, Claim, self.claim), state=ClaimState.CHECKING, round=self.round, draw_round=0))
         s.clear_timer(self.claim)
         if self.phase == Phase.OPENING:
-            s.set_timer(id, "opening", self.until_ms)
+            s.set_timer(id, "opening", self.until_ms + self.grace_ms)
         else:
             for drawn in self.seats:
-                s.set_timer(drawn.seat, "commit", self.until_ms)
+                s.set_timer(drawn.seat, "commit", self.until_ms + self.grace_ms)
 
     def sentence(self) -> str:
         seats = ", ".join(f"{drawn.agent} ({drawn.seat})" for drawn in self.seats)
@@ -184,6 +185,7 @@ class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
     round: int
     phase: str
     until_ms: int
+    grace_ms: int = 0
 
     def write(self, s: Draft) -> None:
         id = round_id(self.claim, self.round)
@@ -192,12 +194,12 @@ class PhaseBegan(Event, tag="phase.began", frozen=True, kw_only=True):
         if self.phase == Phase.COMMIT:
             s.clear_timer(id)
         else:
-            s.set_timer(id, self.phase, self.until_ms)
+            s.set_timer(id, self.phase, self.until_ms + self.grace_ms)
         for name in panel.seats:
             seat = known(s, Seat, name)
             s.put(replace(seat, until_ms=self.until_ms))
             if self.phase == Phase.COMMIT:
-                s.set_timer(name, "commit", self.until_ms)
+                s.set_timer(name, "commit", self.until_ms + self.grace_ms)
 
 
 class VoteCommitted(Event, tag="vote.committed", frozen=True, kw_only=True):
@@ -219,6 +221,7 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
     excused: bool = False
     next: DrawnSeat | None = None
     until_ms: int = 0
+    grace_ms: int = 0
     alternates: tuple[Alternate, ...] = ()
 
     def write(self, s: Draft) -> None:
@@ -250,7 +253,7 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
             index=s.size,
         )
         s.put(taken)
-        s.set_timer(taken.id, "commit", self.until_ms)
+        s.set_timer(taken.id, "commit", self.until_ms + self.grace_ms)
 
     def sentence(self) -> str:
         why = "has left" if self.excused else "did not commit in time"

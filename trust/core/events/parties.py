@@ -121,9 +121,8 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
 
 
 class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
-    """`how` is revoked or tombstoned: no new claims, seats, posts or enrolments from here on."""
-
-    says: ClassVar[str] = "{party} is {how}: no new claims, seats, posts or enrolments."
+    """`how` is revoked or tombstoned: no new claims, posts or enrolments from here on. Where the operator revoked it, what
+    it had begun goes on, and so do its seats on claims from before."""
 
     party: str
     how: str
@@ -132,6 +131,11 @@ class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         party = known(s, Party, self.party)
         s.put(replace(party, left=self.how, left_index=s.size, expelled=self.by_operator))
+
+    def sentence(self) -> str:
+        by = " by the operator" if self.by_operator else ""
+        rest = ". What it had begun goes on" if self.by_operator else ""
+        return f"{self.party} is {self.how}{by}: no new claims, seats, posts or enrolments{rest}."
 
 
 class PartyCaught(Event, tag="party.caught", frozen=True, kw_only=True):

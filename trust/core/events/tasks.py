@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.rate import RateInputs, in_words, percent
-from trust.core.records import Allocation, Bar, Claim, Poster, Probation, Task
+from trust.core.records import Allocation, Bar, Claim, Pins, Poster, Probation, Task
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
+PINS = "policies"
 LEAVING_TIMER = "leaving/"
 DRAWN_ROUTES = frozenset({"allocated", "probation"})
 """The ways to a claim that a draw after `task.post` led to."""
@@ -34,6 +35,14 @@ def landed(s: Draft, claim: Claim) -> None:
         in_flight = s.get(Probation, claim.worker)
         if in_flight is not None and in_flight.claim == claim.id:
             s.drop(Probation, claim.worker)
+
+
+def _pin(s: Draft, policy: int, change: int) -> None:
+    """One more, or one fewer, task that is not closed pins this policy."""
+    pins = s.get(Pins, PINS) or Pins(id=PINS)
+    counts = dict(pins.open)
+    counts[policy] = counts.get(policy, 0) + change
+    s.put(replace(pins, open=tuple(sorted(pair for pair in counts.items() if pair[1]))))
 
 
 _ROUTES = {
@@ -90,6 +99,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 older=poster.newest,
             )
         )
+        _pin(s, self.policy, 1)
         s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
 
     def sentence(self) -> str:
@@ -123,6 +133,7 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
         s.put(replace(task, state=TaskState.CLOSED, closed_why=self.why))
+        _pin(s, task.policy, -1)
         s.clear_timer(deadline_of(self.task))
         if task.older:
             s.put(replace(known(s, Task, task.older), newer=task.newer))

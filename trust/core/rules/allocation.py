@@ -24,7 +24,7 @@ from trust.core.policy import Policy
 from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
 from trust.core.refusal import Refused
 from trust.core.reputation import Route
-from trust.core.rules.decision import Decision
+from trust.core.rules.decision import Decision, has_left
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -50,6 +50,7 @@ def allocate(d: Decision, spoken: Spoken, said: TaskAllocate) -> None:
     _check_task(d, said, task)
     _check_terms(said, policy)
     sealed = _check_candidates(d, said, task, policy)
+    turns = 1 + len(policy.beacons.keys)
     lane = None if said.candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
     d.emit(
         TaskAllocating(
@@ -58,7 +59,7 @@ def allocate(d: Decision, spoken: Spoken, said: TaskAllocate) -> None:
             draw_key=d.network.draw_key,
             size=said.shortlist,
             exclusive_ms=said.exclusive_ms,
-            until_ms=min(task.deadline_ms, d.at_ms + policy.allocation.drawn_in_ms),
+            until_ms=min(task.deadline_ms, d.at_ms + turns * policy.allocation.drawn_in_ms),
             candidates=said.candidates,
             pool=sealed,
             lane=lane.sealed if lane else "",
@@ -99,7 +100,7 @@ def _check_candidates(d: Decision, said: TaskAllocate, task: Task, policy: Polic
             raise Refused("bad-candidates", "a candidate is named twice")
         _check_size(said, len(said.candidates))
         parties = [d.find(Party, did) for did in said.candidates]
-        if all(why_not(d, party, task, policy) for party in parties):
+        if all(why_not(d, party, task, policy, d.size) for party in parties):
             raise Refused("nobody-eligible", f"none of these candidates may claim {task.id} now")
         return ""
     pool = d.get(Pool, scoring.worker_pool(task.task_kind))
@@ -118,10 +119,11 @@ def _check_size(said: TaskAllocate, most: int) -> None:
 # -- who may be drawn
 
 
-def why_not(d: Decision, party: Party, task: Task, policy: Policy) -> str:
-    """Returns the reason why an agent may not be on a task's shortlist, in a word; "" where it may."""
+def why_not(d: Decision, party: Party, task: Task, policy: Policy, asked_index: int) -> str:
+    """Returns the reason why an agent may not be on a shortlist that was asked for at entry `asked_index`, in a word; ""
+    where it may."""
     reasons = (
-        (bool(party.left), party.left),
+        (has_left(party, asked_index), party.left),
         (party.jailed_until_ms > d.at_ms, "jailed"),
         (task.task_kind not in party.capabilities, "not-capable"),
         (party.owner == d.owner(task.requester), "own"),
@@ -221,6 +223,8 @@ def lapse(d: Decision, task: Task) -> None:
     if allocation is not None and allocation.state == AllocationState.AWAITED:
         d.emit(AllocationFailed(task=task.id, why="closed"))
     if allocation is None or allocation.state != AllocationState.DRAWN or allocation.used:
+        return
+    if d.need(Party, task.requester).expelled:
         return
     policy = d.task_policy(task)
     d.emit(AllocationLapsed(task=task.id, owner=d.owner(task.requester), task_kind=task.task_kind))

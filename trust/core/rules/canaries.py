@@ -4,11 +4,14 @@
    says neither which tasks they are nor whose; tasks and claims are ordinary ones of ordinary agents.
 2. `canary.open` shows one leaf by its preimage. After the reveals and before the window is over its answer becomes the
    verdict, a challenge window opens as for any verdict, and at its end the claim is voided; whoever voted otherwise
-   failed a canary.
-3. A canary whose claim ended without such a window (never claimed, never checked, decided by the last panel) is opened
+   failed a canary, where an appeal against the answer could have been seated.
+3. It binds only who agreed: within that window it also carries the signatures of the claim's requester and worker, else
+   it is refused. So an answer about somebody else's work can never be opened, and costs the operator at its date; nor
+   can the operator choose by the votes which of its canaries count.
+4. A canary whose claim ended without such a window (never claimed, never checked, decided by the last panel) is opened
    all the same and comes to bear on nothing. One whose window was let pass can be opened no more.
-4. One answer for one worker on one task: a second leaf that says otherwise can never be opened. At the date the clock
-   counts what is not open, and that is the operator's fault.
+5. One answer for one worker on one task: a second leaf that says otherwise can never be opened. At the date the clock
+   counts what is not open, and each of them is a fault of the operator's.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from __future__ import annotations
 import re
 
 import msgspec
+from msgspec.structs import replace
 
-from trust.core import ledger, strict
+from trust.core import strict
 from trust.core.commands import Spoken
 from trust.core.events import (
     CanariesCommitted,
@@ -32,9 +36,10 @@ from trust.core.lifecycle import ClaimState
 from trust.core.payloads import CanaryCommit, CanaryOpen
 from trust.core.records import Canary, CanaryRoot, Claim, Task
 from trust.core.refusal import Refused
-from trust.core.rules import panel
+from trust.core.rules import bond, panel
 from trust.core.rules.decision import Decision
-from trust.core.rules.governance import by_operator
+from trust.core.rules.governance import by_operator, check_operator
+from trust.core.sampling.draw import Stream
 from trust.log.merkle import HASH_BYTES, ProofError, leaf_hash, root_of
 
 MAX_OPEN_MS = 366 * 86_400_000
@@ -111,15 +116,21 @@ def commit(d: Decision, spoken: Spoken, said: CanaryCommit) -> None:
 
 
 def open_one(d: Decision, spoken: Spoken, said: CanaryOpen) -> None:
-    """Shows an answer, which becomes the verdict where the claim is between its reveals and its end."""
-    by_operator(d, spoken)
+    """Shows an answer, which becomes the verdict where the claim is between its reveals and its end and its requester
+    and worker sign too."""
+    check_operator(d, spoken)
     answer, committed = shown(d, said)
+    concerned = _concerned(d, answer)
+    d.signed_by(spoken, [said.actor], concerned)
     if d.at_ms >= committed.open_by_ms:
         raise Refused("too-late", f"this canary was to be opened by {committed.open_by_ms}")
     if (before := d.get(Canary, canary_id(answer.task, answer.worker))) is not None:
         raise Refused("canary-opened", f"entry {before.index} has the answer: {before.verdict}")
     claim = _claim_of(d, answer)
     bears = claim is not None and _bears(d, claim, committed)
+    if bears and not all(d.key(did) in spoken.signed.signers for did in concerned):
+        raise Refused("no-consent", f"requester and worker of {answer.task} sign an answer that binds them")
+    measures = claim is not None and bears and _can_be_appealed(d, spoken, claim)
     d.emit(
         CanaryOpened(
             root=committed.id,
@@ -128,6 +139,7 @@ def open_one(d: Decision, spoken: Spoken, said: CanaryOpen) -> None:
             worker=answer.worker,
             verdict=answer.verdict,
             claim=claim.id if claim is not None and bears else "",
+            measures=measures,
         )
     )
     if claim is not None and bears:
@@ -141,6 +153,22 @@ def _claim_of(d: Decision, answer: Answer) -> Claim | None:
     task = d.get(Task, answer.task)
     claim = d.get(Claim, task.claim) if task is not None and task.claim else None
     return claim if claim is not None and claim.worker == answer.worker else None
+
+
+def _concerned(d: Decision, answer: Answer) -> list[str]:
+    """The DIDs that an answer binds: the task's requester, where it was posted, and the worker."""
+    task = d.get(Task, answer.task)
+    return [answer.worker] if task is None else [task.requester, answer.worker]
+
+
+def _can_be_appealed(d: Decision, spoken: Spoken, claim: Claim) -> bool:
+    """Returns whether the pool could seat the next panel, to which an answer that wrongs a seat can be appealed."""
+    task = d.need(Task, claim.task)
+    policy = d.task_policy(task)
+    if panel.is_last(policy, claim.round):
+        return False
+    trial = Stream(spoken.id.encode(), b"trial")
+    return panel.can_be_seated(d, replace(claim, draw_round=claim.round + 1), task, policy, trial)
 
 
 def _bears(d: Decision, claim: Claim, committed: CanaryRoot) -> bool:
@@ -166,12 +194,7 @@ def _bears(d: Decision, claim: Claim, committed: CanaryRoot) -> bool:
 def overdue(d: Decision, id: str) -> None:
     """The date is over: what is not open by now is the operator's fault."""
     root = d.need(CanaryRoot, id.removeprefix(CANARY_TIMER))
-    d.emit(CanariesMissed(root=root.id, missing=root.count - root.opened))
+    missing = root.count - root.opened
+    d.emit(CanariesMissed(root=root.id, missing=missing))
     d.emit(Convicted(fact=f"canary/{root.id}", party=d.network.operator))
-    burn_bond(d)
-
-
-def burn_bond(d: Decision) -> None:
-    """The operator's fault: the least bond burns, or what there is; claims wait until it is filled again."""
-    units = min(d.policy.money.operator_bond_min_units, d.balance(ledger.OPERATOR_BOND))
-    d.pay("operator.slash", (ledger.OPERATOR_BOND, ledger.BURN, units))
+    bond.fault(d, missing)

@@ -26,7 +26,7 @@ from trust.core.sampling.draw import Stream
 
 def challenge(d: Decision, spoken: Spoken, said: VerdictChallenge) -> None:
     """Attacks the verdict that stands, and asks for the next round."""
-    d.signed_by(spoken, [d.active(said.actor).id])
+    d.signed_by(spoken, [d.present(said.actor).id])
     claim = d.find(Claim, said.claim)
     task = d.need(Task, claim.task)
     _check_open(d, claim)

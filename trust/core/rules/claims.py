@@ -24,7 +24,7 @@ from trust.core.payloads import ClaimAbandon, ClaimRenew, ClaimRequest, OutputAc
 from trust.core.policy import Policy
 from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, SealedPool, Task
 from trust.core.refusal import Refused
-from trust.core.rules import allocation, panel, parties, rating, settlement, tasks
+from trust.core.rules import allocation, bond, panel, parties, rating, settlement, tasks
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
 from trust.core.scoring import verifier_pool
@@ -112,16 +112,13 @@ def _check_worker(
 ) -> None:
     if worker.jailed_until_ms > d.at_ms:
         raise Refused("jailed", f"{worker.id} is in jail until {worker.jailed_until_ms}")
-    if d.balance(ledger.OPERATOR_BOND) < policy.money.operator_bond_min_units:
-        raise Refused(
-            "operator-bond-short", "the operator's bond is below its minimum: no claims until it is filled"
-        )
     least = max(task.stake_units, policy.claims.min_stake_units, way.min_stake_units)
     if said.stake_units < least:
         raise Refused("insufficient-stake", f"{task.id} asks for a stake of {least} units", stake_units=least)
     held = d.balance(ledger.free(worker.id))
     if held < said.stake_units:
         raise Refused("insufficient-funds", f"{said.stake_units} units are offered as stake, {held} are free")
+    bond.check_covers(d, task, said.stake_units)
 
 
 def _held(d: Decision, spoken: Spoken, id: str) -> tuple[Claim, Task]:
@@ -142,7 +139,7 @@ def _in_lease(claim: Claim) -> None:
 
 def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
     claim, task = _held(d, spoken, said.claim)
-    d.active(said.actor)
+    d.present(said.actor)
     _in_lease(claim)
     if claim.renewals >= d.task_policy(task).claims.renewals:
         raise Refused("no-renewals-left", f"{claim.id} was renewed {claim.renewals} times")
@@ -195,7 +192,7 @@ def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
 
 def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
     claim, task = _held(d, spoken, said.claim)
-    d.active(said.actor)
+    d.present(said.actor)
     if claim.output:
         raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
     _in_lease(claim)
@@ -210,7 +207,7 @@ def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
         OutputSubmitted(
             claim=claim.id,
             output=spoken.id,
-            draw_by_ms=d.at_ms + policy.windows.draw_ms,
+            draw_by_ms=d.at_ms + policy.draw_ms,
             items_root=said.items_root or "",
         )
     )

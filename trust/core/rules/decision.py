@@ -111,6 +111,11 @@ class Decision(Draft):
             raise Refused(party.left, f"{did} is {party.left}")
         return party
 
+    def present(self, did: str) -> Party:
+        """A registered party that may go on with what it began: one that has not left, or that the operator revoked."""
+        party = self.find(Party, did)
+        return party if party.expelled else self.active(did)
+
     def owner(self, did: str) -> str:
         """Returns the declared owner of a DID, else the DID itself."""
         party = self.get(Party, did)
@@ -216,7 +221,7 @@ class Decision(Draft):
         """What a party's change leads to: its free money starts unbonding, its enrolments weigh anew, and so does what
         it offers to do in the kinds in which it was observed."""
         amount = self.balance(ledger.free(party.id))
-        if party.left and amount:
+        if party.left and not party.expelled and amount:
             self.unbond(party.id, ledger.free(party.id), ledger.unbonding(party.id), amount)
         for task_kind, slot in party.enrolled:
             weight = scoring.weight(self, party, task_kind)
@@ -226,7 +231,9 @@ class Decision(Draft):
                 for pool_of, weight_of in WORKER_POOLS:
                     self.weigh(party, pool_of(task_kind), slot, weight_of(self, party, task_kind))
 
-    def unbond(self, party: str, source: str, target: str, amount: int, *, waited: bool = False) -> None:
+    def unbond(
+        self, party: str, source: str, target: str, amount: int, *, waited: bool = False, reference: str = ""
+    ) -> None:
         """Starts a withdrawal from `source`, which waits on `target` until it matures: at once where it has waited."""
         withdrawal = self.new_id("wdr_")
         self.pay("withdrawal.opened", (source, target, amount))
@@ -237,6 +244,7 @@ class Decision(Draft):
                 source=source,
                 amount_units=amount,
                 matures_ms=self.at_ms + (0 if waited else self.policy.windows.unbonding_ms),
+                reference=reference,
             )
         )
 
@@ -260,3 +268,11 @@ class Decision(Draft):
     def task_policy(self, task: Task) -> Policy:
         """The policy that a task pinned."""
         return self.policy_number(task.policy)
+
+
+def has_left(party: Party, index: int) -> bool:
+    """Returns whether a party has left as far as a thing is concerned that began at entry `index`.
+
+    The operator knows a draw before anybody else, so what it revokes after that entry changes nobody's place in it.
+    """
+    return bool(party.left) and not (party.expelled and party.left_index > index)

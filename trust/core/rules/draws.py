@@ -15,7 +15,9 @@ draw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 
 from trust.core.entry import Draw
 from trust.core.identity import key_of
@@ -40,13 +42,23 @@ def seed_input(network: str, claim: str, number: int, output: str, challenge: st
     return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
 
 
+def whose_turn(draw_key: str, beacons: Sequence[str], seed: bytes, turn: int) -> str:
+    """Returns the key that makes a draw over `seed` in a turn: the service's in turn 0, then one beacon after the other.
+
+    They rank by SHA-256(seed, key), so that the order of each draw is its own, and nobody chooses it. Each has its turn
+    alone: who could come later too would see what those before it drew, and choose.
+    """
+    ranked = sorted(beacons, key=lambda key: sha256(seed + key.encode()).digest())
+    return (draw_key, *ranked)[min(turn, len(ranked))]
+
+
 def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
     """The VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over `seed`."""
     if len(said.beacons) != 1:
         raise Refused("bad-draw", "a draw of these rules has one beacon")
     beacon = said.beacons[0]
     if beacon.key != draw_key:
-        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key}")
+        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key} now")
     try:
         beta = vrf.verify(key_of(beacon.key), seed, bytes.fromhex(beacon.pi))
     except ValueError as error:

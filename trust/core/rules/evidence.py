@@ -1,7 +1,9 @@
 """Evidence: objective proof of misbehaviour, judged by the rules themselves (docs/rules.md 4 and 8).
 
-- `equivocation`: two `output.submit` of one key for one claim with different bytes, one on the log and the other issued
-  after it was accepted. A retry has the same bytes; a second vote is refused, and proves nothing.
+- `equivocation`: two `output.submit` of one party for one claim with different bytes, one on the log, and the other
+  valid at the same time or issued after the log took the first. Under which of its keys does not matter. A retry has
+  the same bytes; one that was over before the other began cannot have been meant beside it; a second vote is refused,
+  and proves nothing.
 - `relay-confirm`: a `relay.confirm`, signed by a relay's threshold, that the entry at its index does not bear out.
 - `log-fork`: two checkpoints of one size and different roots, both under the log's key for it.
 - `canary`: two `canary.open` of the operator that answer for the same work differently.
@@ -18,11 +20,11 @@ from collections.abc import Callable, Sequence
 from trust.core import identity, ledger
 from trust.core.commands import Spoken, enclosed
 from trust.core.events import Convicted, RelaySuspended, StakeSlashed, UnbondingSlashed, canary_id
-from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, RelayConfirm
+from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, Payload, RelayConfirm
 from trust.core.records import Claim, Conviction, Key, Party, Relay, Task
 from trust.core.refusal import Refused
-from trust.core.rules import parties, rating, settlement
-from trust.core.rules.canaries import burn_bond, shown
+from trust.core.rules import bond, parties, rating, settlement
+from trust.core.rules.canaries import shown
 from trust.core.rules.decision import Decision
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
@@ -90,18 +92,34 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
         first, other = other, first
     if claim.output != first.id:
         raise Refused("not-on-log", f"neither is the output of {claim.id} that the log has")
-    if first.signed.signers != other.signed.signers or claim.worker not in signers_of(d, other):
-        raise Refused("other-keys", f"not both are signed by the one key that delivered for {claim.worker}")
+    if claim.worker not in signers_of(d, other):
+        raise Refused("other-keys", f"it is not signed by a key that was {claim.worker}'s when it was issued")
     if _bytes_of(outputs[0]) == _bytes_of(outputs[1]):
         raise Refused("same-output", f"both deliver the same bytes for {claim.id}")
-    if other.payload.issued_ms <= claim.submitted_ms:
-        raise Refused("not-after", f"it was issued before {claim.submitted_ms}, when the log took the other")
+    if not contradicts(first.payload, claim.submitted_ms, other.payload, _valid_until_ms(d, other)):
+        raise Refused(
+            "not-at-once", f"it was over before {first.payload.issued_ms}, when the other was issued"
+        )
     _check_window(d, claim)
     _convict(d, f"equivocation/{claim.id}", claim.worker, said.actor)
     parties.catch(d, claim.worker)
     _slash(d, claim, said.actor)
     if d.need(Party, claim.worker).left != "tombstoned":
         parties.leave(d, d.need(Party, claim.worker), "tombstoned")
+
+
+def contradicts(first: Payload, logged_ms: int, other: Payload, until_ms: int) -> bool:
+    """Returns whether another output, valid until `until_ms`, stands against the one that the log took at `logged_ms`."""
+    at_once = other.issued_ms < first.expires_ms and first.issued_ms < until_ms
+    return at_once or other.issued_ms > logged_ms
+
+
+def _valid_until_ms(d: Decision, said: Spoken) -> int:
+    """Returns when a statement stopped to count: at its expiry, or when its key was rotated away, so that whoever steals
+    an old key convicts nobody of what was delivered since."""
+    keys = (d.get(Key, signer) for signer in said.signed.signers)
+    ends = (key.until_ms for key in keys if key is not None and key.until_index >= 0)
+    return min((said.payload.expires_ms, *ends))
 
 
 def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
@@ -185,7 +203,7 @@ def _log_fork(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -
     if one.root == other.root:
         raise Refused("same-tree", f"both say that {one.size} entries have the root {one.root.hex()}")
     _convict(d, f"log-fork/{one.size}", d.network.operator, said.actor)
-    burn_bond(d)
+    bond.fault(d)
 
 
 def _checkpoint(d: Decision, note: str) -> Checkpoint:
@@ -216,7 +234,7 @@ def _canary(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> 
     if one.verdict == other.verdict:
         raise Refused("same-output", f"both answer {one.verdict}")
     _convict(d, f"canary/{canary_id(one.task, one.worker)}", d.network.operator, said.actor)
-    burn_bond(d)
+    bond.fault(d)
 
 
 _Judge = Callable[[Decision, EvidenceSubmit, Sequence[Spoken]], None]

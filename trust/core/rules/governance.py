@@ -71,11 +71,12 @@ def create(d: Decision, genesis: Genesis) -> None:
 
 def by_operator(d: Decision, spoken: Spoken) -> None:
     """Refused unless the operator speaks, alone."""
-    _check_operator(d, spoken)
+    check_operator(d, spoken)
     d.signed_by(spoken, [spoken.payload.actor])
 
 
-def _check_operator(d: Decision, spoken: Spoken) -> None:
+def check_operator(d: Decision, spoken: Spoken) -> None:
+    """Refused `not-operator` unless the statement is the operator's."""
     if spoken.payload.actor != d.network.operator:
         raise Refused("not-operator", f"a {spoken.payload.__struct_config__.tag} is the operator's to say")
 
@@ -127,22 +128,26 @@ def register_relay(d: Decision, spoken: Spoken, said: RelayRegister) -> None:
 def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
     """Signed by the threshold of the coordinators that were, and each that is new.
 
-    A suspension ends when nobody who signed a false confirmation is left in the group: fewer than the threshold would
-    not do, since the same update chooses the threshold.
+    A suspension ends where the operator signs too and nobody who signed a false confirmation is in the group: a group
+    that could lift its own would come back in a fresh key of the same hand.
     """
     relay = d.find(Relay, said.relay)
     if said.actor not in relay.coordinators:
         raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
     _check_group(said.coordinators, said.threshold)
     new = [did for did in said.coordinators if did not in relay.coordinators]
-    d.signed_by(spoken, [said.actor, *new], relay.coordinators, relay.threshold)
+    operator = (
+        [d.network.operator] if relay.suspended and d.key(d.network.operator) in spoken.signed.signers else []
+    )
+    d.signed_by(spoken, [said.actor, *new, *operator], relay.coordinators, relay.threshold)
+    convicted = not set(relay.convicted).isdisjoint(said.coordinators)
     d.emit(
         RelayRegistered(
             relay=said.relay,
             name=said.name,
             coordinators=said.coordinators,
             threshold=said.threshold,
-            suspended=not set(relay.convicted).isdisjoint(said.coordinators),
+            suspended=convicted or (relay.suspended and not operator),
         )
     )
 
@@ -194,7 +199,7 @@ def adopt_key(d: Decision, spoken: Spoken, said: KeyAdopt) -> None:
     """
     identity.key_of(said.key)
     if said.use == "log":
-        _check_operator(d, spoken)
+        check_operator(d, spoken)
         d.signed_by(spoken, [said.actor, d.network.log_key, said.key])
     else:
         by_operator(d, spoken)

@@ -44,11 +44,12 @@ from trust.core.records import (
     SealedPool,
     Seat,
     Task,
+    Timer,
 )
 from trust.core.refusal import Refused
 from trust.core.rules import disputes, settlement
-from trust.core.rules.decision import Decision
-from trust.core.rules.draws import check_checkpoint, proven, seed_input
+from trust.core.rules.decision import Decision, has_left
+from trust.core.rules.draws import check_checkpoint, proven, seed_input, whose_turn
 from trust.core.sampling import items
 from trust.core.sampling.draw import Picker, Stream, coin
 from trust.core.sampling.sumtree import Slot as PoolSlot
@@ -66,15 +67,24 @@ def alpha(view: View, claim: Claim, number: int) -> bytes:
     )
 
 
+def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) -> str:
+    """Returns the key whose turn it is at `at_ms` to make the draw that a claim awaits, over the input `seed`."""
+    timer = view.get(Timer, claim.id)
+    assert timer is not None
+    asked_ms = timer.due_ms - policy.draw_ms
+    return whose_turn(claim.draw_key, policy.beacons.keys, seed, (at_ms - asked_ms) // policy.windows.draw_ms)
+
+
 def draw(d: Decision, said: Draw) -> None:
     """A draw entry: proves its randomness, tosses the coin in round 1, seats the panel."""
     claim_id, _, number = said.of.partition("/")
     claim = d.get(Claim, claim_id)
     if claim is None or not claim.draw_round or str(claim.draw_round) != number:
         raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
-    beta = proven(said, claim.draw_key, alpha(d, claim, claim.draw_round))
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
+    seed = alpha(d, claim, claim.draw_round)
+    beta = proven(said, drawer(d, claim, policy, seed, d.at_ms), seed)
     check_checkpoint(d, claim.output_index, policy, said.checkpoint)
     stream = Stream(beta, LABEL)
     if claim.draw_round == 1 and not claim.unchecked:
@@ -104,7 +114,7 @@ def look_at(d: Decision, claim: Claim) -> None:
     """Has an output checked that the coin had spared; the rest of the task's fees pays for it."""
     task = d.need(Task, claim.task)
     before = settlement.fees_units(claim, task)
-    draw_by_ms = d.at_ms + d.task_policy(task).windows.draw_ms
+    draw_by_ms = d.at_ms + d.task_policy(task).draw_ms
     d.emit(RoundDue(claim=claim.id, round=1, draw_by_ms=draw_by_ms, caught=True))
     d.pay("check.fees", (ledger.escrow(task.id), ledger.VERIFICATION, task.fees_units - before))
 
@@ -114,6 +124,7 @@ class _Bench:
 
     def __init__(self, d: Decision, claim: Claim, task: Task, stream: Stream) -> None:
         self._d = d
+        self._claim = claim
         self._task_kind = task.task_kind
         self._barred = _parties_to(d, claim, task)
         self._picker = self._picker_of(claim, stream)
@@ -138,15 +149,16 @@ class _Bench:
 
     def _accept(self, slot: PoolSlot) -> bool:
         party = self._d.get(Party, slot.id)
-        if party is None or not may_sit(self._d, party, self._task_kind):
+        if party is None or not may_sit(self._d, party, self._claim, self._task_kind):
             return False
         return self._barred.isdisjoint((party.owner, party.id))
 
 
-def may_sit(d: Decision, party: Party, task_kind: str) -> bool:
-    """Returns whether a verifier may take a seat now."""
-    free = not party.left and party.jailed_until_ms <= d.at_ms
-    return free and any(kind == task_kind for kind, _ in party.enrolled)
+def may_sit(d: Decision, party: Party, claim: Claim, task_kind: str) -> bool:
+    """Returns whether a verifier may take a seat on a claim now."""
+    free = not has_left(party, claim.index) and party.jailed_until_ms <= d.at_ms
+    enrolled = (*party.enrolled, *(party.vacated if party.expelled else ()))
+    return free and any(kind == task_kind for kind, _ in enrolled)
 
 
 def judges(d: Decision, sealed: SealedPool | None, task: Task, worker: str, relay: Relay) -> int:
@@ -210,6 +222,7 @@ def _seat_panel(d: Decision, claim: Claim, task: Task, policy: Policy, stream: S
             round=number,
             phase=Phase.OPENING if opening else Phase.COMMIT,
             until_ms=d.at_ms + window_ms,
+            grace_ms=policy.windows.grace_ms,
             quorum=quorum(policy, number, size),
             seats=seats,
             alternates=tuple(Alternate(party.id, _other_owner(party)) for party in alternates),
@@ -269,13 +282,21 @@ def drawn_items(
 def begin_phase(d: Decision, panel: Round, phase: str, policy: Policy) -> None:
     """Opens the commit or the reveal window of a panel."""
     window_ms = policy.windows.commit_ms if phase == Phase.COMMIT else policy.windows.reveal_ms
-    d.emit(PhaseBegan(claim=panel.claim, round=panel.number, phase=phase, until_ms=d.at_ms + window_ms))
+    d.emit(
+        PhaseBegan(
+            claim=panel.claim,
+            round=panel.number,
+            phase=phase,
+            until_ms=d.at_ms + window_ms,
+            grace_ms=policy.windows.grace_ms,
+        )
+    )
 
 
 def next_round(d: Decision, claim: Claim, policy: Policy) -> bool:
     """Asks for the draw of the next round; False where the policy has no further one."""
     if is_last(policy, claim.round):
         return False
-    draw_by_ms = d.at_ms + policy.windows.draw_ms
+    draw_by_ms = d.at_ms + policy.draw_ms
     d.emit(RoundDue(claim=claim.id, round=claim.round + 1, draw_by_ms=draw_by_ms))
     return True

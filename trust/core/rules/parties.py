@@ -70,7 +70,7 @@ def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
 
 
 def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
-    d.active(said.actor)
+    d.present(said.actor)
     identity.key_of(said.new_key)
     if (key := d.get(Key, said.new_key)) is not None:
         raise Refused("key-used", f"{said.new_key} is or was a key of {key.party}")
@@ -89,8 +89,11 @@ def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
 
 
 def leave(d: Decision, party: Party, how: str, *, by_operator: bool = False) -> None:
-    """Ends a party's part: no seat is drawn from its enrolments any more, its free money starts unbonding, and its open
-    tasks close at once, in clock entries of their own: there may be more of them than one entry holds."""
+    """Ends a party's part: no seat is drawn from its enrolments for later claims, its free money starts unbonding, and
+    its open tasks close at once, in clock entries of their own: there may be more of them than one entry holds.
+
+    Whom the operator revokes keeps what it had begun, and its free money, or the operator decided by it who judges, who
+    delivers and who can appeal."""
     if party.enrolled:
         _end_enrolments(d, party)
     d.emit(PartyLeft(party=party.id, how=how, by_operator=by_operator))

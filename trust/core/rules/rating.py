@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from trust.core import rate, reputation, scoring
+from trust.core import ledger, rate, reputation, scoring
 from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted
 from trust.core.lifecycle import ChallengeState
 from trust.core.policy import Policy
@@ -16,6 +16,7 @@ from trust.core.records import Claim, Party, Rater, Seat, Task, Track
 from trust.core.refusal import Refused
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
+from trust.core.sampling import items
 
 AGREED_ON_PASS_MILLI = 250
 DISAGREED_MILLI = 1_000
@@ -95,6 +96,7 @@ def _praise(
     lapses = scoring.lapses_milli(d, owner, task.task_kind)
     delta = reputation.lapsed_ppm(claim.delta_ppm, lapses)
     earlier = scoring.praised_milli(d, claim.worker, task.task_kind, owner, d.at_ms)
+    base_milli = ledger.share(base_milli, _detected_ppm(task, policy))
     good = reputation.good_milli(base_milli, delta, earlier, rater_ppm, small=_small(policy))
     d.emit(
         Observed(
@@ -106,6 +108,17 @@ def _praise(
             counterparty=owner,
         )
     )
+
+
+def _detected_ppm(task: Task, policy: Policy) -> int:
+    """Returns the chance in ppm that a check of this task finds what it looks for: praise says no more than that."""
+    if not task.items_count:
+        return 1_000_000
+    count, batch = task.items_count, policy.batch
+    size = items.sample_size(count, batch.sample_items)
+    accept = items.accept_count(count, size, task.tolerated_bad_ppm, batch.significance_ppm)
+    bad = max(accept + 1, ledger.share(count, batch.detect_bad_ppm))
+    return items.detection_ppm(count, size, accept, min(bad, count))
 
 
 def _small(policy: Policy) -> bool:

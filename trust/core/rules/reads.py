@@ -13,8 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 from trust.core import ledger, scorebook
 from trust.core import payloads as p
-from trust.core.commands import Incoming, Spoken, enclosed
+from trust.core.commands import Incoming, Spoken, enclosed, spoken
+from trust.core.envelope import open_envelope
 from trust.core.events import NETWORK, canary_id, house_id, round_id, service_key, task_draw
+from trust.core.events.tasks import PINS
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -33,6 +35,7 @@ from trust.core.records import (
     Network,
     Opening,
     Party,
+    Pins,
     Pool,
     Poster,
     Probation,
@@ -239,7 +242,7 @@ def _canary(view: Peek, said: p.CanaryOpen) -> Iterator[StateKey]:
     yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
     yield from _task(view, answer.task)
     if (found := view.peek(Task, answer.task)) is not None and found.claim:
-        yield from _claim(view, found.claim)
+        yield from _challenged(view, found.claim)
 
 
 def _registering(view: Peek, said: p.AgentRegister) -> Iterator[StateKey]:
@@ -409,6 +412,13 @@ def _paying_out(view: Peek, said: p.StakePayout) -> Iterator[StateKey]:
     yield from _withdrawal(view, said.withdrawal)
 
 
+def _attesting(view: Peek, said: p.RelayAttest) -> Iterator[StateKey]:
+    shown = spoken(open_envelope(said.statement.encode())).payload
+    if (reads := READS.get(type(shown))) is not None:
+        yield from _party(shown.actor)
+        yield from reads(view, shown)
+
+
 def _of_challenged(view: Peek, said: p.VerdictChallenge) -> Iterator[StateKey]:
     return _challenged(view, said.claim)
 
@@ -433,6 +443,7 @@ READS: dict[type[p.Payload], Callable[[Peek, Any], Iterator[StateKey]]] = {
     p.VoteCommit: _of_seat,
     p.VoteReveal: _of_items,
     p.VerdictChallenge: _of_challenged,
+    p.RelayAttest: _attesting,
 }
 """What a statement reads beside its actor, by its payload. `output.submit` reads less, evidence by its signatures."""
 SHOWN = (p.CanaryCommit, p.CanaryOpen, p.EvidenceSubmit)
@@ -467,6 +478,9 @@ def _common(view: Peek) -> Iterator[StateKey]:
     if (network := view.peek(Network, NETWORK)) is not None:
         yield AdoptedPolicy, str(network.policy)
         yield Party, network.operator
+    yield Pins, PINS
+    if (pins := view.peek(Pins, PINS)) is not None:
+        yield from ((AdoptedPolicy, str(number)) for number, _ in pins.open)
 
 
 def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from trust.core import ledger
 from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, round_id
 from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
-from trust.core.rules import disputes, parties, rating, tasks
+from trust.core.rules import bond, disputes, parties, rating, tasks
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
 
@@ -156,26 +158,23 @@ def _give_back(d: Decision, claim: Claim, task: Task, why: str) -> None:
 
 
 def overdue(d: Decision, claim: Claim) -> None:
-    """No draw in time is the service's fault, and its bond loses up to the price.
+    """No draw in time is the service's fault: price and stake burn out of its bond, which is more than anybody could
+    save by a draw that is not made, and nobody gains by it.
 
-    Where a verdict stands, it goes on standing and challenges are returned; the bond burns, so that nobody has anything
-    from challenging while the service is out of order. Where there is none, the worker is paid and the task closes.
+    Where a verdict stands, it goes on standing, challenges are returned, and a fail costs what one without an appeal
+    does. Where there is none, stake and escrow go back and the task closes.
     """
-    if not disputes.standing(claim):
-        _void_overdue(d, claim)
-        return
-    conclude(d, claim)
-    lost = min(d.need(Task, claim.task).price_units, d.balance(ledger.OPERATOR_BOND))
-    d.pay("draw.overdue", (ledger.OPERATOR_BOND, ledger.BURN, lost))
-
-
-def _void_overdue(d: Decision, claim: Claim) -> None:
     task = d.need(Task, claim.task)
+    if disputes.standing(claim):
+        conclude(d, replace(claim, appealable=False))
+    else:
+        _void_overdue(d, claim, task)
+    bond.burn(d, "draw.overdue", task.price_units + claim.stake_units)
+
+
+def _void_overdue(d: Decision, claim: Claim, task: Task) -> None:
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
-    worker = ledger.free(claim.worker)
-    d.pay("stake.return", (ledger.stake(claim.id), worker, claim.stake_units))
-    paid = min(task.price_units, d.balance(ledger.OPERATOR_BOND))
-    d.pay("draw.overdue", (ledger.OPERATOR_BOND, worker, paid))
+    d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.close(d, task, "draw-overdue")
 
@@ -248,7 +247,7 @@ def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str
     """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by).
 
     A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
-    canary's answer stood: canary-right, canary-wrong.
+    canary's answer stood: canary-right, canary-wrong, or heard where nobody could have appealed against it.
     """
     if seat.state in (SeatState.PASSED, SeatState.SILENT):
         return seat.state
@@ -257,6 +256,8 @@ def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str
     if final is None or panel.number > final.number:
         return "heard"
     if not panel.items:
+        if claim.canary and not claim.measured:
+            return "heard"
         measure = "canary-" if claim.canary == claim.verdict else ""
         return measure + ("right" if seat.verdict == claim.verdict else "wrong")
     return "wrong" if _wrong_on_an_item(seat, panel, final) else "right"

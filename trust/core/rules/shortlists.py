@@ -16,7 +16,7 @@ from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
 from trust.core.refusal import Refused
 from trust.core.rules import allocation as allocations
 from trust.core.rules.decision import Decision
-from trust.core.rules.draws import check_checkpoint, proven, seed_input
+from trust.core.rules.draws import check_checkpoint, proven, seed_input, whose_turn
 from trust.core.sampling import shortlist, sumtree
 from trust.core.sampling.draw import Stream
 from trust.core.sampling.shortlist import Candidate
@@ -45,6 +45,12 @@ def shortlist_seed(network: str, task: str, statement: str) -> bytes:
     return seed_input(network, task_draw(task), 0, statement)
 
 
+def drawer(allocation: Allocation, policy: Policy, seed: bytes, at_ms: int) -> str:
+    """Returns the key whose turn it is at `at_ms` to make this draw, over the input `seed`."""
+    turn = (at_ms - allocation.asked_ms) // policy.allocation.drawn_in_ms
+    return whose_turn(allocation.draw_key, policy.beacons.keys, seed, turn)
+
+
 def draw(d: Decision, said: Draw) -> None:
     """A draw entry of an allocation."""
     allocation = d.get(Allocation, task_of(said))
@@ -52,7 +58,8 @@ def draw(d: Decision, said: Draw) -> None:
         raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
     task = d.need(Task, allocation.id)
     policy = d.task_policy(task)
-    stream = Stream(proven(said, allocation.draw_key, alpha(d, allocation)), shortlist.LABEL)
+    seed = alpha(d, allocation)
+    stream = Stream(proven(said, drawer(allocation, policy, seed, d.at_ms), seed), shortlist.LABEL)
     check_checkpoint(d, allocation.index, policy, said.checkpoint)
     event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
     d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
@@ -62,7 +69,9 @@ def _among_candidates(
     d: Decision, allocation: Allocation, task: Task, policy: Policy, stream: Stream
 ) -> TaskAllocated:
     parties = [d.need(Party, did) for did in allocation.candidates]
-    eligible = [party for party in parties if not allocations.why_not(d, party, task, policy)]
+    eligible = [
+        party for party in parties if not allocations.why_not(d, party, task, policy, allocation.index)
+    ]
     among = tuple(
         Candidate(
             party.id,
@@ -96,7 +105,7 @@ def _among_all(
 
     def accept(agent: str, lane: bool) -> bool:
         party = d.need(Party, agent)
-        if allocations.why_not(d, party, task, policy):
+        if allocations.why_not(d, party, task, policy, allocation.index):
             return False
         return not lane or allocations.may_be_tried(d, party, task, policy)
 

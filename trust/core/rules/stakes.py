@@ -9,16 +9,18 @@ from trust.core.lifecycle import WithdrawalState
 from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
 from trust.core.records import Booking, Party, Withdrawal
 from trust.core.refusal import Refused
+from trust.core.rules import bond
 from trust.core.rules.decision import Decision
 from trust.core.rules.governance import is_treasurer
 
 
-def _book(d: Decision, spoken: Spoken, reference: str) -> None:
+def _book(d: Decision, spoken: Spoken, reference: str, *agreed: str) -> None:
+    """Books a reference, once; its treasurer signs, and whoever has to agree."""
     if not is_treasurer(d, spoken.payload.actor):
         raise Refused("not-treasurer", f"{spoken.payload.actor} is no treasurer")
     if spoken.payload.actor != d.network.operator:
         d.active(spoken.payload.actor)
-    d.signed_by(spoken, [spoken.payload.actor])
+    d.signed_by(spoken, [spoken.payload.actor, *agreed])
     if (booked := d.get(Booking, reference)) is not None:
         raise Refused("reference-booked", f"{reference} was booked at entry {booked.index}")
     d.emit(ReferenceBooked(reference=reference))
@@ -44,7 +46,7 @@ def _check_agent(account: str) -> None:
 
 
 def withdraw(d: Decision, spoken: Spoken, said: StakeWithdraw) -> None:
-    d.signed_by(spoken, [d.active(said.actor).id])
+    d.signed_by(spoken, [d.present(said.actor).id])
     if said.cancel is not None and said.amount_units is None and said.account is None:
         _take_back(d, said.actor, said.cancel)
     elif said.amount_units is None or said.cancel is not None:
@@ -53,20 +55,20 @@ def withdraw(d: Decision, spoken: Spoken, said: StakeWithdraw) -> None:
         )
     elif said.account in (None, said.actor):
         source, target = ledger.free(said.actor), ledger.unbonding(said.actor)
-        d.unbond(said.actor, source, target, said.amount_units)
+        d.unbond(said.actor, source, target, said.amount_units, reference=said.reference or "")
     elif said.account == ledger.OPERATOR_BOND:
-        _withdraw_bond(d, said.actor, said.amount_units)
+        _withdraw_bond(d, said.actor, said.amount_units, said.reference or "")
     else:
         raise Refused("not-yours", f"{said.account} is not an account that {said.actor} withdraws from")
 
 
-def _withdraw_bond(d: Decision, actor: str, amount: int) -> None:
+def _withdraw_bond(d: Decision, actor: str, amount: int, reference: str) -> None:
     if actor != d.network.operator:
         raise Refused("not-operator", "only the operator withdraws from its bond")
-    minimum = d.policy.money.operator_bond_min_units
+    minimum = bond.minimum_units(d)
     if d.balance(ledger.OPERATOR_BOND) - amount < minimum:
         raise Refused("insufficient-funds", f"{minimum} units of the operator's bond must stay")
-    d.unbond(actor, ledger.OPERATOR_BOND, ledger.OPERATOR_UNBONDING, amount)
+    d.unbond(actor, ledger.OPERATOR_BOND, ledger.OPERATOR_UNBONDING, amount, reference=reference)
 
 
 def _waiting_on(withdrawal: Withdrawal) -> str:
@@ -79,7 +81,9 @@ def _left_of(d: Decision, withdrawal: Withdrawal) -> int:
     """Returns the units that a withdrawal still pays: open withdrawals share what a slash left, the last gets all of
     it."""
     lost = d.need(Party, withdrawal.party).unbonding_lost_units
-    if withdrawal.source == ledger.OPERATOR_BOND or not lost:
+    if withdrawal.source == ledger.OPERATOR_BOND:
+        lost = d.network.bond_lost_units
+    if not lost:
         return withdrawal.amount_units
     held = d.balance(_waiting_on(withdrawal))
     return withdrawal.amount_units * held // (held + lost)
@@ -111,8 +115,12 @@ def mature(d: Decision, id: str) -> None:
 
 
 def pay_out(d: Decision, spoken: Spoken, said: StakePayout) -> None:
-    _book(d, spoken, said.reference)
+    """Books that a withdrawal was paid: whose money it is signs too, or named this very payment when it withdrew. So
+    the log holds for everybody that it agreed, or the payment that can be looked for."""
     withdrawal = d.find(Withdrawal, said.withdrawal)
+    if withdrawal.reference not in ("", said.reference):
+        raise Refused("other-reference", f"{said.withdrawal} is paid under {withdrawal.reference}")
+    _book(d, spoken, said.reference, *(() if withdrawal.reference else (withdrawal.party,)))
     if withdrawal.state != WithdrawalState.PAYABLE:
         raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
     units = _left_of(d, withdrawal)

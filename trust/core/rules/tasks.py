@@ -69,6 +69,9 @@ def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
         raise Refused(
             "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
         )
+    tolerated, most = said.items.tolerated_bad_ppm if said.items else 0, policy.batch.max_tolerated_ppm
+    if tolerated > most:
+        raise Refused("tolerates-too-much", f"a task tolerates at most {most} bad items in a million")
     if said.assignee is not None:
         d.active(said.assignee)
     if said.relay is not None:

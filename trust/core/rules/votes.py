@@ -59,13 +59,18 @@ def commitment(network: str, seat: str, verifier: str, said: VoteReveal) -> str:
 # -- openings
 
 
-def _opening(d: Decision, claim: Claim, number: int) -> Round:
+def _opening(d: Decision, claim: Claim, number: int, shown_ms: int | None) -> Round:
     found = d.get(Round, round_id(claim.id, number)) if number else None
     if found is None:
         raise Refused("nothing-drawn", f"nothing of {claim.id} was drawn to be opened")
-    if found.phase != Phase.OPENING:
+    if found.phase != Phase.OPENING or _is_over(d, found.until_ms, shown_ms):
         raise Refused("too-late", f"the opening of round {number} is over")
     return found
+
+
+def _is_over(d: Decision, until_ms: int, shown_ms: int | None) -> bool:
+    """Returns whether a window that ends at `until_ms` was over: now, or when a relay was shown the statement."""
+    return (d.at_ms if shown_ms is None else shown_ms) >= until_ms
 
 
 def _by_worker(d: Decision, spoken: Spoken, claim: Claim) -> None:
@@ -74,11 +79,11 @@ def _by_worker(d: Decision, spoken: Spoken, claim: Claim) -> None:
     d.signed_by(spoken, [claim.worker])
 
 
-def open_output(d: Decision, spoken: Spoken, said: OutputOpen) -> None:
+def open_output(d: Decision, spoken: Spoken, said: OutputOpen, shown_ms: int | None = None) -> None:
     """The worker says that the whole output can be read; the service held every blob when it let this pass."""
     claim = d.find(Claim, said.claim)
     _by_worker(d, spoken, claim)
-    found = _opening(d, claim, claim.round)
+    found = _opening(d, claim, claim.round, shown_ms)
     if found.items:
         raise Refused("items-needed", f"{claim.id} is a batch: open the drawn items of each seat")
     d.emit(OutputOpened(claim=claim.id))
@@ -86,12 +91,12 @@ def open_output(d: Decision, spoken: Spoken, said: OutputOpen) -> None:
     panel.begin_phase(d, found, Phase.COMMIT, d.task_policy(task))
 
 
-def open_items(d: Decision, spoken: Spoken, said: ItemsOpen) -> None:
+def open_items(d: Decision, spoken: Spoken, said: ItemsOpen, shown_ms: int | None = None) -> None:
     """Items of one seat's place, each with its path to the root that the output named."""
     seat = d.find(Seat, said.seat)
     claim = d.need(Claim, seat.claim)
     _by_worker(d, spoken, claim)
-    found = _opening(d, claim, seat.round)
+    found = _opening(d, claim, seat.round, shown_ms)
     task = d.need(Task, claim.task)
     opened = tuple(_checked(d, found, seat, item, claim, task.items_count) for item in said.items)
     if len({index for index, _ in opened}) < len(opened):
@@ -139,13 +144,14 @@ def _policy(d: Decision, found: Round) -> Policy:
     return d.task_policy(d.need(Task, d.need(Claim, found.claim).task))
 
 
-def commit(d: Decision, spoken: Spoken, said: VoteCommit) -> None:
+def commit(d: Decision, spoken: Spoken, said: VoteCommit, shown_ms: int | None = None) -> None:
     seat, found = _seated(d, spoken, said.seat)
     if seat.commitment:
         raise Refused("already-committed", f"{seat.id} has its commitment, for good")
     if found.phase == Phase.OPENING:
         raise Refused("not-opened", f"the worker has not opened {seat.claim} yet")
-    if seat.state != SeatState.SEATED or found.phase != Phase.COMMIT:
+    over = _is_over(d, seat.until_ms, shown_ms)
+    if seat.state != SeatState.SEATED or found.phase != Phase.COMMIT or over:
         raise Refused("too-late", f"the commit window of {seat.id} is over")
     d.emit(VoteCommitted(seat=seat.id, commitment=said.commitment))
     _reveal_when_ready(d, found.id)
@@ -163,21 +169,22 @@ def pass_on(d: Decision, id: str) -> None:
     excused = bool(d.need(Party, seat.agent).left)
     chosen, left = None, found.alternates
     if found.replaced[seat.place] < policy.verifiers.replacements:
-        chosen, left = _next_alternate(d, found, task.task_kind)
+        chosen, left = _next_alternate(d, found, d.need(Claim, seat.claim), task.task_kind)
     if chosen is None:
         d.emit(SeatPassed(seat=id, excused=excused, alternates=left))
     else:
         drawn = DrawnSeat(d.new_id("seat_"), chosen.agent, chosen.owner)
         until_ms = d.at_ms + policy.windows.commit_ms
-        d.emit(SeatPassed(seat=id, excused=excused, next=drawn, until_ms=until_ms, alternates=left))
+        terms = {"until_ms": until_ms, "grace_ms": policy.windows.grace_ms}
+        d.emit(SeatPassed(seat=id, excused=excused, next=drawn, alternates=left, **terms))
     _reveal_when_ready(d, found.id)
 
 
 def _next_alternate(
-    d: Decision, found: Round, task_kind: str
+    d: Decision, found: Round, claim: Claim, task_kind: str
 ) -> tuple[Alternate | None, tuple[Alternate, ...]]:
     for position, candidate in enumerate(found.alternates):
-        if panel.may_sit(d, d.need(Party, candidate.agent), task_kind):
+        if panel.may_sit(d, d.need(Party, candidate.agent), claim, task_kind):
             return candidate, found.alternates[position + 1 :]
     return None, ()
 
@@ -196,7 +203,7 @@ def _reveal_when_ready(d: Decision, id: str) -> None:
 # -- reveals
 
 
-def reveal(d: Decision, spoken: Spoken, said: VoteReveal) -> None:
+def reveal(d: Decision, spoken: Spoken, said: VoteReveal, shown_ms: int | None = None) -> None:
     seat, found = _seated(d, spoken, said.seat)
     if seat.state == SeatState.REVEALED:
         raise Refused("already-revealed", f"{seat.id} has revealed its vote")
@@ -204,7 +211,7 @@ def reveal(d: Decision, spoken: Spoken, said: VoteReveal) -> None:
         raise Refused("no-commitment", f"{seat.id} committed to nothing")
     if found.phase == Phase.COMMIT:
         raise Refused("commits-open", "reveals open when the last commit window is over")
-    if found.phase != Phase.REVEAL:
+    if found.phase != Phase.REVEAL or _is_over(d, found.until_ms, shown_ms):
         raise Refused("too-late", f"the reveal window of {seat.id} is over")
     if commitment(d.network.origin, seat.id, seat.agent, said) != seat.commitment:
         raise Refused("commitment-mismatch", "this is not the vote that the seat committed to")

@@ -1,0 +1,329 @@
+"""A coordinator that does not play fair: what it could do, what it could not, and what convicts it offline."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.api.processes import ROOT, free_port
+from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
+from trust.audit.exporting import export
+from trust.audit.feeds import FeedReport, check_feed
+from trust.audit.fetching import DirectorySource, HttpSource
+from trust.audit.report import silent
+from trust.client import ServiceError
+from trust.client.statements import did_of_seed
+from trust.core.receipt import Receipt
+from trust.log.note import Verifier
+from trust.relay.feed import PUBLISH_S
+from trust.relay.server import RelayServer
+from trust.sandbox.malice import MaliciousDesk, Started, malicious
+from trust.verify.failures import NotProven
+from trust.verify.files import verify_file
+from trust.verify.receipts import FalseConfirmation, verify_confirmation, verify_receipt
+
+pytestmark = pytest.mark.journey
+
+
+async def _saved(coordinator: Coordinator, town: Network, folder: Path) -> FeedReport:
+    """The coordinator's feed and the network's log as files, held against each other with nothing but the log's key."""
+    await asyncio.sleep(2 * PUBLISH_S)
+    key, feed = Verifier.parse(town.vkey), coordinator.server.feed
+
+    def save() -> FeedReport:
+        for url, its_key, name in (
+            (town.url, key, "log"),
+            (f"{coordinator.http}/feed", Verifier.parse(feed.vkey), "feed"),
+        ):
+            source = HttpSource(url)
+            export(source, its_key, folder / name, silent)
+            source.close()
+        return check_feed(DirectorySource(folder / "feed"), DirectorySource(folder / "log"), key)
+
+    return await asyncio.to_thread(save)
+
+
+def _papers(coordinator: Coordinator) -> list[bytes]:
+    desk = coordinator.server.desk
+    assert isinstance(desk, MaliciousDesk)
+    return desk.papers
+
+
+def test_honest_coordinators_feeds_are_borne_out_by_the_log(town: Network, tmp_path: Path) -> None:
+    async def test() -> None:
+        rosa, ada, bob = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[1])
+        async with (
+            town.coordinators() as three,
+            agents(rosa.join(three[2], kinds=()), ada.join(three[0]), bob.join(three[0])),
+        ):
+            for _ in range(3):
+                task = named()
+                [posted] = await rosa.link.post([town.task_post(task, town.group)])
+                await ada.hears("offer", task=task)
+                told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+                with pytest.raises(ServiceError):
+                    await bob.link.claim(town.claim_of(bob.me, task, posted["index"], town.group))
+                await ada.link.deliver([town.output_of(ada.me, told["claim"])])
+            for number, each in enumerate(three):
+                report = await _saved(each, town, tmp_path / str(number))
+                assert report.ok, report.findings
+                assert report.coordinator == each.server.did
+            first = await _saved(three[0], town, tmp_path / "again")
+            assert first.kinds["confirmed"] == first.kinds["forwarded"] == 3
+
+    run(test)
+
+
+def test_one_that_favours_its_friend_keeps_nobody_from_a_task_and_its_feed_convicts_it(
+    town: Network, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
+        makes = [malicious("favours", friend.me.actor), RelayServer, RelayServer]
+        async with (
+            town.coordinators(*makes) as three,
+            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
+        ):
+            allocate = {"shortlist": 1, "exclusive_ms": 1_000}
+            [posted] = await rosa.link.post([town.task_post(task, town.group)], allocate)
+            # could not: have its friend named as the only candidate
+            refusals = posted["allocation"]["refusals"].values()
+            assert {each["code"] for each in refusals} == {"named-candidates"}
+            # could: turn an agent away that comes to it
+            with pytest.raises(ServiceError, match="task-closed"):
+                await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+            # could not: keep it from the task
+            other = Agent(ada.me)
+            async with agents(other.join(three[1])):
+                told = await other.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+                assert told["worker"] == ada.me.actor
+            report = await _saved(three[0], town, tmp_path)
+            assert not report.ok
+            assert any("task-closed" in each.reason for each in report.findings)
+
+    run(test)
+
+
+def test_an_agent_that_is_censored_gets_through_by_another_coordinator(town: Network, tmp_path: Path) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada = Agent(town.requester), Agent(town.agents[0])
+        makes = [malicious("censors", victim=ada.me.actor), RelayServer, RelayServer]
+        async with (
+            town.coordinators(*makes) as three,
+            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
+        ):
+            [posted] = await rosa.link.post([town.task_post(task, town.group)])
+            request = town.claim_of(ada.me, task, posted["index"], town.group)
+            with pytest.raises(ServiceError, match="overloaded"):
+                await ada.link.claim(request)
+            other = Agent(ada.me)
+            async with agents(other.join(three[2])):
+                assert (await other.link.claim(request))["worker"] == ada.me.actor
+            # nothing false was said, so nothing convicts it: its feed shows that it offered and never confirmed
+            report = await _saved(three[0], town, tmp_path)
+            assert report.ok
+            assert report.kinds.get("confirmed", 0) == 0
+            assert report.kinds["offered"] > 0
+
+    run(test)
+
+
+def test_one_that_drops_results_is_not_believed_and_its_feed_convicts_it(
+    town: Network, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada = Agent(town.requester), Agent(town.agents[0])
+        async with (
+            town.coordinators(malicious("drops"), RelayServer, RelayServer) as three,
+            agents(rosa.join(three[1], kinds=()), ada.join(three[0])),
+        ):
+            [posted] = await rosa.link.post([town.task_post(task, town.group)])
+            told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+            output = town.output_of(ada.me, told["claim"])
+            [said] = await ada.link.deliver([output])
+            # could: throw the output away. could not: show a receipt of it
+            proven = verify_receipt(msgspec.json.encode(said["receipt"]), Verifier.parse(town.vkey))
+            assert proven.spoken is None or b"output.submit" not in proven.spoken.signed.payload
+            other = Agent(ada.me)
+            async with agents(other.join(three[1])):
+                [true] = await other.link.deliver([output])
+                assert true["status"] == 201
+            report = await _saved(three[0], town, tmp_path)
+            assert any("which it is not" in each.reason for each in report.findings)
+
+    run(test)
+
+
+async def _evidence(town: Network, relay: str, paper: bytes, index: int) -> bytes:
+    """The file of a false confirmation: the paper, the receipt of the entry that it names, that of the relay's own."""
+    async with town.client() as client:
+        claim, _ = await client.receipt(index)
+        at = 0
+        while True:
+            registered, proven = await client.receipt(at)
+            if any(each["kind"] == "relay.registered" and each["relay"] == relay for each in proven.events):
+                break
+            at += 1
+    file: dict[str, Any] = {
+        "evidence": "relay-confirm",
+        "statement": msgspec.json.decode(paper),
+        "claim": _receipt(claim),
+        "relay": _receipt(registered),
+    }
+    return msgspec.json.encode(file)
+
+
+def _receipt(receipt: Receipt) -> Any:
+    return msgspec.to_builtins(receipt)
+
+
+def test_in_a_group_one_that_credits_its_friend_convinces_nobody_and_its_feed_convicts_it(
+    town: Network, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
+        dids = [did_of_seed(seed) for seed in town.three]
+        makes = [malicious("credits", friend.me.actor), RelayServer, RelayServer]
+        async with (
+            town.coordinators(*makes) as three,
+            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
+        ):
+            [posted] = await rosa.link.post([town.task_post(task, town.group)])
+            told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+            assert told["worker"] == friend.me.actor
+            with pytest.raises(NotProven):
+                verify_confirmation(told["confirmation"].encode(), ada.me.network, dids, 2)
+            assert (await rosa.hears_event("claim.opened", task=task))["worker"] == ada.me.actor
+            report = await _saved(three[0], town, tmp_path)
+            assert any("it confirmed" in each.reason for each in report.findings)
+
+    run(test)
+
+
+@pytest.mark.parametrize("kind", ["credits", "confirms-twice"])
+def test_alone_one_that_confirms_what_is_not_so_is_convicted_by_its_own_paper(
+    town: Network, tmp_path: Path, kind: str
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
+        async with (
+            town.relay(make=malicious(kind, friend.me.actor)) as relay,
+            agents(rosa.join(relay, kinds=()), ada.join(relay), friend.join(relay)),
+        ):
+            [posted] = await rosa.link.post([town.task_post(task)])
+            first = await ada.link.claim(town.claim_of(ada.me, task, posted["index"]))
+            if kind == "confirms-twice":
+                await friend.link.claim(town.claim_of(friend.me, task, posted["index"]))
+            [paper] = _papers(relay)
+            evidence = await _evidence(town, town.solo, paper, first["index"])
+            convicted = verify_file(evidence, Verifier.parse(town.vkey))
+            assert isinstance(convicted, FalseConfirmation)
+            assert convicted.signers == (relay.server.did,)
+            assert not (await _saved(relay, town, tmp_path)).ok
+
+    run(test)
+
+
+def test_one_that_confirms_two_claims_in_a_group_has_one_signature_for_the_second(
+    town: Network, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
+        dids = [did_of_seed(seed) for seed in town.three]
+        async with (
+            town.coordinators(malicious("confirms-twice"), RelayServer, RelayServer) as three,
+            agents(rosa.join(three[0], kinds=()), ada.join(three[1]), friend.join(three[0])),
+        ):
+            [posted] = await rosa.link.post([town.task_post(task, town.group)])
+            await ada.hears("offer", task=task)
+            true = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+            await friend.hears("taken", task=task)
+            false = await friend.link.claim(town.claim_of(friend.me, task, posted["index"], town.group))
+            assert (true["worker"], false["worker"]) == (ada.me.actor, friend.me.actor)
+            with pytest.raises(NotProven):
+                verify_confirmation(false["confirmation"].encode(), ada.me.network, dids, 2)
+            report = await _saved(three[0], town, tmp_path)
+            assert any("it confirmed" in each.reason for each in report.findings)
+
+    run(test)
+
+
+def test_one_that_signs_two_allocations_gets_one_draw_and_another_coordinators_feed_convicts_it(
+    town: Network, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        task = named()
+        rosa = Agent(town.requester)
+        async with (
+            town.coordinators(malicious("allocates-twice"), RelayServer, RelayServer) as three,
+            agents(rosa.join(three[0], kinds=())),
+        ):
+            allocate = {"shortlist": 1, "exclusive_ms": 1_000}
+            [posted] = await rosa.link.post([town.task_post(task, town.group)], allocate)
+            assert posted["allocation"]["status"] == 201
+            assert posted["allocation"]["again"] != "accepted"
+            reports = [await _saved(each, town, tmp_path / each.server.did[-6:]) for each in three[1:]]
+            found = [each.reason for report in reports for each in report.findings]
+            assert any(f"{three[0].server.did} signed 2 allocations of {task}" in each for each in found)
+
+    run(test)
+
+
+def test_a_record_earned_at_one_relay_orders_at_another(town: Network) -> None:
+    async def test() -> None:
+        rosa, ada, bob = Agent(town.requester), Agent(town.agents[5]), Agent(town.agents[6])
+        async with town.relay() as solo, town.coordinators() as three, town.client() as client:
+            async with agents(rosa.join(solo, kinds=()), ada.join(solo)):
+                for _ in range(3):
+                    task = named()
+                    [posted] = await rosa.link.post([town.task_post(task)])
+                    told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"]))
+                    await ada.link.deliver([town.output_of(ada.me, told["claim"])])
+            both = [bob.me.actor, ada.me.actor]
+            ranked = [each["agent"] for each in (await client.priorities(KIND, both))["candidates"]]
+            async with agents(rosa.join(three[0], kinds=()), bob.join(three[0]), ada.join(three[0])):
+                task = named()
+                await rosa.link.post([town.task_post(task, town.group)])
+                await ada.hears("offer", task=task)
+                order = three[0].server.offering._orders[KIND].ranked
+                assert [agent for agent, _ in order] == ranked
+
+    run(test)
+
+
+def test_one_runs_as_a_process_from_a_file(town: Network, tmp_path: Path) -> None:
+    key, port = tmp_path / "coordinator.key", free_port()
+    key.write_text(town.alone.hex() + "\n", encoding="ascii")
+    key.chmod(0o600)
+    started = Started("censors", town.url, town.vkey, town.solo, str(key), port, victim=town.agents[0].actor)
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode(started))
+    command = [sys.executable, "-m", "trust.sandbox.malice", str(tmp_path / "config.json")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                about = httpx.get(f"http://127.0.0.1:{port}/").json()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        assert about["coordinator"] == did_of_seed(town.alone)
+    finally:
+        process.kill()
+        process.wait()

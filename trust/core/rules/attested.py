@@ -1,0 +1,61 @@
+"""What the service did not take in time: it counts where the claim's relay attests that it was shown in time (docs/rules.md 8).
+
+1. The threshold of the claim's relay says that it was shown an opening, a commitment or a reveal at a time within its
+   window; the statement stands in it whole, and is judged as if it had been said then.
+2. It counts until the grace after the window is over (`windows.grace_ms`). The grace is waited only where somebody is
+   silent: a window ends early once everybody acted.
+3. A relay that lies for a friend makes a window longer by the grace, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trust.core import payloads as p
+from trust.core.commands import Spoken, enclosed
+from trust.core.records import Claim, Relay, Seat
+from trust.core.refusal import Refused
+from trust.core.rules import votes
+from trust.core.rules.decision import Decision
+
+Act = Callable[[Decision, Spoken, Any, int], None]
+ACTS: dict[type[p.Payload], Act] = {
+    p.OutputOpen: votes.open_output,
+    p.ItemsOpen: votes.open_items,
+    p.VoteCommit: votes.commit,
+    p.VoteReveal: votes.reveal,
+}
+
+
+def attest(d: Decision, spoken: Spoken, said: p.RelayAttest) -> None:
+    """Does what a statement asks for that the relay was shown in time."""
+    [shown] = enclosed(spoken)
+    act = ACTS.get(type(shown.payload))
+    if act is None:
+        raise Refused("not-attested", f"a {p.kind_of(shown.payload)} counts only where the service took it")
+    relay = d.need(Relay, _claim_of(d, shown.payload).relay)
+    if said.actor not in relay.coordinators:
+        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {relay.id}")
+    d.signed_by_relay(spoken, relay)
+    if relay.suspended:
+        raise Refused("relay-suspended", f"{relay.id} is suspended: its word counts for nothing")
+    _check_time(d, shown.payload, said.shown_ms)
+    act(d, shown, shown.payload, said.shown_ms)
+
+
+def _claim_of(d: Decision, said: p.Payload) -> Claim:
+    if isinstance(said, p.OutputOpen):
+        return d.find(Claim, said.claim)
+    assert isinstance(said, p.ItemsOpen | p.VoteCommit | p.VoteReveal)
+    return d.need(Claim, d.find(Seat, said.seat).claim)
+
+
+def _check_time(d: Decision, shown: p.Payload, shown_ms: int) -> None:
+    if shown.network != d.network.origin:
+        raise Refused("foreign-network", f"this is {d.network.origin}")
+    if shown_ms > d.at_ms:
+        raise Refused("issued-in-future", f"nothing was shown at {shown_ms}, after {d.at_ms}")
+    lives_ms = shown.expires_ms - shown.issued_ms
+    if not shown.issued_ms <= shown_ms < shown.expires_ms or lives_ms > p.MAX_LIFETIME_MS:
+        raise Refused("expired", f"the statement did not count at {shown_ms}, when it was shown")

@@ -1,0 +1,411 @@
+"""What a coordinator decides: what it brings to the service, what it confirms, and what it signs for the others.
+
+It never confirms what the service refused, and for one task promises its signature to one claim at a time: while a
+claim that it signed may still be won, it signs no other, so a coordinator that would rather have somebody else win
+does not get a second signature for that. A promise is over with the task's next entry, or after `PROMISE_MS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from trust import clock
+from trust.client import Accepted, AsyncTrustClient, Granted, Relay, ServiceError
+from trust.client.cosigning import Asked
+from trust.client.statements import opened
+from trust.client.transports import AsyncTransport
+from trust.core import envelope as envelopes
+from trust.core.commands import Spoken
+from trust.core.envelope import BadSignature, Envelope
+from trust.core.payloads import (
+    ClaimAbandon,
+    ClaimRenew,
+    ClaimRequest,
+    ItemsOpen,
+    OutputOpen,
+    OutputSubmit,
+    Payload,
+    RelayConfirm,
+    TaskAllocate,
+    TaskPost,
+    kind_of,
+)
+from trust.errors import ClientError, TrustError
+from trust.relay.batches import Batches
+from trust.relay.feed import Feed
+from trust.relay.messages import Allocate
+from trust.relay.mirror import Mirror, Work
+
+PROMISE_MS = 2_000
+GRANT_TRIES = 6
+GRANT_AGAIN_S = 0.1
+SEEN_S = 1.0
+DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A claim.request that was signed and may still be won."""
+
+    statement: str
+    worker: str
+    until_ms: int
+
+
+class Promises:
+    """Whom a coordinator has given its signature, by task."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, Promise] = {}
+
+    def give(self, task: str, statement: str, worker: str) -> None:
+        """`ClientError` promised where another claim has it; asking again for the same one is fine."""
+        now_ms = clock.monotonic_ms()
+        held = self._given.get(task)
+        if held is not None and held.statement != statement and held.until_ms > now_ms:
+            raise ClientError(
+                "promised",
+                f"the signature for {task} is given to a claim of {held.worker}",
+                status=409,
+                hint="wait until that claim is won or refused",
+                extra={"worker": held.worker},
+            )
+        self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS)
+
+    def take_back(self, task: str, statement: str) -> None:
+        """The claim was refused."""
+        if (held := self._given.get(task)) is not None and held.statement == statement:
+            del self._given[task]
+
+    def over(self, task: str) -> None:
+        """The task has another state."""
+        self._given.pop(task, None)
+
+
+class Desk:
+    """One coordinator's decisions; `relay` signs with its key, and knows the addresses of the others."""
+
+    def __init__(
+        self, client: AsyncTrustClient, relay: Relay[AsyncTransport], mirror: Mirror, feed: Feed
+    ) -> None:
+        self._client = client
+        self._relay = relay
+        self._mirror = mirror
+        self._feed = feed
+        self._allocations: dict[str, str] = {}
+        self._allocated: set[str] = set()
+        self._batches = Batches(client.send_many)
+        self.promises = Promises()
+
+    # -- for agents
+
+    async def claim(self, signed: Envelope, did: str = "", task: str = "") -> Facts:
+        """Brings a worker's claim to the service. Raises its refusal: `already-claimed` has the winner, and the
+        service's note or the receipt of the winner's entry."""
+        spoken = self._spoken(signed)
+        said = spoken.payload
+        if not isinstance(said, ClaimRequest) or did not in ("", said.actor) or task not in ("", said.task):
+            raise ClientError("malformed", "a worker brings its own claim.request", status=400)
+        try:
+            granted = await self._grant(spoken, said)
+        except TrustError as error:
+            self._refused(spoken, said.task, error)
+            raise
+        accepted = granted.accepted
+        self._decide(
+            "confirmed",
+            task=said.task,
+            claim=granted.claim,
+            worker=said.actor,
+            index=accepted.index,
+            statement=spoken.id,
+            signers=sorted(opened(granted.confirmation).signed.signers),
+        )
+        work = self._mirror.tasks.get(said.task)
+        return {
+            "task": said.task,
+            "claim": granted.claim,
+            "worker": said.actor,
+            "index": accepted.index,
+            "confirmation": granted.confirmation.decode(),
+            "receipt": msgspec.to_builtins(accepted.receipt),
+            "requester": work.requester if work else "",
+            "spec_sha256": work.spec_sha256 if work else "",
+        }
+
+    async def _grant(self, spoken: Spoken, said: ClaimRequest) -> Granted:
+        self._relay.threshold = self._mirror.group.threshold
+        data = envelopes.encode(spoken.signed.envelope)
+        if self._relay.threshold == 1:
+            return await self._granted(data)
+        async with self._promised(said, spoken):
+            return await self._grant_together(data, said)
+
+    async def _granted(self, data: bytes) -> Granted:
+        """What `Relay.grant` does, with the claims of all agents in as few requests as may be."""
+        signed = await self._relay.gathered(await self._relay.cosign(data))
+        accepted = await self._batches.send(signed)
+        return Granted(accepted, await self._relay.confirmed(accepted))
+
+    async def _grant_together(self, data: bytes, said: ClaimRequest) -> Granted:
+        """Asks the others for their signatures; again where they have promised theirs to somebody who may yet lose."""
+        for attempt in range(GRANT_TRIES):
+            try:
+                return await self._granted(data)
+            except ClientError as error:
+                if error.code != "threshold-not-met" or attempt == GRANT_TRIES - 1:
+                    raise
+                if not _may_change(error):
+                    raise
+            if (lost := await self._lost(said)) is not None:
+                raise lost
+            await asyncio.sleep(GRANT_AGAIN_S)
+        raise AssertionError("the last attempt raises")
+
+    @asynccontextmanager
+    async def _promised(self, said: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
+        """This coordinator's own signature is promised like any other; whoever comes second waits for the outcome."""
+        end = clock.monotonic_ms() + PROMISE_MS
+        while True:
+            if (lost := await self._lost(said)) is not None:
+                raise lost
+            try:
+                self.promises.give(said.task, spoken.id, said.actor)
+                break
+            except ClientError:
+                if clock.monotonic_ms() > end:
+                    raise
+                await self._mirror.until(lambda: self._is_claimed(said.task), GRANT_AGAIN_S)
+        try:
+            yield
+        except BaseException:
+            self.promises.take_back(said.task, spoken.id)
+            raise
+
+    def _is_claimed(self, task: str) -> bool:
+        work = self._mirror.tasks.get(task)
+        return work is None or work.state == "claimed"
+
+    async def _lost(self, said: ClaimRequest) -> ClientError | None:
+        """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
+        await self._seen(said.task_index)
+        work = self._mirror.tasks.get(said.task)
+        if work is None:
+            return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
+        if work.state != "claimed" or work.worker == said.actor:
+            return None
+        winner = msgspec.structs.replace(work)  # the mirror goes on while the receipt is fetched
+        receipt, _ = await self._client.receipt(winner.claim_index)
+        return _claimed(winner, msgspec.to_builtins(receipt))
+
+    async def _seen(self, index: int) -> None:
+        """Waits until the log has been followed to an entry, where it is about to be."""
+        if index >= self._mirror.size:
+            await self._mirror.until(lambda: self._mirror.size > index, SEEN_S)
+
+    async def post(
+        self, signed: Sequence[Envelope], did: str, allocate: Allocate | None
+    ) -> tuple[list[Facts], list[str]]:
+        """Brings a requester's tasks to the service; the results, and the names of those that are on the log."""
+        spoken = [self._own(each, did, (TaskPost,)) for each in signed]
+        results = await self._forward(spoken)
+        posted = [
+            str(getattr(each.payload, "task", ""))
+            for each, result in zip(spoken, results, strict=True)
+            if result["status"] < 300
+        ]
+        if allocate:
+            for name, result in zip(posted, [each for each in results if each["status"] < 300], strict=True):
+                result["allocation"] = await self._allocate(name, allocate)
+        return results, posted
+
+    async def deliver(self, signed: Sequence[Envelope], did: str) -> list[Facts]:
+        """Brings what a worker says about its claims to the service."""
+        return await self._forward([self._own(each, did, DELIVERED) for each in signed])
+
+    async def _forward(self, spoken: Sequence[Spoken]) -> list[Facts]:
+        data = [envelopes.encode(each.signed.envelope) for each in spoken]
+        results: Sequence[Accepted | TrustError]
+        try:
+            results = await self._batches.send_all(data)
+        except TrustError as error:
+            results = [error] * len(data)
+        return [self._forwarded(each, result) for each, result in zip(spoken, results, strict=True)]
+
+    def _forwarded(self, spoken: Spoken, result: Accepted | TrustError) -> Facts:
+        about = str(getattr(spoken.payload, "task", "") or getattr(spoken.payload, "claim", ""))
+        if isinstance(result, Accepted):
+            self._decide(
+                "forwarded",
+                what=kind_of(spoken.payload),
+                about=about,
+                statement=spoken.id,
+                index=result.index,
+            )
+            receipt = msgspec.to_builtins(result.receipt)
+            return {"status": 200 if result.repeated else 201, "index": result.index, "receipt": receipt}
+        self._refused(spoken, about, result)
+        return problem(result)
+
+    async def _allocate(self, task: str, asked: Allocate) -> Facts:
+        """Has the draw decide who may claim first; this coordinator signs that once for a task."""
+        self._relay.threshold = self._mirror.group.threshold
+        terms = {"shortlist": asked.shortlist, "exclusive_ms": asked.exclusive_ms}
+        try:
+            if self._allocations.setdefault(task, "own") != "own" or task in self._allocated:
+                raise ClientError("already-allocated", f"the one draw of {task} was asked for", status=409)
+            self._allocated.add(task)
+            accepted = await self._relay.allocate(task, candidates=asked.candidates, **terms)
+        except TrustError as error:
+            self._decide("refused", what="task.allocate", about=task, code=error.code, statement="")
+            return problem(error)
+        self._decide("allocated", task=task, index=accepted.index, **terms)
+        return {"status": 201, "index": accepted.index}
+
+    # -- for other coordinators
+
+    async def cosign(self, asked: Asked) -> Facts:
+        """The statement with this coordinator's signature, given only for what it has looked at itself."""
+        spoken = self._spoken(asked.statement)
+        said = spoken.payload
+        data = envelopes.encode(asked.statement)
+        try:
+            match said:
+                case ClaimRequest():
+                    signed = await self._cosign_claim(spoken, said, data)
+                case TaskAllocate():
+                    signed = await self._cosign_allocation(spoken, said, data)
+                case RelayConfirm():
+                    signed = await self._relay.cosign(data, asked.receipt)
+                case _:
+                    signed = await self._relay.cosign(data)  # says why not
+        except TrustError as error:
+            self._refused(spoken, str(getattr(said, "task", "")), error, cosign=True)
+            raise
+        task = str(getattr(said, "task", ""))
+        self._decide("cosigned", what=kind_of(said), about=task, statement=spoken.id, worker=_worker(said))
+        return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
+
+    async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
+        """The signature that completes the threshold is promised to one claim, and only where the service would take
+        it; one that does not is worth nothing before somebody else has looked too."""
+        await self._seen(said.task_index)
+        self._look(said.task, said.task_index, said.actor)
+        self.promises.give(said.task, spoken.id, said.actor)
+        try:
+            signed = await self._relay.cosign(data)
+            foreseen = await self._client.try_claim(signed)
+            status, code = int(foreseen.get("status", 0)), str(foreseen.get("code", ""))
+            if status not in (200, 201) and code != "threshold-not-met":
+                raise ServiceError.of(status, foreseen)
+            if code == "threshold-not-met":
+                self.promises.take_back(said.task, spoken.id)
+        except BaseException:
+            self.promises.take_back(said.task, spoken.id)
+            raise
+        return signed
+
+    async def _cosign_allocation(self, spoken: Spoken, said: TaskAllocate, data: bytes) -> bytes:
+        """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
+        await self._mirror.until(lambda: said.task in self._mirror.tasks, 1.0)
+        work = self._look(said.task, None, "")
+        if said.actor not in self._mirror.group.coordinators:
+            raise ClientError("not-coordinator", f"{said.actor} is no coordinator", status=403)
+        if said.candidates:
+            raise ClientError("named-candidates", "this group draws from all who offer such work", status=403)
+        before = self._allocations.setdefault(said.task, spoken.id)
+        if work.is_allocated or before != spoken.id:
+            raise ClientError("already-allocated", f"the one draw of {said.task} was asked for", status=409)
+        return await self._relay.cosign(data)
+
+    def _look(self, task: str, index: int | None, worker: str) -> Work:
+        """The task, where the log that this coordinator follows itself has it open to this worker."""
+        work = self._mirror.tasks.get(task)
+        if self._mirror.group.suspended:
+            raise ClientError("relay-suspended", "this relay is suspended", status=403)
+        if work is None:
+            raise ClientError("task-closed", f"{task} is closed, or of another relay", status=410)
+        if work.state == "claimed" and work.worker != worker:
+            raise _claimed(work, None)
+        if index is not None and index != work.task_index:
+            raise ClientError("wrong-task-index", f"{task} was posted at entry {work.task_index}", status=409)
+        is_exclusive = work.exclusive_until_ms > clock.now_ms() or work.state == "allocating"
+        if worker and is_exclusive and worker not in work.shortlist:
+            raise ClientError("not-allocated", f"{task} is for its shortlist", status=403)
+        return work
+
+    # -- what all of it needs
+
+    def _spoken(self, signed: Envelope) -> Spoken:
+        """A statement of this network whose signatures hold."""
+        spoken = opened(envelopes.encode(signed))
+        if spoken.payload.network != self._client.network:
+            raise ClientError("foreign-network", f"a statement in {spoken.payload.network}", status=400)
+        try:
+            envelopes.verify(spoken.signed)
+        except BadSignature as error:
+            raise ClientError(error.code, str(error), status=400) from error
+        return spoken
+
+    def _own(self, signed: Envelope, did: str, kinds: tuple[type[Payload], ...]) -> Spoken:
+        spoken = self._spoken(signed)
+        if not isinstance(spoken.payload, kinds) or spoken.payload.actor != did:
+            raise ClientError(
+                "malformed", f"a {kind_of(spoken.payload)} of {spoken.payload.actor}", status=400
+            )
+        return spoken
+
+    def _decide(self, kind: str, **facts: Any) -> None:
+        self._feed.decide(kind, self._mirror.size, **facts)
+
+    def _refused(self, spoken: Spoken, about: str, error: TrustError, *, cosign: bool = False) -> None:
+        note, index = error.extra.get("refusal"), error.extra.get("index")
+        is_allocation = isinstance(spoken.payload, TaskAllocate)
+        self._decide(
+            "refused",
+            what=kind_of(spoken.payload),
+            about=about,
+            statement=spoken.id,
+            actor=spoken.payload.actor,
+            code=error.code,
+            **({"note": note} if isinstance(note, str) else {}),
+            **({"index": index} if isinstance(index, int) else {}),
+            **({"signed": msgspec.to_builtins(spoken.signed.envelope)} if is_allocation else {}),
+            **({"cosign": True} if cosign else {}),
+            **({"foreseen": True} if "as_of" in error.extra and not isinstance(note, str) else {}),
+        )
+
+
+def problem(error: TrustError) -> Facts:
+    """The members of a problem, as an answer carries them."""
+    facts = {"status": error.status or 400, "code": error.code, "detail": error.detail}
+    more = {"reasons": list(error.reasons)} if error.reasons else {}
+    return {**facts, **more, **({"hint": error.hint} if error.hint else {}), **error.extra}
+
+
+def _claimed(work: Work, receipt: Any) -> ClientError:
+    extra = {"claim": work.claim, "worker": work.worker, "index": work.claim_index}
+    return ClientError(
+        "already-claimed",
+        f"{work.task} was claimed by {work.worker} at entry {work.claim_index}",
+        status=409,
+        extra=extra | ({"receipt": receipt} if receipt else {}),
+    )
+
+
+def _may_change(error: ClientError) -> bool:
+    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile."""
+    refusals: Any = error.extra.get("refusals", {})
+    return any(each["code"] in ("promised", "already-claimed") for each in refusals.values())
+
+
+def _worker(said: Payload) -> str:
+    return said.worker if isinstance(said, RelayConfirm) else said.actor

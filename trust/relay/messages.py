@@ -1,0 +1,137 @@
+"""What agents and relays say to each other over a WebSocket: one frozen type a message, unknown fields refused.
+
+Every frame is one JSON object with a `type`. What an agent asks carries an `id` of its own choice, and the answer
+carries it again: `answer` with the facts, or `refused` with a problem's members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from trust.core import strict
+from trust.core.envelope import Envelope
+from trust.core.payloads import Did, Kinds, Name
+
+HELLO_CONTEXT = "trust/relay-hello/v1"
+MAX_MESSAGE_BYTES = 256 * 1024
+MAX_BODY_BYTES = 16 * 1024
+MAX_ENVELOPES = 64
+MAX_HELLO_BYTES = 4 * 1024
+
+Facts = dict[str, Any]
+AskedId = Annotated[str, Meta(min_length=1, max_length=64)]
+Contact = Annotated[str, Meta(max_length=256, pattern=r"^(wss?://[!-~]+)?$(?!\n)")]
+Envelopes = Annotated[tuple[Envelope, ...], Meta(min_length=1, max_length=MAX_ENVELOPES)]
+
+
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="hello"):
+    """Who speaks: `signature` is over `hello_bytes`, by `key` where the agent has changed its key since."""
+
+    did: Did
+    signature: str
+    key: Did | None = None
+    contact: Contact = ""
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", kw_only=True):
+    """What an agent asks of its relay."""
+
+    id: AskedId
+
+
+class Subscribe(Asked, tag="subscribe", frozen=True, kw_only=True):
+    """Tasks of these kinds are to be offered to it; of none where the list is empty."""
+
+    kinds: Kinds
+
+
+class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may claim first is to be drawn: `candidates`, or all who offer such work."""
+
+    shortlist: Annotated[int, Meta(ge=1, le=128)]
+    exclusive_ms: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    candidates: Annotated[tuple[Did, ...], Meta(max_length=128)] = ()
+
+
+class Post(Asked, tag="post", frozen=True, kw_only=True):
+    """`task.post`s of its own, to be brought to the service."""
+
+    envelopes: Envelopes
+    allocate: Allocate | None = None
+
+
+class Claim(Asked, tag="claim", frozen=True, kw_only=True):
+    """A `claim.request` of its own."""
+
+    envelope: Envelope
+
+
+class Deliver(Asked, tag="deliver", frozen=True, kw_only=True):
+    """Statements about claims of its own: output.submit, output.open, items.open, claim.renew, claim.abandon."""
+
+    envelopes: Envelopes
+
+
+class Notify(Asked, tag="notify", frozen=True, kw_only=True):
+    """A word to another party that is here."""
+
+    to: Did
+    body: Any
+
+
+class Introduce(Asked, tag="introduce", frozen=True, kw_only=True):
+    """The relay is to tell another party, and this one, where the other may be called."""
+
+    to: Did
+
+
+class Peers(Asked, tag="peers", frozen=True, kw_only=True):
+    """Who is here that takes work of a kind."""
+
+    task_kind: Name
+
+
+Message = Subscribe | Post | Claim | Deliver | Notify | Introduce | Peers
+
+
+def hello_bytes(network: str, relay: str, coordinator: str, nonce: str) -> bytes:
+    """What an agent signs: it is good for this network, relay, coordinator and connection alone."""
+    return "".join(f"{line}\n" for line in (HELLO_CONTEXT, network, relay, coordinator, nonce)).encode()
+
+
+def read_hello(frame: str | bytes) -> Hello:
+    """Raises `strict.Malformed`."""
+    return strict.parse(_bytes(frame), Hello, max_bytes=MAX_HELLO_BYTES)
+
+
+def read(frame: str | bytes) -> Asked:
+    """What an agent asks. Raises `strict.Malformed`."""
+    asked: Asked = strict.parse(_bytes(frame), Message, max_bytes=MAX_MESSAGE_BYTES)
+    if isinstance(asked, Notify) and len(encode(asked.body)) > MAX_BODY_BYTES:
+        raise strict.Malformed(f"a notification has at most {MAX_BODY_BYTES} bytes", "too-large")
+    return asked
+
+
+def id_of(frame: str | bytes) -> str:
+    """The `id` in a frame that could not be read otherwise, "" where there is none."""
+    try:
+        return str(msgspec.json.decode(_bytes(frame), type=_Identified).id)[:64]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return ""
+
+
+class _Identified(msgspec.Struct):
+    id: str = ""
+
+
+def encode(message: Mapping[str, Any] | Any) -> bytes:
+    """A message's JSON."""
+    return msgspec.json.encode(message)
+
+
+def _bytes(frame: str | bytes) -> bytes:
+    return frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else bytes(frame)

@@ -1,0 +1,291 @@
+"""What the log says is open, as far as a relay has followed it: tasks, claims, the relay's own group, the last entries.
+
+Read from `GET /v1/events` from the first entry on, and resumed after the last index that was seen, so neither a restart
+of the service nor a lost connection hides an entry. Nothing here is believed: it says what to offer, whom to tell, and
+where a co-signer looks first; what is confirmed is proven by receipts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import msgspec
+
+AGAIN_S = 0.1
+QUIET_S = 30.0
+KEPT_ENTRIES = 10_000
+
+Facts = dict[str, Any]
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """A task that is not closed. `state` is open, allocating or claimed; `worker` and `claim` are of who has it.
+
+    `opened_index` is the entry that last made it open: its posting, its draw, or the end of a claim.
+    """
+
+    task: str
+    task_kind: str
+    task_index: int
+    requester: str
+    price_units: int
+    spec_sha256: str
+    deadline_ms: int
+    stake_units: int
+    lease_ms: int
+    items: int
+    relay: str
+    assignee: str
+    state: str = "open"
+    exclusive_until_ms: int = 0
+    shortlist: tuple[str, ...] = ()
+    claim: str = ""
+    worker: str = ""
+    claim_index: int = -1
+    is_allocated: bool = False
+    opened_index: int = -1
+
+
+class Held(msgspec.Struct):
+    """A claim that has not ended."""
+
+    claim: str
+    task: str
+    worker: str
+    requester: str
+    lease_until_ms: int
+    index: int
+    state: str = "claimed"
+
+
+class Entry(msgspec.Struct):
+    """One entry of the log, and the parties whom it concerns."""
+
+    index: int
+    at_ms: int
+    kind: str
+    events: list[Facts]
+    concerns: set[str]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A relay's coordinators and how many of them must sign, as registered or changed last."""
+
+    coordinators: tuple[str, ...] = ()
+    threshold: int = 1
+    suspended: bool = False
+
+
+class Mirror:
+    """What is open for `relay`, as one of the addresses of the service says.
+
+    `tell` is called with each entry that came after the start had been caught up with.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, services: Sequence[str], relay: str, tell: Callable[[Entry], None]
+    ) -> None:
+        self._http = http
+        self._services = [address.rstrip("/") for address in services]
+        self._relay = relay
+        self._tell = tell
+        self._seats: dict[str, str] = {}
+        self.size = 0
+        self.at_ms = 0
+        self.group = Group()
+        self.tasks: dict[str, Work] = {}
+        self.claims: dict[str, Held] = {}
+        self.recent: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
+        self.ready = asyncio.Event()
+        self.grew = asyncio.Condition()
+
+    # -- following
+
+    async def follow(self) -> None:
+        """Reads the log for ever."""
+        while True:
+            with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
+                if not self.ready.is_set():
+                    await self._catch_up()
+                async for told in self._stream(self.size - 1):
+                    self.take(told)
+                    await self._stir()
+            self._services.append(self._services.pop(0))
+            await asyncio.sleep(AGAIN_S)
+
+    async def _catch_up(self) -> None:
+        """Takes everything that the log has at this moment; afterwards entries are news."""
+        answer = await self._http.get(f"{self._services[0]}/health/live")
+        size = int(answer.headers["trust-size"])
+        while self.size < size:
+            async for told in self._stream(self.size - 1):
+                self.take(told)
+                if self.size >= size:
+                    break
+        self.ready.set()
+        await self._stir()
+
+    async def _stir(self) -> None:
+        async with self.grew:
+            self.grew.notify_all()
+
+    def take(self, told: Facts) -> None:
+        """One entry as the stream has it; one that was seen before changes nothing."""
+        index = int(told["index"])
+        if index < self.size:
+            return
+        events: list[Facts] = list(told["events"])
+        concerns = {party for event in events for party in self._concerned(event)}
+        for event in events:
+            self._fold(event, index)
+        entry = Entry(index, int(told["at_ms"]), str(told["kind"]), events, concerns)
+        self.size, self.at_ms = index + 1, entry.at_ms
+        self.recent.append(entry)
+        if self.ready.is_set():
+            self._tell(entry)
+
+    def _fold(self, event: Facts, index: int) -> None:
+        fold = _FOLDS.get(event["kind"])
+        if fold is not None:
+            fold(self, event, index)
+
+    def _registered(self, event: Facts, _: int) -> None:
+        if event["relay"] == self._relay:
+            suspended = bool(event.get("suspended"))
+            self.group = Group(tuple(event["coordinators"]), int(event["threshold"]), suspended)
+
+    def _suspended(self, event: Facts, _: int) -> None:
+        if event.get("relay") == self._relay:
+            self.group = msgspec.structs.replace(self.group, suspended=True)
+
+    def _posted(self, event: Facts, index: int) -> None:
+        if event.get("relay", "") not in ("", self._relay):
+            return
+        self.tasks[event["task"]] = Work(
+            task=event["task"],
+            task_kind=event["task_kind"],
+            task_index=index,
+            requester=event["requester"],
+            price_units=event["price_units"],
+            spec_sha256=event["spec_sha256"],
+            deadline_ms=event["deadline_ms"],
+            stake_units=event["stake_units"],
+            lease_ms=event["lease_ms"],
+            items=event.get("items_count", 0),
+            relay=event.get("relay", ""),
+            assignee=event.get("assignee", ""),
+            opened_index=index,
+        )
+
+    def _allocating(self, event: Facts, _: int) -> None:
+        if work := self.tasks.get(event["task"]):
+            work.state, work.is_allocated = "allocating", True
+
+    def _allocated(self, event: Facts, index: int) -> None:
+        if work := self.tasks.get(event["task"]):
+            work.state, work.opened_index = "open", index
+            work.exclusive_until_ms = event["exclusive_until_ms"]
+            work.shortlist = tuple(agent for agent, *_ in event["shortlist"])
+
+    def _allocation_failed(self, event: Facts, _: int) -> None:
+        if (work := self.tasks.get(event["task"])) and work.state == "allocating":
+            work.state = "open"
+
+    def _claimed(self, event: Facts, index: int) -> None:
+        work = self.tasks.get(event["task"])
+        if work is not None:
+            work.state, work.claim, work.worker = "claimed", event["claim"], event["worker"]
+            work.claim_index = index
+            held = Held(
+                event["claim"], work.task, event["worker"], work.requester, event["lease_until_ms"], index
+            )
+            self.claims[held.claim] = held
+
+    def _submitted(self, event: Facts, _: int) -> None:
+        if held := self.claims.get(event["claim"]):
+            held.state = "submitted"
+
+    def _ended(self, event: Facts, _: int) -> None:
+        self.claims.pop(event["claim"], None)
+
+    def _reopened(self, event: Facts, index: int) -> None:
+        if work := self.tasks.get(event["task"]):
+            work.opened_index = index
+            work.state, work.claim, work.worker, work.claim_index = "open", "", "", -1
+            work.shortlist, work.exclusive_until_ms = (), 0
+
+    def _closed(self, event: Facts, _: int) -> None:
+        self.tasks.pop(event["task"], None)
+
+    # -- whom it concerns
+
+    def _concerned(self, event: Facts) -> Iterator[str]:
+        """The parties that an event is about; read before it is folded, so that an end still finds its claim."""
+        yield from (str(event[name]) for name in ("requester", "worker", "agent", "party") if event.get(name))
+        claim = event.get("claim") or self._seats.get(event.get("seat", ""), "")
+        if held := self.claims.get(claim):
+            yield from (held.worker, held.requester)
+        if work := self.tasks.get(event.get("task", "")):
+            yield work.requester
+        if event["kind"] == "round.opened":
+            for seat, agent, *_ in event["seats"]:
+                self._seats[seat] = claim
+                yield agent
+        if event["kind"] == "seat.passed" and event.get("next"):
+            seat, agent, *_ = event["next"]
+            self._seats[seat] = claim
+            yield agent
+        if event["kind"] in ("seat.settled", "seat.passed"):
+            self._seats.pop(event["seat"], None)
+
+    # -- reading
+
+    async def entries(self, after: int, limit: int) -> list[Entry]:
+        """Entries behind index `after`, at most `limit`; older ones than are kept come from the service."""
+        first = self.recent[0].index if self.recent else self.size
+        if after + 1 >= first:
+            start = max(0, after + 1 - first)
+            return [self.recent[at] for at in range(start, min(len(self.recent), start + limit))]
+        found: list[Entry] = []
+        async for told in self._stream(after):
+            found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
+            if len(found) >= min(limit, first - after - 1):
+                break
+        return found
+
+    async def _stream(self, after: int) -> AsyncIterator[Facts]:
+        """Entries behind an index, as the service has them."""
+        url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
+        async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
+            response.raise_for_status()
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+    async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
+        """Waits until the log has what is looked for; False where it has not in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self.grew:
+                await self.grew.wait_for(found)
+        return found()
+
+
+_FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {
+    "relay.registered": Mirror._registered,
+    "relay.suspended": Mirror._suspended,
+    "task.posted": Mirror._posted,
+    "task.allocating": Mirror._allocating,
+    "task.allocated": Mirror._allocated,
+    "allocation.failed": Mirror._allocation_failed,
+    "claim.opened": Mirror._claimed,
+    "output.submitted": Mirror._submitted,
+    "claim.ended": Mirror._ended,
+    "task.reopened": Mirror._reopened,
+    "task.closed": Mirror._closed,
+}

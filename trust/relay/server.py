@@ -1,0 +1,382 @@
+"""The relay: who is here, what they ask, and what they are told.
+
+Its state is only who is connected and what it has offered: everything that counts is on the service's log. Each answer
+and each news goes through the agent's own bounded queue, so one that does not read holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from trust.client import AsyncTrustClient, Relay
+from trust.client.statements import did_of_seed
+from trust.core import identity, strict
+from trust.errors import ClientError, TrustError
+from trust.log import ed25519
+from trust.relay import messages
+from trust.relay.deciding import Desk, problem
+from trust.relay.feed import Feed, origin_of
+from trust.relay.listening import MAX_CONNECTIONS, listen
+from trust.relay.messages import Asked, Hello
+from trust.relay.mirror import Entry, Mirror
+from trust.relay.offering import PLACES, Offering
+from trust.relay.rest import Rest
+from trust.relay.session import MAX_WAITING, MESSAGES_PER_S, Session
+
+HELLO_S = 5.0
+MAX_UNPROVEN = 1_024
+"""Connections whose agent has not proved who it is yet; more are turned away."""
+MAX_PEERS = 100
+TOLD = frozenset(
+    {
+        "claim.opened", "claim.renewed", "claim.ended", "output.submitted", "output.opened", "output.accepted",
+        "round.opened", "seat.passed", "verdict.reached", "verdict.challenged", "task.reopened", "task.closed",
+        "task.allocated", "stake.slashed", "party.jailed",
+    }
+)  # fmt: skip
+"""Kinds of events that those whom they concern are told of."""
+
+Facts = dict[str, Any]
+_log = structlog.get_logger("trust.relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What one coordinator of relay `relay` is started with: the service's addresses, its own 32-byte seed, where the
+    others answer by the DIDs of their keys, a directory for its feed, and to how many a task is offered at first."""
+
+    services: tuple[str, ...]
+    relay: str
+    seed: bytes = field(repr=False)
+    cosigners: dict[str, str] = field(default_factory=dict)
+    data: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8500
+    places: int = PLACES
+
+
+class RelayServer:
+    """One coordinator of a relay. `serving` starts it."""
+
+    def __init__(self, client: AsyncTrustClient, config: Config) -> None:
+        self._client = client
+        self._config = config
+        self.did = did_of_seed(config.seed)
+        self.here: dict[str, Session] = {}
+        self.drops: Counter[str] = Counter()
+        self._traffic: Counter[str] = Counter()
+        origin = origin_of(client.network, config.relay, config.seed)
+        self.feed = Feed(origin, config.seed, config.data)
+        relay = Relay(client, config.relay, [config.seed], cosigners=config.cosigners)
+        self._http = httpx.AsyncClient()
+        self.mirror = Mirror(self._http, config.services, config.relay, self._hear)
+        self.desk = Desk(client, relay, self.mirror, self.feed)
+        self.offering = Offering(self.mirror, self.here, self._rank, self.feed)
+        self.offering.places = config.places
+        self._rest = Rest(self)
+        self._unproven = 0
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def network(self) -> str:
+        """The network that it serves."""
+        return self._client.network
+
+    @property
+    def relay(self) -> str:
+        """The relay that it is a coordinator of."""
+        return self._config.relay
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Server]:
+        """Serves, as soon as the log has been read once; stops at the end of the block."""
+        background = [
+            asyncio.create_task(self.mirror.follow()),
+            asyncio.create_task(self.feed.publish()),
+        ]
+        try:
+            await self.mirror.ready.wait()
+            await self._read_terms()
+            self.feed.decide("started", self.mirror.size)
+            for work in list(self.mirror.tasks.values()):
+                self._opened(work.task)
+            async with await listen(
+                self._talk, self._rest.answer, self._config.host, self._config.port
+            ) as up:
+                _log.info("serving", relay=self.relay, coordinator=self.did, feed=self.feed.vkey)
+                yield up
+        finally:
+            self.offering.stop()
+            for task in (*background, *self._running):
+                task.cancel()
+            await asyncio.gather(*background, *self._running, return_exceptions=True)
+            await self._http.aclose()
+            self.feed.close()
+
+    async def _rank(self, kind: str, agents: Any) -> Facts:
+        return await self._client.priorities(kind, agents)
+
+    async def _read_terms(self) -> None:
+        with suppress(TrustError):
+            self.offering.terms.read(await self._client.policy())
+
+    # -- what the log says
+
+    def _hear(self, entry: Entry) -> None:
+        """Offers what has become open, and tells those whom an entry concerns."""
+        for event in entry.events:
+            task = str(event.get("task", ""))
+            match event["kind"]:
+                case "task.posted" | "task.reopened" | "task.allocated" | "allocation.failed":
+                    self._opened(task)
+                case "claim.opened":
+                    self._taken(task, event, entry.index)
+                case "task.closed":
+                    self.desk.promises.over(task)
+                    self.offering.over(task)
+                case kind if kind.startswith("policy."):
+                    self._start(self._read_terms())
+        told = [event for event in entry.events if event["kind"] in TOLD]
+        present = [self.here[did] for did in entry.concerns if did in self.here]
+        if told and present:
+            message = messages.encode(
+                {"type": "event", "index": entry.index, "at_ms": entry.at_ms, "events": told}
+            )
+            for session in present:
+                session.tell(message)
+
+    def _opened(self, task: str) -> None:
+        work = self.mirror.tasks.get(task)
+        if work is not None and work.state == "open":
+            self.desk.promises.over(task)
+            self.offering.held.discard(task) if work.is_allocated else None
+            self.offering.offer(task)
+
+    def _taken(self, task: str, event: Facts, index: int) -> None:
+        self.desk.promises.over(task)
+        message = messages.encode(
+            {
+                "type": "taken",
+                "task": task,
+                "claim": event["claim"],
+                "worker": event["worker"],
+                "index": index,
+            }
+        )
+        for session in self.offering.over(task):
+            if session.did != event["worker"]:
+                session.tell(message)
+
+    # -- one agent
+
+    async def _talk(self, connection: ServerConnection) -> None:
+        """One connection from hello to end."""
+        if self._unproven >= MAX_UNPROVEN or len(self.here) >= MAX_CONNECTIONS:
+            await connection.close(1013, "too many connections")
+            return
+        self._unproven += 1
+        try:
+            session = await self._welcome(connection)
+        finally:
+            self._unproven -= 1
+        if session is None:
+            return
+        sending = asyncio.create_task(session.send())
+        try:
+            with suppress(ConnectionClosed):
+                await self._listen(session, connection)
+        finally:
+            self._count(session)
+            if self.here.get(session.did) is session:
+                del self.here[session.did]
+            sending.cancel()
+            if session.dropped:
+                self._note_drop(session.did, session.dropped)
+                await session.gone()
+
+    async def _listen(self, session: Session, connection: ServerConnection) -> None:
+        """Its requests run side by side, so that two claims race at the service, not here."""
+        async for frame in connection:
+            if not session.admits(frame):
+                return
+            await session.gate.acquire()
+            self._start(self._answer(session, frame))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.create_task(work)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def _count(self, session: Session) -> None:
+        for name in ("sent", "sent_bytes", "received", "received_bytes"):
+            self._traffic[name] += getattr(session, name)
+
+    @property
+    def traffic(self) -> dict[str, int]:
+        """Messages and bytes to and from agents since the start."""
+        now = Counter(self._traffic)
+        for session in self.here.values():
+            for name in ("sent", "sent_bytes", "received", "received_bytes"):
+                now[name] += getattr(session, name)
+        return dict(now)
+
+    def _note_drop(self, did: str, code: str) -> None:
+        self.drops[code] += 1
+        if did:
+            self.feed.decide("dropped", self.mirror.size, agent=did, code=code)
+
+    async def _welcome(self, connection: ServerConnection) -> Session | None:
+        """The session of an agent that proves who it is; None, and the connection is closed, where it does not."""
+        nonce = secrets.token_hex(32)
+        challenge = {
+            "type": "challenge",
+            "network": self.network,
+            "relay": self.relay,
+            "coordinator": self.did,
+        }
+        try:
+            async with asyncio.timeout(HELLO_S):
+                await connection.send(messages.encode(challenge | {"nonce": nonce}), text=True)
+                hello = messages.read_hello(await connection.recv())
+                await self._check(hello, nonce)
+        except (strict.Malformed, TrustError, identity.InvalidKey, TimeoutError, ConnectionClosed) as error:
+            self.drops["no-hello"] += 1
+            with suppress(ConnectionClosed):
+                await connection.close(1008, f"no valid hello: {error}"[:120])
+            return None
+        session = Session(hello.did, connection, hello.contact)
+        if before := self.here.get(hello.did):
+            before.drop("replaced", "the same agent connected again")
+        self.here[hello.did] = session
+        session.tell(self._greeting(hello.did))
+        return session
+
+    async def _check(self, hello: Hello, nonce: str) -> None:
+        key = hello.key or hello.did
+        if key != hello.did and (await self._client.agent(hello.did)).get("key") != key:
+            raise ClientError("bad-signature", "this is not the agent's key")
+        said = messages.hello_bytes(self.network, self.relay, self.did, nonce)
+        if not ed25519.verify(identity.key_of(key), said, strict.b64(hello.signature)):
+            raise ClientError("bad-signature", "the signature over the challenge does not hold")
+
+    def _greeting(self, did: str) -> Facts:
+        return {
+            "type": "welcome",
+            "did": did,
+            "size": self.mirror.size,
+            "coordinators": self.mirror.group.coordinators,
+            "threshold": self.mirror.group.threshold,
+            "limits": {
+                "message_bytes": messages.MAX_MESSAGE_BYTES,
+                "waiting": MAX_WAITING,
+                "messages_per_s": MESSAGES_PER_S,
+            },
+        }
+
+    # -- what it asks
+
+    async def _answer(self, session: Session, frame: str | bytes) -> None:
+        asked_id, kind = "", ""
+        try:
+            asked = messages.read(frame)
+            asked_id, kind = asked.id, str(type(asked).__struct_config__.tag)
+            session.tell({"type": "answer", "id": asked_id, **await self._act(session, asked)})
+        except strict.Malformed as error:
+            session.is_malformed()
+            refused = {"status": 400, "code": error.code, "detail": str(error)}
+            session.tell({"type": "refused", "id": messages.id_of(frame), "about": kind, **refused})
+        except TrustError as error:
+            session.tell({"type": "refused", "id": asked_id, "about": kind, **problem(error)})
+        except Exception as error:  # a bug: the agent hears of it, and nobody else suffers
+            _log.error("a message failed", about=kind, exc_info=True)
+            refused = {"status": 500, "code": "internal", "detail": type(error).__name__}
+            session.tell({"type": "refused", "id": asked_id, "about": kind, **refused})
+        finally:
+            session.gate.release()
+
+    async def _act(self, session: Session, asked: Asked) -> Facts:
+        match asked:
+            case messages.Claim():
+                return await self._claim(session, asked)
+            case messages.Post():
+                return await self._post(session, asked)
+            case messages.Deliver():
+                return {"results": await self.desk.deliver(asked.envelopes, session.did)}
+            case messages.Subscribe():
+                session.kinds = frozenset(asked.kinds)
+                return {"tasks": self.offering.listed(asked.kinds, session.did)}
+            case messages.Notify():
+                self._party(asked.to).tell({"type": "notification", "from": session.did, "body": asked.body})
+                return {}
+            case messages.Introduce():
+                other = self._party(asked.to)
+                other.tell({"type": "introduction", "peer": session.did, "contact": session.contact})
+                return {"peer": other.did, "contact": other.contact}
+            case messages.Peers():
+                return {"peers": self.peers(asked.task_kind)}
+        raise strict.Malformed("no such message")
+
+    async def _claim(self, session: Session, asked: messages.Claim) -> Facts:
+        told = await self.desk.claim(asked.envelope, session.did)
+        requester = self.here.get(told["requester"])
+        if requester is not None:
+            requester.tell({"type": "confirmed", "contact": session.contact, **told})
+        return {**told, "contact": requester.contact if requester else ""}
+
+    async def _post(self, session: Session, asked: messages.Post) -> Facts:
+        """A task that is to be allocated is held back from the others until it is, or cannot be."""
+        names = [_task_of(each) for each in asked.envelopes] if asked.allocate else []
+        self.offering.held.update(names)
+        try:
+            results, _ = await self.desk.post(asked.envelopes, session.did, asked.allocate)
+        except BaseException:
+            self._release(names)
+            raise
+        refused = [
+            name
+            for name, result in zip(names, results, strict=False)
+            if result.get("allocation", {"status": 400})["status"] >= 300
+        ]
+        self._release(refused)
+        return {"results": results}
+
+    def _release(self, names: list[str]) -> None:
+        for name in names:
+            self.offering.held.discard(name)
+            self._opened(name)
+
+    def _party(self, did: str) -> Session:
+        session = self.here.get(did)
+        if session is None:
+            raise ClientError("not-here", f"{did} is not connected to this coordinator", status=404)
+        return session
+
+    def peers(self, kind: str) -> list[Facts]:
+        """Agents here that take work of a kind, with where they may be called."""
+        present = (session for session in self.here.values() if kind in session.kinds)
+        return [{"did": each.did, "contact": each.contact} for each in present][:MAX_PEERS]
+
+
+def _task_of(signed: Any) -> str:
+    """The task that an envelope names; "" where it is none, which whoever reads it properly says."""
+    try:
+        return str(msgspec.json.decode(strict.b64(signed.payload), type=_Named).task)
+    except (ValueError, msgspec.MsgspecError):
+        return ""
+
+
+class _Named(msgspec.Struct):
+    task: str = ""
