@@ -23,7 +23,7 @@ MOST_SEATS = 3
 
 
 def put_back_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has a record is checked by its length alone, whatever its stake: the deterrence term is gone."""
+    """Who has a record is checked by its length alone, whatever its stake, and one caught is one caught."""
     strict = rates.check_rate
 
     def lenient(inputs: Any, *others: Any) -> Any:
@@ -32,6 +32,7 @@ def put_back_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(found, p_ppm=PPM if inputs.streak < 10 else by_record)
 
     monkeypatch.setattr(rates, "check_rate", lenient)
+    monkeypatch.setattr(panel, "is_caught", lambda d, claim: False)
 
 
 def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +44,8 @@ def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
         e.SeatPassed.fold,
     )
 
-    def unless_busy(d: Decision, party: Party, task_kind: str) -> bool:
-        return may_sit(d, party, task_kind) and _seats(d, party.id) < MOST_SEATS
+    def unless_busy(d: Decision, party: Party, *others: Any) -> bool:
+        return may_sit(d, party, *others) and _seats(d, party.id) < MOST_SEATS
 
     def open_round(event: e.RoundOpened, s: Draft) -> None:
         opened(event, s)
