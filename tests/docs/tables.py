@@ -20,7 +20,6 @@ from trust import errors
 from trust import settings as settings_module
 from trust.api.application import CONTROLLERS
 from trust.api.documents import describe
-from trust.api.receipts import CREATES
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
 from trust.core import lifecycle, payloads, rulebook
@@ -223,8 +222,9 @@ def due_items() -> str:
 
 def write_results() -> str:
     rows = [
-        (f"`{kind.__struct_config__.tag}`", ", ".join(f"`{name}`" for name in names))
-        for kind, names in CREATES.items()
+        (f"`{kind.__struct_config__.tag}`", ", ".join(f"`{name}`" for name in kind.creates))
+        for kind in get_args(Events)
+        if kind.creates
     ]
     return table(("event", "members of `result`"), rows)
 

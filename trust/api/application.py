@@ -21,6 +21,7 @@ from trust.api.operator import HealthController, OperatorController
 from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.api.relay import RelayController
 from trust.api.service import Service
+from trust.api.writes import HANDLERS
 from trust.errors import TrustError
 
 CONTROLLERS = (
@@ -46,7 +47,7 @@ def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
         return service
 
     app = Litestar(
-        route_handlers=CONTROLLERS,
+        route_handlers=[*HANDLERS, *CONTROLLERS],
         dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
         exception_handlers={
             TrustError: on_trust_error,

@@ -1,4 +1,4 @@
-"""What the operator does and watches: roles, relays, policies and keys; health, version, metrics."""
+"""The reads of an operator: health, readiness, version and metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar import Controller, Response, get, post
 
 from trust import __version__, clock
 from trust.api.bodies import HttpRequest, read
-from trust.api.documents import envelope_body, json_body
+from trust.api.documents import json_body
 from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.service import Serving, answer
 from trust.api.views import network
@@ -24,7 +24,6 @@ from trust.services.receipts import Refusal
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.holdings import clock_skew_ms
 
-ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
 MAX_DRAW_BYTES = 1_024
 METRICS_TYPE = "text/plain; version=0.0.4"
 
@@ -35,18 +34,10 @@ def brought(data: bytes) -> Brought:
 
 
 class OperatorController(Controller):
-    """Administration by signed statements, like everything else."""
+    """Draws that operators of beacons bring."""
 
     path = "/v1"
     tags = ("operator",)
-
-    @post(
-        "/admin",
-        operation_class=envelope_body(*(f"{kind}*" for kind in ADMIN)),
-        summary="Relays, roles, policy",
-    )
-    async def post_admin(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ADMIN)
 
     @post("/draws", operation_class=json_body(Brought), summary="A draw by the beacon whose turn it is")
     async def post_draw(self, request: HttpRequest, service: Serving) -> Response[bytes]:
@@ -60,7 +51,7 @@ class OperatorController(Controller):
 
 
 class HealthController(Controller):
-    """Whether this process lives, whether it may be sent requests, and what it is."""
+    """Liveness, readiness, version and metrics of this process."""
 
     tags = ("operator",)
 

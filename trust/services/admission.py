@@ -11,7 +11,7 @@ Specified in docs/architecture.md 4, steps 2 to 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from trust.core import commands
@@ -55,16 +55,16 @@ class Admission:
         self.in_hand = 0
         """Statements of batches that are being worked on, or wait for it."""
 
-    async def say(self, data: bytes, prefixes: Collection[str]) -> tuple[Spoken, Outcome]:
-        """Puts one envelope of a kind that begins with one of `prefixes` to the sequencer; raises TrustError."""
-        spoken = await self.screen(data, prefixes)
+    async def say(self, data: bytes, endpoint: str) -> tuple[Spoken, Outcome]:
+        """Puts one envelope of a kind that `endpoint` takes to the sequencer; raises TrustError."""
+        spoken = await self.screen(data, endpoint)
         outcomes = await self._crossing.result(self._sequencer.submit([spoken]))
         return spoken, outcomes[0]
 
-    async def screen(self, data: bytes, prefixes: Collection[str]) -> Spoken:
+    async def screen(self, data: bytes, endpoint: str) -> Spoken:
         """The statement in an envelope, everything checked that needs no rule; raises TrustError."""
         spoken = parsed(data)
-        _check_kind(spoken, prefixes)
+        _check_endpoint(spoken, endpoint)
         verdicts = await self._crossing.result(self._verifying.verify_many([spoken]))
         if verdicts[0] is not None:
             raise TrustError("bad-signature", str(verdicts[0]))
@@ -138,10 +138,13 @@ def _tried(data: bytes) -> Spoken | TrustError:
         return error
 
 
-def _check_kind(spoken: Spoken, prefixes: Collection[str]) -> None:
-    kind = kind_of(spoken.payload)
-    if not any(kind.startswith(prefix) for prefix in prefixes):
-        raise TrustError("wrong-endpoint", f"{kind} is not taken here, but {', '.join(sorted(prefixes))}")
+def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
+    right = spoken.payload.endpoint
+    if right != endpoint:
+        kind = kind_of(spoken.payload)
+        raise TrustError(
+            "wrong-endpoint", f"{kind} is taken {f'at {right}, not here' if right else 'nowhere'}"
+        )
 
 
 def _opening_in(spoken: Spoken) -> Spoken | None:
