@@ -18,7 +18,7 @@ from litestar.di import Provide
 from tests.docs.parts import DOCS, ROOT
 from trust import errors
 from trust import settings as settings_module
-from trust.api.application import CONTROLLERS
+from trust.api.application import ROUTES
 from trust.api.documents import describe
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
@@ -301,7 +301,7 @@ def rules_by_number() -> dict[str, list[str]]:
 def api() -> dict[str, Any]:
     """The OpenAPI document of the service."""
     provided = {"service": Provide(lambda: None, sync_to_thread=False)}
-    return describe(Litestar(route_handlers=CONTROLLERS, dependencies=provided).openapi_schema.to_schema())
+    return describe(Litestar(route_handlers=ROUTES, dependencies=provided).openapi_schema.to_schema())
 
 
 def endpoints() -> str:

@@ -24,7 +24,8 @@ from trust.api.service import Service
 from trust.api.writes import HANDLERS
 from trust.errors import TrustError
 
-CONTROLLERS = (
+ROUTES = (
+    *HANDLERS,
     RelayController,
     AgentController,
     BlobController,
@@ -47,7 +48,7 @@ def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
         return service
 
     app = Litestar(
-        route_handlers=[*HANDLERS, *CONTROLLERS],
+        route_handlers=ROUTES,
         dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
         exception_handlers={
             TrustError: on_trust_error,
