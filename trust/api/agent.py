@@ -99,7 +99,7 @@ class AgentController(Controller):
     ) -> Response[bytes]:
         data = await read(request, MAX_FILE_BYTES)
         party = await service.run(request, find_party, agent)
-        shown = await asyncio.to_thread(service.elsewhere.take, party, data)
+        shown = await asyncio.to_thread(service.foreign_scores.take, party, data)
         return answer(msgspec.json.encode(shown), 201)
 
     @get("/agents/{agent:str}/ledger", summary="Its money, the newest posting first")

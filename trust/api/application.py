@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
 from trust import __version__
@@ -24,7 +25,7 @@ from trust.api.service import Service
 from trust.api.writes import HANDLERS
 from trust.errors import TrustError
 
-ROUTES = (
+ROUTES: tuple[type[Controller] | HTTPRouteHandler, ...] = (
     *HANDLERS,
     RelayController,
     AgentController,

@@ -79,7 +79,7 @@ class HealthController(Controller):
             )
         notices = await service.on_reader(service.notices)
         outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices, service.scrub.last)
-        shown = await service.run(request, readiness, service.cosigning.standing(), outlook)
+        shown = await service.run(request, readiness, service.cosigning.quorum_state(), outlook)
         return answer(msgspec.json.encode(shown))
 
     @get("/version", summary="Release, log format and the newest rules it knows")
@@ -91,8 +91,8 @@ class HealthController(Controller):
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
     async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         head, cosigned = await service.run(request, lambda reader: (reader.head(), cosigned_head(reader)[1]))
-        standing = service.cosigning.standing()
-        for each in standing.witnesses:
+        quorum = service.cosigning.quorum_state()
+        for each in quorum.witnesses:
             good = each.state == "cosigned"
             service.telemetry.witnessed(each.witness, good=good, good_ago_ms=each.good_ago_ms)
         text = service.telemetry.text(
@@ -101,6 +101,6 @@ class HealthController(Controller):
             inbox_statements=service.sequencer.waiting,
             cosigned_entries=cosigned.size if cosigned else 0,
             cosigned_age_ms=max(0, clock.now_ms() - cosigned.at_ms) if cosigned else 0,
-            quorum_missing_ms=standing.missing_ms,
+            quorum_missing_ms=quorum.missing_ms,
         )
         return answer(text, media_type=METRICS_TYPE)

@@ -26,7 +26,7 @@ from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
-from trust.services.elsewhere import Elsewhere
+from trust.services.foreign_scores import ForeignScores
 from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
@@ -55,7 +55,7 @@ class Service:
     blobs: Blobs
     notifier: Notifier
     scores: ScoreProofs
-    elsewhere: Elsewhere
+    foreign_scores: ForeignScores
     cosigning: Cosigning
     telemetry: Telemetry
     vitals: VitalSigns

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from trust.audit.foreseeing import Foresight, Proven
+from trust.audit.early_proofs import EarlyProofs, Proven
 from trust.audit.report import Finding, Step
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken, signed_parts
@@ -46,7 +46,7 @@ class Inspected(msgspec.Struct, frozen=True):
     proofs: tuple[Proven, ...] = ()
 
 
-_foresight = Foresight()
+_early_proofs = EarlyProofs()
 """Of this process, which is given the pieces of a log in their order."""
 
 decode_header = msgspec.json.Decoder(Header).decode
@@ -105,14 +105,14 @@ def _verify(data: bytes, proofs: list[Proven]) -> int:
             data, Header, max_bytes=MAX_ENTRY_BYTES
         )  # integers in range, as statements have them by type
         draw = header.command.draw
-        if draw is not None and (proven := _foresight.prove(draw)) is not None:
+        if draw is not None and (proven := _early_proofs.prove(draw)) is not None:
             proofs.append(proven)
         return 0
     said = rulebook.incoming_of(header.command)
     rulebook.verify(said)
     if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
         raise strict.Malformed("its signatures are not in the order of their keys")
-    _foresight.hear(said)
+    _early_proofs.hear(said)
     return sum(len(part.signatures) for part in signed_parts(said))
 
 

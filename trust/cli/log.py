@@ -287,7 +287,7 @@ def _differences(database: Database) -> list[str]:
     """What stands in the database beside the log and is not so."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from trust.services.comparing import differences
+    from trust.services.database_check import differences
 
     found: list[str] = []
     with progress("folding entries") as report:

@@ -22,7 +22,7 @@ from trust.core.records import Claim
 from trust.core.rulebook import incoming_of
 from trust.core.strict import Malformed, b64
 from trust.errors import CODES, TrustError
-from trust.services.crossing import Crossing
+from trust.services.loop_bridge import LoopBridge
 from trust.services.receipts import Outcome
 from trust.services.sequencing import Sequencer
 from trust.services.verifying import Verifying
@@ -51,21 +51,21 @@ class Admission:
         self._database = database
         self._readers = readers
         self._missing = missing
-        self._crossing = Crossing()
+        self._bridge = LoopBridge()
         self.in_hand = 0
         """Statements of batches that are being worked on, or wait for it."""
 
     async def say(self, data: bytes, endpoint: str) -> tuple[Spoken, Outcome]:
         """Puts one envelope of a kind that `endpoint` takes to the sequencer; raises TrustError."""
         spoken = await self.screen(data, endpoint)
-        outcomes = await self._crossing.result(self._sequencer.submit([spoken]))
+        outcomes = await self._bridge.result(self._sequencer.submit([spoken]))
         return spoken, outcomes[0]
 
     async def screen(self, data: bytes, endpoint: str) -> Spoken:
         """The statement in an envelope, everything checked that needs no rule; raises TrustError."""
         spoken = parsed(data)
         _check_endpoint(spoken, endpoint)
-        verdicts = await self._crossing.result(self._verifying.verify_many([spoken]))
+        verdicts = await self._bridge.result(self._verifying.verify_many([spoken]))
         if verdicts[0] is not None:
             raise TrustError("bad-signature", str(verdicts[0]))
         if (opening := _opening_in(spoken)) and (absent := await self._absent([opening]))[0]:
@@ -78,7 +78,7 @@ class Admission:
         try:
             screened = await self._screen_all(items)
             good = [each for each in screened if isinstance(each, Spoken)]
-            decided = await self._crossing.result(self._sequencer.submit(good)) if good else []
+            decided = await self._bridge.result(self._sequencer.submit(good)) if good else []
         finally:
             self.in_hand -= len(items)
         outcomes = iter(decided)
@@ -93,7 +93,7 @@ class Admission:
             await asyncio.sleep(0)  # others get their turn on the event loop
         screened: list[Spoken | TrustError] = []
         for tried, verifying in chunks:
-            found = await self._crossing.result(verifying)
+            found = await self._bridge.result(verifying)
             verdicts = iter(found)
             for each in tried:
                 bad = next(verdicts) if isinstance(each, Spoken) else None

@@ -17,7 +17,7 @@ from trust.core.decay import HalfLives
 from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
 from trust.errors import CODES
-from trust.services import elsewhere
+from trust.services import foreign_scores
 from trust.services.graph import Pass
 from trust.storage import ranking
 from trust.storage.holdings import locked_units
@@ -48,7 +48,7 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
     view = view_of(reader)
     entrants = ranking.entrants(reader.connection, candidates, task_kind, view.at_ms)
     ranked = scoring.ranked(view, entrants, task or task_kind)
-    others = elsewhere.standings(reader.connection, candidates)
+    others = foreign_scores.scores_by_agent(reader.connection, candidates)
     return {
         "task_kind": task_kind,
         "task": task or None,
@@ -103,7 +103,7 @@ def record_of(
         "failed_exact_checks_ms": party.failures_ms,
         "liveness_faults_ms": party.liveness_ms,
         "elsewhere": msgspec.to_builtins(
-            elsewhere.standings(reader.connection, [party.id]).get(party.id, ())
+            foreign_scores.scores_by_agent(reader.connection, [party.id]).get(party.id, ())
         ),
         "moved_most": _moved_most(view, reader, party.id, task_kind, role),
         "graph": graph.of(party.owner) if graph else None,

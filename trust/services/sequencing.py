@@ -33,7 +33,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
-from trust.services import interpreter
+from trust.services import interpreter_tuning
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission
@@ -135,7 +135,7 @@ class Sequencer:
     def start(self) -> None:
         """Checks that the database is the one this process knows, and starts to write."""
         self.open()
-        interpreter.tune()
+        interpreter_tuning.tune()
         self._thread.start()
 
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether a database holds what its log leads to: `trust log check`, beyond the tree.
+"""Compares a database with what its log leads to: `trust log check`, beyond the tree.
 
 The entries are folded again into a database of their own in a temporary directory, and every table of state and of
 projections is compared with that, row for row. What a seal commits to is stored ahead of it, so there may be more of
@@ -37,7 +37,7 @@ _COMPARED = (*projections.TABLES, *(CODECS[kind].table for kind in RECORDS if ki
 
 
 def differences(database: Database, progress: Progress = lambda _done, _of: None) -> Iterator[str]:
-    """What the database says beside its log that is not so, the first of each table. The log itself must be whole."""
+    """Returns the first row of each table that does not follow from the log, in words. The log itself must be whole."""
     with reading(database) as reader, TemporaryDirectory(prefix="trust-check-") as directory:
         if database.is_sqlite:
             yield from _broken_pages(reader.connection)
