@@ -75,7 +75,7 @@ MAX_INBOX_BYTES = 64 * 1024 * 1024
 
 
 class Safeguards:
-    """What keeps the log from harm beside the writer: its clock, its head's second place, room, and what rots."""
+    """The safeguards of the log beside the writer: its clock, its head's second place, room, and what rots."""
 
     def __init__(self, settings: Settings, database: Database, word: Word) -> None:
         self._data_dir = settings.data_dir
@@ -92,7 +92,7 @@ class Safeguards:
         self._told = startup_checks.check(database, self._data_dir, self.head_copy, cosigning, self.word)
 
     def notices(self, cosigning: Cosigning) -> tuple[str, ...]:
-        """What an operator should know; what was told at the start holds until a witness has cosigned."""
+        """Returns notices for the operator; what was told at the start holds until a witness has cosigned."""
         heard = any(each.good_ago_ms >= 0 for each in cosigning.quorum_state().witnesses)
         return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
 

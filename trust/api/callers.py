@@ -1,4 +1,4 @@
-"""Who is calling, and how much of one caller is taken: an address counts, of IPv6 the network of 64 bits.
+"""Callers and how much each may take: an address counts, of IPv6 the network of 64 bits.
 
 Behind a proxy the address comes from `X-Forwarded-For`, and only where the operator listed the proxy: anybody can send
 that header.
@@ -29,7 +29,7 @@ class Proxies:
         self._networks: list[Network] = [ip_network(each) for each in listed]
 
     def lists(self, address: str) -> bool:
-        """Whether this is one of them."""
+        """Returns whether an address is one of these proxies."""
         found = _address(address)
         return found is not None and any(found in network for network in self._networks)
 
@@ -51,7 +51,7 @@ class Proxies:
 
 @lru_cache(maxsize=MAX_CALLERS)
 def share_of(address: str) -> str:
-    """What counts as one caller."""
+    """Returns what counts as one caller."""
     found = _address(address)
     if not isinstance(found, IPv6Address):
         return address

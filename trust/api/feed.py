@@ -27,8 +27,8 @@ def event(index: int, kind: str, body: bytes) -> bytes:
 
 
 class Feed:
-    """What the streams of one process share; `read` gives the events of the entries [start, end), as many as there
-    are. Of one event loop."""
+    """The source of all event streams of one process, on one event loop; `read` gives the events of the entries
+    [start, end), as many as there are."""
 
     def __init__(self, notifier: Notifier, read: Read, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._notifier = notifier

@@ -66,7 +66,7 @@ class Service:
     feed: Feed
     scrub: Scrub
     notices: Callable[[], tuple[str, ...]] = tuple
-    """What an operator should know; may look at the disk."""
+    """Returns notices for the operator; may look at the disk."""
 
     # -- reads
 

@@ -1,4 +1,4 @@
-"""What the service behind a log answers, against what its log leads to: balances, scores, cases and priorities.
+"""Holds the answers of a service against what its log leads to: balances, scores, cases and priorities.
 
 - Every answer names the size of the log that it is as of (`Trust-Size`); the audit replays on to that size, under a
   newer checkpoint where need be, and compares there. An answer without a size, or of fewer entries than were asked for
@@ -131,7 +131,7 @@ def _short(value: Any) -> str:
 
 
 def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
-    """What is asked, a kind at a time."""
+    """The questions, a kind at a time."""
     parties = _chosen(own, Party, sample)
     yield Question("/v1/stats", expected_answers.stats)
     for id in parties:

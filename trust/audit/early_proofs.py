@@ -32,7 +32,7 @@ class Proven(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What was said of a claim, or of a task's shortlist: the ids of the statements."""
+    """The ids of the statements about a claim, or about a task's shortlist."""
 
     network: str
     statement: str

@@ -1,4 +1,4 @@
-"""What can be checked of entries without the state: their framing, their hashes, every signature.
+"""Checks of entries that need no state: their framing, their hashes, every signature.
 
 This is where most of the time goes, so it runs in a process of its own, ahead of the replay; it needs nothing
 but the log and the rulebook's parsers. The replay compares bytes, so what is not looked at here (the events) is
@@ -30,7 +30,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """What it takes of memory."""
+        """Its bytes in memory."""
         return sum(len(bundle or b"") for bundle in self.bundles)
 
 

@@ -32,7 +32,7 @@ def preload(view: SqlView, commands: Sequence[Incoming], due: Sequence[str]) -> 
 
 
 def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
-    """What deadlines read."""
+    """Yields the keys of the records that deadlines read."""
     for id in tasks:
         yield Task, id
         yield Allocation, id
@@ -43,7 +43,7 @@ def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
 
 
 def _bars(view: SqlView, commands: Sequence[Incoming]) -> Iterator[Key]:
-    """What claims read beside the rest where their task is not in the state yet, but in the same piece."""
+    """Yields what claims read beside the rest where their task is not in the state yet, but in the same piece."""
     for command in commands:
         if isinstance(command, Spoken) and isinstance(said := command.payload, ClaimRequest):
             worker = view.peek(Party, said.actor)

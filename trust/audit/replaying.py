@@ -129,7 +129,7 @@ class Replay:
             scorebook.store(reader.connection, pool, scorebook.changed(reader, pool, self._view.size))
 
     def _holds(self, batch: Batch, logged: Logged) -> bool:
-        """Whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
+        """Returns whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
         if logged.at_ms < batch.at_ms:
             return False
         due = batch.due(logged.at_ms, 1)
@@ -143,7 +143,7 @@ class Replay:
         return decided.data == logged.data
 
     def _finding(self, before: Sequence[Logged], false: Logged) -> Finding:
-        """What is wrong with an entry, which is decided once more, now with its events."""
+        """Returns what is wrong with an entry, which is decided once more, now with its events."""
         index = self._view.size + len(before)
         step = Step.DECISIONS if false.command.draw is None and false.command.seal is None else Step.DRAWS
         draft = Draft(self._view)

@@ -77,8 +77,7 @@ def open_one(
     numbers = secrets.numbers_of(task)
     if len(numbers) != 1:
         raise Usage(f"{file} has {len(numbers)} canaries on {task}")
-    with service.client(me.key) as client:
-        operator = Operator(client, me.seed(), me.actor)
+    with service.acting(Operator, me) as operator:
         service.accepted(operator.open_canary(secrets, numbers[0], read_seeds(planted_by)))
 
 

@@ -27,7 +27,7 @@ class Usage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is said of an error: `code` names its kind, for programs."""
+    """The answer of a command that failed: `code` names its kind, for programs."""
 
     exit: int
     code: str
@@ -77,7 +77,7 @@ def report(error: BaseException, *, as_json: bool = False) -> int:
 
 
 def _discard_stdout() -> None:
-    """What is left to be written goes nowhere, so that the interpreter does not fail on it at its end."""
+    """Sends what is left to be written nowhere, so that the interpreter does not fail on it at its end."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):

@@ -37,7 +37,7 @@ HINTS = {
     "behind": "this replica has not seen that log size yet: run the same again",
     "shutting-down": "the service stops: wait until it is up again, then run the same again",
 }
-"""What to do about a code, for whoever types commands; codes that are not here have hints that fit everybody."""
+"""Hints about codes for whoever types commands; codes that are not here have hints that fit everybody."""
 
 _REGEX = re.compile(r"Expected `str` matching regex '((?:[^'\\]|\\.)*)'")
 _LOOKS = {
@@ -65,5 +65,5 @@ def _look(pattern: str) -> str:
 
 
 def hint_for(code: str, hint: str) -> str:
-    """What to do about a code, in the language of the command line."""
+    """Returns the hint about a code in the language of the command line."""
     return HINTS.get(code, hint)

@@ -88,7 +88,7 @@ class Accepted:
 
 
 class Exchanges:
-    """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
+    """The exchanges of a client with the service; `key` is the log's key, from the caller and nowhere else."""
 
     def __init__(self, key: Verifier, retry: Retry | None = None, outbox: Outbox | None = None) -> None:
         self.key: LogKey = key
@@ -163,7 +163,7 @@ class Exchanges:
         return results
 
     def _proven(self, verify: Callable[[], T]) -> Exchange[T]:
-        """What a verification gives. Where it fails, the log may have another key by now: it is followed, once."""
+        """Returns the result of a verification. Where it fails, the log may have another key: it is followed, once."""
         try:
             return verify()
         except NotProven as lie:
@@ -214,7 +214,7 @@ class Exchanges:
         return error
 
     def try_claim(self, envelope: bytes) -> Exchange[Facts]:
-        """What `POST /v1/claims` would answer to this claim.request now, without doing it."""
+        """Returns what `POST /v1/claims` would answer to this claim.request now, without doing it."""
         request = Request("POST", "/v1/claims/check", envelope, wire.JSON_TYPE)
         return wire.facts((yield from self.attempt(request)))
 
@@ -300,7 +300,7 @@ class Exchanges:
         return data
 
     def timeline(self, case: str) -> Exchange[list[Facts]]:
-        """What happened to a claim or a task, every entry in order."""
+        """Returns every entry about a claim or a task, in order."""
         template = "/v1/claims/{}/timeline" if _CLAIM_ID.fullmatch(case) else "/v1/tasks/{}/timeline"
         entries: list[Facts] = []
         after = None

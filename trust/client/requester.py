@@ -1,4 +1,4 @@
-"""Who has work to be done: posts tasks, accepts outputs."""
+"""The role of a requester: posts tasks, accepts outputs."""
 
 from __future__ import annotations
 

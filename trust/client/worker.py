@@ -1,4 +1,4 @@
-"""Who does the work: asks for claims through a relay, delivers outputs, opens what a panel is to check."""
+"""The role of a worker: asks for claims through a relay, delivers outputs, opens what a panel is to check."""
 
 from __future__ import annotations
 

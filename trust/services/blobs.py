@@ -48,7 +48,7 @@ class Quotas:
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a party has in the store."""
+    """The bytes that a party has in the store."""
 
     named_bytes: int
     unnamed_bytes: int
@@ -71,8 +71,10 @@ class Blobs:
         self._looked_at_ms = 0
 
     def admit(self, reader: Reader, digest: str, size: int, upload: str) -> str:
-        """Who stores these bytes: whoever names them on the log, else the party that signs `upload`; TrustError where
-        nobody does, or the party's quota is used up."""
+        """Returns the party that stores these bytes: whoever names them on the log, else the party that signs `upload`.
+
+        TrustError where nobody does, or the party's quota is used up.
+        """
         if size > self._quotas.blob:
             raise TrustError("too-large", f"{size} bytes, a blob has at most {self._quotas.blob}")
         party = _signer(reader, digest, upload, self._now_ms()) if upload else _namer(reader, digest)
@@ -161,7 +163,7 @@ class Blobs:
 
 
 def stored(connection: Connection, party: str) -> Stored:
-    """What counts against a party."""
+    """Returns the bytes that count against a party."""
     mine = col(tables.Blobs.party) == party
     named = _sum(connection, mine & _NAMED)
     return Stored(named, _sum(connection, mine) - named)
@@ -193,7 +195,7 @@ def _signer(reader: Reader, digest: str, header: str, now_ms: int) -> str:
 
 
 def _namer(reader: Reader, digest: str) -> str:
-    """Who was the first to name the bytes on the log; "" where nobody did."""
+    """Returns the party that was the first to name the bytes on the log; "" where nobody did."""
     for entry in reader.timeline([digest], limit=1):
         return actor_of(decode_entry(entry.data))
     return ""

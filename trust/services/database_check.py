@@ -85,7 +85,7 @@ def _different(table: Table, stored: Connection, expected: Connection) -> Iterat
 
 
 def _difference(table: Table, mine: Row | None, theirs: Row | None) -> str:
-    """What the first difference between two tables in the order of their keys says."""
+    """Returns the first difference between two tables in the order of their keys, in words."""
     found = None if mine is None else _key(table, mine)
     wanted = None if theirs is None else _key(table, theirs)
     if found == wanted:

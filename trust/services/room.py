@@ -1,4 +1,4 @@
-"""Room on the disk: what is refused, and what readiness warns of, before the disk is full.
+"""Room on the disk: refusals and warnings before the disk is full.
 
 Below `reserve_bytes` nothing more is taken from callers (`storage-full`), so that what must always work finds room:
 reads, the head file, what falls due, a clean stop. A database elsewhere keeps its own room, and says when it has none.
@@ -32,7 +32,7 @@ class Room:
                 raise TrustError("storage-full", detail, retry_after_s=RETRY_S)
 
     def warnings(self) -> tuple[str, ...]:
-        """What an operator should know while there is still time."""
+        """Returns warnings for the operator while there is still room."""
         found = [(each, _free_bytes(each)) for each in self._directories]
         return tuple(
             f"the disk of {directory} is almost full: {free // _MIB} MiB are left,"

@@ -34,7 +34,7 @@ _log = journal.logger("trust.continuing")
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What a copy of a data directory says of itself."""
+    """The note that a copy of a data directory carries."""
 
     copied_ms: int
     size: int
@@ -43,7 +43,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Word:
-    """What the operator said at the start: to take the log over, what to hold it against, that the clock is right."""
+    """The operator's decisions at the start: to take the log over, what to hold it against, that the clock is right."""
 
     take_over: bool = False
     seen: Sequence[Path] = field(default=())

@@ -53,7 +53,7 @@ class CosignatureRequest:
     heard: Callable[[str, int], None] = lambda _who, _their_ms: None
 
     def body(self, old: int) -> bytes:
-        """What is sent to a witness that saw `old` entries last."""
+        """Returns the body of the request to a witness that saw `old` entries last."""
         return Submission(old, tuple(self.proof(old)), self.note).encode()
 
 

@@ -208,7 +208,7 @@ def _by_id(reader: Reader, kind: type[R], ids: Iterable[str]) -> dict[str, R]:
 
 
 def _outputs(reader: Reader, claims: Iterable[Claim]) -> dict[str, dict[str, Any]]:
-    """What was delivered, by claim: the statement's id, where it stands, its artifacts, and whether it is open."""
+    """Returns the outputs, by claim: the statement's id, where it stands, its artifacts, and whether it is open."""
     return {
         each.id: {
             "statement": each.output,
@@ -245,14 +245,14 @@ def claim_bundle(reader: Reader, id: str) -> bytes:
 
 
 def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
-    """What happened to a claim, entry by entry; the posting of its task comes first."""
+    """Returns the entries about a claim in order; the posting of its task comes first."""
     held = find(reader, Claim, id, ID)
     posted = cast(Task, reader.record(Task, held.task)).index
     return {"claim": id, **_entries(reader, _subjects(reader, held), posted, after, limit)}
 
 
 def task_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
-    """What happened to a task and to every claim on it."""
+    """Returns the entries about a task and every claim on it, in order."""
     posted = find(reader, Task, id, NAME).index
     subjects = [subject for held in reader.claims_on(id) for subject in _subjects(reader, held)]
     return {"task": id, **_entries(reader, [id, *subjects], posted, after, limit)}

@@ -1,4 +1,4 @@
-"""What `/health/ready` says beside yes: how the witnesses stand, where the policy in force names some.
+"""The answer of `/health/ready`: the state of the witnesses, where the policy in force names some.
 
 A missing quorum is a warning and not a no: the service goes on to accept, and relays must still reach it. What waits
 are the draws.
@@ -42,7 +42,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What the process knows of itself: its threads, where it keeps the head beside its own file, and what is amiss."""
+    """The state of this process: its threads, where it keeps the head beside its own file, and what is amiss."""
 
     threads: tuple[Shown, ...] = ()
     head_copy: str = ""
@@ -50,7 +50,7 @@ class Outlook(msgspec.Struct, frozen=True):
     scrub: Scrubbed | None = None
 
     def warnings(self, *, is_witnessed: bool) -> tuple[str, ...]:
-        """What an operator should look at."""
+        """Returns what an operator should look at, in sentences."""
         alone = () if is_witnessed or self.head_copy else (NO_SECOND_PLACE,)
         return (*self.notices, *alone, *(f"{each.name}: {each.wrong}" for each in self.threads if each.wrong))
 
