@@ -85,11 +85,11 @@ def open_one(
 def list_all(file: Path, /, *, output: Output = OUTPUT) -> None:
     """List the canaries that a file opens; it is secret, and so is this."""
     secrets = _read(file)
-    told = [
+    canaries = [
         {"number": each.number, "task": each.task, "worker": each.worker, "answer": each.verdict}
         for each in secrets.answers
     ]
-    output.show({**secrets.commitment(), "canaries": told})
+    output.show({**secrets.commitment(), "canaries": canaries})
 
 
 def _read(file: Path) -> Canaries:

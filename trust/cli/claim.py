@@ -69,9 +69,9 @@ def request(
 
 
 def _least_stake(client: TrustClient, task: str) -> int:
-    found = client.task(task)
-    pinned = client.policy(found["policy"])
-    return max(int(found["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
+    task_facts = client.task(task)
+    pinned = client.policy(task_facts["policy"])
+    return max(int(task_facts["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
 
 
 @app.command

@@ -132,17 +132,17 @@ class Exchanges:
         return (yield from self.outbox.sending(envelope, self._send))
 
     def _send(self, envelope: bytes) -> Exchange[Accepted]:
-        said = opened(envelope)
-        response = yield from self.attempt(wire.write(kind_of(said.payload), envelope))
+        statement = opened(envelope)
+        response = yield from self.attempt(wire.write(kind_of(statement.payload), envelope))
         try:
             written = wire.shaped(wire.facts(response), Written)
         except ServiceError as error:
             refused = error
-            raise (yield from self._proven(lambda: self._refused(refused, said.id))) from None
+            raise (yield from self._proven(lambda: self._refused(refused, statement.id))) from None
         receipt = written.receipt.receipt()
         return (
             yield from self._proven(
-                lambda: self._accepted(envelope, said.id, receipt, repeated=written.repeated)
+                lambda: self._accepted(envelope, statement.id, receipt, repeated=written.repeated)
             )
         )
 
@@ -189,14 +189,14 @@ class Exchanges:
         return self.key != before
 
     def _result(self, envelope: bytes, result: Facts) -> Accepted | ServiceError:
-        said = opened(envelope)
+        statement = opened(envelope)
         status = result.get("status")
         if not isinstance(status, int):
             raise NotProven("a result without a status")
         if status >= 400:
-            return self._refused(ServiceError.of(status, result), said.id)
+            return self._refused(ServiceError.of(status, result), statement.id)
         receipt = wire.shaped(result, ReceiptAnswer).receipt()
-        return self._accepted(envelope, said.id, receipt, repeated=status == 200)
+        return self._accepted(envelope, statement.id, receipt, repeated=status == 200)
 
     def _accepted(self, envelope: bytes, id: str, receipt: Receipt, *, repeated: bool) -> Accepted:
         proven = verify_written(receipt, envelope, self.key, repeated=repeated)

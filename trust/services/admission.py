@@ -160,10 +160,10 @@ def _needed(reader: Reader, opening: Spoken) -> list[str]:
         return _leaves(payload)
     claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
     entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
-    said = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
+    statement = None if entry is None else incoming_of(decode_entry(entry.data).command)
+    if not isinstance(statement, Spoken) or not isinstance(statement.payload, OutputSubmit):
         return []  # there is no such output: the rulebook says so
-    return [artifact.sha256 for artifact in said.payload.artifacts]
+    return [artifact.sha256 for artifact in statement.payload.artifacts]
 
 
 def _leaves(payload: ItemsOpen) -> list[str]:

@@ -179,15 +179,15 @@ def missing(reader: Reader, digests: Iterable[str]) -> list[str]:
 
 def _signer(reader: Reader, digest: str, header: str, now_ms: int) -> str:
     """The party that signs for the bytes with its current key."""
-    said = Upload.parse(header)
-    if said is None:
+    signed_upload = Upload.parse(header)
+    if signed_upload is None:
         raise TrustError("bad-parameter", "Trust-Upload: a DID, a time in ms and a signature, as docs say")
-    party = reader.record(Party, said.party)
+    party = reader.record(Party, signed_upload.party)
     if party is None or party.left:
-        raise TrustError("unknown-agent", f"there is no agent {said.party} in this network")
-    if not now_ms < said.until_ms <= now_ms + MAX_LIFETIME_MS:
+        raise TrustError("unknown-agent", f"there is no agent {signed_upload.party} in this network")
+    if not now_ms < signed_upload.until_ms <= now_ms + MAX_LIFETIME_MS:
         raise TrustError("expired", "Trust-Upload: the time is over, or more than an hour ahead")
-    if not said.is_signed(reader.network().origin, digest, party.key):
+    if not signed_upload.is_signed(reader.network().origin, digest, party.key):
         raise TrustError(
             "bad-signature", "Trust-Upload: not signed by the party's current key for these bytes"
         )

@@ -57,9 +57,9 @@ def differences(database: Database, progress: Progress = lambda _done, _of: None
 
 
 def _broken_pages(connection: Connection) -> Iterator[str]:
-    found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
-    if found != ["ok"]:
-        yield f"the database file is damaged: {'; '.join(found)}"
+    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+    if problems != ["ok"]:
+        yield f"the database file is damaged: {'; '.join(problems)}"
 
 
 def _refold(reader: Reader, u: Unit, progress: Progress) -> None:
@@ -68,11 +68,11 @@ def _refold(reader: Reader, u: Unit, progress: Progress) -> None:
 
     def entries() -> Iterator[StoredEntry]:
         for start in range(0, size, CHUNK):
-            found = reader.entries(start, min(start + CHUNK, size))
-            bare = [StoredEntry(each.index, each.at_ms, each.kind, b"", each.leaf_hash) for each in found]
+            piece = reader.entries(start, min(start + CHUNK, size))
+            bare = [StoredEntry(each.index, each.at_ms, each.kind, b"", each.leaf_hash) for each in piece]
             bulk.insert(u.connection, table_of(tables.Entries), list(map(astuple, bare)))
-            yield from found
-            progress(start + len(found), size)
+            yield from piece
+            progress(start + len(piece), size)
 
     refold(u, entries())
 

@@ -54,8 +54,8 @@ class Ratings:
 
     def take(self, reader: Reader, size: int) -> None:
         """Reads on, up to `size` entries."""
-        found = stored.ratings(reader.connection, self.size, size)
-        parts = [np.array([self._numbered(row) for row in part], np.int64) for part in found]
+        new_ratings = stored.ratings(reader.connection, self.size, size)
+        parts = [np.array([self._numbered(row) for row in part], np.int64) for part in new_ratings]
         self._rows = np.concatenate([self._rows, *parts])
         self.size = size
 

@@ -33,15 +33,15 @@ class Room:
 
     def warnings(self) -> tuple[str, ...]:
         """Returns warnings for the operator while there is still room."""
-        found = [(each, _free_bytes(each)) for each in self._directories]
+        free_by_directory = [(each, _free_bytes(each)) for each in self._directories]
         return tuple(
             f"the disk of {directory} is almost full: {free // _MIB} MiB are left,"
             f" below {self._reserve_bytes // _MIB} nothing is taken"
-            for directory, free in found
+            for directory, free in free_by_directory
             if free < WARN_TIMES * self._reserve_bytes
         )
 
 
 def _free_bytes(directory: Path) -> int:
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    filesystem = os.statvfs(directory)
+    return filesystem.f_bavail * filesystem.f_frsize

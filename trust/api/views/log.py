@@ -117,10 +117,10 @@ def receipt(reader: Reader, index: str) -> ReceiptAnswer:
     if not INDEX.fullmatch(index):
         raise TrustError("bad-parameter", f"an index is a whole number, not {index[:40]!r}")
     size = reader.head().size
-    found = newest_receipt(reader, int(index)) if int(index) < size else None
-    if found is None:
+    newest = newest_receipt(reader, int(index)) if int(index) < size else None
+    if newest is None:
         raise TrustError("unknown-entry", f"the log has {size} entries, and none of index {index}")
-    return receipt_json(found)
+    return receipt_json(newest)
 
 
 def told_entry(stored: StoredEntry) -> dict[str, Any]:
