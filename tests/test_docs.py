@@ -29,7 +29,7 @@ from trust.cli import failures
 from trust.cli import run as trust
 from trust.core.decay import STEPS, TABLE
 from trust.core.lifecycle import ClaimState
-from trust.services.continuing import Word
+from trust.services.startup_checks import Word
 from trust.settings import Settings, write_seed
 
 DAY_MS = 86_400_000

@@ -32,22 +32,22 @@ from trust.errors import TrustError
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
-from trust.services import continuing
+from trust.services import startup_checks
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, Quotas, missing
-from trust.services.continuing import Word
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
-from trust.services.elsewhere import Elsewhere
+from trust.services.foreign_scores import ForeignScores
 from trust.services.founding import HEAD_FILE, seeds
 from trust.services.graph import Graph
 from trust.services.headcopy import HeadCopy
-from trust.services.interpreter import tune
+from trust.services.interpreter_tuning import tune
 from trust.services.notifying import Notifier
 from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.scrubbing import Scrub
 from trust.services.sequencing import Limits, Sequencer
+from trust.services.startup_checks import Word
 from trust.services.timekeeping import CLOCK_FILE, Timekeeping
 from trust.services.verifying import Verifying
 from trust.services.vitals import VitalSigns
@@ -75,7 +75,7 @@ MAX_INBOX_BYTES = 64 * 1024 * 1024
 
 
 class Safeguards:
-    """What keeps the log from harm beside the writer: its clock, its head's second place, room, and what rots."""
+    """The safeguards of the log beside the writer: its clock, its head's second place, room, and what rots."""
 
     def __init__(self, settings: Settings, database: Database, word: Word) -> None:
         self._data_dir = settings.data_dir
@@ -89,11 +89,11 @@ class Safeguards:
     def check(self, database: Database, cosigning: Cosigning) -> None:
         """TrustError where this process must not go on with the log."""
         self.timekeeping.start()
-        self._told = continuing.check(database, self._data_dir, self.head_copy, cosigning, self.word)
+        self._told = startup_checks.check(database, self._data_dir, self.head_copy, cosigning, self.word)
 
     def notices(self, cosigning: Cosigning) -> tuple[str, ...]:
-        """What an operator should know; what was told at the start holds until a witness has cosigned."""
-        heard = any(each.good_ago_ms >= 0 for each in cosigning.standing().witnesses)
+        """Returns notices for the operator; what was told at the start holds until a witness has cosigned."""
+        heard = any(each.good_ago_ms >= 0 for each in cosigning.quorum_state().witnesses)
         return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
 
 
@@ -115,7 +115,7 @@ class App:
         """Starts the writer and the jobs; TrustError where the log may not be written."""
         self.safeguards.check(self.database, self.cosigning)
         self.sequencer.start()
-        continuing.taken_over(self.settings.data_dir)
+        startup_checks.taken_over(self.settings.data_dir)
         with reading(self.database) as reader:
             head = reader.head()
         self.service.notifier.committed(head.size)
@@ -155,7 +155,10 @@ class App:
 
 
 def build(settings: Settings, word: Word | None = None) -> App:
-    """Puts the parts together, and checks that they fit the log in the database; nothing runs yet."""
+    """Brings the tables up to date, checks that keys and log fit together, and puts the parts together.
+
+    The thread that verifies signatures starts here; the writer, the jobs and the witnesses' thread start with `start`.
+    """
     log_seeds, draw_seeds = settings.keys("log"), settings.keys("draw")
     if not log_seeds or not draw_seeds:
         seeds(settings)  # says which is missing
@@ -198,7 +201,7 @@ def build(settings: Settings, word: Word | None = None) -> App:
         blobs=blobs,
         notifier=notifier,
         scores=ScoreProofs(),
-        elsewhere=Elsewhere(database, recognised(settings)),
+        foreign_scores=ForeignScores(database, recognised(settings)),
         cosigning=cosigning,
         telemetry=Telemetry(),
         vitals=vitals,

@@ -29,7 +29,7 @@ from trust.core.rules.decision import Decision
 from trust.core.sampling import shortlist, sumtree
 from trust.core.sampling.draw import Stream
 from trust.core.sampling.sumtree import Root, Slot
-from trust.services import interpreter
+from trust.services import interpreter_tuning
 from trust.storage import bulk
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
@@ -72,7 +72,7 @@ def _pool(verifiers: int) -> Iterator[tuple[Database, Policy, Root]]:
     with TemporaryDirectory() as name:
         directory = Path(name)
         upgrade(url := f"sqlite:///{directory / 'trust.db'}")
-        interpreter.tune()
+        interpreter_tuning.tune()
         database = Database(url)
         town = Town(2, start_ms=clock.now_ms() - 3_600_000)
         House(database, directory, town).found()

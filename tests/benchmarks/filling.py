@@ -14,7 +14,7 @@ from trust import clock
 from trust.core import envelope, payloads
 from trust.core.commands import Spoken
 from trust.core.strict import base64_of
-from trust.services import interpreter
+from trust.services import interpreter_tuning
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 
@@ -61,7 +61,7 @@ class FilledLog:
 
     def __init__(self, url: str, directory: Path) -> None:
         upgrade(url)
-        interpreter.tune()
+        interpreter_tuning.tune()
         self.database = Database(url)
         self.town = SilentTown()
         self.house = House(self.database, directory, self.town).found()

@@ -22,7 +22,7 @@ from trust.core.events import NETWORK, Observed, PartyRegistered, WorkCounted
 from trust.core.rawsums import accumulate
 from trust.core.records import Account, Network, Score
 from trust.core.state import Draft
-from trust.services import interpreter, scoring
+from trust.services import interpreter_tuning, scoring
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.projections import Projections
@@ -45,7 +45,7 @@ def run(quick: bool) -> list[Row]:
         directory = Path(name)
         url = f"sqlite:///{directory / 'trust.db'}"
         upgrade(url)
-        interpreter.tune()
+        interpreter_tuning.tune()
         database = Database(url)
         town = Town(2, start_ms=clock.now_ms() - 3_600_000)
         House(database, directory, town).found()

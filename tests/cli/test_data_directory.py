@@ -16,7 +16,7 @@ from trust import app, settings
 from trust.cli import backup, run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.errors import TrustError
-from trust.services.continuing import Word
+from trust.services.startup_checks import Word
 
 ORIGIN = "trust.example.org/directory"
 

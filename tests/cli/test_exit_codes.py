@@ -12,8 +12,19 @@ from tests.cli.served import serving
 from tests.client.services import problem
 from tests.factories import log_signer
 from trust.cli import failures, run
-from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, INTERRUPTED, TERMINATED, USAGE, Usage, report
-from trust.cli.wording import HINTS, hint_for, worded
+from trust.cli.failures import (
+    CANNOT_CHECK,
+    FALSE,
+    GOOD,
+    HINTS,
+    INTERRUPTED,
+    TERMINATED,
+    USAGE,
+    Usage,
+    hint_for,
+    report,
+    worded,
+)
 from trust.client.problems import ServiceError, Unreachable
 from trust.core import payloads
 from trust.errors import CODES, ClientError, Unusable

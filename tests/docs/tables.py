@@ -18,9 +18,8 @@ from litestar.di import Provide
 from tests.docs.parts import DOCS, ROOT
 from trust import errors
 from trust import settings as settings_module
-from trust.api.application import CONTROLLERS
+from trust.api.application import ROUTES
 from trust.api.documents import describe
-from trust.api.receipts import CREATES
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
 from trust.core import lifecycle, payloads, rulebook
@@ -223,8 +222,9 @@ def due_items() -> str:
 
 def write_results() -> str:
     rows = [
-        (f"`{kind.__struct_config__.tag}`", ", ".join(f"`{name}`" for name in names))
-        for kind, names in CREATES.items()
+        (f"`{kind.__struct_config__.tag}`", ", ".join(f"`{name}`" for name in kind.creates))
+        for kind in get_args(Events)
+        if kind.creates
     ]
     return table(("event", "members of `result`"), rows)
 
@@ -301,7 +301,7 @@ def rules_by_number() -> dict[str, list[str]]:
 def api() -> dict[str, Any]:
     """The OpenAPI document of the service."""
     provided = {"service": Provide(lambda: None, sync_to_thread=False)}
-    return describe(Litestar(route_handlers=CONTROLLERS, dependencies=provided).openapi_schema.to_schema())
+    return describe(Litestar(route_handlers=ROUTES, dependencies=provided).openapi_schema.to_schema())
 
 
 def endpoints() -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import Future
 
-from trust.services.crossing import Crossing
+from trust.services.loop_bridge import LoopBridge
 from trust.services.notifying import Notifier
 
 
@@ -63,7 +63,7 @@ def test_closing_wakes_everybody_for_good() -> None:
 
 
 def test_results_of_threads_cross_to_the_event_loop_with_their_errors() -> None:
-    crossing = Crossing()
+    crossing = LoopBridge()
 
     async def cross() -> list[object]:
         futures: list[Future[int]] = [Future() for _ in range(100)]
@@ -84,7 +84,7 @@ def test_results_of_threads_cross_to_the_event_loop_with_their_errors() -> None:
 
 
 def test_who_gave_up_waiting_disturbs_nobody() -> None:
-    crossing = Crossing()
+    crossing = LoopBridge()
 
     async def cross() -> int:
         lost: Future[int] = Future()

@@ -15,7 +15,7 @@ from tests.services.houses import House
 from tests.services.statements import Town
 from trust.errors import TrustError
 from trust.services.blobs import Blobs
-from trust.services.comparing import differences
+from trust.services.database_check import differences
 from trust.services.scrubbing import Scrub
 from trust.storage import faults
 from trust.storage.engine import Database

@@ -112,7 +112,7 @@ def test_a_quiet_log_is_cosigned_anew_and_lacks_nothing_meanwhile(
         for later_ms in (0, 29_000, 31_000, 32_000, 62_000):
             monkeypatch.setattr(clock, "now_ms", lambda at_ms=now_ms[0] + later_ms: at_ms)
             cosigning.round()
-            assert cosigning.standing().missing_ms == 0
+            assert cosigning.quorum_state().missing_ms == 0
             with reading(house.database) as reader:
                 note = published(reader)
             _, lines = open_with_quorum(note, house.town.log.verifier, QUORUM)
@@ -214,7 +214,7 @@ def test_a_third_witness_that_answers_badly_changes_nothing(
     with reading(house.database) as reader:
         assert (checkpoint.size, checkpoint.root) == (reader.head().size, reader.head().root)
     assert names == ["w1", "w2"]
-    standing = cosigning.standing()
+    standing = cosigning.quorum_state()
     assert [each.state for each in standing.witnesses] == ["cosigned", "cosigned", word]
     assert standing.missing_ms == 0
     assert standing.witnesses[2].reason.isascii()
@@ -228,7 +228,7 @@ def test_an_address_where_nobody_listens_or_that_is_none_changes_nothing(
         cosigning = ask(*urls, url)
         cosigning.round()
     assert shown(house)[1] == ["w1", "w2"]
-    assert cosigning.standing().witnesses[2].state == "unreachable"
+    assert cosigning.quorum_state().witnesses[2].state == "unreachable"
 
 
 def test_one_witness_that_answers_for_itself_twice_is_still_one(
@@ -239,7 +239,7 @@ def test_one_witness_that_answers_for_itself_twice_is_still_one(
         cosigning.round()
     with reading(house.database) as reader, pytest.raises(TrustError):
         published(reader)
-    assert cosigning.standing().missing_ms >= 0
+    assert cosigning.quorum_state().missing_ms >= 0
 
 
 # -- sizes
@@ -294,11 +294,11 @@ def test_without_a_quorum_the_log_goes_on_and_shows_what_was_cosigned_last(
         cosigning.round()
         time.sleep(0.02)
         assert shown(house)[0] == checkpoint
-        assert cosigning.standing().missing_ms >= 20
+        assert cosigning.quorum_state().missing_ms >= 20
         with honest(tmp_path, "w2", log, port):
             cosigning.round()
     assert shown(house)[0] == _head(house)
-    assert cosigning.standing().missing_ms == 0
+    assert cosigning.quorum_state().missing_ms == 0
 
 
 def test_cosignatures_on_one_head_are_collected_over_several_rounds(
@@ -395,7 +395,7 @@ def test_a_forked_log_gets_no_cosignature_and_shows_no_checkpoint(
         House(database, tmp_path, witnessed_town()).found()
         cosigning = ask(*urls)
         cosigning.round()
-    assert {each.state for each in cosigning.standing().witnesses} == {"refused"}
+    assert {each.state for each in cosigning.quorum_state().witnesses} == {"refused"}
     with reading(database) as reader, pytest.raises(TrustError):
         published(reader)
 

@@ -37,7 +37,7 @@ def asked(database: Database, urls: Sequence[str]) -> set[str]:
     cosigning = Cosigning(database, Notifier(), urls)
     cosigning.round()
     cosigning.close()
-    return {each.state for each in cosigning.standing().witnesses}
+    return {each.state for each in cosigning.quorum_state().witnesses}
 
 
 def test_what_was_cosigned_before_a_rotation_draws_after_it_and_witnesses_go_on_with_the_new_key(

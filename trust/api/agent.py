@@ -1,4 +1,4 @@
-"""What an agent does: register, deliver, vote, move its stake; and what it reads about itself and its duties."""
+"""The reads about one agent: its record, scores, money, seats, tasks and claims; its scores in other networks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, Response, get, post, put
+from litestar import Controller, Response, get, put
 from litestar.params import FromPath, QueryParameter
 
 from trust.api.bodies import HttpRequest, read
-from trust.api.documents import envelope_body, json_body
+from trust.api.documents import json_body
 from trust.api.parameters import After, AfterIndex, Limit, TaskKind
 from trust.api.service import Serving, answer
 from trust.api.views import agents
@@ -49,44 +49,10 @@ Points = Annotated[
 
 
 class AgentController(Controller):
-    """Agents, outputs, votes, challenges, stakes and blobs."""
+    """Reads about an agent."""
 
     path = "/v1"
     tags = ("agent",)
-
-    @post(
-        "/agents", operation_class=envelope_body("agent.*", "verifier.*"), summary="Register, rotate, enrol"
-    )
-    async def post_agent(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("agent.", "verifier."))
-
-    @post(
-        "/outputs",
-        operation_class=envelope_body("output.*", "items.open"),
-        summary="Deliver and open outputs",
-    )
-    async def post_output(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("output.", "items."))
-
-    @post(
-        "/votes",
-        operation_class=envelope_body("vote.*", "relay.attest"),
-        summary="Commit to a verdict, reveal it; attest what was not taken",
-    )
-    async def post_vote(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("vote.", "relay.attest"))
-
-    @post("/challenges", operation_class=envelope_body("verdict.challenge"), summary="Challenge a verdict")
-    async def post_challenge(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("verdict.",))
-
-    @post("/evidence", operation_class=envelope_body("evidence.submit"), summary="Prove misbehaviour")
-    async def post_evidence(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("evidence.",))
-
-    @post("/stakes", operation_class=envelope_body("stake.*"), summary="Deposit, withdraw, pay out")
-    async def post_stake(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("stake.",))
 
     @get("/agents/{agent:str}", summary="An agent by DID or @handle")
     async def agent(self, request: HttpRequest, service: Serving, agent: FromPath[str]) -> Response[bytes]:
@@ -133,7 +99,7 @@ class AgentController(Controller):
     ) -> Response[bytes]:
         data = await read(request, MAX_FILE_BYTES)
         party = await service.run(request, find_party, agent)
-        shown = await asyncio.to_thread(service.elsewhere.take, party, data)
+        shown = await asyncio.to_thread(service.foreign_scores.take, party, data)
         return answer(msgspec.json.encode(shown), 201)
 
     @get("/agents/{agent:str}/ledger", summary="Its money, the newest posting first")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
 from trust import __version__
@@ -21,9 +22,11 @@ from trust.api.operator import HealthController, OperatorController
 from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.api.relay import RelayController
 from trust.api.service import Service
+from trust.api.writes import HANDLERS
 from trust.errors import TrustError
 
-CONTROLLERS = (
+ROUTES: tuple[type[Controller] | HTTPRouteHandler, ...] = (
+    *HANDLERS,
     RelayController,
     AgentController,
     BlobController,
@@ -46,7 +49,7 @@ def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
         return service
 
     app = Litestar(
-        route_handlers=CONTROLLERS,
+        route_handlers=ROUTES,
         dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
         exception_handlers={
             TrustError: on_trust_error,

@@ -1,4 +1,4 @@
-"""What an auditor reads: the log by C2SP's paths and as JSON, receipts, the stream of entries, policy and sums."""
+"""The reads of an auditor: the log by C2SP's paths and as JSON, receipts, the stream of entries, policy and sums."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class LogController(Controller):
 
 
 class AuditorController(Controller):
-    """What the log comes to."""
+    """Receipts, policy, sums and the stream of entries."""
 
     path = "/v1"
     tags = ("auditor",)

@@ -39,8 +39,8 @@ class BlobController(Controller):
     ) -> Response[bytes]:
         if not HEX32.fullmatch(digest):
             raise TrustError("digest-mismatch", "a blob is named by 64 lower-case hexadecimal digits")
-        upload, told = request.headers.get(HEADER, ""), request.headers.get("content-length", "")
-        size = int(told[:MAX_DIGITS]) if told.isascii() and told.isdigit() else 1
+        upload, declared = request.headers.get(HEADER, ""), request.headers.get("content-length", "")
+        size = int(declared[:MAX_DIGITS]) if declared.isascii() and declared.isdigit() else 1
 
         def admit(reader: Reader) -> tuple[int, str]:
             most = min(service.settings.blob_max_bytes, blob_limit(reader))

@@ -1,4 +1,4 @@
-"""Who is calling, and how much of one caller is taken: an address counts, of IPv6 the network of 64 bits.
+"""Callers and how much each may take: an address counts, of IPv6 the network of 64 bits.
 
 Behind a proxy the address comes from `X-Forwarded-For`, and only where the operator listed the proxy: anybody can send
 that header.
@@ -29,9 +29,9 @@ class Proxies:
         self._networks: list[Network] = [ip_network(each) for each in listed]
 
     def lists(self, address: str) -> bool:
-        """Whether this is one of them."""
-        found = _address(address)
-        return found is not None and any(found in network for network in self._networks)
+        """Returns whether an address is one of these proxies."""
+        parsed = _address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
     def caller(self, scope: dict[str, Any]) -> str:
         """The address that a request came from: the last one that no listed proxy has."""
@@ -39,8 +39,8 @@ class Proxies:
         if not self._networks or not self.lists(address):
             return address
         headers = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
-        told = b",".join(headers).decode("latin-1").rsplit(",", MAX_FORWARDED)
-        for each in reversed(told):
+        forwarded = b",".join(headers).decode("latin-1").rsplit(",", MAX_FORWARDED)
+        for each in reversed(forwarded):
             if _address(each.strip()) is None:
                 break
             address = each.strip()
@@ -51,12 +51,12 @@ class Proxies:
 
 @lru_cache(maxsize=MAX_CALLERS)
 def share_of(address: str) -> str:
-    """What counts as one caller."""
-    found = _address(address)
-    if not isinstance(found, IPv6Address):
+    """Returns what counts as one caller."""
+    parsed = _address(address)
+    if not isinstance(parsed, IPv6Address):
         return address
-    mapped = found.ipv4_mapped
-    return str(mapped) if mapped else str(ip_network((found, SHARE_BITS), strict=False))
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped else str(ip_network((parsed, SHARE_BITS), strict=False))
 
 
 def _address(text: str) -> Any:

@@ -76,7 +76,7 @@ class Connections:
         self._stopping.set()
 
     def now(self) -> list[Peer]:
-        """Who is connected."""
+        """The addresses that are connected."""
         return [peer for _, peer in _open(self._port)]
 
     def cut_all(self) -> None:
@@ -143,7 +143,7 @@ def _open(port: int) -> Iterator[tuple[int, Peer]]:
 
 
 def _peer(fd: int, port: int) -> Peer | None:
-    """Who is at the other end of a socket, where it came in on `port`."""
+    """Returns the address at the other end of a socket that came in on `port`."""
     borrowed = socket.socket(fileno=fd)
     try:
         if borrowed.family not in FAMILIES or borrowed.getsockname()[1] != port:

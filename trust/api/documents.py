@@ -127,7 +127,7 @@ class Document(OpenAPIRenderPlugin):
 
 
 class Page(OpenAPIRenderPlugin):
-    """The same for people."""
+    """The OpenAPI document as one HTML page."""
 
     def __init__(self, *, path: str) -> None:
         super().__init__(path=path, media_type=MediaType.HTML)

@@ -1,4 +1,4 @@
-"""What every request passes before and after its handler: an id, limits, deadlines, `min_size`, the last net.
+"""The layer that every request passes before and after its handler: an id, limits, deadlines, `min_size`, the last net.
 
 Every answer carries `Request-Id` and `Trust-Size`; reads may be called from any web page (CORS). Litestar's routing
 errors pass here too, which is why this wraps the application and is not one of its middlewares.
@@ -52,7 +52,7 @@ _MAX_AGE: Header = (b"access-control-max-age", b"86400")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one caller may take, and for how long it may let the service wait."""
+    """Limits of one caller: requests, and how long it may let the service wait."""
 
     requests_per_s: int = 0
     proxies: Sequence[str] = ()

@@ -27,8 +27,8 @@ def event(index: int, kind: str, body: bytes) -> bytes:
 
 
 class Feed:
-    """What the streams of one process share; `read` gives the events of the entries [start, end), as many as there
-    are. Of one event loop."""
+    """The source of all event streams of one process, on one event loop; `read` gives the events of the entries
+    [start, end), as many as there are."""
 
     def __init__(self, notifier: Notifier, read: Read, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._notifier = notifier
@@ -43,9 +43,9 @@ class Feed:
     async def follow(self, start: int) -> AsyncIterator[bytes]:
         """The entries from index `start` on as they come, until the service stops; a comment where none comes."""
         while not self._notifier.closed:
-            if found := await self._from(start):
-                start += len(found)
-                yield b"".join(found)
+            if entries := await self._from(start):
+                start += len(entries)
+                yield b"".join(entries)
             elif self._notifier.size > start:  # not there, though it was said to be
                 await asyncio.sleep(LOOK_S)
             elif await self._notifier.more_than(start, self._heartbeat_s) <= start:
@@ -66,10 +66,10 @@ class Feed:
         end = self._first + len(self._kept)
         if start < end:
             return
-        found = await self._query(start)
+        entries = await self._query(start)
         if start > end or not self._kept:
             self._first, self._kept = start, []
-        self._kept += found
+        self._kept += entries
         while len(self._kept) > KEPT or (len(self._kept) > 1 and sum(map(len, self._kept)) > KEPT_BYTES):
             forgotten = max(1, len(self._kept) // 4)
             self._first += forgotten

@@ -40,7 +40,7 @@ class Methods:
 
 
 def is_read(method: str, path: str) -> bool:
-    """Whether a request changes nothing."""
+    """Returns whether a request changes nothing."""
     return method in READS or (method == "POST" and path in POSTED_READS)
 
 

@@ -1,4 +1,4 @@
-"""What the operator does and watches: roles, relays, policies and keys; health, version, metrics."""
+"""The reads of an operator: health, readiness, version and metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar import Controller, Response, get, post
 
 from trust import __version__, clock
 from trust.api.bodies import HttpRequest, read
-from trust.api.documents import envelope_body, json_body
+from trust.api.documents import json_body
 from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.service import Serving, answer
 from trust.api.views import network
@@ -24,7 +24,6 @@ from trust.services.receipts import Refusal
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.holdings import clock_skew_ms
 
-ADMIN = ("relay.", "role.", "policy.", "rules.", "key.", "canary.")
 MAX_DRAW_BYTES = 1_024
 METRICS_TYPE = "text/plain; version=0.0.4"
 
@@ -35,18 +34,10 @@ def brought(data: bytes) -> Brought:
 
 
 class OperatorController(Controller):
-    """Administration by signed statements, like everything else."""
+    """Draws that operators of beacons bring."""
 
     path = "/v1"
     tags = ("operator",)
-
-    @post(
-        "/admin",
-        operation_class=envelope_body(*(f"{kind}*" for kind in ADMIN)),
-        summary="Relays, roles, policy",
-    )
-    async def post_admin(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ADMIN)
 
     @post("/draws", operation_class=json_body(Brought), summary="A draw by the beacon whose turn it is")
     async def post_draw(self, request: HttpRequest, service: Serving) -> Response[bytes]:
@@ -60,7 +51,7 @@ class OperatorController(Controller):
 
 
 class HealthController(Controller):
-    """Whether this process lives, whether it may be sent requests, and what it is."""
+    """Liveness, readiness, version and metrics of this process."""
 
     tags = ("operator",)
 
@@ -88,7 +79,7 @@ class HealthController(Controller):
             )
         notices = await service.on_reader(service.notices)
         outlook = Outlook(service.vitals.shown(), service.settings.head_copy, notices, service.scrub.last)
-        shown = await service.run(request, readiness, service.cosigning.standing(), outlook)
+        shown = await service.run(request, readiness, service.cosigning.quorum_state(), outlook)
         return answer(msgspec.json.encode(shown))
 
     @get("/version", summary="Release, log format and the newest rules it knows")
@@ -100,8 +91,8 @@ class HealthController(Controller):
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
     async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         head, cosigned = await service.run(request, lambda reader: (reader.head(), cosigned_head(reader)[1]))
-        standing = service.cosigning.standing()
-        for each in standing.witnesses:
+        quorum = service.cosigning.quorum_state()
+        for each in quorum.witnesses:
             good = each.state == "cosigned"
             service.telemetry.witnessed(each.witness, good=good, good_ago_ms=each.good_ago_ms)
         text = service.telemetry.text(
@@ -110,6 +101,6 @@ class HealthController(Controller):
             inbox_statements=service.sequencer.waiting,
             cosigned_entries=cosigned.size if cosigned else 0,
             cosigned_age_ms=max(0, clock.now_ms() - cosigned.at_ms) if cosigned else 0,
-            quorum_missing_ms=standing.missing_ms,
+            quorum_missing_ms=quorum.missing_ms,
         )
         return answer(text, media_type=METRICS_TYPE)

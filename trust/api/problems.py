@@ -50,7 +50,9 @@ def problem(error: TrustError) -> tuple[int, bytes, dict[str, str]]:
 
 
 def unexpected(scope: Mapping[str, Any], error: BaseException) -> tuple[int, bytes, dict[str, str]]:
-    """The same for what should not happen; the log line has the request and the traceback, never a body.
+    """Returns status, body and headers for an error that should not happen.
+
+    The log line has the request and the traceback, never a body.
 
     A storage that failed is foreseen: nothing was done, and it may be asked again.
     """
@@ -62,7 +64,7 @@ def unexpected(scope: Mapping[str, Any], error: BaseException) -> tuple[int, byt
 
 
 def from_framework(error: HTTPException) -> TrustError:
-    """What Litestar refused, as an error of our tree."""
+    """Returns a refusal of Litestar as an error of our tree."""
     if error.status_code not in _BY_STATUS:
         raise error
     if error.status_code in (404, 405):
@@ -83,12 +85,12 @@ def _respond(status: int, body: bytes, headers: dict[str, str]) -> Response[byte
 
 
 def on_trust_error(_: Request[Any, Any, Any], error: TrustError) -> Response[bytes]:
-    """What we refused."""
+    """Answers an error of our own tree."""
     return _respond(*problem(error))
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """What Litestar refused."""
+    """Answers an error that Litestar raised."""
     if error.status_code not in _BY_STATUS:
         return on_unexpected(request, error)
     status, body, headers = problem(from_framework(error))
@@ -96,7 +98,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What nobody foresaw."""
+    """Answers any other error."""
     return _respond(*unexpected(request.scope, error))
 
 

@@ -1,88 +1,37 @@
-"""What a write answers: the receipt of its entry, and the ids of what it created (docs/protocol.md 4 and 5)."""
+"""The answers to writes: the receipt of an entry, and the ids of what it created (docs/protocol.md 4 and 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from trust.api.problems import refusal_problem
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
-from trust.core.events import (
-    ClaimOpened,
-    Event,
-    PartyRegistered,
-    RelayRegistered,
-    TaskPosted,
-    VerdictChallenged,
-    WithdrawalOpened,
-)
+from trust.core.events import Event
+from trust.core.receipt import BatchAnswer, BatchLine, ReceiptAnswer, Written
+from trust.core.strict import base64_of
 from trust.errors import TrustError
 from trust.services.admission import Result
 from trust.services.receipts import Receipt, Refusal
 
-CREATES: dict[type[Event], tuple[str, ...]] = {
-    PartyRegistered: ("party",),
-    RelayRegistered: ("relay",),
-    TaskPosted: ("task",),
-    ClaimOpened: ("claim", "lease_until_ms"),
-    WithdrawalOpened: ("withdrawal", "matures_ms"),
-    VerdictChallenged: ("challenge", "against", "round", "bond_units", "prepaid_units"),
-}
-"""The fields of an event that its statement's sender goes on with."""
 
-
-class ReceiptJson(msgspec.Struct, frozen=True):
-    """A receipt: `entry` in base64, `proof` the text of a tlog-proof."""
-
-    index: int
-    entry: bytes
-    proof: str
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The answer to one write."""
-
-    statement: str
-    receipt: ReceiptJson
-    repeated: bool
-    result: dict[str, Any]
-
-
-class BatchLine(msgspec.Struct, frozen=True):
-    """The result of one statement of a batch that is on the log; `status` 201, or 200 where it was before."""
-
-    status: int
-    statement: str
-    index: int
-    entry: bytes
-    proof: str
-
-
-class BatchAnswer(msgspec.Struct, frozen=True):
-    """The answer to a batch; its receipts are of the one `checkpoint`, over `size` entries."""
-
-    checkpoint: str
-    size: int
-    results: list[BatchLine | dict[str, Any]]
-
-
-def receipt_json(receipt: Receipt) -> ReceiptJson:
-    """A receipt as it stands in JSON."""
-    return ReceiptJson(receipt.index, receipt.entry, receipt.proof.decode())
+def receipt_json(receipt: Receipt) -> ReceiptAnswer:
+    """Returns a receipt as it stands in an answer."""
+    return ReceiptAnswer(receipt.index, base64_of(receipt.entry), receipt.proof.decode())
 
 
 def written(spoken: Spoken, receipt: Receipt) -> Written:
-    """The answer to a statement that is on the log."""
+    """Returns the answer to a statement that is on the log."""
     created = created_by(decode_entry(receipt.entry).events)
     return Written(spoken.id, receipt_json(receipt), receipt.repeated, created)
 
 
 def created_by(events: Iterable[Event]) -> dict[str, Any]:
     """The ids (and due dates) of what these events created."""
-    return {name: getattr(event, name) for event in events for name in CREATES.get(type(event), ())}
+    return {name: getattr(event, name) for event in events for name in event.creates}
 
 
 def shared_checkpoint(results: Sequence[tuple[Spoken | None, Result]]) -> bytes:
@@ -96,14 +45,15 @@ def batch_answer(checkpoint: bytes, results: Sequence[tuple[Spoken | None, Resul
     return BatchAnswer(checkpoint.decode(), size, [batch_result(*each) for each in results])
 
 
-def batch_result(spoken: Spoken | None, result: Result) -> BatchLine | dict[str, Any]:
+def batch_result(spoken: Spoken | None, result: Result) -> dict[str, Any]:
     """One statement's result in a batch."""
     if isinstance(result, TrustError):
         return _line(result.problem(), None if spoken is None else spoken.id)
     if isinstance(result, Refusal):
         return _line(refusal_problem(result)[1], None if spoken is None else spoken.id)
     status = 200 if result.repeated else 201
-    return BatchLine(status, spoken.id if spoken else "", result.index, result.entry, result.proof.decode())
+    id, entry = spoken.id if spoken else "", base64_of(result.entry)
+    return asdict(BatchLine(status, id, result.index, entry, result.proof.decode()))
 
 
 def _line(problem: dict[str, Any], statement: str | None) -> dict[str, Any]:

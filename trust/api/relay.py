@@ -1,4 +1,4 @@
-"""What a relay asks: may this claim be confirmed, who should go first, how does the task stand."""
+"""The reads of a relay: may this claim be confirmed, who should go first, tasks and claims; and writes in batches."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from trust.api.bodies import HttpRequest, read
 from trust.api.documents import batch_body, envelope_body, json_body
 from trust.api.parameters import AfterIndex, Limit
 from trust.api.service import Serving, answer
-from trust.api.views import cases, foresight
+from trust.api.views import cases, dry_run
+from trust.api.writes import kinds_at
 from trust.core import strict
 from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.core.payloads import Did, Name
 from trust.errors import TrustError
 from trust.services import scoring
 
+CLAIMS = "/v1/claims"
 MAX_CANDIDATES = 1_000
 MAX_ASKED_BYTES = 128 * 1024
 
@@ -40,23 +42,15 @@ class RelayController(Controller):
     path = "/v1"
     tags = ("relay",)
 
-    @post("/tasks", operation_class=envelope_body("task.*"), summary="Post, allocate or cancel a task")
-    async def post_task(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("task.",))
-
-    @post("/claims", operation_class=envelope_body("claim.*"), summary="Claim a task: exactly one wins")
-    async def post_claim(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        return await service.write(request, ("claim.",))
-
     @post(
         "/claims/check",
-        operation_class=envelope_body("claim.*"),
+        operation_class=envelope_body(*kinds_at(CLAIMS)),
         status_code=200,
         summary="What POST /v1/claims would answer, without doing it",
     )
     async def check_claim(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        spoken = await service.admission.screen(await read(request, MAX_ENVELOPE_BYTES), ("claim.",))
-        return await service.show(request, foresight.foresee, spoken, clock.now_ms())
+        spoken = await service.admission.screen(await read(request, MAX_ENVELOPE_BYTES), CLAIMS)
+        return await service.show(request, dry_run.answer_to, spoken, clock.now_ms())
 
     @post(
         "/statements", operation_class=batch_body(), status_code=200, summary="1 to 1,000 statements at once"

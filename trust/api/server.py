@@ -119,11 +119,11 @@ def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens; OSError where that cannot be. What it is set to, its connections are set to as well."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     info = socket.getaddrinfo(host, port, family if ":" in host else 0, socket.SOCK_STREAM)[0]
-    found = socket.socket(info[0], socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(info[0], socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
-    found.setblocking(False)
-    found.bind(info[4])
-    found.listen(BACKLOG)
-    return found
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+    listener.setblocking(False)
+    listener.bind(info[4])
+    listener.listen(BACKLOG)
+    return listener

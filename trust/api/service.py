@@ -1,10 +1,10 @@
-"""What the controllers use: reads on other threads, writes through admission, and answers as bytes."""
+"""The parts behind the controllers: reads on other threads, writes through admission, and answers as bytes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from trust.core.envelope import MAX_ENVELOPE_BYTES
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
-from trust.services.elsewhere import Elsewhere
+from trust.services.foreign_scores import ForeignScores
 from trust.services.graph import Graph
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
@@ -55,7 +55,7 @@ class Service:
     blobs: Blobs
     notifier: Notifier
     scores: ScoreProofs
-    elsewhere: Elsewhere
+    foreign_scores: ForeignScores
     cosigning: Cosigning
     telemetry: Telemetry
     vitals: VitalSigns
@@ -66,7 +66,7 @@ class Service:
     feed: Feed
     scrub: Scrub
     notices: Callable[[], tuple[str, ...]] = tuple
-    """What an operator should know; may look at the disk."""
+    """Returns notices for the operator; may look at the disk."""
 
     # -- reads
 
@@ -81,7 +81,7 @@ class Service:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """What a view makes of one snapshot of the database, on a reader's thread."""
+        """Returns what a view makes of one snapshot of the database, on a reader's thread."""
 
         def work() -> tuple[int, T]:
             with reading(self.database) as reader:
@@ -98,7 +98,7 @@ class Service:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Response[bytes]:
-        """The same as a JSON answer."""
+        """Returns what a view makes of one snapshot, as a JSON answer."""
 
         def encoded(reader: Reader) -> bytes:
             return _encode(view(reader, *args, **kwargs))
@@ -112,7 +112,7 @@ class Service:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Response[bytes]:
-        """The same with a validator, the answer's own digest: 304 where the caller has it already."""
+        """Returns the answer of `show` with a validator (ETag), its own digest: 304 where the caller has it already."""
         shown = await self.show(request, view, *args, **kwargs)
         tag = f'"{sha256(shown.content).hexdigest()[:32]}"'
         held = tag in request.headers.get("if-none-match", "").split(", ")
@@ -122,10 +122,10 @@ class Service:
 
     # -- writes
 
-    async def write(self, request: HttpRequest, prefixes: Collection[str]) -> Response[bytes]:
+    async def write(self, request: HttpRequest, endpoint: str) -> Response[bytes]:
         """Puts the envelope in the body to the sequencer: 201, 200 where it was on the log before, or a problem."""
         data = await read(request, MAX_ENVELOPE_BYTES)
-        spoken, outcome = await self.admission.say(data, prefixes)
+        spoken, outcome = await self.admission.say(data, endpoint)
         self._count([outcome])
         if isinstance(outcome, Refusal):
             status, problem = refusal_problem(outcome)

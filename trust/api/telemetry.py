@@ -1,4 +1,4 @@
-"""What is counted about requests and about the log, for Prometheus."""
+"""Metrics of requests and of the log, for Prometheus."""
 
 from __future__ import annotations
 

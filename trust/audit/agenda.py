@@ -1,4 +1,4 @@
-"""What is due next, kept in order over a batch.
+"""The items that are due next, kept in order over a batch.
 
 Every entry asks whether something is due before it. The state answers that from its table, a draft by sorting what it
 changed into that; here the next few thousand due dates stay in memory in order, from batch to batch.

@@ -1,4 +1,4 @@
-"""What the service behind a log answers, against what its log leads to: balances, scores, cases and priorities.
+"""Holds the answers of a service against what its log leads to: balances, scores, cases and priorities.
 
 - Every answer names the size of the log that it is as of (`Trust-Size`); the audit replays on to that size, under a
   newer checkpoint where need be, and compares there. An answer without a size, or of fewer entries than were asked for
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import select
 
-from trust.audit import expecting
-from trust.audit.expecting import Facts, Replayed
+from trust.audit import expected_answers
+from trust.audit.expected_answers import Facts, Replayed
 from trust.audit.fetching import MAX_ANSWER_BYTES, Service
 from trust.audit.report import Finding, Step
 from trust.audit.scratch import Scratch
@@ -131,14 +131,17 @@ def _short(value: Any) -> str:
 
 
 def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
-    """What is asked, a kind at a time."""
+    """The questions, a kind at a time."""
     parties = _chosen(own, Party, sample)
-    yield Question("/v1/stats", expecting.stats)
+    yield Question("/v1/stats", expected_answers.stats)
     for id in parties:
-        yield Question(f"/v1/agents/{id}", _of(expecting.agent, id))
-        yield Question(f"/v1/agents/{id}/reputation", _of(expecting.reputation_of, id))
+        yield Question(f"/v1/agents/{id}", _of(expected_answers.agent, id))
+        yield Question(f"/v1/agents/{id}/reputation", _of(expected_answers.reputation_of, id))
     yield from _priorities(own, parties)
-    for kind, path, expect in ((Claim, "claims", expecting.claim), (Task, "tasks", expecting.task)):
+    for kind, path, expect in (
+        (Claim, "claims", expected_answers.claim),
+        (Task, "tasks", expected_answers.task),
+    ):
         for id in _chosen(own, kind, sample):
             yield Question(f"/v1/{path}/{id}", _of(expect, id))
 
@@ -152,7 +155,7 @@ def _priorities(own: Scratch, parties: Sequence[str]) -> Iterator[Question]:
     groups = [parties[start : start + CANDIDATES] for start in range(0, len(parties), CANDIDATES)]
     for kind, group in [(kind, group) for kind in kinds.scalars() for group in groups]:
         posted = msgspec.json.encode({"task_kind": kind, "candidates": group})
-        yield Question("/v1/priorities", _of(expecting.priorities, kind, group), posted)
+        yield Question("/v1/priorities", _of(expected_answers.priorities, kind, group), posted)
 
 
 def _of(expect: Callable[..., Facts], *named: Any) -> Expect:

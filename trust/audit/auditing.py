@@ -31,8 +31,8 @@ from msgspec.structs import replace
 from trust import clock
 from trust.audit.answers import SAMPLE, Answered, Asking
 from trust.audit.checking import check_log
+from trust.audit.cosigned_draws import APART_MS, Tree, false_cosigned_draw, false_time
 from trust.audit.fetching import PAUSE_S, TRIES, DatabaseSource, Service, Source, open_source
-from trust.audit.gating import APART_MS, Tree, false_gate, false_time
 from trust.audit.inspecting import Inspected, Piece, entries_of
 from trust.audit.pipeline import inspected, spans
 from trust.audit.replaying import Replay, check_release
@@ -267,7 +267,7 @@ class _Audit:
                 None, f"the {edge.size} entries lead to the root {edge.root().hex()}, signed is {root.hex()}"
             )
         tree = Tree(self._own.reader.tile, tiles, edge)
-        if (finding := false_gate(replay.gates, tree)) is not None:
+        if (finding := false_cosigned_draw(replay.cosigned_draws, tree)) is not None:
             return finding
         self._own.progress.signatures += found.signatures
         self._own.commit(edge, tiles)

@@ -1,4 +1,4 @@
-"""Whether a service's own log is whole: `trust log check` (docs/architecture.md 4; rules are for `trust audit`).
+"""Checks that a service's own log is whole: `trust log check` (docs/architecture.md 4; rules are for `trust audit`).
 
 From the entries' bytes everything is computed anew: leaf hashes, full tiles of every level, the head's root. What is
 stored must be that, without a gap before the head and without a row after it, and the log's key must have signed it.
@@ -33,7 +33,7 @@ CHUNK_ENTRIES = 1_024
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check came to; `findings` has the first thing that is false, if anything is."""
+    """The result of a check; `findings` has the first thing that is false, if anything is."""
 
     ok: bool
     size: int

@@ -31,7 +31,7 @@ from trust.verify.failures import NotProven
 
 
 class Copied(msgspec.Struct, frozen=True):
-    """What the database holds now, and how many of its entries were there before."""
+    """The entries that the database holds now, and how many of its entries were there before."""
 
     origin: str
     size: int
@@ -97,7 +97,7 @@ def _entry(index: int, data: bytes) -> StoredEntry:
 
 
 def _kind(command: Command) -> str:
-    """What the log's table calls an entry: its statement's kind, or its command's."""
+    """Returns the kind of an entry in the table of entries: its statement's kind, or its command's."""
     kind = kind_of_command(command)
     said = rulebook.incoming_of(command) if kind == "statement" else None
     return kind_of(said.payload) if isinstance(said, Spoken) else kind

@@ -36,7 +36,7 @@ CHECKPOINT = "checkpoint"
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """What the folder holds now, and how many of its files were written or were there already."""
+    """The entries that the folder holds now, and how many of its files were written or were there already."""
 
     origin: str
     size: int

@@ -57,7 +57,7 @@ class Forbidden(CannotCheck):
 
 
 class Answer(NamedTuple):
-    """What a server said: its status, the body as far as it was wanted, and the size of log that it is as of."""
+    """The answer of a server: its status, the body as far as it was wanted, and the size of log that it is as of."""
 
     status: int
     body: bytes
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call gives; TimeoutError where it takes longer, and then it goes on on a thread that nobody awaits."""
+    """Returns the result of a call; TimeoutError where it takes longer: it goes on, on a thread that nobody awaits."""
     done: Future[T] = Future()
 
     def work() -> None:

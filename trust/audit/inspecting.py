@@ -1,4 +1,4 @@
-"""What can be checked of entries without the state: their framing, their hashes, every signature.
+"""Checks of entries that need no state: their framing, their hashes, every signature.
 
 This is where most of the time goes, so it runs in a process of its own, ahead of the replay; it needs nothing
 but the log and the rulebook's parsers. The replay compares bytes, so what is not looked at here (the events) is
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from trust.audit.foreseeing import Foresight, Proven
+from trust.audit.early_proofs import EarlyProofs, Proven
 from trust.audit.report import Finding, Step
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken, signed_parts
@@ -30,7 +30,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """What it takes of memory."""
+        """Its bytes in memory."""
         return sum(len(bundle or b"") for bundle in self.bundles)
 
 
@@ -46,7 +46,7 @@ class Inspected(msgspec.Struct, frozen=True):
     proofs: tuple[Proven, ...] = ()
 
 
-_foresight = Foresight()
+_early_proofs = EarlyProofs()
 """Of this process, which is given the pieces of a log in their order."""
 
 decode_header = msgspec.json.Decoder(Header).decode
@@ -105,14 +105,14 @@ def _verify(data: bytes, proofs: list[Proven]) -> int:
             data, Header, max_bytes=MAX_ENTRY_BYTES
         )  # integers in range, as statements have them by type
         draw = header.command.draw
-        if draw is not None and (proven := _foresight.prove(draw)) is not None:
+        if draw is not None and (proven := _early_proofs.prove(draw)) is not None:
             proofs.append(proven)
         return 0
     said = rulebook.incoming_of(header.command)
     rulebook.verify(said)
     if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
         raise strict.Malformed("its signatures are not in the order of their keys")
-    _foresight.hear(said)
+    _early_proofs.hear(said)
     return sum(len(part.signatures) for part in signed_parts(said))
 
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import msgspec
 
 from trust.audit.agenda import Agenda, Batch
-from trust.audit.gating import Gate, gate_of
+from trust.audit.cosigned_draws import CosignedDraw, cosigned_draw_of
 from trust.audit.inspecting import decode_header
-from trust.audit.prefetching import prefetch
+from trust.audit.preloading import preload
 from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core import rulebook
@@ -82,14 +82,14 @@ class Replay:
         self._postings = 0
         self._sealing = Sealing()
         self._agenda = Agenda()
-        self.gates: list[Gate] = []
+        self.cosigned_draws: list[CosignedDraw] = []
         """The cosigned checkpoints that draws among the last entries taken carry: for who has the tree over them."""
 
     def take(self, entries: Sequence[bytes]) -> Finding | None:
         """Decides the next entries and writes what they change, uncommitted; stops at the first that is false."""
         logged = list(map(_read, entries))
         due = [id for each in logged for id in each.command.clock or ()]
-        prefetch(self._view, [each.incoming for each in logged if each.incoming is not None], due)
+        preload(self._view, [each.incoming for each in logged if each.incoming is not None], due)
         first, done = self._view.size, 0
         while done < len(logged):
             finding = self._batch(logged[done:] if done else logged)
@@ -97,8 +97,8 @@ class Replay:
                 return finding
             done = self._view.size - first
         self._count(logged)
-        self.gates = [
-            gate_of(index, each.at_ms, draw)
+        self.cosigned_draws = [
+            cosigned_draw_of(index, each.at_ms, draw)
             for index, each in enumerate(logged, first)
             if (draw := each.command.draw) is not None and draw.checkpoint
         ]
@@ -129,7 +129,7 @@ class Replay:
             scorebook.store(reader.connection, pool, scorebook.changed(reader, pool, self._view.size))
 
     def _holds(self, batch: Batch, logged: Logged) -> bool:
-        """Whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
+        """Returns whether this is the entry that the rules make; why it is not, `rulebook.replay` says."""
         if logged.at_ms < batch.at_ms:
             return False
         due = batch.due(logged.at_ms, 1)
@@ -143,7 +143,7 @@ class Replay:
         return decided.data == logged.data
 
     def _finding(self, before: Sequence[Logged], false: Logged) -> Finding:
-        """What is wrong with an entry, which is decided once more, now with its events."""
+        """Returns what is wrong with an entry, which is decided once more, now with its events."""
         index = self._view.size + len(before)
         step = Step.DECISIONS if false.command.draw is None and false.command.seal is None else Step.DRAWS
         draft = Draft(self._view)

@@ -1,4 +1,4 @@
-"""What an audit comes to: a report, or `CannotCheck` where nothing can be said about the log.
+"""The result of an audit: a report, or `CannotCheck` where nothing can be said about the log.
 
 The audit's steps are named here and nowhere else; each that is taken has its line in the report. They advance together,
 piece by piece of the log, so where one of them finds something the others end there too: they found nothing up to that
@@ -31,7 +31,7 @@ class CannotCheck(Unusable):
 
 
 class Step(StrEnum):
-    """What is checked, in order."""
+    """The checks, in order."""
 
     KEYS = "keys and origin"
     TREE = "tree"
@@ -48,7 +48,7 @@ _AFTER_ENTRIES = (Step.WITNESSES, Step.ANSWERS)
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What is false, at which entry, and which step found it."""
+    """Something false: at which entry, why, and which step found it."""
 
     index: int | None
     reason: str

@@ -67,7 +67,7 @@ _EMPTY_HEAD = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint":
 
 
 class Progress(msgspec.Struct):
-    """What an audit knows beside the state: whose log it is, its last signed checkpoint, what was counted.
+    """Facts of an audit beside the state: whose log it is, its last signed checkpoint, what was counted.
 
     `tail` are the leaf hashes after the last full tile.
     """

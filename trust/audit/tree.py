@@ -27,7 +27,7 @@ def false_tile(source: Source, tiles: Sequence[FullTile]) -> Finding | None:
 
 
 def false_partial(source: Source, edge: TreeEdge) -> Finding | None:
-    """The same for the partial tiles at the right edge of the whole tree."""
+    """The first of the partial tiles with another hash, at the right edge of the whole tree."""
     for level in range(1, edge.size.bit_length() // TILE_HEIGHT + 1):
         mine = edge.partial(level)
         n = (edge.size >> level * TILE_HEIGHT) // TILE_WIDTH

@@ -45,7 +45,7 @@ Kind = Literal["fork", "rollback", "unproven", "stale", "key-used", "no-quorum"]
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    """What a monitor shouts about; `index` is an entry, `evidence` the file that convicts or all there is of it.
+    """An alarm of a monitor; `index` is an entry, `evidence` the file that convicts or all there is of it.
 
     `unwritten` is what such a file would hold, where the disk did not take it.
     """
@@ -78,7 +78,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, forbid_unknown_fields=True):
-    """What is kept between polls: whose log, its last good note, when it grew and when it was last good.
+    """The state between polls: whose log, its last good note, when it grew and when it was last good.
 
     `ahead_ms` is since when it has had entries beyond that note; 0 where it has none.
     """
@@ -278,7 +278,7 @@ def post(webhook: str, said: object) -> str:
 
 
 def _goes_on(source: Source, size: int) -> bool:
-    """Whether the log serves the hash of an entry beyond its checkpoint."""
+    """Returns whether the log serves the hash of an entry beyond its checkpoint."""
     n, at = divmod(size, TILE_WIDTH)
     tile = source.tile(0, n, at + 1)
     return tile is not None and len(tile) == (at + 1) * HASH_BYTES

@@ -41,9 +41,8 @@ def register(
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
+    with service.acting(Agent, me) as agent:
         owner_seed = read_key(owner) if owner else None
-        agent = Agent(client, me.seed(), me.actor)
         service.accepted(agent.register(handle, kind, owner_seed), receipt)
 
 
@@ -58,8 +57,8 @@ def rotate(new_key: Path, /, *, me: Me, service: Service = SERVICE) -> None:
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).rotate(read_key(new_key)))
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.rotate(read_key(new_key)))
 
 
 @app.command
@@ -67,8 +66,8 @@ def revoke(reason: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a registration up, for ever."""
     from trust.client import Agent
 
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).revoke(reason))
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.revoke(reason))
 
 
 @app.command

@@ -49,8 +49,8 @@ def backup(
     keys
         Copy the private keys too.
     """
-    from trust.services.continuing import mark_copy
     from trust.services.founding import HEAD_FILE
+    from trust.services.startup_checks import mark_copy
     from trust.storage.engine import file_of
 
     chosen = settings.load({"data": data})

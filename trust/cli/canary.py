@@ -77,8 +77,7 @@ def open_one(
     numbers = secrets.numbers_of(task)
     if len(numbers) != 1:
         raise Usage(f"{file} has {len(numbers)} canaries on {task}")
-    with service.client(me.key) as client:
-        operator = Operator(client, me.seed(), me.actor)
+    with service.acting(Operator, me) as operator:
         service.accepted(operator.open_canary(secrets, numbers[0], read_seeds(planted_by)))
 
 
@@ -86,11 +85,11 @@ def open_one(
 def list_all(file: Path, /, *, output: Output = OUTPUT) -> None:
     """List the canaries that a file opens; it is secret, and so is this."""
     secrets = _read(file)
-    told = [
+    canaries = [
         {"number": each.number, "task": each.task, "worker": each.worker, "answer": each.verdict}
         for each in secrets.answers
     ]
-    output.show({**secrets.commitment(), "canaries": told})
+    output.show({**secrets.commitment(), "canaries": canaries})
 
 
 def _read(file: Path) -> Canaries:

@@ -36,8 +36,8 @@ def enroll(*, me: Me, kind: Kinds = (), stake: Count = 0, service: Service = SER
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).enroll(kind, stake))
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.enroll(kind, stake))
 
 
 @app.command
@@ -45,8 +45,8 @@ def leave(*, me: Me, service: Service = SERVICE) -> None:
     """Check work no longer; the stake comes back after the unbonding time."""
     from trust.client import Agent
 
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).leave())
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.leave())
 
 
 @app.command(name="list")
@@ -153,9 +153,9 @@ def challenge(
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
+    with service.acting(Agent, me) as agent:
         said = report.read_bytes() if report is not None else None
-        accepted = Agent(client, me.seed(), me.actor).challenge(claim, reason, said)
+        accepted = agent.challenge(claim, reason, said)
         service.accepted(accepted, receipt)
 
 

@@ -69,9 +69,9 @@ def request(
 
 
 def _least_stake(client: TrustClient, task: str) -> int:
-    found = client.task(task)
-    pinned = client.policy(found["policy"])
-    return max(int(found["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
+    task_facts = client.task(task)
+    pinned = client.policy(task_facts["policy"])
+    return max(int(task_facts["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
 
 
 @app.command
@@ -79,8 +79,8 @@ def renew(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Ask for another lease."""
     from trust.client import Worker
 
-    with service.client(me.key) as client:
-        service.accepted(Worker(client, me.seed(), me.actor).renew(claim))
+    with service.acting(Worker, me) as worker:
+        service.accepted(worker.renew(claim))
 
 
 @app.command
@@ -88,8 +88,8 @@ def abandon(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Give a claim up; after a tenth of the lease this costs."""
     from trust.client import Worker
 
-    with service.client(me.key) as client:
-        service.accepted(Worker(client, me.seed(), me.actor).abandon(claim))
+    with service.acting(Worker, me) as worker:
+        service.accepted(worker.abandon(claim))
 
 
 @app.command

@@ -7,12 +7,12 @@ else the file `log.vkey` that `trust init` left in the data directory - never th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trust.log.quorum import Quorum
     from trust.log.succession import Succession
 
+R = TypeVar("R")
 VKEY_FILE = "log.vkey"
 VKEY_LOOKS = "trust.example.org/main+5a1644ad+AQd7... (name, 8 hex digits, base64; trust init prints it)"
 Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
@@ -42,7 +43,7 @@ Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negat
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Me:
-    """Who speaks."""
+    """The party that signs."""
 
     key: Annotated[Path, Parameter(env_var="TRUST_KEY")]
     "The key file of whoever speaks."
@@ -135,6 +136,12 @@ class Service(Output):
                     if outbox.resent:
                         warn("trust: this was sent before, without an answer: the same bytes were sent again")
 
+    @contextmanager
+    def acting(self, role: Callable[[TrustClient, bytes, str], R], me: Me, within: str = "") -> Iterator[R]:
+        """A role of the SDK, such as `Worker`, that speaks for `me` through a client of the service."""
+        with self.client(me.key, within) as client:
+            yield role(client, me.seed(), me.actor)
+
     def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
         """Prints what a statement came to, and keeps its receipt."""
         if receipt is not None:
@@ -190,7 +197,7 @@ def read_vkey(text: str) -> Verifier:
 
 
 def _named(text: str) -> str:
-    """What the file of this name says; the text itself where there is none and it may be a key."""
+    """Returns the content of the file of this name; the text itself where there is none and it may be a key."""
     try:
         return Path(text).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError, OSError) as error:
@@ -274,4 +281,4 @@ def read_seeds(files: Iterable[Path]) -> list[bytes]:
 
 
 SERVICE, OUTPUT = Service(), Output()
-"""What a command gets that was told nothing."""
+"""The defaults of a command without these options."""

@@ -38,8 +38,8 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
     from trust.verify.evidence import said_of
 
     said = said_of(file.read_bytes())
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).show_evidence(said), receipt)
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.show_evidence(said), receipt)
 
 
 @app.command

@@ -284,10 +284,10 @@ def _database(service: Service) -> Iterator[Database]:
 
 
 def _differences(database: Database) -> list[str]:
-    """What stands in the database beside the log and is not so."""
+    """Returns what the database holds beside the log and is not so."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from trust.services.comparing import differences
+    from trust.services.database_check import differences
 
     found: list[str] = []
     with progress("folding entries") as report:
@@ -300,7 +300,7 @@ def _differences(database: Database) -> list[str]:
 
 
 def _head_lies(reader: Reader, data: Path) -> list[str]:
-    """What the head file knows better; nothing where it agrees, or there is none."""
+    """Returns what the head file knows better; nothing where it agrees, or there is none."""
     from trust.errors import TrustError
     from trust.services import headfile
     from trust.services.founding import HEAD_FILE

@@ -50,8 +50,7 @@ def submit(
     artifacts = {file.name: file.read_bytes() for file in files}
     if len(artifacts) < max(len(files), 1):
         raise Usage("give at least one file, and each name once")
-    with service.client(me.key) as client:
-        worker = Worker(client, me.seed(), me.actor)
+    with service.acting(Worker, me) as worker:
         service.accepted(worker.submit(claim, artifacts, read_items(items)), receipt)
 
 
@@ -68,8 +67,8 @@ def open_drawn(claim: str, /, *, me: Me, items: Path | None = None, service: Ser
     """
     from trust.client import Worker
 
-    with service.client(me.key) as client:
-        opened = Worker(client, me.seed(), me.actor).attend(claim, read_items(items))
+    with service.acting(Worker, me) as worker:
+        opened = worker.attend(claim, read_items(items))
         service.show({"claim": claim, "entries": [accepted.index for accepted in opened]})
 
 
@@ -78,5 +77,5 @@ def accept(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Be content with an output: gives up the requester's own right to challenge it."""
     from trust.client import Requester
 
-    with service.client(me.key) as client:
-        service.accepted(Requester(client, me.seed(), me.actor).accept(claim))
+    with service.acting(Requester, me) as requester:
+        service.accepted(requester.accept(claim))

@@ -112,7 +112,7 @@ def judge(
     import msgspec
 
     from trust.audit.fetching import open_source
-    from trust.audit.judging import judge as held_against
+    from trust.audit.promises import judge as held_against
 
     with waiting() as hooks, progress("deciding entries again") as report:
         judged = held_against(file, lambda: open_source(log, hooks), read_keys(key, rotation), report)

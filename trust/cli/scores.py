@@ -35,7 +35,7 @@ def told(facts: Facts) -> Iterator[str]:
 
 
 def explained(facts: Facts) -> Iterator[str]:
-    """The same, with what each score is made of, what stands behind the agent, and the entries that count most."""
+    """Returns the scores in lines: what each is made of, what stands behind the agent, the entries that count most."""
     yield f"{facts['agent']} as of entry {facts['as_of']['size'] - 1}"
     for score in facts["scores"]:
         yield f"{score['role']} of {score['task_kind']}: {_named(score)}"

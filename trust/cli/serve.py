@@ -62,6 +62,6 @@ def serve(
         starting.raise_file_limit()
 
         from trust.app import serve as run
-        from trust.services.continuing import Word
+        from trust.services.startup_checks import Word
 
         run(chosen, Word(take_over, seen, trust_clock))

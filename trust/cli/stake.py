@@ -91,9 +91,9 @@ def withdraw(
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
+    with service.acting(Agent, me) as agent:
         account = "operator/bond" if bond else None
-        service.accepted(Agent(client, me.seed(), me.actor).withdraw(amount, account, reference), receipt)
+        service.accepted(agent.withdraw(amount, account, reference), receipt)
 
 
 @app.command(name="take-back")
@@ -107,8 +107,8 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
     """
     from trust.client import Agent
 
-    with service.client(me.key) as client:
-        service.accepted(Agent(client, me.seed(), me.actor).take_back(withdrawal))
+    with service.acting(Agent, me) as agent:
+        service.accepted(agent.take_back(withdrawal))
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""What `trust serve` sees to before there is a service: one process a directory, an address, a database."""
+"""Checks of `trust serve` before there is a service: one process a directory, an address, a database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOK_S = 0.2
 OPEN_FILES = 65_536
 _COMING = ("refused", "starting up", "shutting down", "timeout", "timed out", "unreachable", "no route", "resolve",
            "name or service", "closed the connection", "no such file")  # fmt: skip
-"""What PostgreSQL, or the way to it, says while it is not up yet."""
+"""Messages of PostgreSQL, or of the way to it, while it is not up yet."""
 
 
 @contextmanager

@@ -68,8 +68,8 @@ def post(
 
     if items is None and tolerated_bad_ppm:
         raise Usage("--tolerated-bad-ppm is for batches: give --items too")
-    with service.client(me.key, deadline) as client:
-        done = Requester(client, me.seed(), me.actor).post(
+    with service.acting(Requester, me, deadline) as requester:
+        done = requester.post(
             task,
             kind,
             spec.read_bytes(),
@@ -132,8 +132,8 @@ def cancel(task: str, /, *, me: Me, service: Service = SERVICE) -> None:
     """Take an open task back."""
     from trust.client import Requester
 
-    with service.client(me.key) as client:
-        service.accepted(Requester(client, me.seed(), me.actor).cancel(task))
+    with service.acting(Requester, me) as requester:
+        service.accepted(requester.cancel(task))
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""What commands print: facts as an outline for people or as JSON, and progress on stderr.
+"""The output of commands: facts as an outline for people or as JSON, and progress on stderr.
 
 Every line of every command goes through here, and what strangers wrote in it is escaped on the way.
 """

@@ -43,8 +43,8 @@ def _number(what: str, least: int, most: int = MOST) -> Parameter:
 
     def convert(_: Any, tokens: Sequence[Token]) -> int:
         token = tokens[0]
-        said = f"{token.keyword}: " if token.keyword else ""
-        return whole(token.value, what, least, most, said)
+        option = f"{token.keyword}: " if token.keyword else ""
+        return whole(token.value, what, least, most, option)
 
     return Parameter(converter=convert)
 

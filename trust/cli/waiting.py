@@ -14,7 +14,7 @@ _NO_ANSWER = frozenset({429, 500, 502, 503, 504})
 """Answers that a client asks again after."""
 
 Hooks = dict[str, list[Callable[[Any], None]]]
-"""What httpx calls for each request and each answer."""
+"""The callbacks of httpx for each request and each answer."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What any agent does: register, change its key, offer to check, move its money, and doubt what a relay tells it."""
+"""The role of any agent: register, change its key, offer to check, move its money, and doubt what a relay tells it."""
 
 from __future__ import annotations
 

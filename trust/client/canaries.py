@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
 class Canaries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a `canary.commit` promises, with everything that opens it."""
+    """The canaries of one `canary.commit`, with everything that opens them."""
 
     network: str
     open_by_ms: int
@@ -79,7 +79,7 @@ class Canaries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """What such a file keeps. `ClientError` malformed where others can read it, or it is none."""
+        """Returns the canaries in a file. `ClientError` malformed where others can read it, or it is none."""
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise ClientError(

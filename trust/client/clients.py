@@ -86,7 +86,7 @@ class forwarded(conversation[P, T]):  # noqa: N801  used like one
 
 
 class Client(Bound[C]):
-    """What both kinds of client offer. Raises `TrustError`s: the service's, `Unreachable`, `NotProven`."""
+    """The calls of both kinds of client. They raise `TrustError`s: the service's, `Unreachable`, `NotProven`."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class TrustClient(Client[Transport]):
 
 
 class AsyncTrustClient(Client[AsyncTransport]):
-    """The same for an event loop; `options` go to `httpx.AsyncClient`."""
+    """A client for an event loop; `options` go to `httpx.AsyncClient`."""
 
     def __init__(
         self,

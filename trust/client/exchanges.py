@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -22,8 +22,9 @@ from trust.client.outbox import Outbox, is_decided
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts, Request, Response
+from trust.core.events import Events
 from trust.core.payloads import kind_of
-from trust.core.receipt import Receipt
+from trust.core.receipt import BatchAnswer, Receipt, ReceiptAnswer, Written
 from trust.errors import ClientError, TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier
@@ -38,13 +39,8 @@ from trust.verify.rotations import follow
 RETRIED = frozenset({429, 500, 502, 503, 504})
 T = TypeVar("T")
 _CLAIM_ID = re.compile(r"clm_[a-z2-7]{26}")
-_CREATED = {
-    "claim.opened": "claim",
-    "relay.registered": "relay",
-    "withdrawal.opened": "withdrawal",
-    "task.posted": "task",
-    "verdict.challenged": "challenge",
-}
+_CREATES = {kind.__struct_config__.tag: kind.creates[0] for kind in get_args(Events) if kind.creates}
+"""The field with the id of what an event created, by the event's kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +82,13 @@ class Accepted:
 
     @property
     def created(self) -> dict[str, str]:
-        """The ids of what the entry created, by kind (claim, relay, withdrawal, task, challenge)."""
+        """The ids of what the entry created, by kind (party, claim, relay, withdrawal, task, challenge)."""
         named = ((event.get("kind", ""), event) for event in self.entry.events)
-        return {_CREATED[kind]: str(event[_CREATED[kind]]) for kind, event in named if kind in _CREATED}
+        return {_CREATES[kind]: str(event[_CREATES[kind]]) for kind, event in named if kind in _CREATES}
 
 
 class Exchanges:
-    """What a client and the service say to each other; `key` is the log's key, from the caller and nowhere else."""
+    """The exchanges of a client with the service; `key` is the log's key, from the caller and nowhere else."""
 
     def __init__(self, key: Verifier, retry: Retry | None = None, outbox: Outbox | None = None) -> None:
         self.key: LogKey = key
@@ -136,17 +132,17 @@ class Exchanges:
         return (yield from self.outbox.sending(envelope, self._send))
 
     def _send(self, envelope: bytes) -> Exchange[Accepted]:
-        said = opened(envelope)
-        response = yield from self.attempt(wire.write(kind_of(said.payload), envelope))
+        statement = opened(envelope)
+        response = yield from self.attempt(wire.write(kind_of(statement.payload), envelope))
         try:
-            written = wire.shaped(wire.facts(response), wire.Written)
+            written = wire.shaped(wire.facts(response), Written)
         except ServiceError as error:
             refused = error
-            raise (yield from self._proven(lambda: self._refused(refused, said.id))) from None
-        receipt = Receipt(written.receipt.index, written.receipt.entry, written.receipt.proof)
+            raise (yield from self._proven(lambda: self._refused(refused, statement.id))) from None
+        receipt = written.receipt.receipt()
         return (
             yield from self._proven(
-                lambda: self._accepted(envelope, said.id, receipt, repeated=written.repeated)
+                lambda: self._accepted(envelope, statement.id, receipt, repeated=written.repeated)
             )
         )
 
@@ -156,7 +152,7 @@ class Exchanges:
         results: list[Accepted | ServiceError] = []
         for batch in wire.batches([each.envelope for each in kept] or envelopes):
             response = yield from self.attempt(wire.batch(batch))
-            answer = wire.shaped(wire.facts(response), wire.BatchAnswer)
+            answer = wire.shaped(wire.facts(response), BatchAnswer)
             if len(answer.results) != len(batch):
                 raise NotProven(f"{len(answer.results)} results for {len(batch)} statements")
             pairs = list(zip(batch, answer.results, strict=True))
@@ -167,7 +163,7 @@ class Exchanges:
         return results
 
     def _proven(self, verify: Callable[[], T]) -> Exchange[T]:
-        """What a verification gives. Where it fails, the log may have another key by now: it is followed, once."""
+        """Returns the result of a verification. Where it fails, the log may have another key: it is followed, once."""
         try:
             return verify()
         except NotProven as lie:
@@ -187,22 +183,20 @@ class Exchanges:
         vkeys = [each.get("vkey") for each in keys] if isinstance(keys, list) else []
         for each in keys[vkeys.index(own) + 1 :] if keys and own in vkeys else ():
             path = wire.path("/v1/receipts/{}", str(each.get("since_index")))
-            given = wire.shaped((yield from self.get(path)), wire.WrittenReceipt)
-            rotations.append(Receipt(given.index, given.entry, given.proof))
+            rotations.append(wire.shaped((yield from self.get(path)), ReceiptAnswer).receipt())
         before = self.key
         self.key = follow(self._first, rotations) if rotations else before
         return self.key != before
 
     def _result(self, envelope: bytes, result: Facts) -> Accepted | ServiceError:
-        said = opened(envelope)
+        statement = opened(envelope)
         status = result.get("status")
         if not isinstance(status, int):
             raise NotProven("a result without a status")
         if status >= 400:
-            return self._refused(ServiceError.of(status, result), said.id)
-        written = wire.shaped(result, wire.WrittenReceipt)
-        receipt = Receipt(written.index, written.entry, written.proof)
-        return self._accepted(envelope, said.id, receipt, repeated=status == 200)
+            return self._refused(ServiceError.of(status, result), statement.id)
+        receipt = wire.shaped(result, ReceiptAnswer).receipt()
+        return self._accepted(envelope, statement.id, receipt, repeated=status == 200)
 
     def _accepted(self, envelope: bytes, id: str, receipt: Receipt, *, repeated: bool) -> Accepted:
         proven = verify_written(receipt, envelope, self.key, repeated=repeated)
@@ -220,7 +214,7 @@ class Exchanges:
         return error
 
     def try_claim(self, envelope: bytes) -> Exchange[Facts]:
-        """What `POST /v1/claims` would answer to this claim.request now, without doing it."""
+        """Returns what `POST /v1/claims` would answer to this claim.request now, without doing it."""
         request = Request("POST", "/v1/claims/check", envelope, wire.JSON_TYPE)
         return wire.facts((yield from self.attempt(request)))
 
@@ -306,7 +300,7 @@ class Exchanges:
         return data
 
     def timeline(self, case: str) -> Exchange[list[Facts]]:
-        """What happened to a claim or a task, every entry in order."""
+        """Returns every entry about a claim or a task, in order."""
         template = "/v1/claims/{}/timeline" if _CLAIM_ID.fullmatch(case) else "/v1/tasks/{}/timeline"
         entries: list[Facts] = []
         after = None
@@ -344,10 +338,8 @@ class Exchanges:
 
     def receipt(self, index: int) -> Exchange[tuple[Receipt, Proven]]:
         """The newest receipt of an entry, and the entry that it proves."""
-        given = wire.shaped(
-            (yield from self.get(wire.path("/v1/receipts/{}", str(index)))), wire.WrittenReceipt
-        )
-        receipt = Receipt(given.index, given.entry, given.proof)
+        given = wire.shaped((yield from self.get(wire.path("/v1/receipts/{}", str(index)))), ReceiptAnswer)
+        receipt = given.receipt()
         proven = yield from self._proven(lambda: verify_receipt(receipt, self.key))
         if proven.index != index:
             raise NotProven(f"asked for entry {index}, shown entry {proven.index}")

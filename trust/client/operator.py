@@ -1,4 +1,4 @@
-"""Who runs the network: books money, registers relays, adopts policies. A treasurer does the first of these."""
+"""The role of the operator: books money, registers relays, adopts policies. A treasurer does the first of these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was sent and is not known to be decided: on disk before it goes out, so that who is run again sends it again.
+"""Statements that were sent and are not known to be decided: on disk before they go out, so a later run sends them.
 
 A statement whose answer was lost may be on the log. Saying the same in new words would do it twice, as with money that
 came in under a reference made up for it; the same bytes count once, and their repetition gets the first receipt. A file
@@ -92,7 +92,7 @@ class Outbox:
     def sending(
         self, envelope: bytes, send: Callable[[bytes], Generator[Any, Any, T]]
     ) -> Generator[Any, Any, T]:
-        """What sending a statement comes to: the one on disk that says the same, else this one, which is kept first."""
+        """Sends the statement on disk that says the same, else this one, which is kept first; returns the result."""
         kept = self._keep(envelope)
         try:
             done = yield from send(kept.envelope)
@@ -145,14 +145,14 @@ class Outbox:
 
 
 def is_decided(error: TrustError) -> bool:
-    """Whether an answer says what became of a statement: the service's own word, other than that it is busy."""
+    """Returns whether an answer says what became of a statement: the service's own word, other than that it is busy."""
     if not isinstance(error, ServiceError) or error.status in RETRY_STATUSES or error.status >= 500:
         return False
     return error.code in CODES or "refusal" in error.extra
 
 
 def _payload(envelope: bytes) -> dict[str, Any]:
-    """What an envelope says; {} where it is none, or not all of it was written."""
+    """Returns the payload of an envelope; {} where it is none, or not all of it was written."""
     try:
         said: dict[str, Any] = msgspec.json.decode(opened(envelope).signed.payload)
     except (ClientError, msgspec.MsgspecError):

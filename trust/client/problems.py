@@ -1,4 +1,4 @@
-"""What a client is told went wrong: the service refused, or it could not be reached. (What does not verify:
+"""The errors of a client: the service refused, or it could not be reached. (What does not verify:
 `trust.verify.failures`.)
 
 All are `TrustError`s. The service's own codes are kept as they come, also those that this release does not know

@@ -164,7 +164,7 @@ class Relay(Bound[C]):
 
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:
-        """What the service would answer to a worker's claim.request now (check rate and stake included)."""
+        """Returns what the service would answer to a worker's claim.request now (check rate and stake included)."""
         asked = yield from Relay.cosign.talk(self, request)
         return (yield from self.exchanges.try_claim(asked))
 

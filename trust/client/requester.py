@@ -1,4 +1,4 @@
-"""Who has work to be done: posts tasks, accepts outputs."""
+"""The role of a requester: posts tasks, accepts outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Requester(Agent[C]):
         `deadline_ms` is Unix time. `items` makes it a batch: how many there are, and the tolerated share of bad ones.
         """
         digest = yield from self.store(spec)
-        said = self.say(
+        envelope = self.say(
             TaskPost,
             task=task,
             task_kind=task_kind,
@@ -50,7 +50,7 @@ class Requester(Agent[C]):
             assignee=assignee,
             relay=relay,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(envelope))
 
     @conversation
     def accept(self, claim: str) -> Exchange[Accepted]:

@@ -24,7 +24,7 @@ LIFETIME_MS = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who speaks in a network: a party with the seed of its current key. `actor` is that key's DID unless given."""
+    """A signer in a network: a party with the seed of its current key. `actor` is that key's DID unless given."""
 
     network: str
     seed: bytes = field(repr=False)

@@ -140,7 +140,7 @@ def _late(url: str) -> Unreachable:
 
 
 def elsewhere(url: str, what: str) -> Unreachable:
-    """What is said where a proxy, a portal or another site answers at a service's address."""
+    """Returns the error where a proxy, a portal or another site answers at a service's address."""
     return Unreachable(f"{url} {what}, which the service never does", hint=ELSEWHERE_HINT)
 
 
@@ -157,7 +157,7 @@ class Transport:
         self._own = OwnConnections(httpx.Client, options)
 
     def run(self, exchange: Exchange[T]) -> T:
-        """What a conversation comes to."""
+        """Returns the result of a conversation, or raises its error."""
         step = _resume(exchange, None)
         while not isinstance(step, _Done):
             step = _resume(exchange, self._perform(step))
@@ -208,14 +208,14 @@ class Transport:
 
 
 class AsyncTransport:
-    """The same on an event loop; slow functions run on another thread. `options` go to `httpx.AsyncClient`."""
+    """A transport on an event loop; slow functions run on another thread. `options` go to `httpx.AsyncClient`."""
 
     def __init__(self, url: str | Sequence[str], **options: Any) -> None:
         self.addresses = _Addresses(url)
         self._own = OwnConnections(httpx.AsyncClient, options)
 
     async def run(self, exchange: Exchange[T]) -> T:
-        """What a conversation comes to."""
+        """Returns the result of a conversation, or raises its error."""
         step = _resume(exchange, None)
         while not isinstance(step, _Done):
             step = _resume(exchange, await self._perform(step))

@@ -1,4 +1,4 @@
-"""Who checks others: looks for its seats, fetches what it is to judge, commits, and reveals (docs/rules.md 3 and 5).
+"""The role of a verifier: finds its seats, fetches what it is to judge, commits, and reveals (docs/rules.md 3 and 5).
 
 - It judges what the log holds, not what the service says of it: spec and artifacts are those of the proven entries,
   and every byte is fetched by its digest.
@@ -38,7 +38,7 @@ P = TypeVar("P", bound=Payload)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a seat is to judge. `items` (index to bytes) are its share of a batch; empty where the output is not one."""
+    """The work of a seat. `items` (index to bytes) are its share of a batch; empty where the output is not one."""
 
     seat: str
     claim: str
@@ -57,7 +57,7 @@ or judged, so the vote is void."""
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What came of one seat: the entry, or why there is none."""
+    """The result of one seat: the entry, or why there is none."""
 
     seat: str
     did: str
@@ -205,7 +205,7 @@ class Verifier(Agent[C]):
 
 
 def _what_next(duty: Facts) -> str:
-    """Whether a seat is to commit or to reveal now; "" where it waits for others."""
+    """Returns whether a seat is to commit or to reveal now; "" where it waits for others."""
     if duty["state"] == "seated" and duty["phase"] == "commit":
         return "commit"
     return "reveal" if duty["state"] == "committed" and duty["phase"] == "reveal" else ""

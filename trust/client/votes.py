@@ -81,7 +81,7 @@ class VoteBook:
         return kept
 
     def get(self, seat: str) -> Vote | None:
-        """What was decided for a seat; `ClientError` already-revealed where it was revealed and is forgotten."""
+        """Returns the vote that was decided for a seat; `ClientError` already-revealed where it is forgotten by now."""
         with self._locked():
             kept = self._read()
         self._check_open(kept, seat)

@@ -17,7 +17,6 @@ import msgspec
 
 from trust.client.problems import ServiceError
 from trust.core.payloads import KINDS
-from trust.core.strict import Malformed, b64
 from trust.verify.failures import NotProven
 
 JSON_TYPE = "application/json"
@@ -157,41 +156,11 @@ def retry_after_s(response: Response) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def log_size(response: Response) -> int:
-    """The log size that an answer is as of; 0 where it does not say."""
-    text = response.headers.get("trust-size", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-
-
 class Answered(dict[str, Any]):
     """An object of an answer: asked for a member that it lacks, it is what does not fit, and not who asks."""
 
     def __missing__(self, name: str) -> Any:
         raise NotProven(f"an answer without {name!r}: {', '.join(self) or 'nothing'} is in it")
-
-
-class BatchAnswer(msgspec.Struct, frozen=True):
-    """The answer to `POST /v1/statements`."""
-
-    checkpoint: str
-    size: int
-    results: tuple[dict[str, Any], ...]
-
-
-class WrittenReceipt(msgspec.Struct, frozen=True):
-    """A receipt as it stands in JSON."""
-
-    index: int
-    entry: str
-    proof: str
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The answer to one write."""
-
-    statement: str
-    receipt: WrittenReceipt
-    repeated: bool = False
 
 
 def shaped(value: object, shape: type[T]) -> T:
@@ -200,11 +169,3 @@ def shaped(value: object, shape: type[T]) -> T:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise NotProven(f"an answer that is not what it should be: {error}") from error
-
-
-def entry_bytes(text: str) -> bytes:
-    """The bytes of an entry in a receipt."""
-    try:
-        return b64(text)
-    except Malformed as error:
-        raise NotProven(f"the entry of a receipt: {error}") from error

@@ -1,4 +1,4 @@
-"""Who does the work: asks for claims through a relay, delivers outputs, opens what a panel is to check."""
+"""The role of a worker: asks for claims through a relay, delivers outputs, opens what a panel is to check."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Worker(Agent[C]):
     @conversation
     def request(self, task: str, relay: str, stake_units: int) -> Exchange[bytes]:
         """A signed `claim.request`, for the relay to co-sign and post; exactly this stake locks."""
-        found = yield from self.exchanges.task(task)
-        index = found.get("index")
+        task_facts = yield from self.exchanges.task(task)
+        index = task_facts.get("index")
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
         return self.say(ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stake_units)
@@ -75,17 +75,17 @@ class Worker(Agent[C]):
         if before:
             return (yield from self._delivered(claim, before["index"], delivered, root))
         self._check_signed(claim, delivered, root)
-        said = self.say(
+        envelope = self.say(
             OutputSubmit,
             claim=claim,
             artifacts=delivered,
             items_root=root,
             items_count=len(tree) if tree else None,
         )
-        signed = opened(said).payload
+        signed = opened(envelope).payload
         assert isinstance(signed, OutputSubmit)
         self._signed[claim] = signed
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(envelope))
 
     def _check_signed(self, claim: str, delivered: tuple[Artifact, ...], items_root: str | None) -> None:
         """`ClientError` output-exists while another output for the claim counts that this party signed, sent or not:
@@ -122,8 +122,8 @@ class Worker(Agent[C]):
 
         Call it again until the claim has ended: what is not opened in time counts as withheld.
         """
-        found = yield from self.exchanges.claim(claim)
-        panel = (found.get("rounds") or [{}])[-1]
+        claim_facts = yield from self.exchanges.claim(claim)
+        panel = (claim_facts.get("rounds") or [{}])[-1]
         if panel.get("phase") != "opening":
             return []
         seats = [seat for seat in panel["seats"] if seat["current"]]
@@ -138,12 +138,12 @@ class Worker(Agent[C]):
         }
         for index in sorted({index for indices in wanted.values() for index in indices}):
             yield from self.store(tree.blob(index))
-        said = [
+        envelopes = [
             self.say(ItemsOpen, seat=seat, items=opened)
             for seat, indices in wanted.items()
             for opened in tree.openings(indices)
         ]
-        results = yield from self.exchanges.send_many(said)
+        results = yield from self.exchanges.send_many(envelopes)
         refused = [result for result in results if not isinstance(result, Accepted)]
         if refused:
             raise refused[0]

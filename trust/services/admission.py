@@ -11,7 +11,7 @@ Specified in docs/architecture.md 4, steps 2 to 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from trust.core import commands
@@ -22,7 +22,7 @@ from trust.core.records import Claim
 from trust.core.rulebook import incoming_of
 from trust.core.strict import Malformed, b64
 from trust.errors import CODES, TrustError
-from trust.services.crossing import Crossing
+from trust.services.loop_bridge import LoopBridge
 from trust.services.receipts import Outcome
 from trust.services.sequencing import Sequencer
 from trust.services.verifying import Verifying
@@ -51,21 +51,21 @@ class Admission:
         self._database = database
         self._readers = readers
         self._missing = missing
-        self._crossing = Crossing()
+        self._bridge = LoopBridge()
         self.in_hand = 0
         """Statements of batches that are being worked on, or wait for it."""
 
-    async def say(self, data: bytes, prefixes: Collection[str]) -> tuple[Spoken, Outcome]:
-        """Puts one envelope of a kind that begins with one of `prefixes` to the sequencer; raises TrustError."""
-        spoken = await self.screen(data, prefixes)
-        outcomes = await self._crossing.result(self._sequencer.submit([spoken]))
+    async def say(self, data: bytes, endpoint: str) -> tuple[Spoken, Outcome]:
+        """Puts one envelope of a kind that `endpoint` takes to the sequencer; raises TrustError."""
+        spoken = await self.screen(data, endpoint)
+        outcomes = await self._bridge.result(self._sequencer.submit([spoken]))
         return spoken, outcomes[0]
 
-    async def screen(self, data: bytes, prefixes: Collection[str]) -> Spoken:
+    async def screen(self, data: bytes, endpoint: str) -> Spoken:
         """The statement in an envelope, everything checked that needs no rule; raises TrustError."""
         spoken = parsed(data)
-        _check_kind(spoken, prefixes)
-        verdicts = await self._crossing.result(self._verifying.verify_many([spoken]))
+        _check_endpoint(spoken, endpoint)
+        verdicts = await self._bridge.result(self._verifying.verify_many([spoken]))
         if verdicts[0] is not None:
             raise TrustError("bad-signature", str(verdicts[0]))
         if (opening := _opening_in(spoken)) and (absent := await self._absent([opening]))[0]:
@@ -78,7 +78,7 @@ class Admission:
         try:
             screened = await self._screen_all(items)
             good = [each for each in screened if isinstance(each, Spoken)]
-            decided = await self._crossing.result(self._sequencer.submit(good)) if good else []
+            decided = await self._bridge.result(self._sequencer.submit(good)) if good else []
         finally:
             self.in_hand -= len(items)
         outcomes = iter(decided)
@@ -93,7 +93,7 @@ class Admission:
             await asyncio.sleep(0)  # others get their turn on the event loop
         screened: list[Spoken | TrustError] = []
         for tried, verifying in chunks:
-            found = await self._crossing.result(verifying)
+            found = await self._bridge.result(verifying)
             verdicts = iter(found)
             for each in tried:
                 bad = next(verdicts) if isinstance(each, Spoken) else None
@@ -138,10 +138,13 @@ def _tried(data: bytes) -> Spoken | TrustError:
         return error
 
 
-def _check_kind(spoken: Spoken, prefixes: Collection[str]) -> None:
-    kind = kind_of(spoken.payload)
-    if not any(kind.startswith(prefix) for prefix in prefixes):
-        raise TrustError("wrong-endpoint", f"{kind} is not taken here, but {', '.join(sorted(prefixes))}")
+def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
+    right = spoken.payload.endpoint
+    if right != endpoint:
+        kind = kind_of(spoken.payload)
+        raise TrustError(
+            "wrong-endpoint", f"{kind} is taken {f'at {right}, not here' if right else 'nowhere'}"
+        )
 
 
 def _opening_in(spoken: Spoken) -> Spoken | None:
@@ -157,10 +160,10 @@ def _needed(reader: Reader, opening: Spoken) -> list[str]:
         return _leaves(payload)
     claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
     entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
-    said = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
+    statement = None if entry is None else incoming_of(decode_entry(entry.data).command)
+    if not isinstance(statement, Spoken) or not isinstance(statement.payload, OutputSubmit):
         return []  # there is no such output: the rulebook says so
-    return [artifact.sha256 for artifact in said.payload.artifacts]
+    return [artifact.sha256 for artifact in statement.payload.artifacts]
 
 
 def _leaves(payload: ItemsOpen) -> list[str]:

@@ -100,7 +100,7 @@ class Batch:
 
 
 def entry_kind(incoming: Incoming) -> str:
-    """What the log's table calls an entry: its statement's kind, or its command's."""
+    """Returns the kind of an entry in the table of entries: its statement's kind, or its command's."""
     if isinstance(incoming, Spoken):
         return kind_of(incoming.payload)
     if isinstance(incoming, Genesis):

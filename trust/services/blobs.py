@@ -48,7 +48,7 @@ class Quotas:
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a party has in the store."""
+    """The bytes that a party has in the store."""
 
     named_bytes: int
     unnamed_bytes: int
@@ -71,8 +71,10 @@ class Blobs:
         self._looked_at_ms = 0
 
     def admit(self, reader: Reader, digest: str, size: int, upload: str) -> str:
-        """Who stores these bytes: whoever names them on the log, else the party that signs `upload`; TrustError where
-        nobody does, or the party's quota is used up."""
+        """Returns the party that stores these bytes: whoever names them on the log, else the party that signs `upload`.
+
+        TrustError where nobody does, or the party's quota is used up.
+        """
         if size > self._quotas.blob:
             raise TrustError("too-large", f"{size} bytes, a blob has at most {self._quotas.blob}")
         party = _signer(reader, digest, upload, self._now_ms()) if upload else _namer(reader, digest)
@@ -161,7 +163,7 @@ class Blobs:
 
 
 def stored(connection: Connection, party: str) -> Stored:
-    """What counts against a party."""
+    """Returns the bytes that count against a party."""
     mine = col(tables.Blobs.party) == party
     named = _sum(connection, mine & _NAMED)
     return Stored(named, _sum(connection, mine) - named)
@@ -177,15 +179,15 @@ def missing(reader: Reader, digests: Iterable[str]) -> list[str]:
 
 def _signer(reader: Reader, digest: str, header: str, now_ms: int) -> str:
     """The party that signs for the bytes with its current key."""
-    said = Upload.parse(header)
-    if said is None:
+    signed_upload = Upload.parse(header)
+    if signed_upload is None:
         raise TrustError("bad-parameter", "Trust-Upload: a DID, a time in ms and a signature, as docs say")
-    party = reader.record(Party, said.party)
+    party = reader.record(Party, signed_upload.party)
     if party is None or party.left:
-        raise TrustError("unknown-agent", f"there is no agent {said.party} in this network")
-    if not now_ms < said.until_ms <= now_ms + MAX_LIFETIME_MS:
+        raise TrustError("unknown-agent", f"there is no agent {signed_upload.party} in this network")
+    if not now_ms < signed_upload.until_ms <= now_ms + MAX_LIFETIME_MS:
         raise TrustError("expired", "Trust-Upload: the time is over, or more than an hour ahead")
-    if not said.is_signed(reader.network().origin, digest, party.key):
+    if not signed_upload.is_signed(reader.network().origin, digest, party.key):
         raise TrustError(
             "bad-signature", "Trust-Upload: not signed by the party's current key for these bytes"
         )
@@ -193,7 +195,7 @@ def _signer(reader: Reader, digest: str, header: str, now_ms: int) -> str:
 
 
 def _namer(reader: Reader, digest: str) -> str:
-    """Who was the first to name the bytes on the log; "" where nobody did."""
+    """Returns the party that was the first to name the bytes on the log; "" where nobody did."""
     for entry in reader.timeline([digest], limit=1):
         return actor_of(decode_entry(entry.data))
     return ""

@@ -76,7 +76,7 @@ def _entries(reader: Reader, claim: Claim) -> Found:
 
 
 def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
-    """What names the claim or one of its seats, and the posting of its task."""
+    """Returns the entries that name the claim or one of its seats, and the posting of its task."""
     subjects = [claim.id, *(seat.id for seat in reader.seats_on(claim.id))]
     task = reader.record(Task, claim.task)
     if task is not None:
@@ -218,7 +218,7 @@ def _visit_shortlist(reader: Reader, claim: Claim, get: Get) -> None:
 
 
 def _same_items(reader: Reader, claim: Claim, opened: RoundOpened) -> Callable[[Stream], bool]:
-    """Whether a stream leads to the items of a panel."""
+    """Returns whether a stream leads to the items of a panel."""
     pinned = _pinned(reader, claim)
     before = reader.record(Round, round_id(claim.id, opened.round - 1))
 

@@ -31,9 +31,9 @@ from trust.core.records import AdoptedPolicy, Network, Task
 from trust.log import merkle
 from trust.log.note import Signature, add_signatures, parse_note
 from trust.log.quorum import Key, Quorum, parse_quorum
-from trust.services.asking import NoCosignature, Wanted, Witness
 from trust.services.notifying import Notifier
 from trust.services.vitals import Sign, keep_on
+from trust.services.witness_requests import CosignatureRequest, NoCosignature, Witness
 from trust.storage import faults
 from trust.storage.cosigned import CosignedHead, keep, newest, policy_in_force
 from trust.storage.engine import Database
@@ -49,7 +49,7 @@ PATIENCE_MS = 60_000
 _log = journal.logger("trust.cosigning")
 
 
-class WitnessStanding(msgspec.Struct, frozen=True):
+class WitnessState(msgspec.Struct, frozen=True):
     """How a witness answered last: `cosigned` or what was wrong; `good_ago_ms` since it last cosigned, -1 never."""
 
     witness: str
@@ -59,11 +59,11 @@ class WitnessStanding(msgspec.Struct, frozen=True):
     good_ago_ms: int
 
 
-class Standing(msgspec.Struct, frozen=True):
+class QuorumState(msgspec.Struct, frozen=True):
     """How it stands: for how long the newest head has lacked a quorum (0: it has one), and each witness."""
 
     missing_ms: int
-    witnesses: tuple[WitnessStanding, ...]
+    witnesses: tuple[WitnessState, ...]
 
 
 @dataclass
@@ -81,9 +81,9 @@ class _Asked:
             _log.info("witness", witness=_shown(self.witness.url), state=state, reason=reason)
         self.state, self.reason = state, reason
 
-    def standing(self, now_ms: int) -> WitnessStanding:
+    def shown(self, now_ms: int) -> WitnessState:
         ago_ms = -1 if self.good_ms is None else now_ms - self.good_ms
-        return WitnessStanding(_shown(self.witness.url), self.names, self.state, self.reason, ago_ms)
+        return WitnessState(_shown(self.witness.url), self.names, self.state, self.reason, ago_ms)
 
 
 class Cosigning:
@@ -128,13 +128,13 @@ class Cosigning:
         if self._thread.is_alive():
             self._thread.join(STOP_S)
 
-    def standing(self) -> Standing:
+    def quorum_state(self) -> QuorumState:
         """How it stands, from any thread."""
         now_ms, since_ms = clock.monotonic_ms(), self._missing_since_ms
-        asked = [each.standing(now_ms) for each in tuple(self._asked.values())]
-        return Standing(0 if since_ms is None else now_ms - since_ms, tuple(asked))
+        asked = [each.shown(now_ms) for each in tuple(self._asked.values())]
+        return QuorumState(0 if since_ms is None else now_ms - since_ms, tuple(asked))
 
-    def first_look(self) -> tuple[WitnessStanding, ...]:
+    def first_look(self) -> tuple[WitnessState, ...]:
         """Shows the newest head to every witness of the policy in force, and how each answered; before `start`."""
 
         async def look() -> None:
@@ -155,7 +155,7 @@ class Cosigning:
                 return ()
         asyncio.run(look())
         now_ms = clock.monotonic_ms()
-        return tuple(each.standing(now_ms) for each in self._asked.values())
+        return tuple(each.shown(now_ms) for each in self._asked.values())
 
     def round(self) -> None:
         """Asks every witness once about the newest head, where a quorum on it is lacking; one thread only."""
@@ -227,7 +227,7 @@ class Cosigning:
         urls = list(dict.fromkeys(self._urls or named))
         return [self._asked.setdefault(url, _Asked(Witness(url))) for url in urls]
 
-    def _wanted(self, head: Head, quorums: Iterable[Quorum]) -> Wanted:
+    def _wanted(self, head: Head, quorums: Iterable[Quorum]) -> CosignatureRequest:
         def proof(old: int) -> list[bytes]:
             with reading(self._database) as reader:
                 return merkle.consistency_proof(old, head.size, reader.nodes(head.size)) if old else []
@@ -235,9 +235,9 @@ class Cosigning:
         keys = {witness.key: witness.verifier for quorum in quorums for witness in quorum.witnesses}
         text = parse_note(head.checkpoint)[0]
         now_s = clock.now_ms() // 1_000
-        return Wanted(head.size, text, head.checkpoint, proof, keys, now_s, clock.process.heard)
+        return CosignatureRequest(head.size, text, head.checkpoint, proof, keys, now_s, clock.process.heard)
 
-    async def _ask(self, asked: _Asked, wanted: Wanted) -> None:
+    async def _ask(self, asked: _Asked, wanted: CosignatureRequest) -> None:
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, timeout=None)
         try:

@@ -149,7 +149,7 @@ class _Gates:
         return found[:limit]
 
     def _held(self, policy: int) -> CosignedHead | None:
-        """What the witnesses of a policy cosigned; None where it names none."""
+        """Returns the checkpoint that the witnesses of a policy cosigned; None where it names none."""
         if policy not in self._cosigned:
             [adopted] = self._reader.records(AdoptedPolicy, [str(policy)])
             nothing = CosignedHead(policy, 0, 0, b"") if adopted.terms.witnesses.quorum else None

@@ -63,7 +63,7 @@ def matrix(accounts: int, raters: Ints, targets: Ints, net_milli: Ints) -> Matri
 
 
 def totals(accounts: int, whose: NDArray[np.integer], values: Ints) -> Ints:
-    """What the values come to for each account; exact, which `np.bincount` with its floats is not."""
+    """Returns the sum of the values for each account; exact, which `np.bincount` with its floats is not."""
     found = np.zeros(accounts, np.int64)
     np.add.at(found, whose, values)
     return found

@@ -29,7 +29,7 @@ HEAD_FILE = "head"
 
 def seeds(settings: Settings) -> tuple[bytes, bytes]:
     """The seeds of the log key and of the draw key; TrustError where one is missing."""
-    found = []
+    chosen = []
     for name, seed in (("log", settings.log_key), ("draw", settings.draw_key)):
         if seed is None:
             raise TrustError(
@@ -37,8 +37,8 @@ def seeds(settings: Settings) -> tuple[bytes, bytes]:
                 f"there is no {name} key in {settings.data_dir}",
                 hint=f"trust init makes one; else set TRUST_{name.upper()}_KEY or {name}_key_file",
             )
-        found.append(seed)
-    return found[0], found[1]
+        chosen.append(seed)
+    return chosen[0], chosen[1]
 
 
 def found(

@@ -54,8 +54,8 @@ class Ratings:
 
     def take(self, reader: Reader, size: int) -> None:
         """Reads on, up to `size` entries."""
-        found = stored.ratings(reader.connection, self.size, size)
-        parts = [np.array([self._numbered(row) for row in part], np.int64) for part in found]
+        new_ratings = stored.ratings(reader.connection, self.size, size)
+        parts = [np.array([self._numbered(row) for row in part], np.int64) for part in new_ratings]
         self._rows = np.concatenate([self._rows, *parts])
         self.size = size
 
@@ -87,7 +87,7 @@ class Pass:
     bad_milli: Ints
 
     def of(self, owner: str) -> dict[str, Any]:
-        """What it says of an owner; nothing trusted and nothing seen of one that nobody rated."""
+        """Returns the figures of an owner; nothing trusted and nothing seen of one that nobody rated."""
         number = self.numbers.get(owner, len(self.trust))
         known = number < len(self.trust)
         trust, weight, good, bad = (
@@ -118,7 +118,7 @@ class Known:
 
 
 def known_of(reader: Reader, ratings: Ratings, size: int) -> Known:
-    """What the log says as of a size; `ratings` are read on from where they stand."""
+    """Returns the graph as of a log size; `ratings` are read on from where they stand."""
     at_ms = reader.entries(size - 1, size)[0].at_ms
     ratings.take(reader, size)
     seeds = _seeds(reader, at_ms, size)
@@ -166,7 +166,7 @@ def _pretrusted(ratings: Ratings, owners: Sequence[str]) -> Ints:
 
 
 def _decayed(rows: NDArray[np.int64], decay: HalfLives, at_ms: int) -> tuple[Ints, Ints]:
-    """What each rating's good and bad observations are worth at a time, in milli-units."""
+    """Returns what each rating's good and bad observations are worth at a time, in milli-units."""
     slow_ms = decay.slow_half_life_ms
     good = _worth(rows[:, 3], rows[:, 2], decay.t0_ms, at_ms, slow_ms)
     bad = _worth(rows[:, 4], rows[:, 2], decay.t0_ms, at_ms, slow_ms)

@@ -27,7 +27,7 @@ def history(reader: Reader, party: Party, role: str, task_kind: str, points: int
     head = reader.head()
     score = reader.record(Score, f"{party.id}/{role}/{task_kind}")
     seen = observations(reader.connection, party.id, role, task_kind, MAX_OBSERVATIONS) if score else []
-    told = _walk_back(reader, score, seen, role, points) if score else []
+    points_shown = _walk_back(reader, score, seen, role, points) if score else []
     return {
         "agent": party.id,
         "role": role,
@@ -35,7 +35,7 @@ def history(reader: Reader, party: Party, role: str, task_kind: str, points: int
         "as_of": {"size": head.size, "at_ms": head.at_ms},
         "observations": score.events if score else 0,
         "complete": score is None or len(seen) == score.events,
-        "points": told[::-1],
+        "points": points_shown[::-1],
     }
 
 
@@ -45,12 +45,12 @@ def _walk_back(
     network = reader.network()
     sums = rawsums.stored(score)
     wanted = _evenly(len(newest_first), points)
-    told = []
+    points_shown = []
     for at, seen in enumerate(newest_first):
         if at in wanted:
-            told.append(_point(sums, network, seen, role))
+            points_shown.append(_point(sums, network, seen, role))
         sums = rawsums.without(sums, seen, seen.at_ms, network)
-    return told
+    return points_shown
 
 
 def _evenly(count: int, points: int) -> set[int]:

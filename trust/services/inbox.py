@@ -1,4 +1,4 @@
-"""What waits to be decided: bounded, in order, and taken a batch at a time (docs/architecture.md 4, steps 4 and 5)."""
+"""The queue of statements to be decided: bounded, in order, taken in batches (docs/architecture.md 4, steps 4, 5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trust.errors import TrustError
 from trust.services.receipts import Outcome
 
 FRAME_BYTES = 512
-"""What a command takes beside its payload: its envelope, or all of a draw or seal."""
+"""Bytes of a command beside its payload: its envelope, or all of a draw or seal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Inbox:
             self._changed.notify()
 
     def take(self, max_statements: int, max_bytes: int, timeout_s: float) -> list[Submission] | None:
-        """What waits, up to these limits but at least one; empty after `timeout_s` or `wake`, None when over."""
+        """Returns what waits, within the limits but at least one; empty after `timeout_s` or `wake`, None when over."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._woken or not self._open, timeout_s)
             self._woken = False

@@ -1,4 +1,4 @@
-"""Who waits for the log to grow, and how they are woken (docs/architecture.md 4, step 15).
+"""Wakes those who wait for the log to grow (docs/architecture.md 4, step 15).
 
 A wake-up is only a hint: whoever is woken reads the entries after its own index. What other replicas write is noticed
 by a job that looks at the head, for all who wait here.

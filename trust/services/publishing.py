@@ -1,4 +1,4 @@
-"""Which checkpoint the world is shown (docs/protocol.md 4).
+"""The checkpoint that is published (docs/protocol.md 4).
 
 - A write answers at once, with a receipt under the checkpoint of its own batch: it verifies alone and waits for nobody.
 - `GET /log/checkpoint` shows the newest checkpoint that the witnesses of the policy in force cosigned; where the policy
@@ -20,7 +20,7 @@ from trust.storage.unit import Head
 
 
 def cosigned_head(reader: Reader) -> tuple[bool, CosignedHead | None]:
-    """Whether the policy in force names witnesses, and the newest checkpoint that they cosigned."""
+    """Returns whether the policy in force names witnesses, and the newest checkpoint that they cosigned."""
     policy = policy_in_force(reader)
     if policy is None or not policy.terms.witnesses.quorum:
         return False, None

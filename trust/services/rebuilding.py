@@ -53,7 +53,7 @@ def refold(
 
 
 class _Refold:
-    """What was folded, and what of it is not written yet."""
+    """The state that was folded, and what of it is not written yet."""
 
     def __init__(self, u: Unit) -> None:
         self._unit = u

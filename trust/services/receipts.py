@@ -1,4 +1,4 @@
-"""What a caller gets: a receipt that proves its entry offline, or a refusal that the log's key signed.
+"""Answers to statements: a receipt that proves its entry offline, or a refusal that the log's key signed.
 
 A receipt is the entry's bytes and a C2SP tlog-proof of them (docs/protocol.md 4). A refusal's note names the statement,
 the code, and the log's size and root just before it: `decide` is pure, so replay at that size convicts a false one
@@ -36,7 +36,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What a rule says no with, as of size `as_of`. `note` is signed; empty where no statement was refused."""
+    """The refusal of a rule, as of size `as_of`. `note` is signed; empty where no statement was refused."""
 
     code: str
     detail: str

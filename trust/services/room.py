@@ -1,4 +1,4 @@
-"""Room on the disk: what is refused, and what readiness warns of, before the disk is full.
+"""Room on the disk: refusals and warnings before the disk is full.
 
 Below `reserve_bytes` nothing more is taken from callers (`storage-full`), so that what must always work finds room:
 reads, the head file, what falls due, a clean stop. A database elsewhere keeps its own room, and says when it has none.
@@ -32,16 +32,16 @@ class Room:
                 raise TrustError("storage-full", detail, retry_after_s=RETRY_S)
 
     def warnings(self) -> tuple[str, ...]:
-        """What an operator should know while there is still time."""
-        found = [(each, _free_bytes(each)) for each in self._directories]
+        """Returns warnings for the operator while there is still room."""
+        free_by_directory = [(each, _free_bytes(each)) for each in self._directories]
         return tuple(
             f"the disk of {directory} is almost full: {free // _MIB} MiB are left,"
             f" below {self._reserve_bytes // _MIB} nothing is taken"
-            for directory, free in found
+            for directory, free in free_by_directory
             if free < WARN_TIMES * self._reserve_bytes
         )
 
 
 def _free_bytes(directory: Path) -> int:
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    filesystem = os.statvfs(directory)
+    return filesystem.f_bavail * filesystem.f_frsize

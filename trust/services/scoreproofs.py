@@ -30,7 +30,7 @@ class ScoreProofs:
         self._tree = Tree.over([])
 
     def of(self, reader: Reader, party: Party) -> ScoreFile:
-        """What the last seal of scores has about an agent; TrustError `not-yet` where there is no seal yet."""
+        """Returns an agent's scores under the last seal, with proofs; TrustError `not-yet` where there is no seal."""
         pool = reader.record(Pool, scorebook.POOL)
         sealed = reader.record(SealedPool, pool.sealed) if pool and pool.sealed else None
         if sealed is None:

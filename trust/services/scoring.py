@@ -17,7 +17,7 @@ from trust.core.decay import HalfLives
 from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
 from trust.errors import CODES
-from trust.services import elsewhere
+from trust.services import foreign_scores
 from trust.services.graph import Pass
 from trust.storage import ranking
 from trust.storage.holdings import locked_units
@@ -48,7 +48,7 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
     view = view_of(reader)
     entrants = ranking.entrants(reader.connection, candidates, task_kind, view.at_ms)
     ranked = scoring.ranked(view, entrants, task or task_kind)
-    others = elsewhere.standings(reader.connection, candidates)
+    others = foreign_scores.scores_by_agent(reader.connection, candidates)
     return {
         "task_kind": task_kind,
         "task": task or None,
@@ -66,7 +66,7 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
 
 
 def _as_worker(others: Sequence[AgentScores], task_kind: str) -> list[dict[str, Any]]:
-    """What other networks say of an agent's work of this kind; it has no part in its rank here."""
+    """Returns an agent's scores for this kind of work in other networks; it has no part in its rank here."""
     return [
         {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}
         for said in others
@@ -103,7 +103,7 @@ def record_of(
         "failed_exact_checks_ms": party.failures_ms,
         "liveness_faults_ms": party.liveness_ms,
         "elsewhere": msgspec.to_builtins(
-            elsewhere.standings(reader.connection, [party.id]).get(party.id, ())
+            foreign_scores.scores_by_agent(reader.connection, [party.id]).get(party.id, ())
         ),
         "moved_most": _moved_most(view, reader, party.id, task_kind, role),
         "graph": graph.of(party.owner) if graph else None,
@@ -140,7 +140,7 @@ def read_outs(role: str, seen: Reading) -> dict[str, int]:
 
 
 def _components(role: str, seen: Reading) -> dict[str, int]:
-    """What the read-outs are computed from (docs/reputation.md 2)."""
+    """The records that the scores are computed from (docs/reputation.md 2)."""
     slow, fast = reputation.means_ppm(seen)
     components = {
         "slow_mean_ppm": slow,
@@ -157,7 +157,7 @@ def _components(role: str, seen: Reading) -> dict[str, int]:
 
 
 def _newcomer() -> dict[str, int]:
-    """What an agent without any observation is given."""
+    """The score of an agent without any observation."""
     return {
         "expected_ppm": reputation.expected_ppm(scoring.EMPTY),
         "priority_ppm": reputation.priority_ppm(scoring.EMPTY),
@@ -186,7 +186,7 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
 
 
 def worth_milli(seen: Seen, at_ms: int, decay: HalfLives) -> int:
-    """What an observation adds to the slow record today; below zero what is bad."""
+    """Returns what an observation adds to the slow record today; below zero for a bad one."""
     sums = Sums()
     for kind, milli in rawsums.weights(seen):
         sums = rawsums.add(sums, decay, kind, milli, seen.at_ms)

@@ -62,7 +62,7 @@ class Scrub:
                 self._begin()
 
     def warnings(self) -> tuple[str, ...]:
-        """What is damaged, as far as known."""
+        """Returns what is damaged, as far as known, in sentences."""
         found = dict.fromkeys((*self.last.damaged, *self.damaged))
         return tuple(f"damaged: {each}: see trust log check" for each in list(found)[:SHOWN])
 
@@ -80,7 +80,7 @@ class Scrub:
 
 
 def damaged_entries(reader: Reader, start: int, end: int) -> Iterator[str]:
-    """What is not whole among the entries [start, end), `start` at the beginning of a tile."""
+    """Returns what is not whole among the entries [start, end), `start` at the beginning of a tile."""
     stored = reader.rows(start, end)
     for index, entry in enumerate(stored, start):
         if entry.index != index or leaf_hash(entry.data) != entry.leaf_hash:

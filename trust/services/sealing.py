@@ -37,12 +37,12 @@ def due_seals(database: Database) -> list[Seal]:
 def entry_of(reader: Reader, sealed: SealedPool) -> StoredEntry:
     """The entry of a seal, one of the first seals after its epoch began."""
     start, size = sealed.as_of, reader.head().size
-    while found := reader.of_kind("seal", start, size):
-        for stored in found:
-            said = decode_entry(stored.data).command.seal
-            if said is not None and (said.of, said.epoch) == (sealed.pool, sealed.epoch):
+    while stored_seals := reader.of_kind("seal", start, size):
+        for stored in stored_seals:
+            seal = decode_entry(stored.data).command.seal
+            if seal is not None and (seal.of, seal.epoch) == (sealed.pool, sealed.epoch):
                 return stored
-        start = found[-1].index + 1
+        start = stored_seals[-1].index + 1
     raise LookupError(f"the log has no seal {sealed.id}")
 
 

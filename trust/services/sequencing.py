@@ -33,7 +33,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
-from trust.services import interpreter
+from trust.services import interpreter_tuning
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission
@@ -59,7 +59,7 @@ MAX_BEHIND_MS = 60_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What one batch, and what waits for one, may take of memory."""
+    """Limits of one batch and of the queue before it."""
 
     inbox_statements: int = 4_096
     inbox_bytes: int = 64 * 1024 * 1024
@@ -92,6 +92,10 @@ class Sequencer:
     the log goes on from this database although there is no head file. `after_step` is told that step 9, 11, 12 or 13
     is done, and may kill the process there; `on_append` that the log has grown. `room` raises TrustError where there is
     no room for what callers say.
+
+    From `start` on, `figures`, `frozen`, `_lacking`, `_signers`, `_head_file`, `_view`, `_edge` and `_next_due_ms` are
+    owned by the sequencer thread: it alone writes them. Other threads read `figures` and `frozen`, which may be a batch
+    old, and set `_next_due_ms` to None.
     """
 
     def __init__(
@@ -123,10 +127,12 @@ class Sequencer:
         self._after_step = after_step
         self._on_append = on_append
         self._room = room
-        self._inbox = Inbox(self._limits.inbox_statements, self._limits.inbox_bytes)
+        self._inbox = Inbox(
+            self._limits.inbox_statements, self._limits.inbox_bytes
+        )  # shared, has its own lock
         self._view = SqlView()
         self._edge = TreeEdge()
-        self._next_due_ms: int | None = None
+        self._next_due_ms: int | None = None  # `tick` sets it to None from any thread
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
 
@@ -135,7 +141,7 @@ class Sequencer:
     def start(self) -> None:
         """Checks that the database is the one this process knows, and starts to write."""
         self.open()
-        interpreter.tune()
+        interpreter_tuning.tune()
         self._thread.start()
 
     def open(self) -> None:
@@ -365,7 +371,7 @@ class Sequencer:
                     )
 
     def _place_head(self, head: Head) -> None:
-        """What is committed is answered, whatever becomes of the file; but without it nothing more is committed."""
+        """Stores the head file. What is committed is answered even where that fails; nothing more is committed then."""
         try:
             self._head_file.place(head.size)
             self._after_step(13)
@@ -397,7 +403,7 @@ class Sequencer:
         return self._signers[network.log_key]
 
     def _is_committed(self, intended: Head) -> bool:
-        """What the database says about a commit that it did not answer. Asks until it answers."""
+        """Returns the outcome of a commit that the database did not answer; asks until it answers."""
         while True:
             try:
                 with reading(self._database) as reader:
@@ -412,7 +418,7 @@ class Sequencer:
                     raise _Stopped from error
 
     def _take_over(self, batch: Batch, edge: TreeEdge) -> None:
-        """What is committed is what this process knows from now on."""
+        """Takes up what was committed as this process's own state."""
         self._edge = edge
         self._next_due_ms = batch.draft.next_due_ms
         self._view.absorb(batch.draft)

@@ -34,7 +34,7 @@ class SignatureProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, questions: Sequence[Question]) -> bytes:
-        """Whether each signature holds. One that the process cannot answer is answered here."""
+        """Returns whether each signature holds. One that the process cannot answer is answered here."""
         try:
             return self._exchange(questions)
         except FAILURES:

@@ -81,7 +81,7 @@ class Verifying:
         return True
 
     def _take(self) -> list[_Asked] | None:
-        """What waits, up to about AT_ONCE commands; nothing after a while, None once closed."""
+        """Returns what waits, about AT_ONCE commands at most; nothing after a while, None once closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._open, LOOK_S)
             taken: list[_Asked] = []

@@ -57,7 +57,7 @@ class Sign:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it ever started."""
+        """Returns whether it ever started."""
         return self._done_ms is not None
 
     @property
@@ -77,7 +77,7 @@ class Sign:
         return 0 if self._done_ms is None else clock.monotonic_ms() - self._done_ms
 
     def shown(self) -> Shown:
-        """What readiness shows of it."""
+        """Returns what readiness shows of it."""
         return Shown(self.name, self.ago_ms, self.wrong or self._trouble)
 
 
@@ -93,7 +93,7 @@ class VitalSigns:
         return sign
 
     def wrong(self) -> tuple[str, ...]:
-        """What is wrong with what is vital, a sentence for each."""
+        """Returns a sentence for each vital thread that is late."""
         return tuple(wrong for sign in self._signs if sign.vital and (wrong := sign.wrong))
 
     def shown(self) -> tuple[Shown, ...]:

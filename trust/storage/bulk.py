@@ -24,7 +24,7 @@ SIZES = (1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 
 
 class Existing(Enum):
-    """What becomes of a row whose key is there already."""
+    """How an insert treats a row whose key is there already."""
 
     REFUSE = "refuse"
     KEEP = "keep"

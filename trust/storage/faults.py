@@ -48,12 +48,12 @@ _FULL_STATE = "53100"  # PostgreSQL's disk_full
 
 
 def is_storage_fault(error: BaseException) -> bool:
-    """Whether this says that the storage failed."""
+    """Returns whether an error says that the storage failed."""
     return isinstance(error, _FAULTS) and not isinstance(error, _BUGS)
 
 
 def refusal(error: BaseException) -> TrustError | None:
-    """What a caller is told: `storage-full` (507) or `overloaded` (503); None where the storage is not what failed."""
+    """Returns the answer: `storage-full` (507) or `overloaded` (503); None where the storage is not what failed."""
     if not is_storage_fault(error):
         return None
     cause = _cause(error)
@@ -63,7 +63,7 @@ def refusal(error: BaseException) -> TrustError | None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What the driver or the system raised."""
+    """Returns the errors that the driver or the system raised."""
     if isinstance(error, CommitUnknown) and error.__cause__ is not None:
         return _cause(error.__cause__)
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

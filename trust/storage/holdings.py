@@ -1,4 +1,4 @@
-"""What an agent holds beside its free account: stakes and bonds that are locked, and withdrawals."""
+"""Money of an agent beside its free account: stakes and bonds that are locked, and withdrawals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHALLENGE = STATE[Challenge].c
 
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
-    """What each agent has in stakes on claims: all of it while a claim is open, then what is held for evidence."""
+    """Returns each agent's units in stakes on claims: all while a claim is open, then what is held for evidence."""
     held = case((_CLAIM.ended_ms == 0, _CLAIM.stake_units), else_=_CLAIM.hold_units)
     open_ = (_CLAIM.ended_ms == 0) | (_CLAIM.hold_units > 0)
     query = select(_CLAIM.worker, func.sum(held)).where(open_).group_by(_CLAIM.worker)
@@ -40,7 +40,7 @@ def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
 
 
 def bonded_units(connection: Connection, party: str) -> int:
-    """What a party has in its stake as a verifier, and in bonds of challenges that are not settled."""
+    """Returns what a party has in its stake as a verifier, and in bonds of challenges that are not settled."""
     locked = func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)
     bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == "open")
     account = STATE[Account].c

@@ -58,7 +58,7 @@ def age(connection: Connection) -> Age:
 
 
 def newer(url: str) -> Unusable:
-    """What is said of a database that a newer release has migrated."""
+    """The error about a database that a newer release has migrated."""
     shown = make_url(url).render_as_string(hide_password=True)
     return Unusable(
         f"{shown} has the tables of a newer release of trust", hint="use that release; no table was changed"

@@ -62,7 +62,7 @@ def between(connection: Connection, start: int, end: int) -> Iterator[Seen]:
 
 
 def ratings(connection: Connection, start: int, end: int) -> Iterator[list[Rating]]:
-    """What the entries [start, end) say of workers, in log order, some at a time; nothing that weighs nothing."""
+    """Yields the observations of workers in the entries [start, end) that weigh anything, in log order."""
     one, entry, party = Observations, Entries, STATE[Party]
     weighs = (col(one.good_milli) > 0) | (col(one.bad_milli) > 0) | (col(one.failure_milli) > 0)
     query = (
@@ -96,7 +96,7 @@ def policy_at(reader: Reader, at_ms: int, size: int) -> AdoptedPolicy:
 
 
 def free_units(connection: Connection, agent: str, size: int) -> int:
-    """What lay free on an agent's account when the log had `size` entries."""
+    """Returns the free units of an agent when the log had `size` entries."""
     query = select(func.coalesce(func.sum(col(Postings.change_units)), 0)).where(
         col(Postings.account) == f"agent/{agent}/free", col(Postings.index) < size
     )
@@ -104,6 +104,6 @@ def free_units(connection: Connection, agent: str, size: int) -> int:
 
 
 def owner_of(reader: Reader, agent: str) -> str:
-    """Who stands behind a DID."""
+    """Returns the owner behind a DID."""
     party = reader.record(Party, agent)
     return agent if party is None else party.owner

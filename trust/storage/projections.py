@@ -1,4 +1,4 @@
-"""What reads need and state does not hold, folded from entries: postings, who an entry names, weights,
+"""Rows that reads need and state does not hold, folded from entries: postings, who an entry names, weights,
 observations.
 
 Only ever added to, and as much a fold of the log as state is: a rebuild makes the same rows.
@@ -95,12 +95,12 @@ class Projections:
 
 
 def actor_of(entry: Entry) -> str:
-    """Who said the statement that caused an entry; "" where none did."""
+    """Returns the actor of the statement that caused an entry; "" where none did."""
     return said_in(entry)[0]
 
 
 def said_in(entry: Entry) -> tuple[str, list[str]]:
-    """Who said the statement that caused an entry, and the digests of the blobs that only its payload names."""
+    """Returns the actor of an entry's statement, and the digests of the blobs that only its payload names."""
     if entry.command.statement is None:
         return "", []
     said = _said_decoder.decode(b64(entry.command.statement.payload))

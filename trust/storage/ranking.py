@@ -1,4 +1,4 @@
-"""What ranking reads of many agents, in one query: of each the columns that count, and no whole records."""
+"""The columns that ranking reads of many agents, in one query; no whole records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API, the auditor and the command line ask the database: all of one answer from one snapshot.
+"""Queries of the API, the auditor and the command line: all of one answer from one snapshot.
 
 Lists are bounded by the caller's `limit` and go on after a position, never by offset.
 """
@@ -217,7 +217,7 @@ class Reader:
         return self._all(Score, _SCORE.index >= index, _SCORE.id)
 
     def left_between(self, start: int, end: int) -> list[Party]:
-        """Who was revoked or tombstoned by the entries [start, end)."""
+        """Returns the parties that were revoked or tombstoned by the entries [start, end)."""
         index = _PARTY.left_index
         return self._all(Party, and_(index >= start, index < end), _PARTY.id)
 
@@ -286,7 +286,7 @@ class Reader:
         return {name: self.count(name) for name in _COUNTED} | self.summed()
 
     def summed(self) -> dict[str, int]:
-        """What lies on each kind of account, in units."""
+        """Returns the sum on each kind of account, in units."""
         account, balance = _ACCOUNT.id, _ACCOUNT.balance_units
         sums = [
             func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)

@@ -86,7 +86,7 @@ def _migrated(path: Path) -> Iterator[Database]:
 
 
 def _opens(path: Path) -> bool:
-    """Whether SQLite can read a file beside whoever writes it: on a medium that is read only it may not."""
+    """Returns whether SQLite can read a file beside whoever writes it: on a medium that is read only it may not."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

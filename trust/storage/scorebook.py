@@ -1,4 +1,4 @@
-"""What a seal of scores must say: the tree over all records of scores as they stood when its epoch began.
+"""The content of a seal of scores: the tree over all records of scores as they stood when its epoch began.
 
 Both who seals and who audits come here, so that they cannot differ. The rows that changed since the seal before are
 stored first, each with the epochs that it is part of; then the tree is that over the rows of this epoch. The state may

@@ -1,4 +1,4 @@
-"""What a pool's seal must say: the sum tree over its slots as they stood when its epoch began (docs/rules.md 6.2).
+"""The content of a pool's seal: the sum tree over its slots as they stood when its epoch began (docs/rules.md 6.2).
 
 Both who seals and who audits come here, so that they cannot differ. Only what changed since the pool's last seal is
 hashed again; the nodes below stay in their table, because claims refer to earlier seals. Scores are sealed by
@@ -70,7 +70,7 @@ class Sealing:
         return seal, nodes
 
     def prepare(self, reader: Reader, pool: Pool, size: int) -> Seal:
-        """The same, of a pool or of the scores; what the seal commits to is stored, in the reader's transaction.
+        """Returns the seal of a pool or of the scores; what the seal commits to is stored, in the reader's transaction.
 
         `size` entries are folded into the state.
         """

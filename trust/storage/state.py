@@ -102,7 +102,7 @@ class SqlView:
         return self._connection
 
     def _recall(self, key: Key) -> bool:
-        """Whether the older generation has the key, which is recent from now on."""
+        """Returns whether the older generation has the key, which is recent from now on."""
         if key not in self._older:
             return False
         self._recent[key] = self._older[key]

@@ -64,14 +64,14 @@ def money(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
     `after` is the index and the position of the last posting, "42.3"; without a position, all of that entry.
     """
     party = find_party(reader, name)
-    found = reader.ledger(accounts_of(party.id), _position(after), limit + 1)
+    postings = reader.ledger(accounts_of(party.id), _position(after), limit + 1)
     return {
         "agent": party.id,
         "balances": _balances(reader, party),
         "withdrawals": [
             shown(each, "withdrawal", "party") for each in withdrawals_of(reader.connection, party.id)
         ],
-        **page("postings", msgspec.to_builtins(found), limit, "index", "position"),
+        **page("postings", msgspec.to_builtins(postings), limit, "index", "position"),
     }
 
 
@@ -98,8 +98,8 @@ def proof(reader: Reader, proofs: ScoreProofs, name: str) -> ScoreFile:
 def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict[str, Any]:
     """A verifier's seats, each with all that it needs to do the work."""
     party = find_party(reader, name)
-    found = reader.seats_of(party.id, state, after, limit + 1)
-    return {"agent": party.id, **page("seats", cases.duties(reader, found), limit, "seat")}
+    seat_records = reader.seats_of(party.id, state, after, limit + 1)
+    return {"agent": party.id, **page("seats", cases.duties(reader, seat_records), limit, "seat")}
 
 
 def tasks(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
@@ -115,5 +115,5 @@ def claims(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
 def timeline(reader: Reader, name: str, after: int, limit: int) -> dict[str, Any]:
     """The entries that name an agent, in log order."""
     party = find_party(reader, name)
-    found = [told_entry(each) for each in reader.timeline([party.id], after, limit + 1)]
-    return {"agent": party.id, **page("entries", found, limit, "index")}
+    entries = [told_entry(each) for each in reader.timeline([party.id], after, limit + 1)]
+    return {"agent": party.id, **page("entries", entries, limit, "index")}

@@ -37,11 +37,11 @@ R = TypeVar("R", bound=Record)
 
 def task(reader: Reader, id: str) -> dict[str, Any]:
     """A task with every claim that it had."""
-    found = find(reader, Task, id, NAME)
+    task_record = find(reader, Task, id, NAME)
     return {
-        **shown_task(found),
+        **shown_task(task_record),
         "escrow_units": _balance(reader, ledger.escrow(id)),
-        "exact": _is_exact(reader, found),
+        "exact": _is_exact(reader, task_record),
         "allocation": _allocation(reader, id),
         "claims": [_brief(each) for each in reader.claims_on(id)],
     }
@@ -88,29 +88,29 @@ def _balance(reader: Reader, account: str) -> int:
 
 def tasks_of(reader: Reader, requester: str, after: str, limit: int) -> dict[str, Any]:
     """A requester's tasks by id."""
-    found = reader.tasks_of(requester, after, limit + 1)
-    return page("tasks", [shown_task(each) for each in found], limit, "task")
+    task_records = reader.tasks_of(requester, after, limit + 1)
+    return page("tasks", [shown_task(each) for each in task_records], limit, "task")
 
 
 def claims_of(reader: Reader, worker: str, after: str, limit: int) -> dict[str, Any]:
     """A worker's claims by id."""
-    found = reader.claims_of(worker, after, limit + 1)
-    return page("claims", [shown(each, "claim") for each in found], limit, "claim")
+    claim_records = reader.claims_of(worker, after, limit + 1)
+    return page("claims", [shown(each, "claim") for each in claim_records], limit, "claim")
 
 
 def claim(reader: Reader, id: str) -> dict[str, Any]:
     """A claim with its task, output, challenges, rounds and their seats, and what is due next."""
-    found = find(reader, Claim, id, ID)
+    claim_record = find(reader, Claim, id, ID)
     by_round: dict[int, list[Seat]] = {}
     for seat in reader.seats_on(id):
         by_round.setdefault(seat.round, []).append(seat)
     timer = reader.record(Timer, id)
     return {
-        **shown(found, "claim"),
+        **shown(claim_record, "claim"),
         "staked_units": _balance(reader, ledger.stake(id)),
         "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
-        "task": shown_task(cast(Task, reader.record(Task, found.task))),
-        "output": _outputs(reader, [found]).get(id),
+        "task": shown_task(cast(Task, reader.record(Task, claim_record.task))),
+        "output": _outputs(reader, [claim_record]).get(id),
         "challenges": [shown(each, "challenge", "claim") for each in challenges_on(reader.connection, id)],
         "rounds": [_round(reader, each, by_round.get(each.number, [])) for each in reader.rounds_of(id)],
     }
@@ -208,7 +208,7 @@ def _by_id(reader: Reader, kind: type[R], ids: Iterable[str]) -> dict[str, R]:
 
 
 def _outputs(reader: Reader, claims: Iterable[Claim]) -> dict[str, dict[str, Any]]:
-    """What was delivered, by claim: the statement's id, where it stands, its artifacts, and whether it is open."""
+    """Returns the outputs, by claim: the statement's id, where it stands, its artifacts, and whether it is open."""
     return {
         each.id: {
             "statement": each.output,
@@ -245,14 +245,14 @@ def claim_bundle(reader: Reader, id: str) -> bytes:
 
 
 def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
-    """What happened to a claim, entry by entry; the posting of its task comes first."""
+    """Returns the entries about a claim in order; the posting of its task comes first."""
     held = find(reader, Claim, id, ID)
     posted = cast(Task, reader.record(Task, held.task)).index
     return {"claim": id, **_entries(reader, _subjects(reader, held), posted, after, limit)}
 
 
 def task_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
-    """What happened to a task and to every claim on it."""
+    """Returns the entries about a task and every claim on it, in order."""
     posted = find(reader, Task, id, NAME).index
     subjects = [subject for held in reader.claims_on(id) for subject in _subjects(reader, held)]
     return {"task": id, **_entries(reader, [id, *subjects], posted, after, limit)}

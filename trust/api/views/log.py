@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from trust.api.feed import event
-from trust.api.receipts import ReceiptJson, receipt_json
+from trust.api.receipts import receipt_json
 from trust.api.views.shapes import HEX32
 from trust.core.entry import decode_entry
+from trust.core.receipt import ReceiptAnswer
 from trust.core.words import told
 from trust.errors import TrustError
 from trust.log import merkle, tiles
@@ -111,15 +112,15 @@ def _reached(reader: Reader, size: int | None) -> int:
     return size
 
 
-def receipt(reader: Reader, index: str) -> ReceiptJson:
+def receipt(reader: Reader, index: str) -> ReceiptAnswer:
     """The newest receipt of an entry."""
     if not INDEX.fullmatch(index):
         raise TrustError("bad-parameter", f"an index is a whole number, not {index[:40]!r}")
     size = reader.head().size
-    found = newest_receipt(reader, int(index)) if int(index) < size else None
-    if found is None:
+    newest = newest_receipt(reader, int(index)) if int(index) < size else None
+    if newest is None:
         raise TrustError("unknown-entry", f"the log has {size} entries, and none of index {index}")
-    return receipt_json(found)
+    return receipt_json(newest)
 
 
 def told_entry(stored: StoredEntry) -> dict[str, Any]:

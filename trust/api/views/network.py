@@ -60,8 +60,8 @@ def policy(reader: Reader, number: int | None) -> dict[str, Any]:
 
 
 def _announced_rules(reader: Reader, rules: int) -> list[dict[str, Any]]:
-    found = reader.record(AdoptedRules, str(rules + 1))
-    return [] if found is None else [shown(found, "rules")]
+    adopted_rules = reader.record(AdoptedRules, str(rules + 1))
+    return [] if adopted_rules is None else [shown(adopted_rules, "rules")]
 
 
 def stats(reader: Reader) -> dict[str, Any]:

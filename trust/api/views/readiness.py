@@ -1,4 +1,4 @@
-"""What `/health/ready` says beside yes: how the witnesses stand, where the policy in force names some.
+"""The answer of `/health/ready`: the state of the witnesses, where the policy in force names some.
 
 A missing quorum is a warning and not a no: the service goes on to accept, and relays must still reach it. What waits
 are the draws.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from trust import clock
-from trust.services.cosigning import Standing, WitnessStanding
+from trust.services.cosigning import QuorumState, WitnessState
 from trust.services.publishing import cosigned_head
 from trust.services.scrubbing import Scrubbed
 from trust.services.vitals import Shown
@@ -28,7 +28,7 @@ class Witnesses(msgspec.Struct, frozen=True):
     cosigned_size: int
     cosigned_age_ms: int
     missing_ms: int
-    asked: tuple[WitnessStanding, ...]
+    asked: tuple[WitnessState, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,7 +42,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What the process knows of itself: its threads, where it keeps the head beside its own file, and what is amiss."""
+    """The state of this process: its threads, where it keeps the head beside its own file, and what is amiss."""
 
     threads: tuple[Shown, ...] = ()
     head_copy: str = ""
@@ -50,21 +50,21 @@ class Outlook(msgspec.Struct, frozen=True):
     scrub: Scrubbed | None = None
 
     def warnings(self, *, is_witnessed: bool) -> tuple[str, ...]:
-        """What an operator should look at."""
+        """Returns what an operator should look at, in sentences."""
         alone = () if is_witnessed or self.head_copy else (NO_SECOND_PLACE,)
         return (*self.notices, *alone, *(f"{each.name}: {each.wrong}" for each in self.threads if each.wrong))
 
 
-def readiness(reader: Reader, standing: Standing, outlook: Outlook) -> Ready:
+def readiness(reader: Reader, quorum: QuorumState, outlook: Outlook) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
     troubled, threads = (*outlook.warnings(is_witnessed=is_witnessed), *_small_pools(reader)), outlook.threads
-    if not is_witnessed and not standing.missing_ms:
+    if not is_witnessed and not quorum.missing_ms:
         return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
-    told = Witnesses(size, age_ms, standing.missing_ms, standing.witnesses)
-    return Ready("ready", (*troubled, *_warnings(standing)), told, threads, outlook.scrub)
+    told = Witnesses(size, age_ms, quorum.missing_ms, quorum.witnesses)
+    return Ready("ready", (*troubled, *_warnings(quorum)), told, threads, outlook.scrub)
 
 
 def _small_pools(reader: Reader) -> tuple[str, ...]:
@@ -76,11 +76,11 @@ def _small_pools(reader: Reader) -> tuple[str, ...]:
     return tuple(f"{pool}: {shortage}" for pool, shortage in told if shortage)
 
 
-def _warnings(standing: Standing) -> tuple[str, ...]:
-    if standing.missing_ms < MISSING_MS:
+def _warnings(quorum: QuorumState) -> tuple[str, ...]:
+    if quorum.missing_ms < MISSING_MS:
         return ()
     failed = "; ".join(
-        f"{each.witness}: {each.reason}" for each in standing.witnesses if each.state != "cosigned"
+        f"{each.witness}: {each.reason}" for each in quorum.witnesses if each.state != "cosigned"
     )
     why = failed or "no witness has an address: set `witnesses`"
-    return (f"witness quorum missing for {standing.missing_ms // 1_000} s, draws wait: {why}",)
+    return (f"witness quorum missing for {quorum.missing_ms // 1_000} s, draws wait: {why}",)

@@ -14,7 +14,6 @@ from trust.storage.reading import Reader
 
 R = TypeVar("R", bound=Record)
 
-MAX_PAGE = 100
 AGENT = re.compile(r"did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}|@[a-z0-9][a-z0-9-]{1,31}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ID = re.compile(r"[a-z]{3,4}_[a-z2-7]{26}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
@@ -20,6 +22,8 @@ class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=Tr
 
     `statement` is the id of the statement that attacks it; `round` the round that it opens.
     """
+
+    creates: ClassVar[tuple[str, ...]] = ("challenge", "against", "round", "bond_units", "prepaid_units")
 
     challenge: str
     claim: str

@@ -32,10 +32,12 @@ class Event(
 ):
     """One change; `s.size` is the index of the entry that it stands in, `s.at_ms` that entry's time.
 
-    `says` is its sentence for people, with its fields in braces; a kind that needs more writes `sentence`.
+    `says` is its sentence for people, with its fields in braces; a kind that needs more writes `sentence`. `creates`
+    are the fields that whoever sent the statement goes on with, the id of what is new first: answers give them.
     """
 
     says: ClassVar[str] = ""
+    creates: ClassVar[tuple[str, ...]] = ()
 
     def fold(self, s: Draft) -> None:
         """Writes the change into the state; CannotFold where it moves a thing as its life does not allow."""

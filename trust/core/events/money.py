@@ -41,6 +41,7 @@ class ReferenceBooked(Event, tag="reference.booked", frozen=True, kw_only=True):
 
 class WithdrawalOpened(Event, tag="withdrawal.opened", frozen=True, kw_only=True):
     says: ClassVar[str] = "{amount_units} units begin to unbond ({withdrawal}), until {matures_ms}."
+    creates: ClassVar[tuple[str, ...]] = ("withdrawal", "matures_ms")
 
     withdrawal: str
     party: str

@@ -82,6 +82,7 @@ class PartyRegistered(Event, tag="party.registered", frozen=True, kw_only=True):
     """`places` are its slots in the pools of workers, one for each capability."""
 
     says: ClassVar[str] = "{party} registers; {owner} stands behind it."
+    creates: ClassVar[tuple[str, ...]] = ("party",)
 
     party: str
     owner: str
@@ -272,6 +273,7 @@ class RelayRegistered(Event, tag="relay.registered", frozen=True, kw_only=True):
     """A relay as it is from here on: registered, or changed by `relay.update`."""
 
     says: ClassVar[str] = "Relay {name} ({relay}): {threshold} of its coordinators must sign."
+    creates: ClassVar[tuple[str, ...]] = ("relay",)
 
     relay: str
     name: str

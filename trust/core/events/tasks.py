@@ -55,6 +55,8 @@ _ROUTES = {
 
 
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
+    creates: ClassVar[tuple[str, ...]] = ("task",)
+
     task: str
     requester: str
     task_kind: str
@@ -187,6 +189,8 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     `route` is allocated, probation (allocated out of that lane), first-come, assigned or own; `delta_ppm` is what a
     good observation of this claim counts for it.
     """
+
+    creates: ClassVar[tuple[str, ...]] = ("claim", "lease_until_ms")
 
     claim: str
     task: str

@@ -1,4 +1,4 @@
-"""What the system says no to, in words, with what to do about it: disks, permissions, databases, files, the network.
+"""Errors of the system in words, with what to do about them: disks, permissions, databases, files, the network.
 
 None of these is a bug of ours, and none says that a log is false.
 """
@@ -74,14 +74,14 @@ _POSTGRES = (
 
 
 class Fault(NamedTuple):
-    """What a person is told, and what to do."""
+    """A sentence for people, and what to do."""
 
     detail: str
     hint: str
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """What an error of the system means; None where it is none, but ours."""
+    """Returns what an error of the system means; None where it is none, but ours."""
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, MemoryError):
@@ -121,7 +121,7 @@ def _of_database(error: BaseException) -> Fault | None:
 
 
 def _is_fault(cause: BaseException) -> bool:
-    """Whether a driver says that the database cannot, and not that we asked for nonsense."""
+    """Returns whether a driver says that the database cannot, and not that we asked for nonsense."""
     if type(cause).__name__ in ("OperationalError", "InternalError", "InterfaceError", "DatabaseError"):
         return True
     return any(

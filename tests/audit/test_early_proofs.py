@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.audit.networks import World, signer
 from trust.audit.auditing import audit
-from trust.audit.foreseeing import Foresight, Proven
+from trust.audit.early_proofs import EarlyProofs, Proven
 from trust.audit.inspecting import Piece, inspect
 from trust.core.commands import Spoken
 from trust.core.entry import Command, Draw, decode_entry
@@ -34,8 +34,8 @@ def draws(world: World) -> list[Draw]:
     return [each.draw for each in commands(world) if each.draw is not None]
 
 
-def heard(said: list[Spoken]) -> Foresight:
-    foresight = Foresight()
+def heard(said: list[Spoken]) -> EarlyProofs:
+    foresight = EarlyProofs()
     for each in said:
         foresight.hear(each)
     return foresight
@@ -94,8 +94,8 @@ def test_an_audit_verifies_each_proof_once(log: Path, world: World, monkeypatch:
 
 
 def test_an_audit_without_foresight_holds_just_as_well(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def blind(self: Foresight, draw: Draw) -> Proven | None:
+    def blind(self: EarlyProofs, draw: Draw) -> Proven | None:
         return None
 
-    monkeypatch.setattr(Foresight, "prove", blind)
+    monkeypatch.setattr(EarlyProofs, "prove", blind)
     assert audit(str(log), VKEY).ok

@@ -30,7 +30,7 @@ _SIZE = re.compile(rb"(0|[1-9][0-9]{0,18})\n?")
 
 
 class NoCosignature(Exception):
-    """Why a witness did not cosign: a word for counting, and a reason for people."""
+    """A witness did not cosign: a word for counting, and a reason for people."""
 
     def __init__(self, word: str, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class NoCosignature(Exception):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CosignatureRequest:
     """The checkpoint to cosign: its size, text and signed note, the proof from an earlier size, whose keys count.
 
     `heard` is told what time it is by the clock of a witness that signed, whatever ours says.
@@ -53,7 +53,7 @@ class Wanted:
     heard: Callable[[str, int], None] = lambda _who, _their_ms: None
 
     def body(self, old: int) -> bytes:
-        """What is sent to a witness that saw `old` entries last."""
+        """Returns the body of the request to a witness that saw `old` entries last."""
         return Submission(old, tuple(self.proof(old)), self.note).encode()
 
 
@@ -64,7 +64,7 @@ class Witness:
         self.url = url
         self.old = 0
 
-    async def cosign(self, client: httpx.AsyncClient, wanted: Wanted) -> list[Signature]:
+    async def cosign(self, client: httpx.AsyncClient, wanted: CosignatureRequest) -> list[Signature]:
         """Its cosignatures on what is wanted. Raises NoCosignature, never another error."""
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -86,7 +86,7 @@ class Witness:
         self.old = wanted.size
         return lines
 
-    async def _ask(self, client: httpx.AsyncClient, wanted: Wanted) -> tuple[int, bytes]:
+    async def _ask(self, client: httpx.AsyncClient, wanted: CosignatureRequest) -> tuple[int, bytes]:
         body = wanted.body(min(self.old, wanted.size))
         url = self.url.rstrip("/") + PATH
         received = b""
@@ -97,7 +97,7 @@ class Witness:
                     raise NoCosignature("wrong", f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
         return answer.status_code, received
 
-    def _resync(self, body: bytes, wanted: Wanted) -> None:
+    def _resync(self, body: bytes, wanted: CosignatureRequest) -> None:
         """Takes the size that the witness names, where it can be true and was not tried."""
         match = _SIZE.fullmatch(body)
         if match is None:
@@ -112,20 +112,20 @@ class Witness:
         self.old = size
 
 
-def _counting(body: bytes, wanted: Wanted) -> list[Signature]:
+def _counting(body: bytes, wanted: CosignatureRequest) -> list[Signature]:
     """The lines of an answer that a known key signed, over this text, at about this time."""
     good, why = [], "nobody signed its answer whom the policy names"
     for line in body.decode("utf-8", "replace").split("\n"):
         try:
-            said = Signature.parse(line)
-            key = wanted.keys.get((said.name, said.key_id))
-            signed = None if key is None else key.check(wanted.text, said)
+            line_signature = Signature.parse(line)
+            key = wanted.keys.get((line_signature.name, line_signature.key_id))
+            signed = None if key is None else key.check(wanted.text, line_signature)
         except NoteError as error:
             why = _plain(str(error))
             continue
         if signed is None or signed.time_s is None:
             continue
-        wanted.heard(said.name, signed.time_s * 1_000)
+        wanted.heard(line_signature.name, signed.time_s * 1_000)
         apart_s = signed.time_s - wanted.now_s
         if abs(apart_s) <= MAX_APART_S:
             good.append(signed)

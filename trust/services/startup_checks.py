@@ -1,4 +1,4 @@
-"""Whether this process may go on with the log: asked before it signs anything (docs/architecture.md 4, recovery).
+"""Checks before a process goes on with a log and signs anything (docs/architecture.md 4, recovery).
 
 Two databases that both go on with one log fork it, and a fork convicts the operator. So before the first signature:
 
@@ -22,7 +22,7 @@ from trust.errors import TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, parse_note
 from trust.services import headfile
-from trust.services.cosigning import Cosigning, WitnessStanding
+from trust.services.cosigning import Cosigning, WitnessState
 from trust.services.headcopy import HeadCopy
 from trust.storage.engine import Database
 from trust.storage.reading import reading
@@ -34,7 +34,7 @@ _log = journal.logger("trust.continuing")
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What a copy of a data directory says of itself."""
+    """The note that a copy of a data directory carries."""
 
     copied_ms: int
     size: int
@@ -43,7 +43,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Word:
-    """What the operator said at the start: to take the log over, what to hold it against, that the clock is right."""
+    """The operator's decisions at the start: to take the log over, what to hold it against, that the clock is right."""
 
     take_over: bool = False
     seen: Sequence[Path] = field(default=())
@@ -137,7 +137,7 @@ def _check_witnesses(database: Database, cosigning: Cosigning, word: Word) -> tu
     return (f"no witness answered at the start whether the log went on elsewhere: {silent}",)
 
 
-def _went_on(elsewhere: Sequence[WitnessStanding]) -> TrustError:
+def _went_on(elsewhere: Sequence[WitnessState]) -> TrustError:
     return TrustError(
         "log-frozen",
         "the log went on elsewhere: " + "; ".join(f"{each.witness}: {each.reason}" for each in elsewhere),

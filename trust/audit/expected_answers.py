@@ -1,4 +1,4 @@
-"""What a truthful service must answer, from the replayed state alone: the facts of one question as JSON has them.
+"""The answers that a truthful service gives, from the replayed state alone: the facts of one question as JSON has them.
 
 Written again from the rulebook and the tables' meaning, not taken from the service's own views: those are what is
 checked.
@@ -35,7 +35,7 @@ class Replayed(NamedTuple):
         return found
 
     def locked(self, agent: str) -> int:
-        """What an agent has in stakes on claims."""
+        """Returns what an agent has in stakes on claims."""
         return locked_units(self.reader.connection, [agent]).get(agent, 0)
 
 

@@ -1,4 +1,4 @@
-"""What a piece of the log will read, loaded in bulk: the rulebook's foresight, and what an auditor sees beyond it.
+"""Records that a piece of the log will read, loaded in bulk: those the rulebook names, and those of deadlines.
 
 This is about speed only: a record that was not foreseen is loaded when it is read.
 """
@@ -20,7 +20,7 @@ HOPS = 2
 _CLAIM = "clm_"
 
 
-def prefetch(view: SqlView, commands: Sequence[Incoming], due: Sequence[str]) -> None:
+def preload(view: SqlView, commands: Sequence[Incoming], due: Sequence[str]) -> None:
     """Loads what commands and the items of clock entries read; a record that was found may name the next ones."""
     hints = [*commands, *(Draw(of=id, beacons=()) for id in due if id.startswith(_CLAIM))]
     tasks = [id.removeprefix(TASK_TIMER) for id in due if id.startswith(TASK_TIMER)]
@@ -32,7 +32,7 @@ def prefetch(view: SqlView, commands: Sequence[Incoming], due: Sequence[str]) ->
 
 
 def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
-    """What deadlines read."""
+    """Yields the keys of the records that deadlines read."""
     for id in tasks:
         yield Task, id
         yield Allocation, id
@@ -43,7 +43,7 @@ def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
 
 
 def _bars(view: SqlView, commands: Sequence[Incoming]) -> Iterator[Key]:
-    """What claims read beside the rest where their task is not in the state yet, but in the same piece."""
+    """Yields what claims read beside the rest where their task is not in the state yet, but in the same piece."""
     for command in commands:
         if isinstance(command, Spoken) and isinstance(said := command.payload, ClaimRequest):
             worker = view.peek(Party, said.actor)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from tests.services.statements import ORIGIN
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, GOOD, USAGE, report
-from trust.cli.faults import fault_of
+from trust.cli.system_errors import fault_of
 from trust.errors import Unusable
 
 FAULTS = [errno.EIO, errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EMFILE]

@@ -1,8 +1,8 @@
 """The VRF proofs of draws, verified by whoever inspects, ahead of the replay (RFC 9381, docs/rules.md 6.1).
 
-What a draw is over was said before it: the statement of an output or of an allocation, and for a later round perhaps
-the challenge that asked for it. What an inspector heard of these is a guess at the input. Where the guess is wrong the
-proof does not hold over it, nothing is handed over, and the replay verifies by what the state says.
+The input of a draw is an earlier statement: of an output or an allocation, and for a later round perhaps the challenge
+that asked for it. An inspector guesses the input from the statements that it has seen. Where the guess is wrong the
+proof does not hold, nothing is handed over, and the replay verifies by the state.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Proven(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What was said of a claim, or of a task's shortlist: the ids of the statements."""
+    """The ids of the statements about a claim, or about a task's shortlist."""
 
     network: str
     statement: str
     challenge: str = ""
 
 
-class Foresight:
-    """What was heard of a log's statements, in their order, and what its draws are over by that."""
+class EarlyProofs:
+    """The statements of a log that draws are over, in their order, and the proofs of those draws."""
 
     def __init__(self) -> None:
         self._heard: dict[str, _Heard] = {}
@@ -61,7 +61,7 @@ class Foresight:
             del self._heard[next(iter(self._heard))]
 
     def prove(self, draw: Draw) -> Proven | None:
-        """What a draw proves; None where it proves nothing over what was heard."""
+        """Returns what a draw proves; None where it proves nothing over the statements that were heard."""
         try:
             alpha = self._alpha(draw)
             if alpha is None or not draw.beacons:

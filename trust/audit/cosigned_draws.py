@@ -1,4 +1,4 @@
-"""What witnesses cosigned, against the log (docs/rules.md 2 and 6.1).
+"""The checkpoints that draws carry and witnesses cosigned, against the log (docs/rules.md 2 and 6.1).
 
 The rulebook checks who signed the checkpoint that a draw carries, not what tree it is of: only who holds the tree
 can. Of each such checkpoint the root must be this log's at that size; else the operator showed its witnesses another
@@ -21,7 +21,7 @@ from trust.log.tiles import TILE_WIDTH, FullTile, TileNodes, TreeEdge
 APART_MS = 30_000
 
 
-class Gate(NamedTuple):
+class CosignedDraw(NamedTuple):
     """The checkpoint that a draw at entry `entry` carries: its size and root, and when each witness cosigned it."""
 
     entry: int
@@ -31,9 +31,9 @@ class Gate(NamedTuple):
     times_s: dict[str, int]
 
 
-def gate_of(index: int, at_ms: int, draw: Draw) -> Gate:
-    """The gate of a draw that was decided again."""
-    return Gate(index, at_ms, *claimed_root(draw.checkpoint), cosigned_times_s(draw.checkpoint))
+def cosigned_draw_of(index: int, at_ms: int, draw: Draw) -> CosignedDraw:
+    """Returns the checkpoint of a draw that was decided again."""
+    return CosignedDraw(index, at_ms, *claimed_root(draw.checkpoint), cosigned_times_s(draw.checkpoint))
 
 
 class Tree:
@@ -59,23 +59,23 @@ class Tree:
         return merkle.hashes(tile[first * HASH_BYTES :][: (end - start) * HASH_BYTES])
 
 
-def false_gate(gates: Iterable[Gate], tree: Tree) -> Finding | None:
+def false_cosigned_draw(cosigned_draws: Iterable[CosignedDraw], tree: Tree) -> Finding | None:
     """The first draw whose checkpoint is not of this log, or was cosigned long after the draw."""
     roots: dict[int, bytes] = {}
-    for gate in gates:
-        if gate.size not in roots:
-            roots[gate.size] = tree.root(gate.size)
-        if gate.root != roots[gate.size]:
+    for draw in cosigned_draws:
+        if draw.size not in roots:
+            roots[draw.size] = tree.root(draw.size)
+        if draw.root != roots[draw.size]:
             return Finding(
-                gate.entry,
-                f"its checkpoint has the root {gate.root.hex()}, the first {gate.size} entries lead to "
-                f"{roots[gate.size].hex()}: the witnesses were shown another log",
+                draw.entry,
+                f"its checkpoint has the root {draw.root.hex()}, the first {draw.size} entries lead to "
+                f"{roots[draw.size].hex()}: the witnesses were shown another log",
                 Step.DRAWS,
             )
-        for name, time_s in gate.times_s.items():
-            if time_s * 1_000 > gate.at_ms + APART_MS:
-                reason = f"{name} cosigned at {time_s} s, this draw is of {gate.at_ms} ms"
-                return Finding(gate.entry, reason, Step.DRAWS)
+        for name, time_s in draw.times_s.items():
+            if time_s * 1_000 > draw.at_ms + APART_MS:
+                reason = f"{name} cosigned at {time_s} s, this draw is of {draw.at_ms} ms"
+                return Finding(draw.entry, reason, Step.DRAWS)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the rules would answer to a statement now, without doing it: the same `decide`, over a draft that is dropped."""
+"""The answer that the rules would give to a statement now: `decide` over a draft that is dropped."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HOPS = 4
 MAX_CLOCK_ENTRIES = 64
 
 
-def foresee(reader: Reader, spoken: Spoken, now_ms: int) -> dict[str, Any]:
-    """`status`, and with 201 the stake that locks and the check rate with every input; else the problem."""
+def answer_to(reader: Reader, spoken: Spoken, now_ms: int) -> dict[str, Any]:
+    """Returns `status`, and with 201 the stake that locks and the check rate with every input; else the problem."""
     view = view_of(reader)
     for _ in range(HOPS):
         if not view.load(rulebook.needs([spoken], view)):
@@ -36,8 +36,8 @@ def foresee(reader: Reader, spoken: Spoken, now_ms: int) -> dict[str, Any]:
     at_ms = max(view.at_ms, now_ms)
     if len(list(islice(rulebook.settle(draft, at_ms), MAX_CLOCK_ENTRIES))) == MAX_CLOCK_ENTRIES:
         raise TrustError("overloaded", "much is due at this moment and is settled first")
-    if (said := draft.get(Said, spoken.key)) is not None:
-        return {"status": 200, "statement": spoken.id, "repeated": True, "index": said.index}
+    if (before := draft.get(Said, spoken.key)) is not None:
+        return {"status": 200, "statement": spoken.id, "repeated": True, "index": before.index}
     try:
         decided = rulebook.decide(draft, spoken, at_ms)
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""Whether a database holds what its log leads to: `trust log check`, beyond the tree.
+"""Compares a database with what its log leads to: `trust log check`, beyond the tree.
 
 The entries are folded again into a database of their own in a temporary directory, and every table of state and of
 projections is compared with that, row for row. What a seal commits to is stored ahead of it, so there may be more of
@@ -37,7 +37,7 @@ _COMPARED = (*projections.TABLES, *(CODECS[kind].table for kind in RECORDS if ki
 
 
 def differences(database: Database, progress: Progress = lambda _done, _of: None) -> Iterator[str]:
-    """What the database says beside its log that is not so, the first of each table. The log itself must be whole."""
+    """Returns the first row of each table that does not follow from the log, in words. The log itself must be whole."""
     with reading(database) as reader, TemporaryDirectory(prefix="trust-check-") as directory:
         if database.is_sqlite:
             yield from _broken_pages(reader.connection)
@@ -57,9 +57,9 @@ def differences(database: Database, progress: Progress = lambda _done, _of: None
 
 
 def _broken_pages(connection: Connection) -> Iterator[str]:
-    found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
-    if found != ["ok"]:
-        yield f"the database file is damaged: {'; '.join(found)}"
+    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+    if problems != ["ok"]:
+        yield f"the database file is damaged: {'; '.join(problems)}"
 
 
 def _refold(reader: Reader, u: Unit, progress: Progress) -> None:
@@ -68,11 +68,11 @@ def _refold(reader: Reader, u: Unit, progress: Progress) -> None:
 
     def entries() -> Iterator[StoredEntry]:
         for start in range(0, size, CHUNK):
-            found = reader.entries(start, min(start + CHUNK, size))
-            bare = [StoredEntry(each.index, each.at_ms, each.kind, b"", each.leaf_hash) for each in found]
+            piece = reader.entries(start, min(start + CHUNK, size))
+            bare = [StoredEntry(each.index, each.at_ms, each.kind, b"", each.leaf_hash) for each in piece]
             bulk.insert(u.connection, table_of(tables.Entries), list(map(astuple, bare)))
-            yield from found
-            progress(start + len(found), size)
+            yield from piece
+            progress(start + len(piece), size)
 
     refold(u, entries())
 
@@ -85,7 +85,7 @@ def _different(table: Table, stored: Connection, expected: Connection) -> Iterat
 
 
 def _difference(table: Table, mine: Row | None, theirs: Row | None) -> str:
-    """What the first difference between two tables in the order of their keys says."""
+    """Returns the first difference between two tables in the order of their keys, in words."""
     found = None if mine is None else _key(table, mine)
     wanted = None if theirs is None else _key(table, theirs)
     if found == wanted:

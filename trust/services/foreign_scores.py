@@ -1,4 +1,4 @@
-"""What other networks say about agents of this one: shown to relays, never counted (docs/reputation.md 5).
+"""Scores that agents of this network have in others: shown to relays, never counted (docs/reputation.md 5).
 
 Anyone may bring a file of scores; it is taken when a log that the operator recognises signed it. The newest of each
 network is kept beside the log, in no state that decides anything.
@@ -26,20 +26,20 @@ _TABLE = table_of(tables.Elsewhere)
 _decode = msgspec.json.Decoder(AgentScores).decode
 
 
-class Elsewhere:
-    """Takes files of scores; `recognised` are the keys of the logs whose word is shown."""
+class ForeignScores:
+    """Takes files of scores; `recognised` are the keys of the logs whose scores are shown."""
 
     def __init__(self, database: Database, recognised: Sequence[Verifier]) -> None:
         self._database = database
         self._recognised = tuple(recognised)
 
     def take(self, party: Party, data: bytes) -> AgentScores:
-        """Keeps what a file says about a party. TrustError where it proves nothing, or something newer is here."""
+        """Keeps the scores of a party in a file. TrustError where it proves nothing, or something newer is here."""
         shown = self._verified(data)
         if shown.agent != party.id:
             raise TrustError("proof-invalid", f"the file is about {shown.agent}, not about {party.id}")
         with aside(self._database) as connection:
-            before = standings(connection, [party.id]).get(party.id, ())
+            before = scores_by_agent(connection, [party.id]).get(party.id, ())
             if any(each.network == shown.network and each.as_of > shown.as_of for each in before):
                 raise TrustError("already-done", f"{shown.network} said something newer, which is kept")
             row = (party.id, shown.network, msgspec.json.encode(shown).decode())
@@ -60,8 +60,8 @@ class Elsewhere:
         )
 
 
-def standings(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[AgentScores, ...]]:
-    """What other networks say about these agents, by agent; those about whom none does are left out."""
+def scores_by_agent(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[AgentScores, ...]]:
+    """Returns the scores of these agents in other networks, by agent; those without any are left out."""
     table = tables.Elsewhere
     query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(listed(connection, agents)))
     found: dict[str, tuple[AgentScores, ...]] = {}

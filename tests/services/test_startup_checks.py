@@ -14,11 +14,11 @@ from tests.services.houses import House
 from tests.services.witnesses import honest_ones, witnessed_town
 from trust import clock
 from trust.errors import TrustError
-from trust.services import continuing
-from trust.services.continuing import Word
+from trust.services import startup_checks
 from trust.services.cosigning import Cosigning
 from trust.services.headcopy import HeadCopy
 from trust.services.notifying import Notifier
+from trust.services.startup_checks import Word
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 from trust.storage.unit import Head
@@ -56,7 +56,7 @@ def copied(house: House, directory: Path) -> House:
 
 def check(house: House, word: Word = Word(), place: str = "", urls: tuple[str, ...] = ()) -> tuple[str, ...]:  # noqa: B008
     cosigning = Cosigning(house.database, Notifier(), urls)
-    return continuing.check(house.database, house.head_file.parent, HeadCopy(place), cosigning, word)
+    return startup_checks.check(house.database, house.head_file.parent, HeadCopy(place), cosigning, word)
 
 
 def head_of(house: House) -> Head:
@@ -89,12 +89,12 @@ def test_a_copy_says_that_it_is_one_and_starts_only_by_the_operators_word(
     sqlite_house: House, tmp_path: Path
 ) -> None:
     copy = copied(sqlite_house, tmp_path / "copy")
-    continuing.mark_copy(tmp_path / "copy", head_of(copy).size, tmp_path / "living")
+    startup_checks.mark_copy(tmp_path / "copy", head_of(copy).size, tmp_path / "living")
     with pytest.raises(TrustError, match=r"is a copy of .*living, made when the log had") as refused:
         check(copy)
     assert refused.value.code == "log-frozen"
     assert check(copy, TAKE_OVER) == ()
-    continuing.taken_over(tmp_path / "copy")
+    startup_checks.taken_over(tmp_path / "copy")
     assert check(copy) == ()
 
 

@@ -1,4 +1,4 @@
-"""How results of other threads reach the event loop: all that arrived since it last looked, with one wake-up.
+"""Hands results of other threads to the event loop: all that arrived since it last looked, with one wake-up.
 
 `asyncio.wrap_future` wakes the loop for each result by itself. A batch answers hundreds of requests at one moment,
 and each wake-up is a system call that gives the interpreter's lock away.
@@ -15,7 +15,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Crossing:
+class LoopBridge:
     """The way from any thread to one event loop, the one that awaits the results."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Crossing:
         self._arrived: list[asyncio.Future[None]] = []
 
     async def result(self, future: Future[T]) -> T:
-        """What a thread's future comes to."""
+        """Returns the result of a thread's future, or raises its error."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         future.add_done_callback(lambda _: self._arrive(loop, waiter))

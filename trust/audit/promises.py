@@ -1,4 +1,4 @@
-"""Whether a log bears out what its service signed off the log: a receipt, or a refusal (docs/rules.md 8).
+"""Holds against a log what its service signed off the log: a receipt, or a refusal (docs/rules.md 8).
 
 A receipt that holds by itself is one of a log that begins with the tree that the receipt's checkpoint signs; where it
 does not, the two notes are a fork. A refusal is true when
@@ -37,7 +37,7 @@ from trust.verify.receipts import Denial, Proven
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What holding a file against a log came to; `index` is the entry that it is about.
+    """The result of holding a file against a log; `index` is the entry that it is about.
 
     `reason` says why it is not borne out, `evidence` is the file with the two notes that show it, where there are two.
     """
@@ -127,7 +127,7 @@ def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> F
 
 
 def _decided(draft: Draft, said: Denial) -> str:
-    """What the rules do with the statement where that is not the refusal; empty where it is."""
+    """Returns what the rules do with the statement where that is not the refusal; empty where it is."""
     refusal = said.refusal
     if refusal.at_ms < draft.at_ms:  # 2
         return f"time goes back from {draft.at_ms} to {refusal.at_ms}"
