@@ -92,7 +92,8 @@ def audited(home: House, folder: Path) -> None:
 
 def test_every_kind_of_evidence_and_canaries_good_and_bad_pass_an_audit(home: House, tmp_path: Path) -> None:
     secrets, canary = planted(home, "fail")
-    opened = home.say(payloads.CanaryOpen, home.operator, **secrets.opening(0))
+    by = home.operator, home.requester, home.workers[0]
+    opened = home.say(payloads.CanaryOpen, *by, **secrets.opening(0))
     home.done("/v1/admin", opened)
     ended = home.wait(lambda: _ended(home, canary))
     assert (ended["state"], ended["canary"]) == ("voided", "fail")

@@ -173,7 +173,7 @@ def test_the_story_of_a_voided_claim_says_whose_fault_that_is() -> None:
     in_order(
         told(late, claim),
         "The claim is void, since the service made no draw in time: that is not the worker's fault.",
-        "The operator's bond answers for the missing draw: 100 go to the worker.",
+        "The operator's bond answers for the missing draw: 250 burn.",
     )
     small = scene(verifiers=3)
     claim = small.opened()

@@ -89,7 +89,8 @@ class Game:
         committed_ms = home.now_ms
         home.wait(lambda: _now_ms() > committed_ms + 300)
         claim = self.judged(task)
-        home.done("/v1/admin", home.say(CanaryOpen, home.operator, **secrets.opening(0)))
+        by = home.operator, home.requester, home.workers[0]
+        home.done("/v1/admin", home.say(CanaryOpen, *by, **secrets.opening(0)))
         found = self.ended(claim)
         assert {seat["outcome"] for seat in found["rounds"][0]["seats"]} == {outcome}
         self.ends[task] = found["state"]

@@ -82,7 +82,7 @@ COMMANDS = [
     ["stake", "deposit", ALICE, "500", "--reference", "invoice-1"],
     ["stake", "withdraw", "500"],
     ["stake", "take-back", derived_id("wdr_")],
-    ["stake", "payout", derived_id("wdr_")],
+    ["stake", "payout", derived_id("wdr_"), "--reference", "wire-1"],
     ["agent", "register", "--handle", "alice"],
     ["agent", "revoke", "tired"],
     ["check", "enroll", "--kind", "extract"],

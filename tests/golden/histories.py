@@ -138,7 +138,7 @@ def _treasury(town: Scene) -> None:
         net.say(p.StakeWithdraw, town.rival, amount_units=amount)
     first, second, _ = (each.id for each in net.all(Withdrawal))
     net.tick(net.policy.windows.unbonding_ms)
-    net.say(p.StakePayout, who, withdrawal=second, reference="paid")
+    net.say(p.StakePayout, who, town.rival, withdrawal=second, reference="paid")
     net.tick(net.policy.windows.payout_ms)
     net.say(p.StakeWithdraw, town.rival, cancel=first)
     net.say(p.RoleRevoke, net.operator, party=who.did, role="treasurer")

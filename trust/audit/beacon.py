@@ -1,4 +1,4 @@
-"""A beacon: makes the draws that a service withholds, once its turn has come (rules.md 6.1).
+"""A beacon: makes the draws that a service withholds, once its turn has come (docs/rules.md 6.2).
 
 It follows the log as an auditor does: every entry is verified and decided again, and only over what follows from that
 does the key draw. So nobody can have it draw over another input, or learn before its turn what it would draw.

@@ -1,4 +1,4 @@
-"""The operator's bond: how much of it must be there, what it answers for, and how it burns (rules.md 4.5).
+"""The operator's bond: how much of it must be there, what it answers for, and how it burns (docs/rules.md 4.1).
 
 What is being withdrawn from it answers for the operator's faults until it is paid out: it unbonds for longer than any
 dispute lasts, so that no claim is left without what was there when it was opened.
