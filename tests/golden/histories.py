@@ -16,7 +16,7 @@ from tests.audit.networks import World
 from tests.core import network
 from tests.core.flows import Scene
 from tests.core.network import DAY_MS, Net, Who
-from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, three
+from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, text, three
 from tests.core.steps import Steps, run
 from tests.core.terms import JUDGED, policy_of, policy_text
 from tests.core.witnesses import two_of_three
@@ -203,7 +203,15 @@ def _canaries(town: Scene) -> None:
     contradiction = promise.opening(5), promise.opening(6)
     town.net.do(contradiction[0])
     town.net.do(evidence(town, town.requester, "canary", *contradiction))
+    claim = town.drawn("attested")
+    shown = town.net.statement(p.OutputOpen, town.worker, claim=claim)
+    said = {"statement": text(shown), "shown_ms": town.net.now_ms}
+    town.net.say(p.RelayAttest, town.net.coordinator, **said)
+    town.judge(claim)
+    _settled(town, claim)
     town.net.deposit("operator/bond", 20_000)
+    most = town.net.balance("operator/bond") - 1_000
+    town.net.say(p.StakeWithdraw, town.net.operator, amount_units=most, account="operator/bond")
     town.net.tick(60_000)
     town.net.deposit("operator/bond", 20_000)
 
