@@ -104,6 +104,10 @@ def _of_database(error: BaseException) -> Fault | None:
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
     from sqlalchemy.exc import TimeoutError as NoConnection
 
+    from trust.storage.unit import CommitUnknown
+
+    if isinstance(error, CommitUnknown) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, ArgumentError | NoSuchModuleError):
         return Fault(
             f"the database's address: {error}", "give --database postgresql://USER:PASSWORD@HOST/NAME"
