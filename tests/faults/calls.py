@@ -49,7 +49,7 @@ class Calls:
         return bytes(self._read()[4]).rstrip(b"\0").decode()
 
     def _read(self) -> tuple[int, int, int, int, bytes]:
-        return _BLOCK.unpack_from(self._block, 0)  # type: ignore[return-value]
+        return _BLOCK.unpack_from(self._block, 0)
 
     def turns(self) -> Iterator[int]:
         """The number of each call, or of each n-th where FAULTS_EVERY=n, until one that did not come."""

@@ -40,7 +40,7 @@ _SQLITE = (
     ("locked", f"another program writes to it: wait, then {AGAIN}"),
     ("busy", f"another program writes to it: wait, then {AGAIN}"),
     ("full", _ERRNO[errno.ENOSPC]),
-    ("disk i/o error", _ERRNO[errno.EIO]),
+    ("disk i/o error", f"the disk is full where SQLite could not tell (see df), or {_ERRNO[errno.EIO]}"),
     ("readonly", _ERRNO[errno.EROFS]),
     (
         "unable to open",
