@@ -24,8 +24,8 @@ from tests.witness.logs import ORIGIN as WITNESSED
 from tests.witness.logs import WITNESS, AskingLog, log_key
 from trust import cli
 from trust.cli.failures import CANNOT_CHECK, GOOD, USAGE
-from trust.core.commands import Incoming
 from trust.client.statements import did_of_seed
+from trust.core.commands import Incoming
 from trust.errors import TrustError
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import open_note, parse_note
@@ -143,7 +143,8 @@ def adopt(data: Path, runs: Runs) -> None:
                     runs.good("keys", "adopt", use, *asked)
                 assert _key_of(running.base_url, use) != before
                 assert httpx.get(f"{running.base_url}/health/ready").status_code == 200
-                assert not list(log.glob("operator.key.unanswered/*"))
+                left = [path.read_bytes()[:200] for path in log.glob("operator.key.unanswered/*")]
+                assert not left, (call, runs.calls.name, left)
                 _forget(log, running.base_url, use)
     runs.good("log", "check", "--data", str(log))
 

@@ -132,7 +132,10 @@ class AgentController(Controller):
         shown = await asyncio.to_thread(service.elsewhere.take, party, data)
         return answer(msgspec.json.encode(shown), 201)
 
-    @get("/agents/{agent:str}/ledger", summary="Its money: the newest postings first, and its newest 100 withdrawals")
+    @get(
+        "/agents/{agent:str}/ledger",
+        summary="Its money: the newest postings first, and its newest 100 withdrawals",
+    )
     async def ledger(
         self,
         request: HttpRequest,

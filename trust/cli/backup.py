@@ -110,7 +110,9 @@ def copy_database(source: Path, target: Path) -> int:
         read.backup(written, pages=PAGES, progress=lambda _, left, total: report(total - left, total))
         read.execute("ROLLBACK")
         written.execute("PRAGMA journal_mode=DELETE")
-    for left in target.parent.glob(f"{target.name}-*"):  # a journal that SQLite could not delete, and said nothing
+    for left in target.parent.glob(
+        f"{target.name}-*"
+    ):  # a journal that SQLite could not delete, and said nothing
         raise OSError(errno.EIO, "the copy could not be finished", str(left))
     target.chmod(0o600)
     return size
