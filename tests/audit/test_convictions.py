@@ -76,7 +76,10 @@ def test_a_log_with_every_conviction_and_canaries_passes(tmp_path: Path) -> None
     claim, first = delivered(world, relay)
     world.serve()
     world.check("bob", claim, lambda _: "pass")
-    opened = [world.statement(CanaryOpen, "operator", ["alice", "bob"], **hidden.opening(number)) for number in (0, 1)]
+    opened = [
+        world.statement(CanaryOpen, "operator", ["alice", "bob"], **hidden.opening(number))
+        for number in (0, 1)
+    ]
     world.decide(opened[0])
     shown(world, "canary", *opened)
     world.wait(1_500)

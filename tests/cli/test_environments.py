@@ -110,9 +110,11 @@ def test_one_process_serves_a_directory_and_the_next_waits_for_its_end(
     monkeypatch.setattr(starting, "WAIT_S", 0.3)
     monkeypatch.setattr(starting, "LOOK_S", 0.01)
     settings = _settings(made)
+    replica = replace(settings, database_url="postgresql+psycopg://elsewhere/shared")
     with starting.alone(settings):
-        with pytest.raises(Unusable, match="another process serves"), starting.alone(settings):
-            pass
+        for second in (settings, replica):
+            with pytest.raises(Unusable, match="another process serves"), starting.alone(second):
+                pass
         assert "waiting" in capsys.readouterr().err
         assert run(["serve", "--data", str(made), "--port", "0"]) == CANNOT_CHECK
         assert "another process serves" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.served import serving
 from tests.client.services import Log, answer
 from tests.factories import log_signer, seed, statement
+from trust import settings
 from trust.cli import run
 from trust.client.exchanges import Retry
 from trust.client.wire import Request, Response
@@ -147,3 +149,54 @@ def test_nonsense_of_every_kind_is(
     command: str, file: str, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _is_told(command, file, address, capsys)
+
+
+TYPES: list[object] = [None, 7, "x", [7], {"x": 7}]
+READS = """
+agent show @a
+agent reputation @a
+agent explain-score @a
+agent history @a k
+task show t
+claim show clm_aaaaaaaaaaaaaaaaaaaaaaaaaa
+check list @a
+stake show @a
+explain t
+explain clm_aaaaaaaaaaaaaaaaaaaaaaaaaa
+policy show
+relay show rly_x
+check list own.key
+agent register --key own.key
+agent rotate own.key --key own.key
+keys adopt draw --key own.key --data .
+task post t --kind k --spec statement --price 1 --key own.key
+stake deposit @a 1 --key own.key
+claim request t --relay rly_x --coordinator own.key --key own.key
+output submit clm_x statement --key own.key
+check vote seat_x --verdict pass --votes votes --key own.key
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("command", READS)
+def test_an_answer_whose_members_are_of_other_types_is_told(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {
+        name
+        for path in (settings.shipped("policies").parent / "trust").glob("c*/*.py")
+        for name in re.findall(r"[\"']([a-z][a-z0-9_]*)[\"']", path.read_text(encoding="utf-8"))
+    }
+    write_seed(tmp_path / "own.key", seed(0))
+    (tmp_path / "statement").write_bytes(b"{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Retry, "wait_ms", lambda *_: None)
+    monkeypatch.setenv("TRUST_VKEY", VKEY)
+    for value in TYPES:  # of every member that a client may ask for
+        shown = dict.fromkeys(names - {"code", "after", "status"}, value)
+        with serving(lambda _: answer(200, shown)) as url:  # noqa: B023
+            monkeypatch.setenv("TRUST_URL", url)
+            code = run(command.split())
+        told = capsys.readouterr()
+        assert "bug" not in told.err, (value, told.err)
+        assert "Traceback" not in told.err
+        assert code in (0, 1, 2, 3)

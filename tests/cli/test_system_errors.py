@@ -19,6 +19,7 @@ from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, GOOD, USAGE, report
 from trust.cli.system_errors import fault_of
 from trust.errors import Unusable
+from trust.storage.unit import CommitUnknown
 
 FAULTS = [errno.EIO, errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EMFILE]
 SQLITE = ["database is locked", "disk I/O error", "database or disk is full", "attempt to write a readonly database",
@@ -51,6 +52,14 @@ def test_an_error_of_sqlite_too(text: str, wrapped: bool, capsys: pytest.Capture
     told = _is_told(OperationalError("SELECT secret", {}, raised) if wrapped else raised, capsys)
     assert text in told
     assert "SELECT" not in told
+
+
+def test_a_commit_without_an_answer_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommitUnknown) as unknown:
+        raise CommitUnknown from OperationalError(
+            "COMMIT", {}, sqlite3.OperationalError("database or disk is full")
+        )
+    assert "database or disk is full" in _is_told(unknown.value, capsys)
 
 
 @pytest.mark.parametrize(

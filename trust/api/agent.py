@@ -102,7 +102,10 @@ class AgentController(Controller):
         shown = await asyncio.to_thread(service.foreign_scores.take, party, data)
         return answer(msgspec.json.encode(shown), 201)
 
-    @get("/agents/{agent:str}/ledger", summary="Its money, the newest posting first")
+    @get(
+        "/agents/{agent:str}/ledger",
+        summary="Its money: the newest postings first, and its newest 100 withdrawals",
+    )
     async def ledger(
         self,
         request: HttpRequest,

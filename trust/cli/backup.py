@@ -10,6 +10,7 @@ name when all of it is there and on the disk.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -109,5 +110,9 @@ def copy_database(source: Path, target: Path) -> int:
         read.backup(written, pages=PAGES, progress=lambda _, left, total: report(total - left, total))
         read.execute("ROLLBACK")
         written.execute("PRAGMA journal_mode=DELETE")
+    for left in target.parent.glob(
+        f"{target.name}-*"
+    ):  # a journal that SQLite could not delete, and said nothing
+        raise OSError(errno.EIO, "the copy could not be finished", str(left))
     target.chmod(0o600)
     return size

@@ -7,6 +7,7 @@ else the file `log.vkey` that `trust init` left in the data directory - never th
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,9 +127,10 @@ class Service(Output):
         ):
             is_good = False
             try:
-                if outbox is None:
-                    client.check_log()
-                yield client
+                with _readable():
+                    if outbox is None:
+                        client.check_log()
+                    yield client
                 is_good = True
             finally:
                 if outbox is not None:
@@ -149,6 +151,20 @@ class Service(Output):
         facts = {"statement": done.statement, "entry": done.index, "repeated": done.repeated, **done.created}
         kept = {"receipt": str(receipt)} if receipt is not None else {}
         self.show(facts | kept)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Says of members that are of another type than this release reads that they are, which proves nothing."""
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
+        if isinstance(error, UnicodeError | settings.SettingsError) or sys.flags.dev_mode:
+            raise
+        raise Unusable(
+            f"an answer of the service is not what this release reads: {type(error).__name__}: {error}",
+            "it may be of another release: see /version there, and trust --version; PYTHONDEVMODE=1 shows where",
+        ) from error
 
 
 def _unanswered(key: Path) -> Path:

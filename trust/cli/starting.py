@@ -27,15 +27,12 @@ _COMING = ("refused", "starting up", "shutting down", "timeout", "timed out", "u
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Nobody else serves a SQLite database from this directory meanwhile; whoever ends is waited for.
+    """Nobody else serves from this directory meanwhile; whoever ends is waited for.
 
-    `Unusable` where nobody ends. The lock is on the directory itself, so it needs no file and holds on any mount.
+    `Unusable` where nobody ends. Replicas share a PostgreSQL and its head's lock, but not the head file: one could put
+    in its place what the other has laid ready and not committed. The lock is on the directory itself, so it needs no
+    file and holds on any mount.
     """
-    from trust.storage.engine import file_of
-
-    if file_of(settings.database_url) is None:  # replicas share a PostgreSQL, and its head's lock
-        yield
-        return
     if not settings.data_dir.is_dir():
         raise Unusable(
             f"there is no data directory {settings.data_dir}", "trust init makes one; or give --data"
@@ -58,7 +55,7 @@ def _lock(handle: int, settings: Settings) -> None:
             if clock.monotonic_ms() > until_ms:
                 raise Unusable(
                     f"another process serves {settings.data_dir}",
-                    hint="stop it; for several at once, give each --database postgresql://...",
+                    hint="stop it; several at once take a PostgreSQL together, and a data directory each",
                 ) from None
         if not is_told:
             warn(f"trust: another process serves {settings.data_dir}: waiting up to {WAIT_S:g} s for its end")

@@ -40,7 +40,7 @@ _SQLITE = (
     ("locked", f"another program writes to it: wait, then {AGAIN}"),
     ("busy", f"another program writes to it: wait, then {AGAIN}"),
     ("full", _ERRNO[errno.ENOSPC]),
-    ("disk i/o error", _ERRNO[errno.EIO]),
+    ("disk i/o error", f"the disk is full where SQLite could not tell (see df), or {_ERRNO[errno.EIO]}"),
     ("readonly", _ERRNO[errno.EROFS]),
     (
         "unable to open",
@@ -104,6 +104,10 @@ def _of_database(error: BaseException) -> Fault | None:
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
     from sqlalchemy.exc import TimeoutError as NoConnection
 
+    from trust.storage.unit import CommitUnknown
+
+    if isinstance(error, CommitUnknown) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, ArgumentError | NoSuchModuleError):
         return Fault(
             f"the database's address: {error}", "give --database postgresql://USER:PASSWORD@HOST/NAME"

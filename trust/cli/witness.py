@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,15 +42,19 @@ def init(*, name: str, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
     from trust.log.note import COSIGNATURE_V1, NoteError, Signer
     from trust.witness.store import Store
 
-    seed = secrets.token_bytes(settings.SEED_BYTES)
     try:
-        vkey = str(Signer(name, seed, COSIGNATURE_V1).verifier)
+        Signer(name, bytes(settings.SEED_BYTES), COSIGNATURE_V1)
     except NoteError as error:
         raise Usage(str(error)) from error
+    if (data / VKEY_FILE).exists():
+        raise FileExistsError(17, "there already", str(data / VKEY_FILE))
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.write_seed(data / KEY_FILE, seed)
-    Store.create(data / STORE_FILE)
-    write_whole(data / VKEY_FILE, (vkey + "\n").encode())
+    with suppress(FileExistsError):  # of an init that was cut off
+        settings.write_seed(data / KEY_FILE, secrets.token_bytes(settings.SEED_BYTES))
+    vkey = str(Signer(name, settings.read_seed(data / KEY_FILE), COSIGNATURE_V1).verifier)
+    with suppress(FileExistsError):
+        Store.create(data / STORE_FILE)
+    write_whole(data / VKEY_FILE, (vkey + "\n").encode())  # the last of all: what has it is whole
     output.show({"name": name, "data": str(data), "vkey": vkey, "vkey_file": str(data / VKEY_FILE)})
 
 

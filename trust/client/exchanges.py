@@ -180,8 +180,9 @@ class Exchanges:
         facts = yield from self.get("/v1/policy")
         rotations, own = [], str(self._first)
         keys = facts.get("log_keys")
-        vkeys = [each.get("vkey") for each in keys] if isinstance(keys, list) else []
-        for each in keys[vkeys.index(own) + 1 :] if keys and own in vkeys else ():
+        named = [each for each in keys if isinstance(each, dict)] if isinstance(keys, list) else []
+        vkeys = [each.get("vkey") for each in named]
+        for each in named[vkeys.index(own) + 1 :] if own in vkeys else ():
             path = wire.path("/v1/receipts/{}", str(each.get("since_index")))
             rotations.append(wire.shaped((yield from self.get(path)), ReceiptAnswer).receipt())
         before = self.key

@@ -133,7 +133,12 @@ class Outbox:
         self._held.append(kept)
         self.resent |= is_old
         if not is_old:
-            _write(handle, envelope, self.folder)
+            try:
+                _write(handle, envelope, self.folder)
+            except OSError:  # it never went out
+                self._held.remove(kept)
+                kept.drop()
+                raise
         return kept
 
     def _name(self, envelope: bytes) -> str:

@@ -98,7 +98,8 @@ class Worker(Agent[C]):
         if (set(signed.artifacts), signed.items_root) != (set(delivered), items_root):
             raise ClientError(
                 "output-exists",
-                f"another output for {claim} was signed and counts until {signed.expires_ms}: deliver that one, or wait",
+                f"another output for {claim} was signed and counts until {signed.expires_ms}: "
+                "deliver that one, or wait",
                 status=409,
             )
 

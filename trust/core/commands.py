@@ -56,8 +56,8 @@ def spoken(signed: Signed) -> Spoken:
 
 
 def enclosed(said: Spoken) -> tuple[Spoken, ...]:
-    """The statements that evidence shows, or a relay attests; one within such a one shows nothing. `strict.Malformed` as
-    above."""
+    """The statements that evidence shows, or a relay attests; one within such a one shows nothing.
+    `strict.Malformed` as above."""
     shown: tuple[str, ...] = ()
     if isinstance(said.payload, EvidenceSubmit):
         shown = said.payload.statements

@@ -381,8 +381,8 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
 
 
 class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
-    """The relay of a claim was shown a statement about it at `shown_ms`: its envelope as JSON, which the service had not
-    taken."""
+    """The relay of a claim was shown a statement about it at `shown_ms`: its envelope as JSON, which the service
+    had not taken."""
 
     endpoint: ClassVar[str] = "/v1/votes"
     signers: ClassVar[str] = "a coordinator, and the threshold of the claim's relay"

@@ -415,8 +415,8 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (min(policy.windows.open_ms, policy.windows.commit_ms, policy.windows.reveal_ms) < SHORT_WINDOW_MS,
          "windows of a few seconds: an agent that is away for a moment loses its stake"),
         (policy.windows.grace_ms == 0,
-         "no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
-         "stake by not listening"),
+         ("no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
+          "stake by not listening")),
         (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (

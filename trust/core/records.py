@@ -28,8 +28,8 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Network(Record, frozen=True):
-    """The one row (`id` "network") that says what everybody must agree on; `bond_lost_units` is what the operator's open
-    withdrawals from its bond name and a fault took."""
+    """The one row (`id` "network") that says what everybody must agree on; `bond_lost_units` is what the operator's
+    open withdrawals from its bond name and a fault took."""
 
     table: ClassVar[str] = "network"
     origin: str
@@ -151,8 +151,8 @@ class Booking(Record, frozen=True):
 
 
 class Withdrawal(Record, frozen=True):
-    """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to; `reference` is
-    the payment that it names ("": none, and its party signs the payout)."""
+    """`state` is unbonding, payable, paid or returned; `source` is the account that the money goes back to;
+    `reference` is the payment that it names ("": none, and its party signs the payout)."""
 
     table: ClassVar[str] = "withdrawals"
     life: ClassVar[Life | None] = lifecycle.WITHDRAWAL
@@ -225,8 +225,8 @@ class Bar(Record, frozen=True):
 class Allocation(Record, frozen=True):
     """The one draw of who may claim a task first (`id` is the task's).
 
-    `statement` is what asked for it at `asked_ms`, `index` its entry, `draw_key` who draws; `size` places are drawn from
-    `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
+    `statement` is what asked for it at `asked_ms`, `index` its entry, `draw_key` who draws; `size` places are drawn
+    from `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
     `eligible`, of how many `owners`, the `shortlist`, and whether anybody on it ever claimed (`used`).
     """
 
@@ -556,7 +556,7 @@ class Timer(Record, frozen=True):
 
 RECORDS: tuple[type[Record], ...] = (
     Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task,
-    Bar, Poster, Pins, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing, Rater,
-    Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
+    Bar, Poster, Pins, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing,
+    Rater, Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
 )  # fmt: skip
 """Every record type."""

@@ -25,7 +25,8 @@ class HeadFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._owed: int | None = None
+        self._laid = b""
+        self._owed: tuple[int, bytes] | None = None
 
     def open(self, reader: Reader, *, take_over: bool) -> None:
         """Checks the database against the file, and that the file can be written.
@@ -44,20 +45,23 @@ class HeadFile:
     def prepare(self, checkpoint: bytes) -> None:
         """Lays a new file ready; OSError where there is no room, and then the old one stands as it was."""
         _write(_fresh(self.path), checkpoint)
+        self._laid = checkpoint
 
     def place(self, size: int) -> None:
         """Puts what was laid ready, of a head that is committed, in the old one's place.
 
         OSError where that fails: then it is owed, and nothing more should be committed before `pay`.
         """
-        self._owed = size
+        self._owed = size, self._laid
         _replace(self.path)
         self.size, self._owed = size, None
 
     def pay(self) -> None:
-        """Puts in its place what could not be put there before."""
+        """Writes anew what could not be put in its place before: how far that went nobody knows."""
         if self._owed is not None:
-            self.place(self._owed)
+            size, checkpoint = self._owed
+            write(self.path, checkpoint)
+            self.size, self._owed = size, None
 
 
 def _unknown(size: int, path: Path) -> TrustError:

@@ -51,11 +51,15 @@ class Store:
 
     @staticmethod
     def create(path: Path) -> None:
-        """Makes an empty store. FileExistsError where there is a file already."""
-        path.touch(mode=0o600, exist_ok=False)
+        """Makes an empty store, or ends what was begun. FileExistsError where there is one already."""
+        path.touch(mode=0o600)
         connection = _connect(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} {_COSIGNED} PRAGMA user_version = {FORMAT}; COMMIT;")
-        connection.close()
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0]:
+                raise FileExistsError(17, "there already", str(path))
+            connection.executescript(f"BEGIN; {_SCHEMA} {_COSIGNED} PRAGMA user_version = {FORMAT}; COMMIT;")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -1,4 +1,5 @@
-"""Attacks with draws that other parties make where the service does not: who may draw, when, and what they can choose."""
+"""Attacks with draws that other parties make where the service does not: who may draw, when, and what they can
+choose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Attacks with canaries: answers to other people's work, opened by the look of the votes, against whom cannot appeal."""
+"""Attacks with canaries: answers to other people's work, opened by the look of the votes, against whom cannot
+appeal."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ def false_answer(town: Scene, answer: str, votes: str) -> tuple[Promise, str]:
 
 
 def test_the_operator_opens_a_canary_on_a_third_partys_honest_work() -> None:
-    """Under rules 1 the worker had 0 for a task of 2,000 (here 100), and the operator lost nothing. Now the worker has its price,
-    and an answer that cannot be opened costs the operator its least bond."""
+    """Under rules 1 the worker had 0 for a task of 2,000 (here 100), and the operator lost nothing. Now the worker
+    has its price, and an answer that cannot be opened costs the operator its least bond."""
     town = scene()
     before = town.net.free(town.worker)
     promise, claim = false_answer(town, "fail", "pass")
@@ -34,8 +35,8 @@ def test_the_operator_opens_a_canary_on_a_third_partys_honest_work() -> None:
 
 
 def test_the_operator_opens_a_canary_only_when_its_friend_was_caught() -> None:
-    """Under rules 1 the friend lost 0 instead of its stake, with no strike. Now an honest requester does not sign, and the
-    friend is rejected; and of its own plants the operator cannot leave closed those that its friend passed."""
+    """Under rules 1 the friend lost 0 instead of its stake, with no strike. Now an honest requester does not sign,
+    and the friend is rejected; and of its own plants the operator cannot leave closed those that its friend passed."""
     town = scene()
     before = town.net.free(town.worker)
     promise, claim = false_answer(town, "fail", "fail")

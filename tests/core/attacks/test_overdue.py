@@ -49,8 +49,8 @@ def test_the_operator_kills_an_appeal_by_a_withheld_draw() -> None:
 
 
 def test_the_operator_kills_a_workers_appeal_by_a_withheld_draw() -> None:
-    """Under rules 1 a worker that was failed wrongly lost its whole stake with a strike. Now a fail whose appeal was not
-    drawn costs the judged share and no strike, and the operator burns price and stake."""
+    """Under rules 1 a worker that was failed wrongly lost its whole stake with a strike. Now a fail whose appeal
+    was not drawn costs the judged share and no strike, and the operator burns price and stake."""
     town = scene(verifiers=30)
     claim = town.judged(verdict="fail")
     town.challenge(claim, town.worker)
@@ -87,8 +87,8 @@ def test_a_claim_that_is_worth_more_than_the_bond() -> None:
 
 
 def test_a_new_policy_with_a_bond_minimum_of_nothing() -> None:
-    """Under rules 1 the operator adopted it, withdrew its bond, and a claim under the old policy that was overdue cost it
-    nothing. Now the highest minimum that an open task pins must stay, and what is being withdrawn burns too."""
+    """Under rules 1 the operator adopted it, withdrew its bond, and a claim under the old policy that was overdue
+    cost it nothing. Now the highest minimum that an open task pins must stay, and what is being withdrawn burns too."""
     town = scene()
     net = town.net
     town.submitted()

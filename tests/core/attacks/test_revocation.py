@@ -23,7 +23,8 @@ def drawn_by(town: Scene, claim: str) -> list[str]:
 
 
 def test_the_operator_revokes_drawn_seats_until_its_friends_sit() -> None:
-    """Under rules 1 eight were revoked, three friends sat, and the replay was clean. Now the same three sit, and vote."""
+    """Under rules 1 eight were revoked, three friends sat, and the replay was clean. Now the same three sit, and
+    vote."""
     town = scene()
     claim = town.submitted()
     foreseen = drawn_by(town, claim)
@@ -62,7 +63,8 @@ def test_the_operator_revokes_alternates_until_its_friend_is_next() -> None:
 
 
 def test_the_operator_revokes_whoever_is_drawn_for_a_dear_task() -> None:
-    """Under rules 1 the shortlist was whom the operator left over. Now the place stays that of whom it revoked, and lapses."""
+    """Under rules 1 the shortlist was whom the operator left over. Now the place stays that of whom it revoked, and
+    lapses."""
     town = scene()
     town.post("t1", relay=town.relay)
     town.net.tick(5_000)

@@ -1,4 +1,5 @@
-"""Attacks by a service that does not listen: it takes no opening, no commitment, no reveal. The claim's relay attests."""
+"""Attacks by a service that does not listen: it takes no opening, no commitment, no reveal. The claim's relay
+attests."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ def reveal(town: Scene, seat: Seat) -> Spoken:
 
 
 def test_the_operator_does_not_take_an_opening(town: Scene) -> None:
-    """Under rules 1 the worker lost its stake of 150, and the requester had 36 of it. Now the relay's word lets it count
-    within the grace, and the work is judged."""
+    """Under rules 1 the worker lost its stake of 150, and the requester had 36 of it. Now the relay's word lets it
+    count within the grace, and the work is judged."""
     claim = town.drawn()
     shown = opening(town, claim)
     said = attested(town, shown)

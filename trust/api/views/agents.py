@@ -58,7 +58,8 @@ def _accounts(reader: Reader, party: Party) -> list[Account]:
 
 
 def money(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
-    """An agent's ledger: balances, withdrawals, and the postings on its accounts and its locks, the newest first.
+    """An agent's ledger: balances, its newest 100 withdrawals, and the postings on its accounts and its locks, the
+    newest first. All withdrawals are among the postings.
 
     A lock is the stake on a claim, the bond of a seat or of a challenge: a slash shows where it was taken from.
     `after` is the index and the position of the last posting, "42.3"; without a position, all of that entry.

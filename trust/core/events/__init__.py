@@ -22,7 +22,7 @@ Events = (
     | OutputOpened | ItemsOpened | PhaseBegan | VoteCommitted | SeatPassed | VoteRevealed | SeatSilent | RoundTallied
     | VerdictReached | SeatSettled | Observed | RaterChanged | WorkCounted | TrackChanged | PoolWeight | PoolDue
     | PoolEpoch | PoolSealed | PartiesDue | PartyFollowed | VerdictChallenged | ChallengeEnded | TasksDue
-    | TasksFollowed | Convicted | StakeSlashed | UnbondingSlashed | BondSlashed | RelaySuspended | CanariesCommitted | CanaryOpened
-    | CanariesMissed | TaskAllocating | TaskAllocated | AllocationFailed | AllocationLapsed
+    | TasksFollowed | Convicted | StakeSlashed | UnbondingSlashed | BondSlashed | RelaySuspended | CanariesCommitted
+    | CanaryOpened | CanariesMissed | TaskAllocating | TaskAllocated | AllocationFailed | AllocationLapsed
 )  # fmt: skip
 """Every event that an entry may hold; a kind that is not named here cannot be decoded."""

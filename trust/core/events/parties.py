@@ -122,8 +122,8 @@ class PartyRotated(Event, tag="party.rotated", frozen=True, kw_only=True):
 
 
 class PartyLeft(Event, tag="party.left", frozen=True, kw_only=True):
-    """`how` is revoked or tombstoned: no new claims, posts or enrolments from here on. Where the operator revoked it, what
-    it had begun goes on, and so do its seats on claims from before."""
+    """`how` is revoked or tombstoned: no new claims, posts or enrolments from here on. Where the operator revoked
+    it, what it had begun goes on, and so do its seats on claims from before."""
 
     party: str
     how: str

@@ -120,8 +120,8 @@ def _check_size(said: TaskAllocate, most: int) -> None:
 
 
 def why_not(d: Decision, party: Party, task: Task, policy: Policy, asked_index: int) -> str:
-    """Returns the reason why an agent may not be on a shortlist that was asked for at entry `asked_index`, in a word; ""
-    where it may."""
+    """Returns the reason why an agent may not be on a shortlist that was asked for at entry `asked_index`, in a
+    word; "" where it may."""
     reasons = (
         (has_left(party, asked_index), party.left),
         (party.jailed_until_ms > d.at_ms, "jailed"),

@@ -1,4 +1,6 @@
-"""What the service did not take in time: it counts where the claim's relay attests that it was shown in time (docs/rules.md 8).
+"""What the service did not take in time: it counts where the claim's relay attests that it was shown in time.
+
+Specified in docs/rules.md 8.
 
 1. The threshold of the claim's relay says that it was shown an opening, a commitment or a reveal at a time within its
    window; the statement stands in it whole, and is judged as if it had been said then.

@@ -109,14 +109,15 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
 
 
 def contradicts(first: Payload, logged_ms: int, other: Payload, until_ms: int) -> bool:
-    """Returns whether another output, valid until `until_ms`, stands against the one that the log took at `logged_ms`."""
+    """Returns whether another output, valid until `until_ms`, stands against the one that the log took at
+    `logged_ms`."""
     at_once = other.issued_ms < first.expires_ms and first.issued_ms < until_ms
     return at_once or other.issued_ms > logged_ms
 
 
 def _valid_until_ms(d: Decision, said: Spoken) -> int:
-    """Returns when a statement stopped to count: at its expiry, or when its key was rotated away, so that whoever steals
-    an old key convicts nobody of what was delivered since."""
+    """Returns when a statement stopped to count: at its expiry, or when its key was rotated away, so that whoever
+    steals an old key convicts nobody of what was delivered since."""
     keys = (d.get(Key, signer) for signer in said.signed.signers)
     ends = (key.until_ms for key in keys if key is not None and key.until_index >= 0)
     return min((said.payload.expires_ms, *ends))

@@ -16,8 +16,8 @@ from trust.core.state import View
 
 
 class Awaited(NamedTuple):
-    """A draw that is awaited: what it is for, the key whose turn it is, the VRF's input, its task, and the entry that it
-    is about."""
+    """A draw that is awaited: what it is for, the key whose turn it is, the VRF's input, its task, and the entry
+    that it is about."""
 
     of: str
     key: str
