@@ -16,7 +16,7 @@ from tests.audit.networks import World
 from tests.core import network
 from tests.core.flows import Scene
 from tests.core.network import DAY_MS, Net, Who
-from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, three
+from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, text, three
 from tests.core.steps import Steps, run
 from tests.core.terms import JUDGED, policy_of, policy_text
 from tests.core.witnesses import two_of_three
@@ -138,13 +138,21 @@ def _treasury(town: Scene) -> None:
         net.say(p.StakeWithdraw, town.rival, amount_units=amount)
     first, second, _ = (each.id for each in net.all(Withdrawal))
     net.tick(net.policy.windows.unbonding_ms)
-    net.say(p.StakePayout, who, withdrawal=second, reference="paid")
+    net.say(p.StakePayout, who, town.rival, withdrawal=second, reference="paid")
     net.tick(net.policy.windows.payout_ms)
     net.say(p.StakeWithdraw, town.rival, cancel=first)
     net.say(p.RoleRevoke, net.operator, party=who.did, role="treasurer")
 
 
 def _silence(town: Scene) -> None:
+    net = town.net
+    heard = town.drawn("heard-by-the-relay", task_kind=JUDGED)
+    opening = text(net.statement(p.OutputOpen, town.worker_of(heard), claim=heard))
+    said = net.statement(p.RelayAttest, net.coordinator, statement=opening, shown_ms=net.now_ms)
+    net.tick_to(town.round(heard).until_ms + 1)
+    net.do(said)
+    town.judge(heard)
+    _settled(town, heard)
     claim = town.opened("silent", task_kind=JUDGED)
     for seat in town.seats(claim):
         town.commit(seat, town.vote(seat))
@@ -202,8 +210,9 @@ def _canaries(town: Scene) -> None:
     promise.open(3)
     contradiction = promise.opening(5), promise.opening(6)
     town.net.do(contradiction[0])
+    above = town.net.balance("operator/bond") - town.net.policy.money.operator_bond_min_units
+    town.net.say(p.StakeWithdraw, town.net.operator, amount_units=above, account="operator/bond")
     town.net.do(evidence(town, town.requester, "canary", *contradiction))
-    town.net.deposit("operator/bond", 20_000)
     town.net.tick(60_000)
     town.net.deposit("operator/bond", 20_000)
 
@@ -227,7 +236,9 @@ def _lying_relay(town: Scene) -> None:
     said: dict[str, Any] = {"relay": town.relay, "name": "three", "threshold": 2}
     clean = [members[2], *fresh]
     coordinators = tuple(who.did for who in clean)
-    town.net.say(p.RelayUpdate, members[2], members[0], *fresh, coordinators=coordinators, **said)
+    town.net.say(
+        p.RelayUpdate, members[2], members[0], *fresh, town.net.operator, coordinators=coordinators, **said
+    )
 
 
 def witnessed() -> History:

