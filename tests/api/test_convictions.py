@@ -97,7 +97,7 @@ def test_every_kind_of_evidence_and_canaries_good_and_bad_pass_an_audit(home: Ho
     home.done("/v1/admin", opened)
     ended = home.wait(lambda: _ended(home, canary))
     assert (ended["state"], ended["canary"]) == ("voided", "fail")
-    assert {seat["outcome"] for seat in ended["rounds"][0]["seats"]} == {"canary-wrong"}
+    assert {seat["outcome"] for seat in ended["rounds"][0]["seats"]} == {"heard"}
     case = verify_bundle(home.client.get(f"/v1/claims/{canary}/bundle").content, parse_key(home.vkey))
     assert (case.state, case.verdict) == ("voided", "fail")
     words = home.get(f"/v1/claims/{canary}/timeline")["entries"]
