@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "0938dfb21a64e32a19787cf56dad2086f04924b2b5488383d036ae52d5e98f2f"}
+SEALED = {"rules-2": "ebb469ccb591a9cbccf02fba93a71baf5733b2af1e8144eb7a9d594d2bb94e05"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 
