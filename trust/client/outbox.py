@@ -115,7 +115,17 @@ class Outbox:
             kept.drop() if is_good or kept.is_decided else kept.release()
         self._held.clear()
         with contextlib.suppress(OSError):  # it is not empty, or not there
+            self._sweep()
             self.folder.rmdir()
+
+    def _sweep(self) -> None:
+        """Drops files that nothing was written into: what they were made for never went out."""
+        for path in self.folder.glob("*.json"):
+            handle = None if path.stat().st_size else _locked(path)
+            if handle is not None:
+                is_empty = not os.fstat(handle).st_size
+                kept = Kept(path, handle, b"", is_old=True)
+                kept.drop() if is_empty else kept.release()
 
     def _keep(self, envelope: bytes) -> Kept:
         name = self._name(envelope)
@@ -177,6 +187,9 @@ def _locked(path: Path, *, create: bool = False) -> int | None:
             return handle
     except BlockingIOError:
         pass
+    except OSError:
+        os.close(handle)
+        raise
     os.close(handle)
     return None
 
