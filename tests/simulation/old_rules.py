@@ -17,7 +17,7 @@ from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 PPM = 1_000_000
-MOST_SEATS = 3
+MOST_SEATS = 2
 """On so many open seats a verifier's money was used up."""
 
 
