@@ -60,7 +60,8 @@ def test_what_safety_costs_falls_with_a_record() -> None:
     dear, cheap = by_class["most", RECORDS[-2]], by_class["price", RECORDS[-2]]
     assert dear.check_rate.mean < 0.25
     assert dear.check_rate.mean < cheap.check_rate.mean / 2
-    assert {cost.verifier_units.mean for cost in by_class.values()} == {2 * standard().verifier_stake_units}
+    staked = 2 * standard().verifier_stake_units
+    assert all(0.98 * staked < cost.verifier_units.mean <= staked for cost in by_class.values())
 
 
 def test_players_and_costs_are_told_in_tables(results: Results) -> None:
