@@ -47,8 +47,8 @@ def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
         e.SeatPassed.fold,
     )
 
-    def unless_busy(d: Decision, party: Party, task_kind: str) -> bool:
-        return may_sit(d, party, task_kind) and _seats(d, party.id) < MOST_SEATS
+    def unless_busy(d: Decision, party: Party, claim: Claim, task_kind: str) -> bool:
+        return may_sit(d, party, claim, task_kind) and _seats(d, party.id) < MOST_SEATS
 
     def open_round(event: e.RoundOpened, s: Draft) -> None:
         opened(event, s)
