@@ -5,34 +5,37 @@ Both are patches of a few functions of the rulebook, in this process only. Nothi
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
 from trust.core import events as e
 from trust.core import rate as rates
-from trust.core.records import Account, Party, Seat
+from trust.core.policy import Policy
+from trust.core.records import Account, Claim, Party, Seat
 from trust.core.rules import panel
 from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
 PPM = 1_000_000
-MOST_SEATS = 3
+MOST_SEATS = 2
 """On so many open seats a verifier's money was used up."""
 
 
 def put_back_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has a record is checked by its length alone, whatever its stake, and one caught is one caught."""
+    """Who has a record is checked by its length alone, whatever its stake, and who was caught is not looked at again:
+    the deterrence term is gone."""
     strict = rates.check_rate
 
-    def lenient(inputs: Any, *others: Any) -> Any:
-        found = strict(inputs, *others)
+    def lenient(inputs: rates.RateInputs, at_stake: rates.AtStake, policy: Policy) -> rates.Rate:
+        found = strict(inputs, at_stake, policy)
         by_record = max(found.floor_ppm, PPM // max(1, inputs.streak))
         return replace(found, p_ppm=PPM if inputs.streak < 10 else by_record)
 
+    def not_looked_at(d: Decision, claim: Claim) -> bool:
+        return False
+
     monkeypatch.setattr(rates, "check_rate", lenient)
-    monkeypatch.setattr(panel, "is_caught", lambda d, claim: False)
+    monkeypatch.setattr(panel, "is_caught", not_looked_at)
 
 
 def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,8 +47,8 @@ def put_back_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
         e.SeatPassed.fold,
     )
 
-    def unless_busy(d: Decision, party: Party, *others: Any) -> bool:
-        return may_sit(d, party, *others) and _seats(d, party.id) < MOST_SEATS
+    def unless_busy(d: Decision, party: Party, claim: Claim, task_kind: str) -> bool:
+        return may_sit(d, party, claim, task_kind) and _seats(d, party.id) < MOST_SEATS
 
     def open_round(event: e.RoundOpened, s: Draft) -> None:
         opened(event, s)

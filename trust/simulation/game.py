@@ -34,8 +34,8 @@ SPARE_UNITS = 2_000
 """What a verifier keeps free, for challenges."""
 OPERATOR_UNITS = 1_000_000
 TASKS_IN_WINDOW = 2
-STAKE_PPM = 2_000_000
-"""What a worker stakes, as a share of the price."""
+STAKE_RATIO = 2
+"""Stakes are twice the price."""
 
 
 class Game:
@@ -62,10 +62,8 @@ class Game:
         """Plays until every worker is done and every claim has ended."""
         self.net.run(lambda: not self._waiting)
         self.tally.ring_units = sum(
-            sum(
-                ledger.balance(self.net.state, account(did))
-                for account in (ledger.free, ledger.verifier_stake)
-            )
+            ledger.balance(self.net.state, ledger.free(did))
+            + ledger.balance(self.net.state, ledger.verifier_stake(did))
             - PURSE_UNITS["verifier"]
             for did, number in self._verifiers.items()
             if self.chance.colludes(number)
@@ -109,7 +107,7 @@ class Game:
         """A worker's next task, from its post to its claim."""
         self._waiting -= 1
         work = self.chance.work(worker, number)
-        stake = ledger.share(work.price_units, STAKE_PPM)
+        stake = STAKE_RATIO * work.price_units
         did = self._workers[worker]
         if self.net.get(Party, did).left or ledger.balance(self.net.state, ledger.free(did)) < stake:
             return
@@ -244,7 +242,7 @@ class Game:
             self.tally.paid(work, work.price_units, work in self._trusted)
         elif event.why.startswith("slash."):
             for account, change in event.postings:
-                if change < 0:
+                if change < 0 and account.startswith("claim/"):
                     work = self._claims[account.removeprefix("claim/").removesuffix("/stake")]
                     self.tally.paid(work, change, work in self._trusted)
 

@@ -82,7 +82,8 @@ class _Meter:
         self.tasks: list[_Done] = []
         self._crowd = game.crowd
         self._verifiers = frozenset(game.crowd.opening.verifiers)
-        self._locked: Counter[str] = Counter()
+        staked = (ledger.balance(game.net.state, ledger.verifier_stake(did)) for did in self._verifiers)
+        self._locked: Counter[str] = Counter(verifiers=sum(staked))
         self._since_ms = game.net.now_ms
         self._claims: dict[str, _Done] = {}
         game.net.listeners.append(self._hear)
@@ -121,8 +122,6 @@ class _Meter:
 
     def _is_verifiers(self, account: str) -> bool:
         """Whether it is a lock of an honest verifier's money."""
-        if account.startswith("verifier/"):
-            return account.split("/")[1] in self._verifiers
         return not account.endswith("/free") and any(part in self._verifiers for part in account.split("/"))
 
     def _charged(self, event: e.MoneyMoved, units: int) -> None:
