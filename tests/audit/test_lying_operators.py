@@ -18,6 +18,8 @@ from tests.audit.conftest import played
 from tests.audit.networks import T0_MS, World, did, publish, seed_of, signer
 from trust.audit.auditing import audit
 from trust.audit.report import CannotCheck, Finding
+from trust.cli import run
+from trust.cli.failures import CANNOT_CHECK
 from trust.core.commands import bytes_of
 from trust.core.entry import encode_entry
 from trust.core.events import RulesAnnounced
@@ -326,6 +328,18 @@ def test_a_genesis_with_terms_unknown_here_is_no_finding_when_its_rules_are(
     publish(tmp_path, altered(world, 0, renew), signer())
     with pytest.raises(CannotCheck, match="newer"):
         audit(str(tmp_path), VKEY)
+
+
+@pytest.mark.parametrize("also", [{}, {"insurance": {}}], ids=["terms of today", "terms of its own"])
+def test_a_log_of_rules_1_needs_the_release_that_had_them(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], also: Json
+) -> None:
+    def age(entry: Json) -> None:
+        entry["command"]["genesis"].update(rules=1, **also)
+
+    publish(tmp_path, altered(world, 0, age), signer())
+    assert run(["audit", str(tmp_path), "--key", VKEY]) == CANNOT_CHECK
+    assert "needs trust 0.1" in capsys.readouterr().err
 
 
 def test_adopting_rules_unknown_here_is_no_finding_and_names_the_release(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def _names_case(world: World, claim: str, event: dict[str, Any]) -> bool:
         ("task.posted", lambda event: event.update(price_units=1), "price_units"),
         ("claim.opened", lambda event: event.update(worker=did("bob")), "the actor of the statement"),
         ("claim.opened", lambda event: event.update(stake_units=1), "stake_units"),
-        ("claim.opened", lambda event: event["rate"].update(p_ppm=1), "the check rate"),
+        ("claim.opened", lambda event: event.update(rate_ppm=1), "the check rate"),
         ("claim.opened", lambda event: event.update(draw_key=did("other")), "the draw key"),
         ("output.submitted", lambda event: event.update(output="sha256:" + "0" * 64), "the output"),
         ("coin.tossed", lambda event: event.update(checked=False, until_ms=1), "coin|follow|finds unchecked"),
