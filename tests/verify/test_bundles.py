@@ -251,3 +251,18 @@ def test_a_bundle_of_a_newer_release_cannot_be_checked(
     assert run(["receipt", "verify", str(file), "--key", str(KEY)]) == CANNOT_CHECK
     assert f"entry {index}" in (said := capsys.readouterr().err)
     assert "newer" in said
+
+
+@pytest.mark.parametrize(("rules", "release"), [(1, "needs trust 0.1"), (7, "needs a newer trust")])
+@pytest.mark.parametrize("also", [{}, {"insurance": {}}], ids=["terms of today", "terms of its own"])
+def test_a_bundle_of_rules_unknown_here_cannot_be_checked(
+    rules: int, release: str, also: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = network()
+    genesis = json.loads(world.entries[0])
+    genesis["command"]["genesis"].update(rules=rules, **also)
+    data = json.dumps(genesis, separators=(",", ":")).encode()
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundled(world, claim_of(world, "bob"), {0: data}).encode())
+    assert run(["receipt", "verify", str(file), "--key", str(KEY)]) == CANNOT_CHECK
+    assert release in capsys.readouterr().err

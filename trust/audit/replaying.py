@@ -25,7 +25,7 @@ from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
-from trust.core.entry import FORMAT, Command, Genesis, Seal, decode_entry, kind_of_command, release_for
+from trust.core.entry import Command, Genesis, OtherRelease, Seal, decode_entry, kind_of_command
 from trust.core.envelope import Envelope, Signed
 from trust.core.events import MoneyMoved
 from trust.core.payloads import RulesAdopt, Statement, kind_of
@@ -151,6 +151,8 @@ class Replay:
             rulebook.replay(draft, decode_entry(logged.data), logged.data)
         try:
             entry = decode_entry(false.data)
+            if index == 0:
+                check_release(false.data)
             _check_rules(entry.command, index)
             self._check(draft, entry.command)
             rulebook.replay(draft, entry, false.data)
@@ -231,40 +233,14 @@ def _step_of(lie: Lie) -> Step | None:
 def check_release(data: bytes) -> None:
     """CannotCheck where the first entry is a genesis that needs another release, even one with fields unknown here."""
     try:
-        peeked = _decode_first(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return
-    genesis = peeked.command.genesis
-    if genesis is not None:
-        _check_version(genesis.format, genesis.rules)
-
-
-class _Versions(msgspec.Struct):
-    format: int
-    rules: int
-
-
-class _FirstCommand(msgspec.Struct):
-    genesis: _Versions | None = None
-
-
-class _First(msgspec.Struct):
-    command: _FirstCommand
-
-
-_decode_first = msgspec.json.Decoder(_First).decode
-
-
-def _check_version(version: int, rules: int) -> None:
-    if version != FORMAT or rules not in changes.KNOWN:
-        raise CannotCheck(f"this log has format {version} and rules {rules}: {release_for(rules)}")
+        changes.check_release(data)
+    except OtherRelease as other:
+        raise CannotCheck(str(other)) from other
 
 
 def _check_rules(command: Command, index: int) -> None:
-    """CannotCheck where a genesis or an adoption names rules that this release does not have."""
-    if command.genesis is not None:
-        _check_version(command.genesis.format, command.genesis.rules)
-    elif command.statement is not None:
+    """CannotCheck where an adoption names rules that this release does not have."""
+    if command.statement is not None:
         adopted = _spoken(command.statement).payload
         if isinstance(adopted, RulesAdopt) and adopted.rules not in changes.KNOWN:
             raise CannotCheck(

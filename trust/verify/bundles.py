@@ -31,6 +31,7 @@ from trust.core import bundle, commands, envelope, strict
 from trust.core.bundle import Bundle, BundledEntry
 from trust.core.commands import Spoken
 from trust.core.entry import Entry, InvalidEntry, OtherRelease, decode_entry, encode_command, encode_entry
+from trust.core.rules.changes import check_release
 from trust.core.sampling import sumtree
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -86,6 +87,7 @@ def _proven(each: BundledEntry, hashes: Sequence[bytes], checkpoint: Checkpoint)
         data = strict.b64(each.entry)
         path = [hashes[place] for place in each.path]
         merkle.verify_inclusion(merkle.leaf_hash(data), each.index, checkpoint.size, path, checkpoint.root)
+        check_release(data)
         entry = decode_entry(data)
         if encode_entry(entry.at_ms, encode_command(entry.command), list(entry.events)) != data:
             raise InvalidEntry("its bytes are not canonical")

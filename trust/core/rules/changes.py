@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
+from trust.core.entry import FORMAT, OtherRelease, release_for
 from trust.core.events import NETWORK
 from trust.core.records import Network
 from trust.core.state import View
@@ -31,6 +34,34 @@ CHANGES: dict[Change, Since] = {
     Change.FIRST_RULES: Since(2, "the rules that the first released log was written by"),
 }
 KNOWN = frozenset(since.rules for since in CHANGES.values())
+
+
+class _Versions(msgspec.Struct):
+    format: int
+    rules: int
+
+
+class _FirstCommand(msgspec.Struct):
+    genesis: _Versions | None = None
+
+
+class _First(msgspec.Struct):
+    command: _FirstCommand
+
+
+_decode_first = msgspec.json.Decoder(_First).decode
+
+
+def check_release(data: bytes) -> None:
+    """OtherRelease where an entry is a genesis that needs another release, even one with fields unknown here."""
+    try:
+        genesis = _decode_first(data).command.genesis
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if genesis is not None and (genesis.format != FORMAT or genesis.rules not in KNOWN):
+        raise OtherRelease(
+            f"this log has format {genesis.format} and rules {genesis.rules}: {release_for(genesis.rules)}"
+        )
 
 
 def has(view: View, change: Change) -> bool:
