@@ -12,7 +12,8 @@ TINY = 3
 
 def test_three_tiny_verifiers_never_wait_until_everybody_else_is_excluded() -> None:
     """Before: who sat on a worker's last five checks sat last, so three verifiers with 0.04 % of the weight took the
-    whole panel 12 times of 12 (by weight 4e-10). Now the draw is by weight alone: they have one seat at most."""
+    whole panel 12 times of 12 (by weight 4e-10). Now the draw is by weight alone, 0.2 % a seat: of 36 seats more than
+    three would be theirs once in a million logs, so that no other byte of a log makes this test fail by chance."""
     town = town_of(verifiers=0)
     strong = [town.net.join(f"strong {number}", 200_000) for number in range(15)]
     tiny = [town.net.join(f"tiny {number}") for number in range(TINY)]
@@ -25,7 +26,7 @@ def test_three_tiny_verifiers_never_wait_until_everybody_else_is_excluded() -> N
         looked_at(town, claims[-1:], "pass")
     seats = [seat for seat in town.net.all(Seat) if seat.claim in claims]
     assert len(seats) >= 30
-    assert sum(seat.agent in {who.did for who in tiny} for seat in seats) <= 1
+    assert sum(seat.agent in {who.did for who in tiny} for seat in seats) <= TINY
 
 
 def test_cheap_tasks_freeze_no_verifier_and_garbage_is_caught() -> None:
