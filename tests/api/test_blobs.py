@@ -28,7 +28,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     directory = tmp_path_factory.mktemp("narrow")
     changes = {"blob_unnamed_bytes": 1_000}
     url = f"sqlite:///{directory / 'trust.db'}"
-    with house(directory, url, changes, epoch_ms=600_000, score_epoch_ms=600_000) as running:
+    with house(directory, url, changes, score_epoch_ms=600_000) as running:
         running.settle_in()
         yield running
 

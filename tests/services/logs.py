@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trust.core import rulebook
-from trust.core.entry import decode_entry
+from trust.core import rulebook, scorebook
+from trust.core.entry import Entry, Seal, decode_entry
+from trust.core.events import PoolWeight
+from trust.core.records import Node
+from trust.core.sampling import sumtree
 from trust.core.state import Draft, MemoryState
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, open_checkpoint
@@ -17,21 +20,25 @@ from trust.storage.reading import reading
 
 
 def check_log(database: Database, key: Verifier) -> Checkpoint | None:
-    """Replays every decision, and compares leaves, tiles, root and checkpoint; None where the log is empty."""
+    """Replays every decision, builds every sealed pool again from the entries before it, and compares leaves, tiles,
+    root and checkpoint; None where the log is empty."""
     with reading(database) as reader:
         head = reader.head()
         if head.size == 0:
             return None
         entries = reader.entries(0, head.size)
         assert [entry.index for entry in entries] == list(range(head.size))
-        tree, draft = merkle.CompactRange(), Draft(MemoryState())
+        tree, draft, replayed = merkle.CompactRange(), Draft(MemoryState()), list[Entry]()
         for entry in entries:
             assert merkle.leaf_hash(entry.data) == entry.leaf_hash
             tree.append(entry.leaf_hash)
             logged = decode_entry(entry.data)
             if logged.command.clock is None:
                 rulebook.verify(rulebook.incoming_of(logged.command))
+            if logged.command.seal is not None and logged.command.seal.of != scorebook.POOL:
+                _build(draft, logged.command.seal, replayed)
             rulebook.replay(draft, logged, entry.data)
+            replayed.append(logged)
         checkpoint = open_checkpoint(head.checkpoint, key.name, key)
         assert (checkpoint.size, checkpoint.root) == (head.size, head.root)
         assert tree.root() == head.root
@@ -40,6 +47,21 @@ def check_log(database: Database, key: Verifier) -> Checkpoint | None:
         for start in range(0, head.size - 255, 256):
             assert reader.tile(0, start // 256) == b"".join(e.leaf_hash for e in entries[start : start + 256])
         return checkpoint
+
+
+def _build(draft: Draft, seal: Seal, entries: list[Entry]) -> None:
+    """Puts the tree of a sealed pool where the next draws look for it: a seal names its root only."""
+    weights = (event for entry in entries[: seal.as_of] for event in entry.events if isinstance(event, PoolWeight))
+    slots = {
+        each.slot: sumtree.Slot(each.agent, each.house, each.weight)
+        for each in weights
+        if each.pool == seal.of
+    }
+    nodes: dict[bytes, bytes] = {}
+    root = sumtree.build([slots[number] for number in range(len(slots))], nodes.__setitem__)
+    assert (root.digest.hex(), root.count, root.total) == (seal.root, seal.count, seal.total)
+    for digest, data in nodes.items():
+        draft.put(Node(id=digest.hex(), data=data))
 
 
 def check_receipt(database: Database, key: Verifier, receipt: Receipt) -> None:

@@ -112,7 +112,9 @@ def test_a_check_finds_an_index_that_does_not_fit_its_table(tmp_path: Path, sqli
         [(page,)] = file.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_timers_due'")
         [(width,)] = file.execute("PRAGMA page_size")
     with path.open("r+b") as raw:
-        raw.seek(page * width - 4)
+        start = (page - 1) * width
+        raw.seek(start + 8)  # after a leaf's header: where its first key stands
+        raw.seek(start + int.from_bytes(raw.read(2)) + 6)  # after that key's header: its due date
         raw.write(b"rot!")
     again = Database(f"sqlite:///{path}")
     assert next(differences(again)).startswith("the database file is damaged")

@@ -169,7 +169,7 @@ def mixed() -> Recorded:
         contested,
         deposit,
         deposit,
-        net.statement(p.VerifierLeave, scene.rival, task_kinds=(EXACT,)),
+        net.statement(p.VerifierLeave, scene.rival),
     ):
         with suppress(Refused):
             net.do(said)
@@ -206,7 +206,7 @@ def test_each_call_fails_once_on_postgres_as_well(postgres_tables: str, tmp_path
 def short() -> Recorded:
     """A task that is claimed once and wanted twice."""
     net = Recorded()
-    scene = Scene(net, verifiers=1, kinds=(EXACT,))
+    scene = Scene(net, verifiers=3, kinds=(EXACT,))
     scene.claimed("task")
     with suppress(Refused):
         net.do(scene.request("task", scene.rival))

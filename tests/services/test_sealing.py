@@ -57,7 +57,7 @@ def test_a_seal_from_the_last_one_and_what_changed_equals_one_from_all_slots(
         ]
         for who in late:
             net.say(p.VerifierEnroll, who, task_kinds=(EXACT,), stake_units=1_000)
-        net.say(p.VerifierLeave, late[0], task_kinds=(EXACT,), stake_units=1_000)
+        net.say(p.VerifierLeave, late[0])
         expected = begin_epoch(net)
         net.say(p.VerifierEnroll, late[0], task_kinds=(EXACT,), stake_units=1_000)  # too late for this epoch
         seals = {seal.of: seal for seal in due_seals(database)}
@@ -72,7 +72,7 @@ def test_an_owner_with_over_a_tenth_of_the_weight_is_named_in_the_seal(net: Net,
     owner = net.join("owner")
     ring = [net.join(f"ring {number}", owner=owner, units=50_000) for number in range(3)]
     for who in ring:
-        net.say(p.VerifierEnroll, who, task_kinds=(EXACT,), stake_units=1_000)
+        net.say(p.VerifierEnroll, who, task_kinds=(EXACT,), stake_units=5_000)
     expected = begin_epoch(net)
     (seal,) = [seal for seal in due_seals(database) if seal.of == POOL]
     assert seal == expected[POOL]

@@ -50,7 +50,7 @@ def test_step_14_every_receipt_of_a_batch_verifies_offline_under_one_checkpoint(
 
 
 def test_step_8_one_of_two_claimants_wins_and_the_other_is_told_who(house: House) -> None:
-    (posted,) = house.receipts(house.town.post("contested"))
+    (posted,) = house.enlist().receipts(house.town.post("contested"))
     first, second = house.town.workers
     winner, loser = house.decide(
         house.town.claim("contested", posted.index, first),
@@ -239,7 +239,7 @@ def test_a_restarted_process_goes_on_where_the_log_is(house: House) -> None:
 
 
 def test_a_batch_reads_almost_nothing_that_was_not_loaded_ahead(house: House) -> None:
-    town, worker = house.town, house.town.workers[0]
+    town, worker = house.enlist().town, house.town.workers[0]
     misses: dict[str, int] = {}
 
     def restarted(*commands: Any) -> list[Receipt]:

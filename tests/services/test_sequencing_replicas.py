@@ -52,7 +52,7 @@ def test_each_of_many_tasks_that_two_replicas_contend_for_has_one_winner(
     houses: list[House], tasks: int
 ) -> None:
     one, two = houses
-    town = one.town
+    town = one.enlist().town
     names = [f"task-{number}" for number in range(tasks)]
     posted = one.receipts(*(town.post(name) for name in names))
     indices = {name: receipt.index for name, receipt in zip(names, posted, strict=True)}

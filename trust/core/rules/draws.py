@@ -43,14 +43,14 @@ def seed_input(network: str, claim: str, number: int, output: str, challenge: st
 
 
 def whose_turn(draw_key: str, beacons: Sequence[str], seed: bytes, turn: int) -> str:
-    """Returns the key that makes a draw over `seed` in a turn: the service's in turn 0, then one beacon after the
-    other.
+    """Returns the key that makes a draw over `seed` in a turn: the service's in turn 0 (and before it, by a clock that
+    is behind the log's), then one beacon after the other.
 
     They rank by SHA-256(seed, key), so that the order of each draw is its own, and nobody chooses it. Each has its turn
     alone: who could come later too would see what those before it drew, and choose.
     """
     ranked = sorted(beacons, key=lambda key: sha256(seed + key.encode()).digest())
-    return (draw_key, *ranked)[min(turn, len(ranked))]
+    return (draw_key, *ranked)[max(0, min(turn, len(ranked)))]
 
 
 def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
