@@ -182,10 +182,11 @@ def test_a_portal_in_front_of_a_log_is_none_either(
     assert not is_sent_on or "/login" in told
 
 
-def _bucket(folder: Path, missing: int) -> Callable[[Request], Response]:
+def _bucket(folder: Path, missing: int, kind: str = "application/xml") -> Callable[[Request], Response]:
     def handle(request: Request) -> Response:
         file = folder / request.path.lstrip("/")
-        return Response(200, file.read_bytes()) if file.is_file() else Response(missing, b"<Error/>")
+        lacking = Response(missing, b"<Error/>", {"Content-Type": kind})
+        return Response(200, file.read_bytes()) if file.is_file() else lacking
 
     return handle
 
@@ -203,6 +204,14 @@ def test_a_bucket_that_says_403_for_what_is_not_there_is_a_log_like_another(
         _bucket(tmp_path / "out", missing)
     ) as url:  # what it denies proves nothing; what it lacks is a lie
         assert run(["audit", url, "--key", key]) == (CANNOT_CHECK if missing == 403 else FALSE)
+
+
+def test_a_web_server_that_shows_a_page_for_what_is_not_there_is_a_log_like_another(
+    made: Path, tmp_path: Path
+) -> None:
+    assert run(["log", "export", str(tmp_path / "out" / "log"), "--data", str(made)]) == GOOD
+    with serving(_bucket(tmp_path / "out", 404, "text/html")) as url:
+        assert run(["audit", url, "--key", str(made / "log.vkey")]) == GOOD
 
 
 def _bare(arguments: list[str], tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -62,8 +62,8 @@ def test_a_key_of_another_log_is_caught_before_an_answer_is_shown(
 def test_a_service_that_does_not_answer_is_waited_for_aloud(
     reads: Reads, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "WAIT_S", 0.05)
-    reads.slow_s = 0.3
+    monkeypatch.setattr(waiting, "WAIT_S", 0.5)
+    reads.slow_s = 1.0
     with serving(reads.handle) as url:
         assert run(["task", "show", "t", "--url", url, "--vkey", VKEY]) == GOOD
         told = capsys.readouterr().err

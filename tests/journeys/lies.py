@@ -105,10 +105,10 @@ def _() -> Lie:
     return liar.told()
 
 
-@lie("a check rate lowered for a friend", "p_ppm")
+@lie("a check rate lowered for a friend", "rate_ppm")
 def _() -> Lie:
     liar = Liar()
-    liar.twist("claim.opened", lambda entry: event_of(entry, "claim.opened")["rate"].update(p_ppm=50_000))
+    liar.twist("claim.opened", lambda entry: event_of(entry, "claim.opened").update(rate_ppm=50_000))
     liar.claimed("bob")
     return liar.told()
 

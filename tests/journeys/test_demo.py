@@ -79,7 +79,7 @@ def test_the_liar_lost_its_stake_and_ranks_below_every_honest_worker(undisturbed
 
 
 def test_every_slash_is_a_posting_that_sums_to_zero(undisturbed: Facts) -> None:
-    assert {slash["why"] for slash in undisturbed["slashes"]} == {"slash.failed-check", "bond.slash"}
+    assert {slash["why"] for slash in undisturbed["slashes"]} == {"slash.failed-check", "seat.slash"}
     for slash in undisturbed["slashes"]:
         assert sum(units for _, units in slash["postings"]) == slash["sum"] == 0
 

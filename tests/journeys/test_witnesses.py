@@ -79,7 +79,7 @@ def ready(home: House) -> Any:
 
 def test_a_network_lives_with_two_of_its_witnesses_and_waits_with_one(network: Network) -> None:
     with network.served() as (running, home):
-        home.settle_in(verifiers=4)
+        home.settle_in(verifiers=8)
         network.witnesses["w3"].kill()
         drawn(home, home.delivered("one"))
         named_by_an_audit(network, running, home)
@@ -159,8 +159,13 @@ def _terms(task: str, home: House) -> dict[str, Any]:
 
 
 def voided_when_overdue(home: House) -> None:
-    """A claim whose draw is overdue ends, and its worker has the price from the operator's bond."""
+    """A claim whose draw is overdue ends: its worker has its stake back and nothing more, the operator's bond burns."""
+    bond = home.get("/v1/stats")["operator_bond_units"]
     claim = home.delivered("three")
     home.wait(lambda: state(home, claim) == "voided", DRAW_MS / 1_000 + PATIENCE_S)
-    ledger = home.get(f"/v1/agents/{home.workers[0].did}/ledger")
-    assert {(each["why"], each["change_units"]) for each in ledger["postings"][:3]} >= {("draw.overdue", 100)}
+    said = home.get(f"/v1/claims/{claim}")
+    ledger = home.get(f"/v1/agents/{home.workers[0].did}/ledger")["postings"]
+    assert ("stake.return", said["stake_units"]) in {(each["why"], each["change_units"]) for each in ledger[:3]}
+    assert "draw.overdue" not in {each["why"] for each in ledger}
+    burnt = said["task"]["price_units"] + said["stake_units"]
+    assert home.get("/v1/stats")["operator_bond_units"] == bond - burnt

@@ -57,8 +57,8 @@ def _set(*path: Any) -> Callable[[Facts], None]:
         (_set("drawn", "worker", None), "the task that was drawn for went to its shortlist"),
         (_set("liar", "state", "accepted"), "the liar was rejected and slashed"),
         (_set("liar", "lost_units", 0), "the liar was rejected and slashed"),
-        (_set("silent", "lost_units", 0), "the silent verifier lost bond and went to jail"),
-        (_set("silent", "jailed_until_ms", None), "the silent verifier lost bond and went to jail"),
+        (_set("silent", "lost_units", 0), "the silent verifier lost stake and went to jail"),
+        (_set("silent", "jailed_until_ms", None), "the silent verifier lost stake and went to jail"),
         (_set("slashes", []), "every slash's postings sum to zero"),
         (_set("slashes", 0, "sum", 1), "every slash's postings sum to zero"),
         (_set("priorities", 1, "rank_ppm", 2), "the liar ranks below every honest worker"),
@@ -89,9 +89,9 @@ def test_slashes_are_the_postings_that_took_money_away() -> None:
     moved: Facts = {"kind": "money.moved", "index": 7}
     events: list[Facts] = [
         moved | {"why": "stake.lock", "postings": [["a", -1], ["b", 1]]},
-        moved | {"why": "bond.slash", "postings": [["seat/s/bond", -3], ["burn", 3]]},
+        moved | {"why": "seat.slash", "postings": [["verifier/s/stake", -3], ["burn", 3]]},
         {"kind": "claim.ended", "index": 8, "claim": "clm_x"},
     ]
-    found = slashes(events, {"did:1": "ada"}, {"seat/s/bond": "did:1"})
-    postings = [["seat/s/bond", -3], ["burn", 3]]
-    assert found == [{"index": 7, "why": "bond.slash", "from": ["ada"], "postings": postings, "sum": 0}]
+    found = slashes(events, {"did:1": "ada"}, {"verifier/s/stake": "did:1"})
+    postings = [["verifier/s/stake", -3], ["burn", 3]]
+    assert found == [{"index": 7, "why": "seat.slash", "from": ["ada"], "postings": postings, "sum": 0}]

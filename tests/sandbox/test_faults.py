@@ -75,7 +75,7 @@ def test_the_same_seed_chooses_the_same_order_and_another_one_another() -> None:
         chosen("churn,flod", random.Random(1))
 
 
-def test_money_that_is_left_on_a_claim_a_seat_or_a_task_is_stuck_and_nothing_else_is() -> None:
+def test_money_that_is_left_on_a_claim_or_a_task_is_stuck_and_nothing_else_is() -> None:
     def moved(*postings: tuple[str, int]) -> Facts:
         return {"kind": "money.moved", "why": "x", "postings": [list(each) for each in postings]}
 

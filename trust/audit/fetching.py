@@ -44,6 +44,7 @@ PATIENCE_S = 60
 """How long a server that limits its callers may ask us to wait, in all."""
 FORBIDDEN_HINT = "let everybody read the log's files; a bucket also needs leave to list, to say 404"
 DATABASE_NAME = "trust.db"
+MISSING = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 
 SIZE_HEADER = "Trust-Size"
@@ -243,7 +244,7 @@ class HttpSource(_Files):
                 raise CannotCheck(f"{url}: {error}") from error
             if answer.status in (httpx.codes.OK, httpx.codes.TOO_MANY_REQUESTS):
                 return answer
-            if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+            if answer.status in MISSING:
                 return None
             if answer.status == httpx.codes.FORBIDDEN:
                 raise Forbidden(f"{url} cannot be fetched: status 403", FORBIDDEN_HINT)
@@ -256,7 +257,8 @@ class HttpSource(_Files):
         body = bytearray()
         sent: dict[str, Any] = {} if posted is None else {"content": posted, "headers": JSON}
         with self._own.get().stream("GET" if posted is None else "POST", url, **sent) as response:
-            if response.headers.get("content-type", "").startswith("text/html"):
+            is_page = response.headers.get("content-type", "").startswith("text/html")
+            if is_page and response.status_code not in MISSING:  # of what is not there any web server says so
                 raise CannotCheck(f"{url} answers with a web page, from {response.url}", ELSEWHERE_HINT)
             for part in response.iter_bytes():
                 body += part

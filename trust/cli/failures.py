@@ -146,6 +146,7 @@ HINTS = {
     "unknown-task": "check its id; trust task post posts one",
     "unknown-claim": "check its id: trust claim request prints it",
     "unknown-seat": "trust check list shows the seats there are",
+    "unknown-policy": "trust policy show names the policy in force",
     "unknown-withdrawal": "check its id: trust stake withdraw prints it",
     "unknown-entry": "the log is not that long yet",
     "unknown-blob": "whoever has the bytes stores them: trust output submit, or trust task post, does",

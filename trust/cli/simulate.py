@@ -12,7 +12,7 @@ from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
 from trust.cli.terminal import progress, say
-from trust.cli.values import Count, Percent
+from trust.cli.values import Count, Percent, Place
 from trust.files import write_whole
 
 if TYPE_CHECKING:
@@ -174,12 +174,12 @@ def reputation(
 @app.command
 def exploit(
     *,
-    games: int = 10_000,
-    seed: int = 1,
+    games: Count = 10_000,
+    seed: Place = 1,
     operator: Annotated[bool, Parameter(negative=())] = False,
     without: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     policy: str = "standard",
-    processes: int = 1,
+    processes: Count = 1,
     log: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -208,8 +208,6 @@ def exploit(
     """
     from trust.simulation.exploit.search import Search
 
-    if games < 1 or processes < 1:
-        raise Usage("games and processes are at least 1")
     search = Search(_terms(policy), games, seed, operator, without)
     with progress("games") as report:
         found = search.run(processes, report)

@@ -197,7 +197,7 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
         in facts["drawn"]["shortlist"],
         "the liar was rejected and slashed": facts["liar"]["state"] == "rejected"
         and facts["liar"]["lost_units"] > 0,
-        "the silent verifier lost bond and went to jail": facts["silent"]["lost_units"] > 0
+        "the silent verifier lost stake and went to jail": facts["silent"]["lost_units"] > 0
         and facts["silent"]["jailed_until_ms"] is not None,
         "every slash's postings sum to zero": bool(facts["slashes"])
         and all(each["sum"] == 0 for each in facts["slashes"]),

@@ -80,13 +80,13 @@ def figures(board: Board, tasks: Sequence[str]) -> Figures:
 
 
 def stuck(events: Iterable[Event]) -> dict[str, int]:
-    """What is left on the accounts of claims, seats, challenges and tasks."""
+    """What is left on the accounts of claims, challenges and tasks."""
     balances: dict[str, int] = defaultdict(int)
     for event in events:
         if event["kind"] == "money.moved":
             for account, units in event["postings"]:
                 balances[account] += units
-    locks = ("claim/", "seat/", "task/", "challenge/")
+    locks = ("claim/", "task/", "challenge/")
     return {name: units for name, units in balances.items() if units and name.startswith(locks)}
 
 
