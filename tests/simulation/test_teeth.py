@@ -17,6 +17,7 @@ from trust.simulation.players import Burst, Freeze, Player
 WITHOUT_TRAPS = ("post", "task.post")
 """A requester's trap pays at once, so a search that may set one finds little else."""
 SEEDS = range(6)
+FREEZE_GAMES = 4_000
 
 
 def mean_gain(policy: Policy, player: type[Player]) -> float:
@@ -54,9 +55,11 @@ def test_a_lenient_check_rate_makes_a_burst_pay(monkeypatch: pytest.MonkeyPatch,
 def test_passing_over_busy_verifiers_lets_garbage_go_unjudged(
     monkeypatch: pytest.MonkeyPatch, policy: Policy
 ) -> None:
-    before = ends(policy, Freeze)["garbage of ours for theirs rejected"]
+    assert mean_gain(policy, Freeze) < -10_000
     put_back_the_freeze(monkeypatch)
-    assert ends(policy, Freeze)["garbage of ours for theirs rejected"] <= before
+    assert mean_gain(policy, Freeze) > 1_000
+    counted = ends(policy, Freeze)
+    assert counted["garbage of ours for theirs voided"] > counted["garbage of ours for theirs rejected"]
 
 
 @pytest.mark.slow
@@ -66,3 +69,13 @@ def test_the_search_finds_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.best.gain_units.low > 0
     assert of_kind(found.best, "accepted") >= 5
     assert any(move.args.get("output") == "garbage" for move in found.best.moves)
+
+
+@pytest.mark.slow
+def test_the_search_finds_the_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The garbage that was drawn for a check ends without a verdict, for nobody was free to judge it."""
+    put_back_the_freeze(monkeypatch)
+    found = Search(standard(), FREEZE_GAMES, without=WITHOUT_TRAPS).run()
+    assert found.best.gain_units.low > 0
+    assert of_kind(found.best, "voided") >= 5
+    assert of_kind(found.best, "accepted") >= 5
