@@ -165,7 +165,9 @@ def voided_when_overdue(home: House) -> None:
     home.wait(lambda: state(home, claim) == "voided", DRAW_MS / 1_000 + PATIENCE_S)
     said = home.get(f"/v1/claims/{claim}")
     ledger = home.get(f"/v1/agents/{home.workers[0].did}/ledger")["postings"]
-    assert ("stake.return", said["stake_units"]) in {(each["why"], each["change_units"]) for each in ledger[:3]}
+    assert ("stake.return", said["stake_units"]) in {
+        (each["why"], each["change_units"]) for each in ledger[:3]
+    }
     assert "draw.overdue" not in {each["why"] for each in ledger}
     burnt = said["task"]["price_units"] + said["stake_units"]
     assert home.get("/v1/stats")["operator_bond_units"] == bond - burnt

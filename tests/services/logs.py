@@ -51,7 +51,9 @@ def check_log(database: Database, key: Verifier) -> Checkpoint | None:
 
 def _build(draft: Draft, seal: Seal, entries: list[Entry]) -> None:
     """Puts the tree of a sealed pool where the next draws look for it: a seal names its root only."""
-    weights = (event for entry in entries[: seal.as_of] for event in entry.events if isinstance(event, PoolWeight))
+    weights = (
+        event for entry in entries[: seal.as_of] for event in entry.events if isinstance(event, PoolWeight)
+    )
     slots = {
         each.slot: sumtree.Slot(each.agent, each.house, each.weight)
         for each in weights
