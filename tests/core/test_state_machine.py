@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.core.diligent import Diligent
 from tests.core.network import Records
 from tests.core.steps import ACTIONS, Steps, run
 from trust.core.entry import decode_entry
@@ -114,6 +115,17 @@ TestMachine.settings = settings(
 @pytest.mark.parametrize("seed", range(12))
 def test_random_steps_keep_every_invariant_and_replay_to_the_byte(seed: int) -> None:
     run(Steps(), Random(seed), 300)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_follows_the_sdk_loses_at_most_one_liveness_fault_to_others_acts(seed: int) -> None:
+    """Conservation of honesty: no act of anybody else, the operator included, makes the diligent miss their duties."""
+    steps, rng = Diligent(), Random(seed)
+    for _ in range(200):
+        getattr(steps, rng.choice((*ACTIONS, *["ask"] * 6)))(rng)
+        steps.check()
+    steps.finish()
+    assert steps.done > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
