@@ -23,7 +23,7 @@ from trust.verify.receipts import parse_key
 CLAIM, SEAT = "clm_" + "a" * 26, "seat_" + "a" * 26
 WRITES = (
     "/v1/agents", "/v1/tasks", "/v1/claims", "/v1/claims/check", "/v1/outputs", "/v1/votes", "/v1/challenges",
-    "/v1/evidence", "/v1/stakes", "/v1/admin", "/v1/statements", "/v1/priorities",
+    "/v1/evidence", "/v1/stakes", "/v1/admin", "/v1/statements", "/v1/priorities", "/v1/draws",
 )  # fmt: skip
 READS = (
     "/v1/agents/{}", "/v1/agents/{}/reputation", "/v1/agents/{}/ledger", "/v1/agents/{}/seats", "/v1/agents/{}/tasks",

@@ -17,7 +17,6 @@ from trust import clock
 from trust.core.records import Claim, Timer
 from trust.core.rules import turns
 from trust.core.rules.turns import Awaited
-from trust.errors import CODES
 from trust.services.drawing import Drawing
 from trust.services.scoring import view_of
 from trust.storage.reading import reading
@@ -104,11 +103,12 @@ def test_a_beacons_draw_is_taken_in_its_turn_and_seats_the_panel_and_before_it_i
         ({"for": f"{CLAIM}/1", "key": BEACONS[0].did, "pi": ZEROS, "beta": ""}, (400, "malformed")),
         ({"for": "x" * 129, "key": BEACONS[0].did, "pi": ZEROS}, (400, "malformed")),
         ({"for": "\0/1", "key": BEACONS[0].did, "pi": ZEROS}, (400, "malformed")),
+        ({"for": "/", "key": BEACONS[0].did, "pi": ZEROS}, (400, "malformed")),
+        ({"for": f"{CLAIM}/1\n", "key": BEACONS[0].did, "pi": ZEROS}, (400, "malformed")),
         ({"for": "task/\0", "key": BEACONS[0].did, "pi": ZEROS}, (400, "malformed")),
         (b" " * 5_000, (413, "too-large")),
         ({"for": f"{CLAIM}/1", "key": BEACONS[0].did, "pi": ZEROS}, (409, "no-draw-due")),
         ({"for": "task/nothing", "key": BEACONS[0].did, "pi": ZEROS}, (409, "no-draw-due")),
-        ({"for": "/", "key": BEACONS[0].did, "pi": ZEROS}, (409, "no-draw-due")),
     ],
 )
 def test_what_is_no_draw_or_is_not_awaited_gets_a_clear_error(
@@ -116,10 +116,4 @@ def test_what_is_no_draw_or_is_not_awaited_gets_a_clear_error(
 ) -> None:
     got = _post(town, said)
     assert refused(got) == answer, got.text
-    assert got.json()["detail"] or CODES[answer[1]]
-
-
-def test_the_same_names_are_refused_on_either_database(withheld: House) -> None:
-    for of in ("\0/1", "task/\0", f"{CLAIM}/\0", f"{CLAIM}/99999999999999999999", "ſ/1"):
-        got = _post(withheld, {"for": of, "key": BEACONS[0].did, "pi": ZEROS})
-        assert got.status_code in (400, 409), (of, got.text)
+    assert got.json()["detail"]

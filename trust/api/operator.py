@@ -29,8 +29,11 @@ METRICS_TYPE = "text/plain; version=0.0.4"
 
 
 def brought(data: bytes) -> Brought:
-    """The draw in a body; malformed otherwise."""
-    return strict.parse(data, Brought, max_bytes=MAX_DRAW_BYTES)
+    """The draw in a body; TrustError `malformed` otherwise."""
+    try:
+        return strict.parse(data, Brought, max_bytes=MAX_DRAW_BYTES)
+    except strict.Malformed as error:
+        raise TrustError(error.code, str(error)) from error
 
 
 class OperatorController(Controller):

@@ -221,9 +221,9 @@ def exploit(
         return
     from trust.simulation.exploit import telling
 
-    print(*telling.lines(found), sep="\n")
+    say(*telling.lines(found))
     if entries:
-        print("", *_stories(entries), sep="\n")
+        say("", *_stories(entries))
 
 
 def _stories(entries: Sequence[bytes]) -> Iterable[str]:

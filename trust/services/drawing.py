@@ -46,7 +46,7 @@ _log = journal.logger("trust.drawing")
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"of": "for"}):
     """What a beacon brings: which draw, by which key, and its proof (hex)."""
 
-    of: Annotated[str, Meta(min_length=1, max_length=128)]
+    of: Annotated[str, Meta(pattern=r"^(task/[a-z0-9][a-z0-9._-]{0,63}|clm_[a-z2-7]{26}/[1-9])$(?!\n)")]
     key: Did
     pi: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$(?!\n)")]
 

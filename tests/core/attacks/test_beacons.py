@@ -103,3 +103,11 @@ def test_the_operator_withholds_a_shortlist_that_its_friend_is_not_on(town: Scen
     town.net.do(town.net.shortlist_draw_of("t1", order_of(seed)[0]))
     assert town.net.get(Allocation, "t1").state == "drawn"
     whole(town)
+
+
+def test_a_clock_that_is_behind_the_logs_finds_the_services_turn_and_not_the_last_beacons(
+    town: Scene,
+) -> None:
+    record = town.net.get(Claim, town.submitted())
+    seed = panel.alpha(town.net.draft, record, 1)
+    assert panel.drawer(town.net.draft, record, town.net.policy, seed, town.net.now_ms - 1) == record.draw_key
