@@ -25,7 +25,7 @@ from trust.verify.receipts import parse_key
 
 pytestmark = pytest.mark.journey
 
-DRAW_MS = 15_000
+DRAW_MS = 25_000
 PATIENCE_S = 20.0
 Witnesses = dict[str, Witness]
 

@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -248,6 +250,34 @@ async def agents(*joined: Awaitable[Agent]) -> AsyncIterator[list[Agent]]:
     finally:
         for each in here:
             await each.link.close()
+
+
+@contextmanager
+def standing(network: Network) -> Iterator[Coordinator]:
+    """The relay of one coordinator on a thread of its own: several tests, each with a loop of its own, speak to it."""
+    loop, ready = asyncio.new_event_loop(), Queue[Coordinator | BaseException]()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        try:
+            async with network.relay() as relay:
+                ready.put(relay)
+                await over.wait()
+        except BaseException as error:
+            ready.put(error)
+            raise
+
+    thread = Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    up = ready.get(timeout=60)
+    if isinstance(up, BaseException):
+        raise up
+    try:
+        yield up
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(timeout=30)
+        loop.close()
 
 
 def named(prefix: str = "task") -> str:

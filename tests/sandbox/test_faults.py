@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 
 
 def _play(data: Path, faults: str, **more: Any) -> Facts:
-    asked = Run("hybrid", data, agents=9, size=2, seed=7, faults=faults, calm_s=4.0, **more)
+    asked = Run("hybrid", data, agents=9, size=2, seed=7, faults=faults, calm_s=2.0, **more)
     facts = asyncio.run(play(asked, lambda step, text: None))
     assert facts["held"] == dict.fromkeys(facts["held"], True), {
         name: each.get("findings") for name, each in facts["feeds"].items()

@@ -7,8 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from trust.core.policy import dangers, parse, warnings
+from tests.factories import did
+from trust.core.policy import Beacons, dangers, parse, warnings
 
 POLICIES = Path(__file__).parents[2] / "policies"
 PROFILES = ("standard", "fast", "sandbox")
@@ -21,8 +23,12 @@ def test_a_profile_that_ships_may_be_adopted(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["standard", "fast", "drawn"])
-def test_a_profile_for_real_money_is_not_even_unwise(profile: str) -> None:
-    assert warnings(parse((POLICIES / f"{profile}.toml").read_text("utf-8"))) == []
+def test_a_profile_for_real_money_lacks_nothing_but_the_keys_of_its_beacons(profile: str) -> None:
+    terms = parse((POLICIES / f"{profile}.toml").read_text("utf-8"))
+    assert [warning.partition(":")[0] for warning in warnings(terms)] == ["no beacons"]
+    named = replace(terms, beacons=Beacons(keys=(did(1),)))
+    assert warnings(named) == []
+    assert dangers(named) == []
 
 
 def test_the_readme_explains_each_number_of_each_profile() -> None:
