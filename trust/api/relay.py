@@ -15,7 +15,7 @@ from trust.api.bodies import HttpRequest, read
 from trust.api.documents import batch_body, envelope_body, json_body
 from trust.api.parameters import AfterIndex, Limit
 from trust.api.service import Serving, answer
-from trust.api.views import cases, dry_run
+from trust.api.views import cases, dry_run, provenance
 from trust.api.writes import kinds_at
 from trust.core import strict
 from trust.core.envelope import MAX_ENVELOPE_BYTES
@@ -99,6 +99,17 @@ class RelayController(Controller):
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, cases.claim_timeline, claim, after, limit)
+
+    @get("/claims/{claim:str}/provenance", summary="What its output was made from, and what was made from it")
+    async def claim_provenance(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        claim: FromPath[str],
+        after: AfterIndex = -1,
+        limit: Limit = 100,
+    ) -> Response[bytes]:
+        return await service.show(request, provenance.provenance, claim, after, limit)
 
     @get("/claims/{claim:str}/bundle", summary="One file that proves a claim's case offline")
     async def claim_bundle(

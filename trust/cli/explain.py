@@ -1,39 +1,103 @@
-"""`trust explain`: what happened to a claim or a task, in words: the story first, then entry by entry."""
+"""`trust explain`: what happened to claims or tasks in words, or where a result went wrong."""
 
 from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from trust.cli.connection import SERVICE, Service
 from trust.cli.terminal import say
 
+if TYPE_CHECKING:
+    from trust.audit.provenance import Judge
+    from trust.client import TrustClient
+
 app = App(name="explain")
 
 
 @app.default
-def explain(case: str, /, *, service: Service = SERVICE) -> None:
-    """Tell what happened to a claim or a task, and why.
+def explain(
+    *cases: str,
+    provenance: bool = False,
+    check: str | None = None,
+    seconds: float = 600,
+    picture: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Tell what happened to claims or tasks, and why; or whose fault a wrong result is.
 
-    The service only says which entries name it; each is proven by its receipt, and told from its own bytes.
+    The service only says which entries name them; each is proven by its receipt, and told from its own bytes.
 
     Parameters
     ----------
-    case
-        A claim's id (clm_...), or a task's.
+    cases
+        Ids of claims (clm_...) or tasks.
+    provenance
+        Walk back over everything that the results were made from, to the first wrong output.
+    check
+        A command that judges one output again, given what it was made from (docs/protocol.md 9.2): it prints a verdict
+        as JSON. Without it the verdicts on the log count.
+    seconds
+        How long that command may take for one output.
+    picture
+        Where to draw what was made from what, as SVG.
     """
+    from trust.cli.failures import Usage
+
+    if not cases:
+        raise Usage("name at least one claim or task")
+    with service.client() as client:
+        if provenance or check or picture:
+            _tell_provenance(service, client, cases, check, seconds, picture)
+        else:
+            _tell_stories(service, client, cases)
+
+
+def _tell_stories(service: Service, client: TrustClient, cases: Sequence[str]) -> None:
     from trust.audit import explaining, storytelling
 
-    with service.client() as client:
+    for case in cases:
         proven = [client.receipt(entry["index"])[1] for entry in client.timeline(case)]
-    entries = [(entry.index, entry.data) for entry in proven]
-    story, lines = storytelling.story(case, entries), explaining.explain(case, entries)
+        entries = [(entry.index, entry.data) for entry in proven]
+        story, lines = storytelling.story(case, entries), explaining.explain(case, entries)
+        if service.json:
+            service.show({"case": case, "story": story, "lines": lines})
+            continue
+        say(*story, "")
+        told = -1
+        for line in lines:
+            if line.index != told:
+                say(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
+            told = line.index
+            say(f"    {line.words}")
+
+
+def _tell_provenance(
+    service: Service,
+    client: TrustClient,
+    cases: Sequence[str],
+    check: str | None,
+    seconds: float,
+    picture: Path | None,
+) -> None:
+    from trust.audit import provenance_report
+    from trust.audit.provenance import blame
+
+    found = blame(client, cases, _judge(client, shlex.split(check), seconds) if check else None)
+    if picture is not None:
+        picture.write_text(provenance_report.svg(found))
     if service.json:
-        service.show({"case": case, "story": story, "lines": lines})
-        return
-    say(*story, "")
-    told = -1
-    for line in lines:
-        if line.index != told:
-            say(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
-        told = line.index
-        say(f"    {line.words}")
+        service.show(provenance_report.facts(found))
+    else:
+        say(*provenance_report.lines(found))
+
+
+def _judge(client: TrustClient, command: Sequence[str], seconds: float) -> Judge:
+    from trust.programs.checking import judge
+    from trust.programs.command import Limits
+
+    return judge(client, command, Limits(seconds=seconds))

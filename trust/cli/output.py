@@ -29,6 +29,7 @@ def submit(
     *files: Path,
     me: Me,
     items: Path | None = None,
+    made_from: list[str] | None = None,
     receipt: Path | None = None,
     service: Service = SERVICE,
 ) -> None:
@@ -42,6 +43,8 @@ def submit(
         What is delivered; each goes by the file's name.
     items
         A batch's items, one a line; keep the file until the claim has ended.
+    made_from
+        What it was made from: a claim, or the SHA-256 of a blob in hex. May be given several times.
     receipt
         Where to keep the receipt.
     """
@@ -51,7 +54,7 @@ def submit(
     if len(artifacts) < max(len(files), 1):
         raise Usage("give at least one file, and each name once")
     with service.acting(Worker, me) as worker:
-        service.accepted(worker.submit(claim, artifacts, read_items(items)), receipt)
+        service.accepted(worker.submit(claim, artifacts, read_items(items), made_from or ()), receipt)
 
 
 @app.command(name="open")

@@ -122,6 +122,7 @@ class Client(Bound[C]):
     claim = forwarded(Exchanges.claim)
     bundle = forwarded(Exchanges.bundle)
     timeline = forwarded(Exchanges.timeline)
+    provenance = forwarded(Exchanges.provenance)
     policy = forwarded(Exchanges.policy)
     stats = forwarded(Exchanges.stats)
     priorities = forwarded(Exchanges.priorities)

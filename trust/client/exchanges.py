@@ -312,6 +312,17 @@ class Exchanges:
             if after is None:
                 return entries
 
+    def provenance(self, claim: str) -> Exchange[Facts]:
+        """Returns what a claim's output was made from, and every output that was made from it."""
+        facts: Facts = {}
+        after = None
+        while True:
+            page = yield from self.get(wire.path("/v1/claims/{}/provenance", claim, after=after))
+            facts = page | {"outputs": [*facts.get("outputs", []), *page["outputs"]]}
+            after = page.get("after")
+            if after is None:
+                return facts
+
     def policy(self, number: int | None = None) -> Exchange[Facts]:
         """The network, its keys and rules, and a policy: the one in force, or by its number."""
         return (yield from self.get(wire.path("/v1/policy", number=number)))

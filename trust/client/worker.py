@@ -54,9 +54,16 @@ class Worker(Agent[C]):
 
     @conversation
     def submit(
-        self, claim: str, artifacts: Mapping[str, bytes], items: Sequence[bytes] = ()
+        self,
+        claim: str,
+        artifacts: Mapping[str, bytes],
+        items: Sequence[bytes] = (),
+        inputs: Sequence[str] = (),
     ) -> Exchange[Accepted]:
         """Delivers: stores each artifact (name to bytes), then submits. A batch delivers its items too.
+
+        `inputs` names what the output was made from: claims, or blobs by their SHA-256 in hex. Who names them answers
+        for its own step alone, and not for what was wrong before.
 
         The items themselves stay with the worker until some of them are drawn: `attend` opens those. A claim has one
         output, and a second one that is signed while another counts convicts its worker: so the service is asked first,
@@ -81,6 +88,7 @@ class Worker(Agent[C]):
             artifacts=delivered,
             items_root=root,
             items_count=len(tree) if tree else None,
+            inputs=tuple(inputs),
         )
         signed = opened(envelope).payload
         assert isinstance(signed, OutputSubmit)

@@ -19,6 +19,9 @@ LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open", "relay
 MAX_PAYLOAD_BYTES = 16 * 1024
 MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
 MAX_JUDGED_ITEMS = 128
+MAX_INPUTS = 64
+CLAIM = "clm_"
+"""How the id of a claim begins."""
 
 Did = Annotated[str, Meta(min_length=50, max_length=64, pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]+$(?!\n)")]
 Network = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -29,6 +32,7 @@ ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$(?!\n)"
 Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
 Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$(?!\n)")]
 Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$(?!\n)")]
+Source = Annotated[str, Meta(pattern=r"^(clm_[a-z2-7]{26}|[0-9a-f]{64})$(?!\n)")]
 Base64 = Annotated[str, Meta(max_length=128)]
 Ms = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Count = Annotated[int, Meta(ge=0, le=MAX_INT)]
@@ -273,6 +277,8 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
+    """`inputs` is what the output was made from: claims with an output on this log, or digests of blobs."""
+
     endpoint: ClassVar[str] = "/v1/outputs"
     signers: ClassVar[str] = "the worker"
 
@@ -280,6 +286,7 @@ class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
     artifacts: Annotated[tuple[Artifact, ...], Meta(min_length=1, max_length=64)]
     items_root: Hex32 | None = None
     items_count: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    inputs: Annotated[tuple[Source, ...], Meta(max_length=MAX_INPUTS)] = ()
 
 
 class OutputAccept(Payload, tag="output.accept", frozen=True, kw_only=True):

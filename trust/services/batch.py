@@ -18,7 +18,7 @@ from trust.core.refusal import Refused
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, View
 from trust.log.merkle import leaf_hash
-from trust.storage.projections import Projections, digests_of
+from trust.storage.projections import Projections, subjects_of
 from trust.storage.unit import StoredEntry
 
 
@@ -86,13 +86,13 @@ class Batch:
                 return Logged(int(refused.facts["index"]), repeated=True)
             return Denied(refused, self.draft.size, statement_id)
         payload = incoming.payload if isinstance(incoming, Spoken) else None
-        self._take_up(decided, entry_kind(incoming), payload.actor if payload else "", digests_of(payload))
+        self._take_up(decided, entry_kind(incoming), payload.actor if payload else "", subjects_of(payload))
         return Logged(decided.index, repeated=False)
 
-    def _take_up(self, decided: Decided, kind: str, actor: str, digests: Sequence[str] = ()) -> None:
+    def _take_up(self, decided: Decided, kind: str, actor: str, subjects: Sequence[str] = ()) -> None:
         data = decided.data
         self.entries.append(StoredEntry(decided.index, decided.at_ms, kind, data, leaf_hash(data)))
-        self.projections.add(decided.index, actor, decided.events, digests)
+        self.projections.add(decided.index, actor, decided.events, subjects)
         if kind == "key.adopt":
             self._is_over = any(
                 isinstance(event, KeyAdopted) and event.use == "log" for event in decided.events

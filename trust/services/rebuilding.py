@@ -72,8 +72,8 @@ class _Refold:
             self._prepare(entry.command.seal.of)
         index = self._draft.size
         rulebook.fold(self._draft, entry)
-        actor, digests = said_in(entry)
-        self._projections.add(index, actor, entry.events, digests)
+        actor, subjects = said_in(entry)
+        self._projections.add(index, actor, entry.events, subjects)
 
     def flush(self) -> None:
         """Writes what was folded since the last time."""

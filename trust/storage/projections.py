@@ -45,6 +45,7 @@ class _Artifact(msgspec.Struct):
 class _Said(msgspec.Struct):
     actor: str
     artifacts: tuple[_Artifact, ...] = ()
+    inputs: tuple[str, ...] = ()
     report_sha256: str | None = None
 
 
@@ -60,9 +61,9 @@ class Projections:
         self._weights: dict[tuple[str, int, int], tuple[str, str, int]] = {}
         self._observations: list[tuple[int, int, str, str, str, str, str, int, int, int]] = []
 
-    def add(self, index: int, actor: str, events: Iterable[Event], digests: Iterable[str] = ()) -> None:
-        """Takes up entry `index`; `actor` said it ("" where no statement did), and named the blobs of `digests`."""
-        named = {actor, *digests} if actor else set()
+    def add(self, index: int, actor: str, events: Iterable[Event], subjects: Iterable[str] = ()) -> None:
+        """Takes up entry `index`; `actor` said it ("" where no statement did), and named `subjects`."""
+        named = {actor, *subjects} if actor else set()
         position = 0
         for event in events:
             named.update(_subjects(event))
@@ -100,18 +101,25 @@ def actor_of(entry: Entry) -> str:
 
 
 def said_in(entry: Entry) -> tuple[str, list[str]]:
-    """Returns the actor of an entry's statement, and the digests of the blobs that only its payload names."""
+    """Returns the actor of an entry's statement, and the subjects that only its payload names."""
     if entry.command.statement is None:
         return "", []
     said = _said_decoder.decode(b64(entry.command.statement.payload))
-    return said.actor, digests_of(said)
+    return said.actor, subjects_of(said)
 
 
-def digests_of(payload: object) -> list[str]:
-    """The digests of the blobs that a payload names and its events do not: what was delivered, and reports."""
+def subjects_of(payload: object) -> list[str]:
+    """Returns what a payload names and its events do not: the digests of what was delivered and of reports, and
+    what the output was made from (`made_from`)."""
     report = getattr(payload, "report_sha256", None)
     delivered = [artifact.sha256 for artifact in getattr(payload, "artifacts", ())]
-    return [*delivered, report] if report else delivered
+    sources = [made_from(source) for source in getattr(payload, "inputs", ())]
+    return [*delivered, *sources, report] if report else [*delivered, *sources]
+
+
+def made_from(source: str) -> str:
+    """Returns the subject under which the outputs that were made from a claim or a digest are found."""
+    return f"input/{source}"
 
 
 def _subjects(value: msgspec.Struct) -> list[str]:

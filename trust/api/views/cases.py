@@ -227,6 +227,7 @@ def _delivered(reader: Reader, index: int) -> dict[str, Any]:
         "artifacts": msgspec.to_builtins(said.artifacts),
         "items_root": said.items_root,
         "items_count": said.items_count,
+        "inputs": list(said.inputs),
     }
 
 

@@ -20,7 +20,7 @@ from trust.core.events import (
     round_id,
 )
 from trust.core.lifecycle import ClaimState, Phase, TaskState
-from trust.core.payloads import ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
+from trust.core.payloads import CLAIM, ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
 from trust.core.policy import Policy
 from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, SealedPool, Task
 from trust.core.refusal import Refused
@@ -203,6 +203,7 @@ def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
         raise Refused(
             "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
         )
+    _check_inputs(d, said)
     d.emit(
         OutputSubmitted(
             claim=claim.id,
@@ -211,6 +212,13 @@ def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
             items_root=said.items_root or "",
         )
     )
+
+
+def _check_inputs(d: Decision, said: OutputSubmit) -> None:
+    """Each claim that the output was made from has its output: so what was made from what has no circles."""
+    for source in said.inputs:
+        if source.startswith(CLAIM) and not d.find(Claim, source).output:
+            raise Refused("no-output", f"{source} has no output that another could be made from")
 
 
 def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:

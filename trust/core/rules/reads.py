@@ -141,10 +141,11 @@ def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
             yield Account, ledger.free(found.challenger)
 
 
-def _delivering(view: Peek, id: str) -> Iterator[StateKey]:
+def _delivering(view: Peek, said: p.OutputSubmit) -> Iterator[StateKey]:
     """The records that an output reads: few, since there are many outputs."""
-    yield Claim, id
-    if (found := view.peek(Claim, id)) is not None:
+    yield Claim, said.claim
+    yield from ((Claim, source) for source in said.inputs if source.startswith(p.CLAIM))
+    if (found := view.peek(Claim, said.claim)) is not None:
         yield Task, found.task
         if (work := view.peek(Task, found.task)) is not None:
             yield AdoptedPolicy, str(work.policy)
@@ -488,7 +489,7 @@ def _statement(command: Spoken, view: Peek) -> Iterator[StateKey]:
     yield Said, command.key
     if isinstance(said, p.OutputSubmit):
         yield Party, said.actor
-        yield from _delivering(view, said.claim)
+        yield from _delivering(view, said)
         return
     yield from _party(said.actor)
     if isinstance(said, SHOWN):

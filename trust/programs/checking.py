@@ -1,0 +1,76 @@
+"""A second look at one output by an owner's command: the case that it is given, and what its exit status says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from trust.audit.provenance import Output
+from trust.client import TrustClient
+from trust.core import strict
+from trust.errors import TrustError
+from trust.programs.command import Limits, Outcome, run
+from trust.verify.failures import NotProven
+
+MAX_WORDS = 200
+MAX_VERDICT_BYTES = 65_536
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command prints, as JSON: pass, fail, or void where it cannot say."""
+
+    verdict: Literal["pass", "fail", "void"]
+    reason: str = ""
+
+
+def judge(
+    client: TrustClient, command: Sequence[str], limits: Limits
+) -> Callable[[Output, Sequence[Output]], tuple[bool | None, str]]:
+    """Returns what judges an output by a command, by the verdict that it prints."""
+
+    def look(output: Output, sources: Sequence[Output]) -> tuple[bool | None, str]:
+        try:
+            blobs = {digest: client.get_blob(digest) for digest in _digests(output, sources)}
+        except (TrustError, NotProven) as error:
+            return None, f"its bytes cannot be had: {error}"
+        return _verdict(run(command, case_of(output, sources), blobs, limits))
+
+    return look
+
+
+def case_of(output: Output, sources: Iterable[Output]) -> dict[str, Any]:
+    """Returns `case.json`: the task, what was delivered, and what that was made from."""
+    return {
+        "task": output.task,
+        "task_kind": output.task_kind,
+        "spec_sha256": output.spec_sha256,
+        **_delivered(output),
+        "inputs": [{"task": source.task, **_delivered(source)} for source in sources],
+    }
+
+
+def _delivered(output: Output) -> dict[str, Any]:
+    artifacts = [{"name": each.name, "sha256": each.sha256} for each in output.artifacts]
+    return {"claim": output.claim, "worker": output.worker, "artifacts": artifacts}
+
+
+def _digests(output: Output, sources: Iterable[Output]) -> Iterator[str]:
+    yield output.spec_sha256
+    for each in (output, *sources):
+        yield from (artifact.sha256 for artifact in each.artifacts)
+    yield from (source for source in output.inputs if not source.startswith("clm_"))
+
+
+def _verdict(outcome: Outcome) -> tuple[bool | None, str]:
+    """Returns what a command found: a crash is never a verdict."""
+    if outcome.status != 0:
+        said = outcome.stderr.decode(errors="replace").strip().splitlines()
+        why = outcome.why or f"the command ended with {outcome.status}"
+        return None, f"{why}: {said[-1]}"[:MAX_WORDS] if said else why
+    try:
+        verdict = strict.parse(outcome.stdout, Verdict, max_bytes=MAX_VERDICT_BYTES)
+    except strict.Malformed as error:
+        return None, f"what the command printed is no verdict: {error}"[:MAX_WORDS]
+    return {"pass": True, "fail": False, "void": None}[verdict.verdict], verdict.reason[:MAX_WORDS]

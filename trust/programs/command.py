@@ -1,0 +1,101 @@
+"""An owner's command, run on one case: files in, an exit status and what it printed out (docs/protocol.md 9.2).
+
+The command is somebody's own program, and what it reads was written by others. So it gets bytes as files whose names
+are ours, a time and a size that it cannot exceed, and a directory that is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a command may use: wall time, address space, and the size of any file that it writes, its output too."""
+
+    seconds: float = 600
+    memory_bytes: int = 2 << 30
+    file_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status` is the exit status, negative for a signal, None where the time was over or the command is not there;
+    `why` says so in words."""
+
+    status: int | None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    why: str = ""
+
+
+def run(
+    command: Sequence[str],
+    case: Mapping[str, Any],
+    blobs: Mapping[str, bytes],
+    limits: Limits = Limits(),
+) -> Outcome:
+    """Runs a command on a case; returns how it ended.
+
+    It starts in a directory with nothing but `case.json`, which is its standard input as well, and `blobs/`, where each
+    of `blobs` is a file that has its SHA-256 in hex as its name.
+    """
+    with tempfile.TemporaryDirectory(prefix="trust-case-") as name:
+        directory = Path(name)
+        (directory / "blobs").mkdir()
+        for data in blobs.values():
+            (directory / "blobs" / sha256(data).hexdigest()).write_bytes(data)
+        (directory / "case.json").write_bytes(msgspec.json.format(msgspec.json.encode(case)))
+        return _run(command, directory, limits)
+
+
+def _run(command: Sequence[str], directory: Path, limits: Limits) -> Outcome:
+    stdout, stderr = directory / ".stdout", directory / ".stderr"
+    with (directory / "case.json").open("rb") as given, stdout.open("wb") as out, stderr.open("wb") as err:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Outcome(None, why=f"{command[0]} cannot be run: {error.strerror}")
+        _limit(process.pid, limits)
+        status, why = _wait(process, limits)
+    return Outcome(status, stdout.read_bytes(), stderr.read_bytes(), why)
+
+
+def _limit(process: int, limits: Limits) -> None:
+    """Bounds a process that has just begun, and whatever it starts; where the system has no prlimit, time alone is."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
+
+
+def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int | None, str]:
+    try:
+        status = process.wait(limits.seconds)
+        why = f"it was ended by {signal.Signals(-status).name}" if status < 0 else ""
+        return status, why
+    except subprocess.TimeoutExpired:
+        return None, f"it did not end within {limits.seconds:g} s"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
