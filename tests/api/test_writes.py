@@ -154,7 +154,7 @@ def test_a_check_says_what_a_claim_would_get_and_changes_nothing(town: House) ->
     done = town.done("/v1/claims", said)
     opened = decode_entry(strict.b64(done["receipt"]["entry"])).events[0]
     assert msgspec.to_builtins(opened)["inputs"] == {"appealable": False}, "three verifiers seat no appeal"
-    assert foreseen["inputs"] == msgspec.structs.asdict(opened.inputs)  # type: ignore[union-attr]
+    assert foreseen["inputs"] == msgspec.structs.asdict(opened.inputs)  # type: ignore[attr-defined]
     assert town.post_to("/v1/claims/check", said).json()["status"] == 200
     rival = town.post_to("/v1/claims/check", town.claim("checked", index, town.workers[1])).json()
     assert (rival["status"], rival["code"], rival["worker"]) == (409, "already-claimed", town.workers[0].did)

@@ -12,6 +12,7 @@ from trust.core import rulebook
 from trust.core.entry import MAX_CLOCK_ITEMS, decode_entry
 from trust.core.records import Task, Timer, Withdrawal
 from trust.core.rulebook import Decided
+from trust.core.rules import acts
 from trust.core.rules.decision import Decision
 from trust.core.state import Draft
 
@@ -88,13 +89,13 @@ def test_a_clock_entry_that_would_be_too_long_is_given_up_at_once_and_is_the_lon
     net.now_ms = due_ms - 1
     net.settle()
     decided: list[str] = []
-    lapse = rulebook.DUE["deadline"]
+    lapse = acts.DUE["deadline"]
 
     def counted(d: Decision, id: str) -> None:
         decided.append(id)
         lapse(d, id)
 
-    monkeypatch.setitem(rulebook.DUE, "deadline", counted)
+    monkeypatch.setitem(acts.DUE, "deadline", counted)
     for limit in (3_000, 2_000):
         monkeypatch.setattr(rulebook, "MAX_ENTRY_BYTES", limit)
         for count in range(MAX_CLOCK_ITEMS, 0, -1):

@@ -22,11 +22,12 @@ from trust.api.application import ROUTES
 from trust.api.documents import describe
 from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
-from trust.core import lifecycle, payloads, rulebook
+from trust.core import lifecycle, payloads
 from trust.core.events import BatchTerms, DrawnSeat, Events
 from trust.core.policy import Policy
 from trust.core.rate import RateInputs
 from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Task, Withdrawal
+from trust.core.rules import acts
 from trust.core.sampling.shortlist import Candidate, Shortlisted
 
 NAMED = {
@@ -59,11 +60,11 @@ def grouped(number: int) -> str:
 
 def kinds() -> dict[str, type[payloads.Payload]]:
     """Each kind of statement by its name, in the order of the closed list."""
-    return {str(kind.__struct_config__.tag): kind for kind in get_args(payloads.Statement)}
+    return payloads.KINDS
 
 
 def statement_kinds() -> str:
-    rows = [(f"`{name}`", kind.signers, _sent_to(kind)) for name, kind in kinds().items()]
+    rows = [(f"`{name}`", kind.signers.words, _sent_to(kind)) for name, kind in kinds().items()]
     return table(("kind", "signed by", "sent to"), rows)
 
 
@@ -216,7 +217,7 @@ def diagram(name: str) -> Callable[[], str]:
 
 
 def due_items() -> str:
-    rows = [(f"`{kind}`", sentence(act)) for kind, act in sorted(rulebook.DUE.items())]
+    rows = [(f"`{kind}`", sentence(act)) for kind, act in sorted(acts.DUE.items())]
     return table(("kind", "what happens"), rows)
 
 

@@ -16,7 +16,7 @@ from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.projections import TABLES
 from trust.storage.rows import CODECS
-from trust.storage.tables import CLUSTERED, FOUND_BY, INDEXES, STATE
+from trust.storage.tables import INDEXES, STATE
 from trust.storage.unit import Head, read_head
 
 SCALARS = {str: Text, int: BigInteger, bytes: LargeBinary, bool: Boolean}
@@ -27,20 +27,20 @@ LOG_TABLES = {"entries", "tiles", "head", "cosigned", "blobs", "sealed_scores", 
 def test_a_table_has_the_fields_of_its_record_in_their_order_and_types(kind: type[Record]) -> None:
     table = CODECS[kind].table
     assert tuple(column.name for column in table.columns) == kind.__struct_fields__
-    for name, type_ in get_type_hints(kind).items():
-        if name not in ("table", "life"):
-            assert isinstance(table.columns[name].type, SCALARS.get(type_, Text)), name
-            assert not table.columns[name].nullable
+    types = get_type_hints(kind)
+    for name in kind.__struct_fields__:
+        assert isinstance(table.columns[name].type, SCALARS.get(types[name], Text)), name
+        assert not table.columns[name].nullable
     assert [column.name for column in table.primary_key] == ["id"]
 
 
 def test_a_table_of_state_has_the_indexes_that_are_named_for_it() -> None:
     assert set(STATE) == set(RECORDS)
     for kind, table in STATE.items():
-        named = {f"ix_{kind.table}_{field}" for field in FOUND_BY.get(kind, ())}
+        named = {f"ix_{kind.table}_{field}" for field in kind.found_by}
         named |= {str(INDEXES[kind].name)} if kind in INDEXES else set()
         assert {index.name for index in table.indexes} == named
-        assert table.dialect_options["sqlite"]["with_rowid"] == (kind not in CLUSTERED)
+        assert table.dialect_options["sqlite"]["with_rowid"] is not kind.is_clustered
 
 
 def test_every_table_is_of_the_log_of_a_record_type_or_a_projection() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 
 from trust.core import envelope, strict
@@ -51,18 +49,18 @@ def parse(data: bytes) -> Spoken:
 def spoken(signed: Signed) -> Spoken:
     """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
     said = _one(signed)
-    enclosed(said)
+    enclosed(said.payload)
     return said
 
 
-def enclosed(said: Spoken) -> tuple[Spoken, ...]:
+def enclosed(said: Payload) -> tuple[Spoken, ...]:
     """The statements that evidence shows, or a relay attests; one within such a one shows nothing.
     `strict.Malformed` as above."""
     shown: tuple[str, ...] = ()
-    if isinstance(said.payload, EvidenceSubmit):
-        shown = said.payload.statements
-    elif isinstance(said.payload, RelayAttest):
-        shown = (said.payload.statement,)
+    if isinstance(said, EvidenceSubmit):
+        shown = said.statements
+    elif isinstance(said, RelayAttest):
+        shown = (said.statement,)
     return tuple([_one(envelope.open_envelope(text.encode())) for text in shown])
 
 
@@ -70,11 +68,11 @@ def signed_parts(incoming: Incoming) -> list[Signed]:
     """Everything in a command that somebody signed, each signature of which must hold."""
     if not isinstance(incoming, Spoken):
         return []
-    return [incoming.signed, *(each.signed for each in enclosed(incoming))]
+    return [incoming.signed, *(each.signed for each in enclosed(incoming.payload))]
 
 
 def _one(signed: Signed) -> Spoken:
-    payload = cast(Payload, strict.parse(signed.payload, Statement, max_bytes=MAX_LARGE_PAYLOAD_BYTES))
+    payload = strict.parse(signed.payload, Statement, max_bytes=MAX_LARGE_PAYLOAD_BYTES)
     if len(signed.payload) > MAX_PAYLOAD_BYTES and kind_of(payload) not in LARGE_KINDS:
         raise strict.Malformed(f"a {kind_of(payload)} has at most {MAX_PAYLOAD_BYTES} bytes", "too-large")
     return Spoken(signed, payload)

@@ -1,14 +1,13 @@
 """The closed list of what parties sign (docs/protocol.md 2): one frozen type a kind, unknown fields refused.
 
 Bounds that need no state are in the types, so that a payload that parses is well-formed. A type also says where its
-statements are posted and who signs them; the rulebook checks the signatures (`core/rules/`). Times are ms since the
-Unix epoch, money is in units, shares are in ppm.
+statements are posted and who signs them. Times are ms since the Unix epoch, money is in units, shares are in ppm.
 Patterns end in `$(?!\\n)`: in Python `$` alone lets a line feed follow.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Union
 
 import msgspec
 from msgspec import Meta
@@ -42,6 +41,22 @@ Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Kinds = Annotated[tuple[Name, ...], Meta(max_length=16)]
 
 
+SignedBy = Literal[
+    "actor", "active", "present", "operator", "treasurer", "requester", "worker", "verifier", "coordinators",
+    "worker and relay", "",
+]  # fmt: skip
+
+
+class Signers(NamedTuple):
+    """Who signs a kind: in words, and the rule by which it is checked before the act (`core/rules/signing.py`).
+
+    "" where that depends on more than the statement and what it names: there the act checks it.
+    """
+
+    words: str
+    by: SignedBy = ""
+
+
 class Payload(
     msgspec.Struct,
     frozen=True,
@@ -56,7 +71,7 @@ class Payload(
     """
 
     endpoint: ClassVar[str] = ""
-    signers: ClassVar[str]
+    signers: ClassVar[Signers]
 
     network: Network
     actor: Did
@@ -66,7 +81,7 @@ class Payload(
 
 class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/agents"
-    signers: ClassVar[str] = "the agent, and its owner where it names one"
+    signers: ClassVar[Signers] = Signers("the agent, and its owner where it names one")
 
     handle: Handle | None = None
     owner: Did | None = None
@@ -76,7 +91,7 @@ class AgentRegister(Payload, tag="agent.register", frozen=True, kw_only=True):
 
 class AgentRotate(Payload, tag="agent.rotate", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/agents"
-    signers: ClassVar[str] = "the agent with its key before, and the new key"
+    signers: ClassVar[Signers] = Signers("the agent with its key before, and the new key")
 
     new_key: Did
 
@@ -85,7 +100,7 @@ class AgentRevoke(Payload, tag="agent.revoke", frozen=True, kw_only=True):
     """`party` is named where the operator revokes another's registration."""
 
     endpoint: ClassVar[str] = "/v1/agents"
-    signers: ClassVar[str] = "the agent, or the operator"
+    signers: ClassVar[Signers] = Signers("the agent, or the operator", "actor")
 
     reason: ShortText
     party: Did | None = None
@@ -95,7 +110,7 @@ class VerifierEnroll(Payload, tag="verifier.enroll", frozen=True, kw_only=True):
     """Offers to check these kinds, and locks `stake_units` more for what its votes answer for."""
 
     endpoint: ClassVar[str] = "/v1/agents"
-    signers: ClassVar[str] = "the agent"
+    signers: ClassVar[Signers] = Signers("the agent", "active")
 
     task_kinds: Kinds = ()
     stake_units: Units = 0
@@ -105,12 +120,12 @@ class VerifierLeave(Payload, tag="verifier.leave", frozen=True, kw_only=True):
     """Ends every enrolment; the stake comes back after the unbonding time."""
 
     endpoint: ClassVar[str] = "/v1/agents"
-    signers: ClassVar[str] = "the agent"
+    signers: ClassVar[Signers] = Signers("the agent", "actor")
 
 
 class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator and every coordinator"
+    signers: ClassVar[Signers] = Signers("the operator and every coordinator")
 
     name: Name
     coordinators: Annotated[tuple[Did, ...], Meta(min_length=1, max_length=7)]
@@ -119,7 +134,7 @@ class RelayRegister(Payload, tag="relay.register", frozen=True, kw_only=True):
 
 class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = (
+    signers: ClassVar[Signers] = Signers(
         "the actor, every new coordinator, and the threshold of those before; the operator where it ends a suspension"
     )
 
@@ -131,7 +146,7 @@ class RelayUpdate(Payload, tag="relay.update", frozen=True, kw_only=True):
 
 class RoleGrant(Payload, tag="role.grant", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[Signers] = Signers("the operator", "operator")
 
     party: Did
     role: Literal["treasurer"]
@@ -139,7 +154,7 @@ class RoleGrant(Payload, tag="role.grant", frozen=True, kw_only=True):
 
 class RoleRevoke(Payload, tag="role.revoke", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[Signers] = Signers("the operator", "operator")
 
     party: Did
     role: Literal["treasurer"]
@@ -147,7 +162,7 @@ class RoleRevoke(Payload, tag="role.revoke", frozen=True, kw_only=True):
 
 class PolicyAdopt(Payload, tag="policy.adopt", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[Signers] = Signers("the operator", "operator")
 
     toml: Annotated[str, Meta(max_length=MAX_LARGE_PAYLOAD_BYTES)]
     effective_ms: Ms
@@ -155,7 +170,7 @@ class PolicyAdopt(Payload, tag="policy.adopt", frozen=True, kw_only=True):
 
 class RulesAdopt(Payload, tag="rules.adopt", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[Signers] = Signers("the operator", "operator")
 
     rules: Annotated[int, Meta(ge=1, le=1_000_000)]
     release: Name
@@ -165,7 +180,7 @@ class RulesAdopt(Payload, tag="rules.adopt", frozen=True, kw_only=True):
 
 class KeyAdopt(Payload, tag="key.adopt", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator; for the log also its key before and its new key"
+    signers: ClassVar[Signers] = Signers("the operator; for the log also its key before and its new key")
 
     use: Literal["log", "draw"]
     key: Did
@@ -173,7 +188,7 @@ class KeyAdopt(Payload, tag="key.adopt", frozen=True, kw_only=True):
 
 class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/stakes"
-    signers: ClassVar[str] = "the operator or a treasurer"
+    signers: ClassVar[Signers] = Signers("the operator or a treasurer", "treasurer")
 
     account: Account
     amount_units: Amount
@@ -182,7 +197,7 @@ class StakeDeposit(Payload, tag="stake.deposit", frozen=True, kw_only=True):
 
 class StakePayout(Payload, tag="stake.payout", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/stakes"
-    signers: ClassVar[str] = (
+    signers: ClassVar[Signers] = Signers(
         "the operator or a treasurer, and whose money it is unless its withdrawal named the reference"
     )
 
@@ -197,7 +212,7 @@ class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
     """
 
     endpoint: ClassVar[str] = "/v1/stakes"
-    signers: ClassVar[str] = "the party"
+    signers: ClassVar[Signers] = Signers("the party", "present")
 
     amount_units: Amount | None = None
     account: Account | None = None
@@ -212,7 +227,7 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/tasks"
-    signers: ClassVar[str] = "the requester"
+    signers: ClassVar[Signers] = Signers("the requester", "active")
 
     task: Name
     task_kind: Name
@@ -229,14 +244,14 @@ class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
 
 class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/tasks"
-    signers: ClassVar[str] = "the requester"
+    signers: ClassVar[Signers] = Signers("the requester", "requester")
 
     task: Name
 
 
 class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/tasks"
-    signers: ClassVar[str] = "a coordinator, and the threshold of the relay"
+    signers: ClassVar[Signers] = Signers("a coordinator, and the threshold of the relay", "coordinators")
 
     task: Name
     relay: Id
@@ -247,7 +262,7 @@ class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
 
 class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/claims"
-    signers: ClassVar[str] = "the worker and the threshold of the relay"
+    signers: ClassVar[Signers] = Signers("the worker and the threshold of the relay", "worker and relay")
 
     task: Name
     task_index: Count
@@ -257,14 +272,14 @@ class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
 
 class ClaimRenew(Payload, tag="claim.renew", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/claims"
-    signers: ClassVar[str] = "the worker"
+    signers: ClassVar[Signers] = Signers("the worker", "worker")
 
     claim: Id
 
 
 class ClaimAbandon(Payload, tag="claim.abandon", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/claims"
-    signers: ClassVar[str] = "the worker"
+    signers: ClassVar[Signers] = Signers("the worker", "worker")
 
     claim: Id
 
@@ -280,7 +295,7 @@ class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
     """`inputs` is what the output was made from: claims with an output on this log, or digests of blobs."""
 
     endpoint: ClassVar[str] = "/v1/outputs"
-    signers: ClassVar[str] = "the worker"
+    signers: ClassVar[Signers] = Signers("the worker", "worker")
 
     claim: Id
     artifacts: Annotated[tuple[Artifact, ...], Meta(min_length=1, max_length=64)]
@@ -291,14 +306,14 @@ class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
 
 class OutputAccept(Payload, tag="output.accept", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/outputs"
-    signers: ClassVar[str] = "the requester"
+    signers: ClassVar[Signers] = Signers("the requester", "requester")
 
     claim: Id
 
 
 class OutputOpen(Payload, tag="output.open", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/outputs"
-    signers: ClassVar[str] = "the worker"
+    signers: ClassVar[Signers] = Signers("the worker", "worker")
 
     claim: Id
 
@@ -313,7 +328,7 @@ class OpenedItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ItemsOpen(Payload, tag="items.open", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/outputs"
-    signers: ClassVar[str] = "the worker"
+    signers: ClassVar[Signers] = Signers("the worker", "worker")
 
     seat: Id
     items: Annotated[tuple[OpenedItem, ...], Meta(min_length=1, max_length=16)]
@@ -321,7 +336,7 @@ class ItemsOpen(Payload, tag="items.open", frozen=True, kw_only=True):
 
 class VoteCommit(Payload, tag="vote.commit", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/votes"
-    signers: ClassVar[str] = "the verifier of the seat"
+    signers: ClassVar[Signers] = Signers("the verifier of the seat", "verifier")
 
     seat: Id
     commitment: Hex32
@@ -337,7 +352,7 @@ class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
     """`salt` is base64 of 32 bytes; void says that the specification cannot be met, read or judged."""
 
     endpoint: ClassVar[str] = "/v1/votes"
-    signers: ClassVar[str] = "the verifier of the seat"
+    signers: ClassVar[Signers] = Signers("the verifier of the seat", "verifier")
 
     seat: Id
     verdict: Literal["pass", "fail", "void"]
@@ -348,7 +363,7 @@ class VoteReveal(Payload, tag="vote.reveal", frozen=True, kw_only=True):
 
 class VerdictChallenge(Payload, tag="verdict.challenge", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/challenges"
-    signers: ClassVar[str] = "the challenger"
+    signers: ClassVar[Signers] = Signers("the challenger", "present")
 
     claim: Id
     reason: ShortText
@@ -357,7 +372,7 @@ class VerdictChallenge(Payload, tag="verdict.challenge", frozen=True, kw_only=Tr
 
 class CanaryCommit(Payload, tag="canary.commit", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator"
+    signers: ClassVar[Signers] = Signers("the operator", "operator")
 
     root: Hex32
     count: Annotated[int, Meta(ge=1, le=65_536)]
@@ -368,7 +383,9 @@ class CanaryOpen(Payload, tag="canary.open", frozen=True, kw_only=True):
     """`leaf` and each hash of `path` are base64 of 32 bytes; `preimage` is what the leaf is the hash of."""
 
     endpoint: ClassVar[str] = "/v1/admin"
-    signers: ClassVar[str] = "the operator; requester and worker of the claim, where it becomes its verdict"
+    signers: ClassVar[Signers] = Signers(
+        "the operator; requester and worker of the claim, where it becomes its verdict"
+    )
 
     leaf: Base64
     path: Annotated[tuple[Base64, ...], Meta(max_length=64)]
@@ -379,7 +396,7 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
     """`statements` are envelopes as JSON, `notes` signed notes; `relay` is who signed, where no claim says so."""
 
     endpoint: ClassVar[str] = "/v1/evidence"
-    signers: ClassVar[str] = "whoever shows it"
+    signers: ClassVar[Signers] = Signers("whoever shows it", "actor")
 
     type: Literal["equivocation", "relay-confirm", "log-fork", "canary"]
     statements: Annotated[tuple[Annotated[str, Meta(max_length=40_960)], ...], Meta(max_length=4)] = ()
@@ -392,7 +409,7 @@ class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
     had not taken."""
 
     endpoint: ClassVar[str] = "/v1/votes"
-    signers: ClassVar[str] = "a coordinator, and the threshold of the claim's relay"
+    signers: ClassVar[Signers] = Signers("a coordinator, and the threshold of the claim's relay")
 
     statement: Annotated[str, Meta(max_length=40_960)]
     shown_ms: Ms
@@ -401,7 +418,7 @@ class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
     """Never on the log: what a relay gives worker and requester, and what convicts it where it is false."""
 
-    signers: ClassVar[str] = "the threshold of the relay"
+    signers: ClassVar[Signers] = Signers("the threshold of the relay")
 
     task: Name
     claim: Id
@@ -409,20 +426,16 @@ class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
     index: Count
 
 
-Statement = (
-    AgentRegister | AgentRotate | AgentRevoke | VerifierEnroll | VerifierLeave
-    | RelayRegister | RelayUpdate | RoleGrant | RoleRevoke | PolicyAdopt | RulesAdopt | KeyAdopt
-    | StakeDeposit | StakePayout | StakeWithdraw
-    | TaskPost | TaskCancel | TaskAllocate | ClaimRequest | ClaimRenew | ClaimAbandon
-    | OutputSubmit | OutputAccept | OutputOpen | ItemsOpen | VoteCommit | VoteReveal
-    | VerdictChallenge | CanaryCommit | CanaryOpen | EvidenceSubmit | RelayAttest | RelayConfirm
-)  # fmt: skip
+KINDS: dict[str, type[Payload]] = {str(kind.__struct_config__.tag): kind for kind in Payload.__subclasses__()}
+"""Every statement kind by its wire name, in the order of this file."""
+
+if TYPE_CHECKING:
+    Statement = Payload
+else:
+    Statement = Union[tuple(KINDS.values())]  # noqa: UP007
+    """The closed list, as the type that payloads are decoded into."""
 
 
 def kind_of(payload: Payload) -> str:
     """The wire name of a payload's type, such as `claim.request`."""
     return str(type(payload).__struct_config__.tag)
-
-
-KINDS: dict[str, type[Payload]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Statement)}
-"""Every statement kind by its wire name."""

@@ -17,9 +17,15 @@ from trust.core.sampling.shortlist import Shortlisted
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One row of state. `table` names it in SQL; `id` is its key; `life` is how its state may change."""
+    """One row of state. `table` names it in SQL; `id` is its key; `life` is how its state may change.
+
+    `found_by` are the fields that have an index of their own; `is_clustered` says that on SQLite the rows lie in the
+    primary key's own tree, so that a write touches one tree.
+    """
 
     table: ClassVar[str]
+    found_by: ClassVar[tuple[str, ...]] = ()
+    is_clustered: ClassVar[bool] = False
     life: ClassVar[Life | None] = None
     id: str
 
@@ -70,6 +76,8 @@ class Party(Record, frozen=True):
     leave."""
 
     table: ClassVar[str] = "parties"
+    found_by: ClassVar[tuple[str, ...]] = ("owner",)
+    is_clustered: ClassVar[bool] = True
     key: str
     owner: str
     handle: str
@@ -95,6 +103,7 @@ class House(Record, frozen=True):
     """How many verifiers of a task kind one owner has (`id` is kind/owner)."""
 
     table: ClassVar[str] = "houses"
+    is_clustered: ClassVar[bool] = True
     enrolled: int
 
 
@@ -106,6 +115,7 @@ class Key(Record, frozen=True):
     """
 
     table: ClassVar[str] = "keys"
+    is_clustered: ClassVar[bool] = True
     party: str
     since_index: int
     until_index: int
@@ -115,6 +125,7 @@ class Key(Record, frozen=True):
 
 class Handle(Record, frozen=True):
     table: ClassVar[str] = "handles"
+    is_clustered: ClassVar[bool] = True
     party: str
 
 
@@ -122,6 +133,7 @@ class Role(Record, frozen=True):
     """`id` is role/party."""
 
     table: ClassVar[str] = "roles"
+    is_clustered: ClassVar[bool] = True
     party: str
     role: str
 
@@ -140,6 +152,7 @@ class Relay(Record, frozen=True):
 
 class Account(Record, frozen=True):
     table: ClassVar[str] = "accounts"
+    is_clustered: ClassVar[bool] = True
     balance_units: int
 
 
@@ -147,6 +160,7 @@ class Booking(Record, frozen=True):
     """A deposit's or payout's `reference`, booked once."""
 
     table: ClassVar[str] = "bookings"
+    is_clustered: ClassVar[bool] = True
     index: int
 
 
@@ -155,6 +169,7 @@ class Withdrawal(Record, frozen=True):
     `reference` is the payment that it names ("": none, and its party signs the payout)."""
 
     table: ClassVar[str] = "withdrawals"
+    found_by: ClassVar[tuple[str, ...]] = ("party",)
     life: ClassVar[Life | None] = lifecycle.WITHDRAWAL
     party: str
     source: str
@@ -174,6 +189,7 @@ class Task(Record, frozen=True):
     somebody gave it up for free."""
 
     table: ClassVar[str] = "tasks"
+    found_by: ClassVar[tuple[str, ...]] = ("requester",)
     life: ClassVar[Life | None] = lifecycle.TASK
     requester: str
     task_kind: str
@@ -204,6 +220,7 @@ class Poster(Record, frozen=True):
     """Where a requester's tasks that are not closed begin; `closing` is where closing them goes on after it left."""
 
     table: ClassVar[str] = "posters"
+    is_clustered: ClassVar[bool] = True
     newest: str = ""
     closing: str = ""
 
@@ -219,6 +236,7 @@ class Bar(Record, frozen=True):
     """`id` is task/owner: who was rejected, expired or abandoned there may not claim it again."""
 
     table: ClassVar[str] = "bars"
+    is_clustered: ClassVar[bool] = True
     claim: str
 
 
@@ -252,6 +270,7 @@ class Probation(Record, frozen=True):
     """The one claim that an agent (`id`) has in flight out of the probation lane: nobody has passed it yet."""
 
     table: ClassVar[str] = "probations"
+    is_clustered: ClassVar[bool] = True
     claim: str
 
 
@@ -259,6 +278,7 @@ class Lapses(Record, frozen=True):
     """Allocations that an owner's requesters let come to nothing (`id` is owner/kind), as a decayed raw sum."""
 
     table: ClassVar[str] = "lapses"
+    is_clustered: ClassVar[bool] = True
     count: bytes
 
 
@@ -275,6 +295,7 @@ class Claim(Record, frozen=True):
     """
 
     table: ClassVar[str] = "claims"
+    found_by: ClassVar[tuple[str, ...]] = ("task", "worker")
     life: ClassVar[Life | None] = lifecycle.CLAIM
     task: str
     worker: str
@@ -330,6 +351,7 @@ class Round(Record, frozen=True):
     """
 
     table: ClassVar[str] = "rounds"
+    found_by: ClassVar[tuple[str, ...]] = ("claim",)
     life: ClassVar[Life | None] = lifecycle.ROUND
     claim: str
     number: int
@@ -355,6 +377,7 @@ class Seat(Record, frozen=True):
     passed or idle."""
 
     table: ClassVar[str] = "seats"
+    found_by: ClassVar[tuple[str, ...]] = ("claim", "agent")
     life: ClassVar[Life | None] = lifecycle.SEAT
     claim: str
     round: int
@@ -379,6 +402,7 @@ class Challenge(Record, frozen=True):
     """
 
     table: ClassVar[str] = "challenges"
+    found_by: ClassVar[tuple[str, ...]] = ("claim", "challenger")
     life: ClassVar[Life | None] = lifecycle.CHALLENGE
     claim: str
     challenger: str
@@ -396,6 +420,7 @@ class Opening(Record, frozen=True):
     """An item the worker opened for a place; `id` is claim/round/place/index."""
 
     table: ClassVar[str] = "openings"
+    is_clustered: ClassVar[bool] = True
     leaf: str
 
 
@@ -403,6 +428,7 @@ class CanaryRoot(Record, frozen=True):
     """A promise of `count` canaries under the Merkle root `id` (hex); `opened` of them are."""
 
     table: ClassVar[str] = "canary_roots"
+    is_clustered: ClassVar[bool] = True
     count: int
     opened: int
     open_by_ms: int
@@ -414,6 +440,7 @@ class Canary(Record, frozen=True):
     """A canary that was opened, `id` is task/worker; `claim` is "" where the answer came to bear on none."""
 
     table: ClassVar[str] = "canaries"
+    is_clustered: ClassVar[bool] = True
     root: str
     number: int
     verdict: str
@@ -425,6 +452,7 @@ class Conviction(Record, frozen=True):
     """A fact that convicted somebody (`id`), which therefore convicts no second time."""
 
     table: ClassVar[str] = "convictions"
+    is_clustered: ClassVar[bool] = True
     reporter: str
     index: int
 
@@ -449,6 +477,8 @@ class Score(Record, frozen=True):
     """The raw sums of one (agent, role, task kind), `id` is agent/role/kind; sums grow for ever, hence bytes."""
 
     table: ClassVar[str] = "scores"
+    found_by: ClassVar[tuple[str, ...]] = ("agent",)
+    is_clustered: ClassVar[bool] = True
     agent: str
     role: str
     task_kind: str
@@ -466,6 +496,7 @@ class Pairing(Record, frozen=True):
     """How often an agent did well by one counterparty's owner (`id` is agent/kind/owner), as a decayed raw sum."""
 
     table: ClassVar[str] = "pairings"
+    is_clustered: ClassVar[bool] = True
     good: bytes
 
 
@@ -473,6 +504,7 @@ class Rater(Record, frozen=True):
     """How a requester's acceptances agreed with panels on the same outputs (milli-units, whole life)."""
 
     table: ClassVar[str] = "raters"
+    is_clustered: ClassVar[bool] = True
     agree_milli: int
     against_milli: int
 
@@ -481,6 +513,7 @@ class Liveness(Record, frozen=True):
     """An agent's finished and expired claims as decayed raw sums (slow half-life)."""
 
     table: ClassVar[str] = "liveness"
+    is_clustered: ClassVar[bool] = True
     done: bytes = b""
     expired: bytes = b""
 
@@ -538,6 +571,7 @@ class Said(Record, frozen=True):
     what is said in one hour lies together, and remembering it costs the same however long the log is."""
 
     table: ClassVar[str] = "said"
+    is_clustered: ClassVar[bool] = True
     index: int
 
 
@@ -550,13 +584,10 @@ class Timer(Record, frozen=True):
     """The one due date of the object `id`; settled in order (due_ms, kind, id)."""
 
     table: ClassVar[str] = "timers"
+    is_clustered: ClassVar[bool] = True
     due_ms: int
     kind: str
 
 
-RECORDS: tuple[type[Record], ...] = (
-    Network, AdoptedPolicy, AdoptedRules, Party, House, Key, Handle, Role, Relay, Account, Booking, Withdrawal, Task,
-    Bar, Poster, Pins, Allocation, Probation, Lapses, Claim, Round, Seat, Challenge, Opening, Track, Score, Pairing,
-    Rater, Liveness, Pool, SealedPool, Slot, Node, Said, Timer, CanaryRoot, Canary, Conviction,
-)  # fmt: skip
+RECORDS: tuple[type[Record], ...] = tuple(Record.__subclasses__())
 """Every record type."""

@@ -11,8 +11,8 @@ Nothing here reads a clock, the environment or randomness: time is an argument, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -31,33 +31,34 @@ from trust.core.entry import (
     encode_entry,
     size_of_event,
 )
-from trust.core.events import NETWORK, Event
+from trust.core.events import NETWORK, Event, task_draw
 from trust.core.identity import InvalidKey
-from trust.core.records import Network, Said, Timer, said_key
+from trust.core.records import Network, Party, Said, Timer, said_key
 from trust.core.refusal import Refused
 from trust.core.rules import (
-    allocation,
-    attested,
-    canaries,
-    challenges,
-    claims,
-    evidence,
+    allocation,  # noqa: F401 - this and the others without a mention register their acts
+    attested,  # noqa: F401
+    canaries,  # noqa: F401
+    challenges,  # noqa: F401
+    claims,  # noqa: F401
+    evidence,  # noqa: F401
     governance,
     panel,
-    parties,
+    parties,  # noqa: F401
     pools,
     reads,
     shortlists,
-    stakes,
-    tasks,
-    votes,
+    signing,
+    stakes,  # noqa: F401
+    tasks,  # noqa: F401
+    votes,  # noqa: F401
 )
+from trust.core.rules.acts import ACTS, DUE
 from trust.core.rules.decision import Decision
-from trust.core.state import Draft
+from trust.core.rules.reads import Peek
+from trust.core.state import Draft, Key
 
 EARLY_MS = 5_000
-
-needs = reads.needs
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -70,62 +71,28 @@ class Decided(msgspec.Struct, frozen=True):
     statement_id: str
 
 
-Act = Callable[[Decision, Spoken, Any], None]
-ACTS: dict[type[p.Payload], Act] = {
-    p.AgentRegister: parties.register,
-    p.AgentRotate: parties.rotate,
-    p.AgentRevoke: parties.revoke,
-    p.VerifierEnroll: parties.enroll,
-    p.VerifierLeave: parties.unenroll,
-    p.RelayRegister: governance.register_relay,
-    p.RelayUpdate: governance.update_relay,
-    p.RoleGrant: governance.grant,
-    p.RoleRevoke: governance.take_role,
-    p.PolicyAdopt: governance.adopt_policy,
-    p.RulesAdopt: governance.adopt_rules,
-    p.KeyAdopt: governance.adopt_key,
-    p.StakeDeposit: stakes.deposit,
-    p.StakePayout: stakes.pay_out,
-    p.StakeWithdraw: stakes.withdraw,
-    p.TaskPost: tasks.post,
-    p.TaskCancel: tasks.cancel,
-    p.TaskAllocate: allocation.allocate,
-    p.ClaimRequest: claims.request,
-    p.ClaimRenew: claims.renew,
-    p.ClaimAbandon: claims.abandon,
-    p.OutputSubmit: claims.submit,
-    p.OutputAccept: claims.accept,
-    p.OutputOpen: votes.open_output,
-    p.ItemsOpen: votes.open_items,
-    p.VoteCommit: votes.commit,
-    p.VoteReveal: votes.reveal,
-    p.RelayAttest: attested.attest,
-    p.VerdictChallenge: challenges.challenge,
-    p.CanaryCommit: canaries.commit,
-    p.CanaryOpen: canaries.open_one,
-    p.EvidenceSubmit: evidence.submit,
-}
+def needs(commands: Sequence[Incoming], view: Peek) -> list[Key]:
+    """The keys worth loading, in the light of what is loaded; ask again until it names nothing new."""
+    return list(dict.fromkeys(chain(reads.common(view), *(_reads_of(command, view) for command in commands))))
 
-Due = Callable[[Decision, str], None]
-DUE: dict[str, Due] = {
-    "canary": canaries.overdue,
-    "allocation": allocation.overdue,
-    "challenge": claims.window_over,
-    "commit": votes.pass_on,
-    "deadline": tasks.lapse,
-    "draw": claims.draw_overdue,
-    "epoch": pools.begin_epoch,
-    "evidence": claims.release_hold,
-    "lease": claims.expire,
-    "leaving": parties.close_tasks,
-    "opening": votes.withheld,
-    "party": parties.follow,
-    "policy": governance.take_policy,
-    "reveal": votes.reveals_over,
-    "rules": governance.take_rules,
-    "unbonding": stakes.mature,
-    "verifier": parties.release,
-}
+
+def _reads_of(command: Incoming, view: Peek) -> Iterator[Key]:
+    if isinstance(command, Spoken):
+        return _reads_of_statement(command, view)
+    of = str(getattr(command, "of", ""))
+    kind, _, rest = of.partition("/")
+    subject = reads.allocation(view, rest) if of == task_draw(rest) else reads.claim(view, kind)
+    return chain(subject, reads.gate(view, command))
+
+
+def _reads_of_statement(command: Spoken, view: Peek) -> Iterator[Key]:
+    said, act = command.payload, ACTS.get(type(command.payload))
+    yield Said, command.key
+    yield Party, said.actor
+    if act is None or act.reads_money:
+        yield from reads.party(said.actor)
+    if act is not None:
+        yield from act.reads(view, said)
 
 
 def verify(incoming: Incoming) -> None:
@@ -143,7 +110,7 @@ def decide(batch: Draft, incoming: Incoming, at_ms: int) -> Decided:
     Folds into `batch` and returns the entry, or raises Refused and changes nothing.
     """
     command = bytes_of(incoming)
-    d = Decision(batch, command, at_ms)
+    d = Decision(batch, command, at_ms, incoming if isinstance(incoming, Spoken) else None)
     try:
         _act(d, incoming)
     except InvalidKey as error:
@@ -171,7 +138,9 @@ def _act(d: Decision, incoming: Incoming) -> None:
             if act is None:
                 kind = p.kind_of(incoming.payload)
                 raise Refused("not-yet", f"these rules do not know what to do with a {kind}")
-            act(d, incoming, incoming.payload)
+            signing.check(d, incoming)
+            act.do(d, incoming.payload)
+            assert d.is_signed, f"nobody asked who signed a {p.kind_of(incoming.payload)}"
         case Draw():
             (shortlists if shortlists.is_for(incoming) else panel).draw(d, incoming)
         case Seal():

@@ -149,7 +149,7 @@ def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
 
 def _opening_in(spoken: Spoken) -> Spoken | None:
     """The opening that a statement is, or that a relay attests in it; None where it is none."""
-    shown = commands.enclosed(spoken) if isinstance(spoken.payload, RelayAttest) else (spoken,)
+    shown = commands.enclosed(spoken.payload) if isinstance(spoken.payload, RelayAttest) else (spoken,)
     return next((each for each in shown if isinstance(each.payload, OPENINGS)), None)
 
 

@@ -22,39 +22,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 from sqlmodel import Field, SQLModel
 
-from trust.core.records import (
-    RECORDS,
-    Account,
-    Allocation,
-    Bar,
-    Booking,
-    Canary,
-    CanaryRoot,
-    Challenge,
-    Claim,
-    Conviction,
-    Handle,
-    House,
-    Key,
-    Lapses,
-    Liveness,
-    Opening,
-    Pairing,
-    Party,
-    Poster,
-    Probation,
-    Rater,
-    Record,
-    Role,
-    Round,
-    Said,
-    Score,
-    Seat,
-    Slot,
-    Task,
-    Timer,
-    Withdrawal,
-)
+from trust.core.records import RECORDS, Allocation, Claim, Record, Slot, Timer
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 WORDS = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
@@ -207,26 +175,6 @@ PROJECTED: tuple[type[SQLModel], ...] = (Postings, Mentions, Weights, Observatio
 METADATA = Entries.metadata
 """All tables."""
 
-FOUND_BY: dict[type[Record], tuple[str, ...]] = {
-    Party: ("owner",),
-    Withdrawal: ("party",),
-    Task: ("requester",),
-    Claim: ("task", "worker"),
-    Round: ("claim",),
-    Seat: ("claim", "agent"),
-    Challenge: ("claim", "challenger"),
-    Score: ("agent",),
-}
-"""The fields that have an index of their own."""
-
-CLUSTERED = frozenset(
-    {
-        Party, House, Key, Handle, Role, Account, Booking, Poster, Bar, Probation, Lapses, Opening, CanaryRoot, Canary,
-        Conviction, Score, Pairing, Rater, Liveness, Said, Timer,
-    }
-)  # fmt: skip
-"""The record types whose rows lie in the primary key's own tree on SQLite, so that a write touches one tree."""
-
 
 def _while(condition: str) -> dict[str, Any]:
     """An index of the rows for which a condition holds, on both databases."""
@@ -246,20 +194,19 @@ _TYPES: dict[Any, Any] = {str: WORDS, int: NUMBER, bytes: LargeBinary, bool: Boo
 
 def _table(kind: type[Record]) -> Table:
     hints = get_type_hints(kind)
-    indexed = FOUND_BY.get(kind, ())
     columns: list[Any] = [
         Column(
             name,
             _TYPES.get(hints[name], Text),
             primary_key=name == "id",
-            index=True if name in indexed else None,
+            index=True if name in kind.found_by else None,
             nullable=False,
         )
         for name in kind.__struct_fields__
     ]
     if kind in INDEXES:
         columns.append(INDEXES[kind])
-    options: dict[str, Any] = {"sqlite_with_rowid": False} if kind in CLUSTERED else {}
+    options: dict[str, Any] = {"sqlite_with_rowid": False} if kind.is_clustered else {}
     return Table(kind.table, METADATA, *columns, **options)
 
 

@@ -100,7 +100,7 @@ class CaseHistory:
         """Returns the payload of the entry's statement; DoesNotFollow unless it has this kind."""
         payload = None if self.spoken is None else self.spoken.payload
         if isinstance(payload, p.RelayAttest) and self.spoken is not None:
-            [shown] = enclosed(self.spoken)
+            [shown] = enclosed(self.spoken.payload)
             actor = shown.payload.actor
             if self.keys.get(actor, actor) not in shown.signed.signers:
                 raise DoesNotFollow(f"{actor} did not sign what the relay attests")

@@ -318,7 +318,7 @@ def _both_signed(case: CaseHistory) -> bool:
 
 
 def _stake_slashed(case: CaseHistory, event: e.StakeSlashed) -> None:
-    shown = [each.payload for each in enclosed(case.spoken)] if case.spoken else []
+    shown = [each.payload for each in enclosed(case.spoken.payload)] if case.spoken else []
     outputs = [
         statement
         for statement in shown

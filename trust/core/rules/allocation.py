@@ -12,10 +12,11 @@ checkpoint: so a posting is in a checkpoint once the log's time has moved on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from trust.core import ledger, reputation, scoring
-from trust.core.commands import Spoken
 from trust.core.events import AllocationFailed, AllocationLapsed, TaskAllocating
 from trust.core.events.tasks import TASK_TIMER
 from trust.core.lifecycle import AllocationState, TaskState
@@ -24,7 +25,11 @@ from trust.core.policy import Policy
 from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
 from trust.core.refusal import Refused
 from trust.core.reputation import Route
+from trust.core.rules import reads
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision, has_left
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -38,11 +43,19 @@ class Way(msgspec.Struct, frozen=True):
 # -- asking for a draw
 
 
-def allocate(d: Decision, spoken: Spoken, said: TaskAllocate) -> None:
+def _allocating(view: Peek, said: TaskAllocate) -> Iterator[StateKey]:
+    yield Relay, said.relay
+    if (relay := view.peek(Relay, said.relay)) is not None:
+        for did in relay.coordinators:
+            yield Party, did
+    yield from reads.allocation(view, said.task)
+    if (task := view.peek(Task, said.task)) is not None:
+        yield from reads.drawn_from(view, task, said.candidates)
+
+
+@act(TaskAllocate, reads=_allocating)
+def allocate(d: Decision, said: TaskAllocate) -> None:
     relay = d.find(Relay, said.relay)
-    if said.actor not in relay.coordinators:
-        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
-    d.signed_by_relay(spoken, relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended until its group changes")
     task = d.find(Task, said.task)
@@ -55,7 +68,7 @@ def allocate(d: Decision, spoken: Spoken, said: TaskAllocate) -> None:
     d.emit(
         TaskAllocating(
             task=task.id,
-            statement=spoken.id,
+            statement=d.spoken.id,
             draw_key=d.network.draw_key,
             size=said.shortlist,
             exclusive_ms=said.exclusive_ms,
@@ -210,6 +223,7 @@ def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, o
 # -- what comes to nothing
 
 
+@due("allocation")
 def overdue(d: Decision, id: str) -> None:
     """No draw came in time: the task is open to all, and nobody is at fault but the service."""
     d.emit(AllocationFailed(task=id.removeprefix(TASK_TIMER), why="overdue"))

@@ -11,39 +11,43 @@ Specified in docs/rules.md 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 from trust.core import payloads as p
-from trust.core.commands import Spoken, enclosed
+from trust.core.commands import enclosed, spoken
+from trust.core.envelope import open_envelope
 from trust.core.records import Claim, Relay, Seat
 from trust.core.refusal import Refused
-from trust.core.rules import votes
+from trust.core.rules import reads, signing
+from trust.core.rules.acts import ACTS, act
 from trust.core.rules.decision import Decision
-
-Act = Callable[[Decision, Spoken, Any, int], None]
-ACTS: dict[type[p.Payload], Act] = {
-    p.OutputOpen: votes.open_output,
-    p.ItemsOpen: votes.open_items,
-    p.VoteCommit: votes.commit,
-    p.VoteReveal: votes.reveal,
-}
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 
 
-def attest(d: Decision, spoken: Spoken, said: p.RelayAttest) -> None:
+def _attesting(view: Peek, said: p.RelayAttest) -> Iterator[StateKey]:
+    shown = spoken(open_envelope(said.statement.encode())).payload
+    if (registered := ACTS.get(type(shown))) is not None:
+        yield from reads.party(shown.actor)
+        yield from registered.reads(view, shown)
+
+
+@act(p.RelayAttest, reads=_attesting)
+def attest(d: Decision, said: p.RelayAttest) -> None:
     """Does what a statement asks for that the relay was shown in time."""
-    [shown] = enclosed(spoken)
-    act = ACTS.get(type(shown.payload))
-    if act is None:
+    [shown] = enclosed(said)
+    registered = ACTS.get(type(shown.payload))
+    if registered is None or not registered.is_attestable:
         raise Refused("not-attested", f"a {p.kind_of(shown.payload)} counts only where the service took it")
     relay = d.need(Relay, _claim_of(d, shown.payload).relay)
     if said.actor not in relay.coordinators:
         raise Refused("not-coordinator", f"{said.actor} is no coordinator of {relay.id}")
-    d.signed_by_relay(spoken, relay)
+    d.signed_by_relay(d.spoken, relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended: its word counts for nothing")
     _check_time(d, shown.payload, said.shown_ms)
-    act(d, shown, shown.payload, said.shown_ms)
+    signing.check(d, shown)
+    registered.do(d, shown.payload, said.shown_ms)
 
 
 def _claim_of(d: Decision, said: p.Payload) -> Claim:

@@ -17,12 +17,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 from msgspec.structs import replace
 
 from trust.core import strict
-from trust.core.commands import Spoken
 from trust.core.events import (
     CanariesCommitted,
     CanariesMissed,
@@ -34,12 +34,16 @@ from trust.core.events import (
 from trust.core.events.convictions import CANARY_TIMER
 from trust.core.lifecycle import ClaimState
 from trust.core.payloads import CanaryCommit, CanaryOpen
-from trust.core.records import Canary, CanaryRoot, Claim, Task
+from trust.core.records import Canary, CanaryRoot, Claim, Conviction, Task
 from trust.core.refusal import Refused
-from trust.core.rules import bond, panel
+from trust.core.rules import bond, panel, reads
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.governance import by_operator, check_operator
+from trust.core.rules.governance import check_operator
+from trust.core.rules.reads import Peek
 from trust.core.sampling.draw import Stream
+from trust.core.state import Key as StateKey
+from trust.core.strict import Malformed
 from trust.log.merkle import HASH_BYTES, ProofError, leaf_hash, root_of
 
 MAX_OPEN_MS = 366 * 86_400_000
@@ -105,9 +109,27 @@ def shown(d: Decision, said: CanaryOpen) -> tuple[Answer, CanaryRoot]:
     return answer, committed
 
 
-def commit(d: Decision, spoken: Spoken, said: CanaryCommit) -> None:
+def _root(_: Peek, said: CanaryCommit) -> Iterator[StateKey]:
+    yield CanaryRoot, said.root
+
+
+def canary(view: Peek, said: CanaryOpen) -> Iterator[StateKey]:
+    """Its root, its answer, and the claim that this is the verdict of; nothing where it opens nothing."""
+    try:
+        answer, root = opening(said, said.network)
+    except (Refused, Malformed):
+        return
+    yield CanaryRoot, root
+    yield Canary, canary_id(answer.task, answer.worker)
+    yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
+    yield from reads.task(view, answer.task)
+    if (found := view.peek(Task, answer.task)) is not None and found.claim:
+        yield from reads.challenged(view, found.claim)
+
+
+@act(CanaryCommit, reads=_root)
+def commit(d: Decision, said: CanaryCommit) -> None:
     """The operator promises canaries, and when each of them will be open."""
-    by_operator(d, spoken)
     if (before := d.get(CanaryRoot, said.root)) is not None:
         raise Refused("canary-known", f"{said.root} was committed to at entry {before.index}")
     if not d.at_ms < said.open_by_ms <= d.at_ms + MAX_OPEN_MS:
@@ -115,22 +137,23 @@ def commit(d: Decision, spoken: Spoken, said: CanaryCommit) -> None:
     d.emit(CanariesCommitted(root=said.root, count=said.count, open_by_ms=said.open_by_ms))
 
 
-def open_one(d: Decision, spoken: Spoken, said: CanaryOpen) -> None:
+@act(CanaryOpen, reads=canary)
+def open_one(d: Decision, said: CanaryOpen) -> None:
     """Shows an answer, which becomes the verdict where the claim is between its reveals and its end and its requester
     and worker sign too."""
-    check_operator(d, spoken)
+    check_operator(d, d.spoken)
     answer, committed = shown(d, said)
     concerned = _concerned(d, answer)
-    d.signed_by(spoken, [said.actor], concerned)
+    d.signed_by(d.spoken, [said.actor], concerned)
     if d.at_ms >= committed.open_by_ms:
         raise Refused("too-late", f"this canary was to be opened by {committed.open_by_ms}")
     if (before := d.get(Canary, canary_id(answer.task, answer.worker))) is not None:
         raise Refused("canary-opened", f"entry {before.index} has the answer: {before.verdict}")
     claim = _claim_of(d, answer)
     bears = claim is not None and _bears(d, claim, committed)
-    if bears and not all(d.key(did) in spoken.signed.signers for did in concerned):
+    if bears and not all(d.key(did) in d.spoken.signed.signers for did in concerned):
         raise Refused("no-consent", f"requester and worker of {answer.task} sign an answer that binds them")
-    measures = claim is not None and bears and _can_be_appealed(d, spoken, claim)
+    measures = claim is not None and bears and _can_be_appealed(d, claim)
     d.emit(
         CanaryOpened(
             root=committed.id,
@@ -161,13 +184,13 @@ def _concerned(d: Decision, answer: Answer) -> list[str]:
     return [answer.worker] if task is None else [task.requester, answer.worker]
 
 
-def _can_be_appealed(d: Decision, spoken: Spoken, claim: Claim) -> bool:
+def _can_be_appealed(d: Decision, claim: Claim) -> bool:
     """Returns whether the pool could seat the next panel, to which an answer that wrongs a seat can be appealed."""
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     if panel.is_last(policy, claim.round):
         return False
-    trial = Stream(spoken.id.encode(), b"trial")
+    trial = Stream(d.spoken.id.encode(), b"trial")
     return panel.can_be_seated(d, replace(claim, draw_round=claim.round + 1), task, policy, trial)
 
 
@@ -191,6 +214,7 @@ def _bears(d: Decision, claim: Claim, committed: CanaryRoot) -> bool:
     return True
 
 
+@due("canary")
 def overdue(d: Decision, id: str) -> None:
     """The date is over: what is not open by now is the operator's fault."""
     root = d.need(CanaryRoot, id.removeprefix(CANARY_TIMER))

@@ -11,32 +11,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from trust.core import ledger
-from trust.core.commands import Spoken
 from trust.core.events import VerdictChallenged
 from trust.core.lifecycle import ClaimState
 from trust.core.payloads import VerdictChallenge
 from trust.core.policy import Policy
 from trust.core.records import Challenge, Claim, Task
 from trust.core.refusal import Refused
-from trust.core.rules import disputes, panel
+from trust.core.rules import disputes, panel, reads
+from trust.core.rules.acts import act
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
 from trust.core.sampling.draw import Stream
+from trust.core.state import Key as StateKey
 
 
-def challenge(d: Decision, spoken: Spoken, said: VerdictChallenge) -> None:
+def _challenged(view: Peek, said: VerdictChallenge) -> Iterator[StateKey]:
+    return reads.challenged(view, said.claim)
+
+
+@act(VerdictChallenge, reads=_challenged)
+def challenge(d: Decision, said: VerdictChallenge) -> None:
     """Attacks the verdict that stands, and asks for the next round."""
-    d.signed_by(spoken, [d.present(said.actor).id])
     claim = d.find(Claim, said.claim)
     task = d.need(Task, claim.task)
     _check_open(d, claim)
     if claim.accepted_by_requester and task.requester == said.actor:
         raise Refused("right-given-up", f"{said.actor} accepted the output of {claim.id}")
     policy = d.task_policy(task)
-    _lock(d, spoken, claim, task, policy)
+    _lock(d, claim, task, policy)
     claim = d.need(Claim, claim.id)
     panel.next_round(d, claim, policy)
-    trial = Stream(spoken.id.encode(), b"trial")
+    trial = Stream(d.spoken.id.encode(), b"trial")
     if not panel.can_be_seated(d, d.need(Claim, claim.id), task, policy, trial):
         size = policy.checks.panels[claim.round]
         raise Refused("no-panel", f"the pool of {claim.id} cannot seat {size} who had no part in it")
@@ -62,9 +70,9 @@ def _check_open(d: Decision, claim: Claim) -> None:
     raise Refused("panel-at-work", f"the panel of round {claim.round} has not come to a verdict yet")
 
 
-def _lock(d: Decision, spoken: Spoken, claim: Claim, task: Task, policy: Policy) -> None:
+def _lock(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
     number = claim.round + 1
-    challenger, id = spoken.payload.actor, d.new_id("chl_")
+    challenger, id = d.spoken.payload.actor, d.new_id("chl_")
     bond = policy.challenge_bond_units(task.price_units, number)
     prepaid = policy.panel_fees_units(number)
     held = d.balance(ledger.free(challenger))
@@ -77,7 +85,7 @@ def _lock(d: Decision, spoken: Spoken, claim: Claim, task: Task, policy: Policy)
             challenge=id,
             claim=claim.id,
             challenger=challenger,
-            statement=spoken.id,
+            statement=d.spoken.id,
             against=disputes.standing(claim),
             round=number,
             bond_units=bond,

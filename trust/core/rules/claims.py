@@ -7,8 +7,9 @@ stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from trust.core import ledger
-from trust.core.commands import Spoken
 from trust.core.events import (
     ClaimEnded,
     ClaimOpened,
@@ -17,26 +18,71 @@ from trust.core.events import (
     OutputAccepted,
     OutputSubmitted,
     PartyFaulted,
+    house_id,
     round_id,
 )
 from trust.core.lifecycle import ClaimState, Phase, TaskState
 from trust.core.payloads import CLAIM, ClaimAbandon, ClaimRenew, ClaimRequest, OutputAccept, OutputSubmit
 from trust.core.policy import Policy
-from trust.core.records import Bar, Claim, Party, Pool, Relay, Round, SealedPool, Task
+from trust.core.records import (
+    AdoptedPolicy,
+    Allocation,
+    Bar,
+    Claim,
+    House,
+    Party,
+    Pool,
+    Probation,
+    Relay,
+    Round,
+    Score,
+    SealedPool,
+    Task,
+    Track,
+)
 from trust.core.refusal import Refused
-from trust.core.rules import allocation, bond, panel, parties, rating, settlement, tasks
+from trust.core.rules import allocation, bond, panel, parties, rating, reads, settlement, tasks
+from trust.core.rules.acts import act, due
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
 from trust.core.scoring import verifier_pool
+from trust.core.state import Key as StateKey
 
 BEFORE_REVEALS = frozenset({ClaimState.SUBMITTED, ClaimState.UNCHECKED, ClaimState.CHECKING})
 
 
-def request(d: Decision, spoken: Spoken, said: ClaimRequest) -> None:
+def _claiming(view: Peek, said: ClaimRequest) -> Iterator[StateKey]:
+    yield Relay, said.relay
+    yield Task, said.task
+    task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
+    relay = view.peek(Relay, said.relay)
+    yield from reads.coordinators(view, relay, task)
+    if task is None or worker is None:
+        return
+    yield AdoptedPolicy, str(task.policy)
+    yield Party, task.requester
+    if task.exclusive_until_ms:
+        yield Allocation, task.id
+        yield Probation, worker.id
+    if task.claim:
+        yield Claim, task.claim
+    yield Bar, f"{task.id}/{worker.owner}"
+    for did in (worker.id, task.requester):
+        if (party := view.peek(Party, did)) is not None:
+            yield House, house_id(task.task_kind, party.owner)
+    yield Pool, verifier_pool(task.task_kind)
+    if (pool := view.peek(Pool, verifier_pool(task.task_kind))) is not None:
+        yield SealedPool, pool.sealed
+    yield Track, f"{worker.id}/{task.task_kind}"
+    yield Score, f"{worker.id}/worker/{task.task_kind}"
+
+
+@act(ClaimRequest, reads=_claiming)
+def request(d: Decision, said: ClaimRequest) -> None:
     """First in the log wins, and exactly the stake that it offered locks in the same entry."""
     worker = d.active(said.actor)
     relay = d.find(Relay, said.relay)
-    d.signed_by_relay(spoken, relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
     task = d.find(Task, said.task)
@@ -121,12 +167,9 @@ def _check_worker(
     bond.check_covers(d, task, said.stake_units)
 
 
-def _held(d: Decision, spoken: Spoken, id: str) -> tuple[Claim, Task]:
+def _held(d: Decision, id: str) -> tuple[Claim, Task]:
     """The claim that its worker speaks of, and its task."""
     claim = d.find(Claim, id)
-    if claim.worker != spoken.payload.actor:
-        raise Refused("not-yours", f"{id} is a claim of {claim.worker}")
-    d.signed_by(spoken, [claim.worker])
     return claim, d.need(Task, claim.task)
 
 
@@ -137,8 +180,9 @@ def _in_lease(claim: Claim) -> None:
         raise Refused("claim-state", f"{claim.id} is {claim.state}", state=claim.state)
 
 
-def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
-    claim, task = _held(d, spoken, said.claim)
+@act(ClaimRenew, reads=reads.of_claim)
+def renew(d: Decision, said: ClaimRenew) -> None:
+    claim, task = _held(d, said.claim)
     d.present(said.actor)
     _in_lease(claim)
     if claim.renewals >= d.task_policy(task).claims.renewals:
@@ -146,15 +190,17 @@ def renew(d: Decision, spoken: Spoken, said: ClaimRenew) -> None:
     d.emit(ClaimRenewed(claim=claim.id, lease_until_ms=claim.lease_until_ms + task.lease_ms))
 
 
-def abandon(d: Decision, spoken: Spoken, said: ClaimAbandon) -> None:
+@act(ClaimAbandon, reads=reads.of_claim)
+def abandon(d: Decision, said: ClaimAbandon) -> None:
     """Gives a claim up: for nothing within the grace, but only the first time on each task."""
-    claim, task = _held(d, spoken, said.claim)
+    claim, task = _held(d, said.claim)
     _in_lease(claim)
     grace_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
     late = d.at_ms - claim.opened_ms >= grace_ms
     _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late or task.abandoned)
 
 
+@due("lease")
 def expire(d: Decision, id: str) -> None:
     """The lease is over and there is no output."""
     claim = d.need(Claim, id)
@@ -190,8 +236,19 @@ def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
     return min(claim.stake_units, ledger.share(claim.stake_units, faults.liveness_ppm) << repeats)
 
 
-def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
-    claim, task = _held(d, spoken, said.claim)
+def _delivering(view: Peek, said: OutputSubmit) -> Iterator[StateKey]:
+    """Few records, since there are many outputs."""
+    yield Claim, said.claim
+    yield from ((Claim, source) for source in said.inputs if source.startswith(CLAIM))
+    if (claim := view.peek(Claim, said.claim)) is not None:
+        yield Task, claim.task
+        if (task := view.peek(Task, claim.task)) is not None:
+            yield AdoptedPolicy, str(task.policy)
+
+
+@act(OutputSubmit, reads=_delivering, reads_money=False)
+def submit(d: Decision, said: OutputSubmit) -> None:
+    claim, task = _held(d, said.claim)
     d.present(said.actor)
     if claim.output:
         raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
@@ -207,7 +264,7 @@ def submit(d: Decision, spoken: Spoken, said: OutputSubmit) -> None:
     d.emit(
         OutputSubmitted(
             claim=claim.id,
-            output=spoken.id,
+            output=d.spoken.id,
             draw_by_ms=d.at_ms + policy.draw_ms,
             items_root=said.items_root or "",
         )
@@ -221,13 +278,10 @@ def _check_inputs(d: Decision, said: OutputSubmit) -> None:
             raise Refused("no-output", f"{source} has no output that another could be made from")
 
 
-def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
+@act(OutputAccept, reads=reads.of_claim)
+def accept(d: Decision, said: OutputAccept) -> None:
     """The requester gives up its own right to challenge; nothing ends early."""
     claim = d.find(Claim, said.claim)
-    task = d.need(Task, claim.task)
-    if task.requester != said.actor:
-        raise Refused("not-yours", f"{claim.id} works on a task of {task.requester}")
-    d.signed_by(spoken, [said.actor])
     if claim.accepted_by_requester:
         raise Refused("accepted-already", f"{claim.id} was accepted before")
     if claim.state == ClaimState.CLAIMED:
@@ -239,6 +293,7 @@ def accept(d: Decision, spoken: Spoken, said: OutputAccept) -> None:
     d.emit(OutputAccepted(claim=claim.id))
 
 
+@due("challenge")
 def window_over(d: Decision, id: str) -> None:
     """Nobody challenged in time. What was not checked is, where its worker was caught in other work meanwhile."""
     claim = d.need(Claim, id)
@@ -248,11 +303,13 @@ def window_over(d: Decision, id: str) -> None:
         settlement.conclude(d, claim)
 
 
+@due("draw")
 def draw_overdue(d: Decision, id: str) -> None:
     """The service made no draw in time."""
     settlement.overdue(d, d.need(Claim, id))
 
 
+@due("evidence")
 def release_hold(d: Decision, id: str) -> None:
     """The evidence window is over: what was held of the stake goes back."""
     claim = d.need(Claim, id)

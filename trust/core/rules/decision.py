@@ -44,14 +44,19 @@ WORKER_POOLS = (
 
 
 class Decision(Draft):
-    """A draft with its events; absorbed by its parent when the rules let it through, dropped when they refuse."""
+    """A draft with its events; absorbed by its parent when the rules let it through, dropped when they refuse.
 
-    def __init__(self, parent: View, command: bytes, at_ms: int) -> None:
+    `is_signed` says that a rule asked who signed the statement; none is decided without.
+    """
+
+    def __init__(self, parent: View, command: bytes, at_ms: int, spoken: Spoken | None = None) -> None:
         super().__init__(parent)
         self.at_ms = at_ms
         self.events: list[Event] = []
         self._command = command
+        self._spoken = spoken
         self._serial = 0
+        self.is_signed = False
         self._paid: dict[str, None] = {}
         self._touched: dict[str, None] = {}
         self._scored = False
@@ -72,6 +77,13 @@ class Decision(Draft):
         """Says that an account is new with this entry, so nobody need look for it."""
         self.writes[Account, account] = None
         return account
+
+    @property
+    def spoken(self) -> Spoken:
+        """The statement that is decided."""
+        if self._spoken is None:
+            raise LookupError("no statement is decided here")
+        return self._spoken
 
     # -- reading
 
@@ -139,6 +151,7 @@ class Decision(Draft):
         self, spoken: Spoken, required: Iterable[str], among: Collection[str] = (), threshold: int = 0
     ) -> None:
         """Checks that exactly these signed: every DID in `required`, and `threshold` of the DIDs in `among`."""
+        self.is_signed = True
         signers = set(spoken.signed.signers)
         needed = {self.key(did): did for did in required}
         for key, did in needed.items():

@@ -15,26 +15,64 @@ by a key that was rotated away counts where the key was its party's when the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from trust.core import identity, ledger
+from trust.core import identity, ledger, scorebook
 from trust.core.commands import Spoken, enclosed
 from trust.core.events import Convicted, RelaySuspended, StakeSlashed, UnbondingSlashed, canary_id
 from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, Payload, RelayConfirm
-from trust.core.records import Claim, Conviction, Key, Party, Relay, Task
+from trust.core.records import Account, Claim, Conviction, Key, Party, Pool, Poster, Relay, Task
 from trust.core.refusal import Refused
-from trust.core.rules import bond, parties, rating, settlement
-from trust.core.rules.canaries import shown
+from trust.core.rules import bond, parties, rating, reads, settlement
+from trust.core.rules.acts import act
+from trust.core.rules.canaries import canary, shown
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
 from trust.log.succession import peek_checkpoint
 
 
-def submit(d: Decision, spoken: Spoken, said: EvidenceSubmit) -> None:
+def _shown(view: Peek, said: EvidenceSubmit) -> Iterator[StateKey]:
+    """The claims that evidence is about, the keys that signed for them, and whom it convicts."""
+    for each in enclosed(said):
+        for signer in each.signed.signers:
+            yield Key, signer
+        match each.payload:
+            case OutputSubmit(claim=claim) | RelayConfirm(claim=claim):
+                yield Conviction, f"equivocation/{claim}"
+                yield from reads.claim(view, claim)
+                yield from _confirming(view, said, each)
+                yield from _punished(view, claim)
+            case CanaryOpen():
+                yield from canary(view, each.payload)
+
+
+def _confirming(view: Peek, said: EvidenceSubmit, shown: Spoken) -> Iterator[StateKey]:
+    """The relay whose word evidence is about."""
+    claim = view.peek(Claim, shown.payload.claim) if isinstance(shown.payload, RelayConfirm) else None
+    relay = said.relay or (claim.relay if claim else "")
+    if relay:
+        yield Relay, relay
+        yield Conviction, f"relay-confirm/{relay}/{shown.id}"
+
+
+def _punished(view: Peek, id: str) -> Iterator[StateKey]:
+    """The records of a worker that a conviction for its claim changes."""
+    claim = view.peek(Claim, id)
+    task = None if claim is None else view.peek(Task, claim.task)
+    if claim is not None and task is not None:
+        yield Account, ledger.unbonding(claim.worker)
+        yield Poster, claim.worker
+        yield Pool, scorebook.POOL
+        yield from reads.offers(view, claim.worker)
+
+
+@act(EvidenceSubmit, reads=_shown)
+def submit(d: Decision, said: EvidenceSubmit) -> None:
     """Anyone shows evidence; it convicts, or is refused with what is wrong with it."""
-    d.signed_by(spoken, [said.actor])
-    statements = enclosed(spoken)
+    statements = enclosed(said)
     for each in statements:
         if each.payload.network != d.network.origin:
             raise Refused("foreign-network", f"{each.id} was said in {each.payload.network}")

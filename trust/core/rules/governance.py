@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from trust.core import identity
 from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, Genesis
 from trust.core.events import (
+    NETWORK,
     KeyAdopted,
     NetworkCreated,
     PartyRegistered,
@@ -30,10 +32,13 @@ from trust.core.payloads import (
     RulesAdopt,
 )
 from trust.core.policy import InvalidPolicy, dangers, parse
-from trust.core.records import AdoptedRules, Key, Relay, Role
+from trust.core.records import AdoptedRules, Key, Network, Party, Relay, Role
 from trust.core.refusal import Refused
 from trust.core.rules import changes
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 
 MAX_NOTICE_MS = 366 * 86_400_000
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
@@ -69,12 +74,6 @@ def create(d: Decision, genesis: Genesis) -> None:
     d.emit(PartyRegistered(party=genesis.operator, owner=genesis.operator))
 
 
-def by_operator(d: Decision, spoken: Spoken) -> None:
-    """Refused unless the operator speaks, alone."""
-    check_operator(d, spoken)
-    d.signed_by(spoken, [spoken.payload.actor])
-
-
 def check_operator(d: Decision, spoken: Spoken) -> None:
     """Refused `not-operator` unless the statement is the operator's."""
     if spoken.payload.actor != d.network.operator:
@@ -86,16 +85,24 @@ def is_treasurer(d: Decision, did: str) -> bool:
     return did == d.network.operator or d.get(Role, f"treasurer/{did}") is not None
 
 
-def grant(d: Decision, spoken: Spoken, said: RoleGrant) -> None:
-    by_operator(d, spoken)
+def check_treasurer(d: Decision, did: str) -> None:
+    """Refused `not-treasurer` unless a party may book money."""
+    if not is_treasurer(d, did):
+        raise Refused("not-treasurer", f"{did} is no treasurer")
+    if did != d.network.operator:
+        d.active(did)
+
+
+@act(RoleGrant)
+def grant(d: Decision, said: RoleGrant) -> None:
     d.active(said.party)
     if d.get(Role, f"{said.role}/{said.party}") is not None:
         raise Refused("role-held", f"{said.party} is {said.role} already")
     d.emit(RoleGranted(party=said.party, role=said.role))
 
 
-def take_role(d: Decision, spoken: Spoken, said: RoleRevoke) -> None:
-    by_operator(d, spoken)
+@act(RoleRevoke)
+def take_role(d: Decision, said: RoleRevoke) -> None:
     if d.get(Role, f"{said.role}/{said.party}") is None:
         raise Refused("unknown-role", f"{said.party} is no {said.role}")
     d.emit(RoleRevoked(party=said.party, role=said.role))
@@ -110,11 +117,12 @@ def _check_group(coordinators: tuple[str, ...], threshold: int) -> None:
         raise Refused("bad-group", f"a threshold of {threshold} with {len(coordinators)} coordinators")
 
 
-def register_relay(d: Decision, spoken: Spoken, said: RelayRegister) -> None:
+@act(RelayRegister)
+def register_relay(d: Decision, said: RelayRegister) -> None:
     if said.actor != d.network.operator:
         raise Refused("not-operator", "a relay is registered by the operator and its coordinators")
     _check_group(said.coordinators, said.threshold)
-    d.signed_by(spoken, [said.actor, *said.coordinators])
+    d.signed_by(d.spoken, [said.actor, *said.coordinators])
     d.emit(
         RelayRegistered(
             relay=d.new_id("rly_"),
@@ -125,7 +133,8 @@ def register_relay(d: Decision, spoken: Spoken, said: RelayRegister) -> None:
     )
 
 
-def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
+@act(RelayUpdate)
+def update_relay(d: Decision, said: RelayUpdate) -> None:
     """Signed by the threshold of the coordinators that were, and each that is new.
 
     A suspension ends where the operator signs too and nobody who signed a false confirmation is in the group: a group
@@ -137,9 +146,11 @@ def update_relay(d: Decision, spoken: Spoken, said: RelayUpdate) -> None:
     _check_group(said.coordinators, said.threshold)
     new = [did for did in said.coordinators if did not in relay.coordinators]
     operator = (
-        [d.network.operator] if relay.suspended and d.key(d.network.operator) in spoken.signed.signers else []
+        [d.network.operator]
+        if relay.suspended and d.key(d.network.operator) in d.spoken.signed.signers
+        else []
     )
-    d.signed_by(spoken, [said.actor, *new, *operator], relay.coordinators, relay.threshold)
+    d.signed_by(d.spoken, [said.actor, *new, *operator], relay.coordinators, relay.threshold)
     convicted = not set(relay.convicted).isdisjoint(said.coordinators)
     d.emit(
         RelayRegistered(
@@ -162,8 +173,8 @@ def _check_notice(d: Decision, effective_ms: int) -> None:
         raise Refused("notice-too-long", "a change takes effect within a year")
 
 
-def adopt_policy(d: Decision, spoken: Spoken, said: PolicyAdopt) -> None:
-    by_operator(d, spoken)
+@act(PolicyAdopt)
+def adopt_policy(d: Decision, said: PolicyAdopt) -> None:
     try:
         terms = parse(said.toml)
     except InvalidPolicy as error:
@@ -174,8 +185,8 @@ def adopt_policy(d: Decision, spoken: Spoken, said: PolicyAdopt) -> None:
     d.emit(PolicyAnnounced(policy=d.network.policies, effective_ms=said.effective_ms, terms=terms))
 
 
-def adopt_rules(d: Decision, spoken: Spoken, said: RulesAdopt) -> None:
-    by_operator(d, spoken)
+@act(RulesAdopt)
+def adopt_rules(d: Decision, said: RulesAdopt) -> None:
     if said.rules not in changes.KNOWN:
         raise Refused("unknown-rules", f"this release knows rules {sorted(changes.KNOWN)}")
     if said.rules <= d.network.rules or d.get(AdoptedRules, str(said.rules)) is not None:
@@ -191,28 +202,39 @@ def adopt_rules(d: Decision, spoken: Spoken, said: RulesAdopt) -> None:
     )
 
 
-def adopt_key(d: Decision, spoken: Spoken, said: KeyAdopt) -> None:
+def _adopting(view: Peek, said: KeyAdopt) -> Iterator[StateKey]:
+    yield Party, said.key
+    keys = {said.key}
+    if (network := view.peek(Network, NETWORK)) is not None:
+        yield Party, network.log_key
+        keys |= {network.log_key, network.draw_key}
+    for key in sorted(keys):
+        for use in ("log", "draw"):
+            yield Key, service_key(use, key)
+
+
+@act(KeyAdopt, reads=_adopting)
+def adopt_key(d: Decision, said: KeyAdopt) -> None:
     """A draw key counts for claims made after this entry, a log key from the next checkpoint on.
 
     Who trusts a log key must be able to tell its successor by that key alone, so it signs the statement too. So does
     the successor: a log whose next key nobody holds would end here.
     """
     identity.key_of(said.key)
-    if said.use == "log":
-        check_operator(d, spoken)
-        d.signed_by(spoken, [said.actor, d.network.log_key, said.key])
-    else:
-        by_operator(d, spoken)
+    check_operator(d, d.spoken)
+    d.signed_by(d.spoken, [said.actor, *((d.network.log_key, said.key) if said.use == "log" else ())])
     if any(d.get(Key, service_key(use, said.key)) is not None for use in ("log", "draw")):
         raise Refused("key-used", f"{said.key} is or was a key of this service")
     d.emit(KeyAdopted(use=said.use, key=said.key))
 
 
+@due("policy")
 def take_policy(d: Decision, id: str) -> None:
     """A policy's notice is over."""
     d.emit(PolicyEffective(policy=int(id.removeprefix("policy/"))))
 
 
+@due("rules")
 def take_rules(d: Decision, id: str) -> None:
     """A rules number's notice is over."""
     d.emit(RulesEffective(rules=int(id.removeprefix("rules/"))))

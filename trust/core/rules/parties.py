@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from trust.core import identity, ledger
-from trust.core.commands import Spoken
 from trust.core.events import (
     PartyCaught,
     PartyFollowed,
@@ -18,16 +18,20 @@ from trust.core.events import (
     VerifierEnrolled,
     VerifierLeft,
     VerifierReleased,
+    house_id,
 )
 from trust.core.events.parties import verifier_timer
 from trust.core.events.tasks import LEAVING_TIMER
 from trust.core.lifecycle import TaskState
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
-from trust.core.records import Handle, Key, Party, Pool, Poster, Task
+from trust.core.records import Handle, House, Key, Party, Pool, Poster, Score, Slot, Task
 from trust.core.refusal import Refused
-from trust.core.rules import tasks
+from trust.core.rules import reads, tasks
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.scoring import verifier_pool, worker_pool
+from trust.core.rules.reads import Peek
+from trust.core.scoring import probation_pool, verifier_pool, worker_pool
+from trust.core.state import Key as StateKey
 
 MAX_ENROLMENTS = 16
 MAX_VACATED = 48
@@ -41,14 +45,29 @@ def work_bits(network: str, did: str, nonce: str) -> int:
     return 256 - int.from_bytes(digest, "big").bit_length()
 
 
-def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
+def _registering(view: Peek, said: AgentRegister) -> Iterator[StateKey]:
+    yield Key, said.actor
+    for task_kind in said.capabilities:
+        yield Score, f"{said.actor}/worker/{task_kind}"
+        for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
+            yield Pool, pool_id
+            pool = view.peek(Pool, pool_id)
+            yield Slot, f"{pool_id}/{pool.slots if pool else 0}"
+    if said.handle:
+        yield Handle, said.handle
+    if said.owner:
+        yield Party, said.owner
+
+
+@act(AgentRegister, reads=_registering)
+def register(d: Decision, said: AgentRegister) -> None:
     identity.key_of(said.actor)
     if (key := d.get(Key, said.actor)) is not None:
         code = "already-registered" if key.party == said.actor else "key-used"
         raise Refused(code, f"{said.actor} is or was a key of {key.party}")
     owner = said.owner or said.actor
     identity.key_of(owner)
-    d.signed_by(spoken, {said.actor: None, owner: None})
+    d.signed_by(d.spoken, {said.actor: None, owner: None})
     needed = d.policy.registration.pow_bits
     if work_bits(said.network, said.actor, said.pow) < needed:
         raise Refused("proof-of-work", f"the nonce does not give {needed} leading zero bits")
@@ -69,22 +88,23 @@ def register(d: Decision, spoken: Spoken, said: AgentRegister) -> None:
     d.observed(said.actor, *capabilities)
 
 
-def rotate(d: Decision, spoken: Spoken, said: AgentRotate) -> None:
+@act(AgentRotate)
+def rotate(d: Decision, said: AgentRotate) -> None:
     d.present(said.actor)
     identity.key_of(said.new_key)
     if (key := d.get(Key, said.new_key)) is not None:
         raise Refused("key-used", f"{said.new_key} is or was a key of {key.party}")
-    d.signed_by(spoken, [said.actor, said.new_key])
+    d.signed_by(d.spoken, [said.actor, said.new_key])
     d.emit(PartyRotated(party=said.actor, key=said.new_key))
 
 
-def revoke(d: Decision, spoken: Spoken, said: AgentRevoke) -> None:
+@act(AgentRevoke)
+def revoke(d: Decision, said: AgentRevoke) -> None:
     target = said.party or said.actor
     if target != said.actor and said.actor != d.network.operator:
         raise Refused("not-operator", "only the operator revokes another's registration")
     if target == d.network.operator:
         raise Refused("operator-stays", "the operator's own registration cannot be revoked")
-    d.signed_by(spoken, [said.actor])
     leave(d, d.active(target), "revoked", by_operator=target != said.actor)
 
 
@@ -104,6 +124,7 @@ def leave(d: Decision, party: Party, how: str, *, by_operator: bool = False) -> 
         d.emit(TasksDue(party=party.id, task=poster.newest))
 
 
+@due("leaving")
 def close_tasks(d: Decision, timer: str) -> None:
     """Closes the next open tasks of a party that left; those that are claimed close when the claim ends."""
     party = timer.removeprefix(LEAVING_TIMER)
@@ -119,6 +140,7 @@ def close_tasks(d: Decision, timer: str) -> None:
     d.emit(TasksDue(party=party, task=id))
 
 
+@due("party")
 def follow(d: Decision, did: str) -> None:
     """Emits what follows for a party from an entry that had no room for it."""
     party = d.need(Party, did)
@@ -143,10 +165,25 @@ def catch(d: Decision, did: str) -> None:
 # -- verifiers
 
 
-def enroll(d: Decision, spoken: Spoken, said: VerifierEnroll) -> None:
+def _enrolling(view: Peek, said: VerifierEnroll | VerifierLeave) -> Iterator[StateKey]:
+    yield from reads.verifier(view, said.actor)
+    party = view.peek(Party, said.actor)
+    if party is None:
+        return
+    kinds = said.task_kinds if isinstance(said, VerifierEnroll) else [kind for kind, _ in party.enrolled]
+    for task_kind in kinds:
+        yield House, house_id(task_kind, party.owner)
+        yield Pool, verifier_pool(task_kind)
+        yield Score, f"{said.actor}/verifier/{task_kind}"
+        if (pool := view.peek(Pool, verifier_pool(task_kind))) is not None:
+            slot = dict(party.vacated).get(task_kind, pool.slots)
+            yield Slot, f"{pool.id}/{slot}"
+
+
+@act(VerifierEnroll, reads=_enrolling)
+def enroll(d: Decision, said: VerifierEnroll) -> None:
     """Offers to check kinds of work, and locks what the votes answer for; naming no kind adds to the stake."""
     party = d.active(said.actor)
-    d.signed_by(spoken, [said.actor])
     kinds = sorted(set(said.task_kinds))
     _check_kinds(party, kinds)
     old_enough_ms = party.registered_ms + d.policy.verifiers.min_age_ms
@@ -181,9 +218,9 @@ def _check_kinds(party: Party, kinds: list[str]) -> None:
         )
 
 
-def unenroll(d: Decision, spoken: Spoken, said: VerifierLeave) -> None:
+@act(VerifierLeave, reads=_enrolling)
+def unenroll(d: Decision, said: VerifierLeave) -> None:
     party = d.find(Party, said.actor)
-    d.signed_by(spoken, [said.actor])
     if not party.enrolled:
         raise Refused("not-enrolled", f"{said.actor} checks nothing")
     _end_enrolments(d, party)
@@ -196,6 +233,7 @@ def _end_enrolments(d: Decision, party: Party) -> None:
     d.emit(VerifierLeft(party=party.id, until_ms=d.at_ms + d.policy.windows.unbonding_ms))
 
 
+@due("verifier")
 def release(d: Decision, timer: str) -> None:
     """The stake of a verifier that left comes back; for a party that left, to be paid out at once."""
     party = d.need(Party, timer.removeprefix(verifier_timer("")))

@@ -7,9 +7,11 @@ from trust.core.entry import Seal
 from trust.core.events import PoolEpoch, PoolSealed
 from trust.core.records import Pool
 from trust.core.refusal import Refused
+from trust.core.rules.acts import due
 from trust.core.rules.decision import Decision
 
 
+@due("epoch")
 def begin_epoch(d: Decision, id: str) -> None:
     """Begins the next epoch of a pool that changed: it will be sealed as it stands after this entry."""
     pool = d.need(Pool, id)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from trust.core import identity, ledger
-from trust.core.commands import Spoken
 from trust.core.events import ReferenceBooked, WithdrawalEnded, WithdrawalMatured
 from trust.core.lifecycle import WithdrawalState
 from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
-from trust.core.records import Booking, Party, Withdrawal
+from trust.core.records import Account, Booking, Party, Withdrawal
 from trust.core.refusal import Refused
-from trust.core.rules import bond
+from trust.core.rules import bond, reads
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.governance import is_treasurer
+from trust.core.rules.governance import check_treasurer
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 
 
-def _book(d: Decision, spoken: Spoken, reference: str, *agreed: str) -> None:
-    """Books a reference, once; its treasurer signs, and whoever has to agree."""
-    if not is_treasurer(d, spoken.payload.actor):
-        raise Refused("not-treasurer", f"{spoken.payload.actor} is no treasurer")
-    if spoken.payload.actor != d.network.operator:
-        d.active(spoken.payload.actor)
-    d.signed_by(spoken, [spoken.payload.actor, *agreed])
+def _book(d: Decision, reference: str) -> None:
+    """Books a reference, once."""
     if (booked := d.get(Booking, reference)) is not None:
         raise Refused("reference-booked", f"{reference} was booked at entry {booked.index}")
     d.emit(ReferenceBooked(reference=reference))
 
 
-def deposit(d: Decision, spoken: Spoken, said: StakeDeposit) -> None:
-    _book(d, spoken, said.reference)
+def _depositing(_: Peek, said: StakeDeposit) -> Iterator[StateKey]:
+    yield Booking, said.reference
+    yield from reads.party(said.account)
+
+
+@act(StakeDeposit, reads=_depositing)
+def deposit(d: Decision, said: StakeDeposit) -> None:
+    _book(d, said.reference)
     if said.account == ledger.OPERATOR_BOND:
         target = ledger.OPERATOR_BOND
     else:
@@ -45,8 +50,22 @@ def _check_agent(account: str) -> None:
         ) from error
 
 
-def withdraw(d: Decision, spoken: Spoken, said: StakeWithdraw) -> None:
-    d.signed_by(spoken, [d.present(said.actor).id])
+def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
+    if id is None:
+        return
+    yield Withdrawal, id
+    if (withdrawal := view.peek(Withdrawal, id)) is not None:
+        yield Party, withdrawal.party
+        yield Account, ledger.unbonding(withdrawal.party)
+
+
+def _withdrawing(view: Peek, said: StakeWithdraw) -> Iterator[StateKey]:
+    yield Account, ledger.unbonding(said.actor)
+    yield from _withdrawal(view, said.cancel)
+
+
+@act(StakeWithdraw, reads=_withdrawing)
+def withdraw(d: Decision, said: StakeWithdraw) -> None:
     if said.cancel is not None and said.amount_units is None and said.account is None:
         _take_back(d, said.actor, said.cancel)
     elif said.amount_units is None or said.cancel is not None:
@@ -109,18 +128,27 @@ def _take_back(d: Decision, actor: str, id: str) -> None:
     d.pay("withdrawal.returned", (_waiting_on(withdrawal), withdrawal.source, units))
 
 
+@due("unbonding")
 def mature(d: Decision, id: str) -> None:
     """Unbonding is over: the treasurer may pay out."""
     d.emit(WithdrawalMatured(withdrawal=id))
 
 
-def pay_out(d: Decision, spoken: Spoken, said: StakePayout) -> None:
+def _paying_out(view: Peek, said: StakePayout) -> Iterator[StateKey]:
+    yield Booking, said.reference
+    yield from _withdrawal(view, said.withdrawal)
+
+
+@act(StakePayout, reads=_paying_out)
+def pay_out(d: Decision, said: StakePayout) -> None:
     """Books that a withdrawal was paid: whose money it is signs too, or named this very payment when it withdrew. So
     the log holds for everybody that it agreed, or the payment that can be looked for."""
     withdrawal = d.find(Withdrawal, said.withdrawal)
     if withdrawal.reference not in ("", said.reference):
         raise Refused("other-reference", f"{said.withdrawal} is paid under {withdrawal.reference}")
-    _book(d, spoken, said.reference, *(() if withdrawal.reference else (withdrawal.party,)))
+    check_treasurer(d, said.actor)
+    d.signed_by(d.spoken, [said.actor, *(() if withdrawal.reference else (withdrawal.party,))])
+    _book(d, said.reference)
     if withdrawal.state != WithdrawalState.PAYABLE:
         raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
     units = _left_of(d, withdrawal)

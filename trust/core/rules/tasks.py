@@ -7,23 +7,39 @@ closes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from trust.core import ledger
-from trust.core.commands import Spoken
 from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
 from trust.core.events.tasks import TASK_TIMER
 from trust.core.lifecycle import TaskState
 from trust.core.payloads import TaskCancel, TaskPost
 from trust.core.policy import Policy
-from trust.core.records import Claim, Party, Relay, Task
+from trust.core.records import Account, Allocation, Claim, Lapses, Party, Poster, Relay, Task
 from trust.core.refusal import Refused
-from trust.core.rules import allocation
+from trust.core.rules import allocation, reads
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
+from trust.core.state import Key as StateKey
 
 MAX_TASK_MS = 366 * 86_400_000
 
 
-def post(d: Decision, spoken: Spoken, said: TaskPost) -> None:
-    d.signed_by(spoken, [d.active(said.actor).id])
+def _posting(view: Peek, said: TaskPost) -> Iterator[StateKey]:
+    yield Task, said.task
+    yield Account, ledger.escrow(said.task)
+    yield Poster, said.actor
+    if (poster := view.peek(Poster, said.actor)) is not None and poster.newest:
+        yield Task, poster.newest
+    if said.assignee:
+        yield Party, said.assignee
+    if said.relay:
+        yield Relay, said.relay
+
+
+@act(TaskPost, reads=_posting)
+def post(d: Decision, said: TaskPost) -> None:
     if (taken := d.get(Task, said.task)) is not None:
         raise Refused("task-exists", f"{said.task} was posted at entry {taken.index}", index=taken.index)
     policy = d.policy
@@ -78,11 +94,18 @@ def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
         d.find(Relay, said.relay)
 
 
-def cancel(d: Decision, spoken: Spoken, said: TaskCancel) -> None:
+def _cancelling(view: Peek, said: TaskCancel) -> Iterator[StateKey]:
+    yield from reads.task(view, said.task)
+    yield Allocation, said.task
+    task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)
+    requester = None if task is None else view.peek(Party, task.requester)
+    if task and requester and allocation and not allocation.used:
+        yield Lapses, f"{requester.owner}/{task.task_kind}"
+
+
+@act(TaskCancel, reads=_cancelling)
+def cancel(d: Decision, said: TaskCancel) -> None:
     task = d.find(Task, said.task)
-    if task.requester != said.actor:
-        raise Refused("not-yours", f"{said.task} is not a task of {said.actor}")
-    d.signed_by(spoken, [said.actor])
     if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
     if task.state == TaskState.CLAIMED:
@@ -118,6 +141,7 @@ def reopen(d: Decision, task: Task, why: str) -> None:
         close_unclaimed(d, task, why)
 
 
+@due("deadline")
 def lapse(d: Decision, id: str) -> None:
     """The deadline passed and nobody holds a claim."""
     close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")

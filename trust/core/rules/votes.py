@@ -7,10 +7,10 @@ output needs the round's quorum, counted over seats; the verdict of a batch is t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import partial
 
 from trust.core import strict
-from trust.core.commands import Spoken
 from trust.core.events import (
     DrawnSeat,
     ItemsOpened,
@@ -28,9 +28,12 @@ from trust.core.payloads import ItemsOpen, JudgedItem, OpenedItem, OutputOpen, V
 from trust.core.policy import Policy
 from trust.core.records import Alternate, Claim, Opening, Party, Round, Seat, Task
 from trust.core.refusal import Refused
-from trust.core.rules import panel, parties, settlement
+from trust.core.rules import panel, parties, reads, settlement
+from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
+from trust.core.rules.reads import Peek
 from trust.core.sampling import items
+from trust.core.state import Key as StateKey
 from trust.log.merkle import ProofError, verify_inclusion
 
 HASH_BYTES = 32
@@ -56,6 +59,20 @@ def commitment(network: str, seat: str, verifier: str, said: VoteReveal) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
+def _seat(view: Peek, said: VoteCommit | VoteReveal | ItemsOpen) -> Iterator[StateKey]:
+    """A seat and the claim that it judges."""
+    yield Seat, said.seat
+    if (seat := view.peek(Seat, said.seat)) is not None:
+        yield from reads.claim(view, seat.claim)
+
+
+def _items(view: Peek, said: VoteReveal | ItemsOpen) -> Iterator[StateKey]:
+    yield from _seat(view, said)
+    if (seat := view.peek(Seat, said.seat)) is not None:
+        for item in said.items:
+            yield Opening, f"{round_id(seat.claim, seat.round)}/{seat.place}/{item.index}"
+
+
 # -- openings
 
 
@@ -73,16 +90,10 @@ def _is_over(d: Decision, until_ms: int, shown_ms: int | None) -> bool:
     return (d.at_ms if shown_ms is None else shown_ms) >= until_ms
 
 
-def _by_worker(d: Decision, spoken: Spoken, claim: Claim) -> None:
-    if claim.worker != spoken.payload.actor:
-        raise Refused("not-yours", f"{claim.id} is a claim of {claim.worker}")
-    d.signed_by(spoken, [claim.worker])
-
-
-def open_output(d: Decision, spoken: Spoken, said: OutputOpen, shown_ms: int | None = None) -> None:
+@act(OutputOpen, reads=reads.of_claim, is_attestable=True)
+def open_output(d: Decision, said: OutputOpen, shown_ms: int | None = None) -> None:
     """The worker says that the whole output can be read; the service held every blob when it let this pass."""
     claim = d.find(Claim, said.claim)
-    _by_worker(d, spoken, claim)
     found = _opening(d, claim, claim.round, shown_ms)
     if found.items:
         raise Refused("items-needed", f"{claim.id} is a batch: open the drawn items of each seat")
@@ -91,11 +102,11 @@ def open_output(d: Decision, spoken: Spoken, said: OutputOpen, shown_ms: int | N
     panel.begin_phase(d, found, Phase.COMMIT, d.task_policy(task))
 
 
-def open_items(d: Decision, spoken: Spoken, said: ItemsOpen, shown_ms: int | None = None) -> None:
+@act(ItemsOpen, reads=_items, is_attestable=True)
+def open_items(d: Decision, said: ItemsOpen, shown_ms: int | None = None) -> None:
     """Items of one seat's place, each with its path to the root that the output named."""
     seat = d.find(Seat, said.seat)
     claim = d.need(Claim, seat.claim)
-    _by_worker(d, spoken, claim)
     found = _opening(d, claim, seat.round, shown_ms)
     task = d.need(Task, claim.task)
     opened = tuple(_checked(d, found, seat, item, claim, task.items_count) for item in said.items)
@@ -122,6 +133,7 @@ def _checked(
     return item.index, leaf.hex()
 
 
+@due("opening")
 def withheld(d: Decision, id: str) -> None:
     """Ends a claim whose drawn output was not opened in time, as a failed exact check."""
     found = d.need(Round, id)
@@ -132,11 +144,8 @@ def withheld(d: Decision, id: str) -> None:
 # -- commits
 
 
-def _seated(d: Decision, spoken: Spoken, id: str) -> tuple[Seat, Round]:
+def _seated(d: Decision, id: str) -> tuple[Seat, Round]:
     seat = d.find(Seat, id)
-    if seat.agent != spoken.payload.actor:
-        raise Refused("not-seated", f"{id} is the seat of {seat.agent}")
-    d.signed_by(spoken, [seat.agent])
     return seat, d.need(Round, round_id(seat.claim, seat.round))
 
 
@@ -144,8 +153,9 @@ def _policy(d: Decision, found: Round) -> Policy:
     return d.task_policy(d.need(Task, d.need(Claim, found.claim).task))
 
 
-def commit(d: Decision, spoken: Spoken, said: VoteCommit, shown_ms: int | None = None) -> None:
-    seat, found = _seated(d, spoken, said.seat)
+@act(VoteCommit, reads=_seat, is_attestable=True)
+def commit(d: Decision, said: VoteCommit, shown_ms: int | None = None) -> None:
+    seat, found = _seated(d, said.seat)
     if seat.commitment:
         raise Refused("already-committed", f"{seat.id} has its commitment, for good")
     if found.phase == Phase.OPENING:
@@ -157,6 +167,7 @@ def commit(d: Decision, spoken: Spoken, said: VoteCommit, shown_ms: int | None =
     _reveal_when_ready(d, found.id)
 
 
+@due("commit")
 def pass_on(d: Decision, id: str) -> None:
     """A seat without a commit goes to the next alternate who may sit, at most `replacements` times a place.
 
@@ -203,8 +214,9 @@ def _reveal_when_ready(d: Decision, id: str) -> None:
 # -- reveals
 
 
-def reveal(d: Decision, spoken: Spoken, said: VoteReveal, shown_ms: int | None = None) -> None:
-    seat, found = _seated(d, spoken, said.seat)
+@act(VoteReveal, reads=_items, is_attestable=True)
+def reveal(d: Decision, said: VoteReveal, shown_ms: int | None = None) -> None:
+    seat, found = _seated(d, said.seat)
     if seat.state == SeatState.REVEALED:
         raise Refused("already-revealed", f"{seat.id} has revealed its vote")
     if not seat.commitment:
@@ -238,6 +250,7 @@ def _judged(d: Decision, found: Round, seat: Seat, said: VoteReveal) -> tuple[in
     return bad
 
 
+@due("reveal")
 def reveals_over(d: Decision, id: str) -> None:
     """Seats that committed and kept silent pay what a wrong vote pays, and sit in jail."""
     found = d.need(Round, id)
