@@ -106,7 +106,7 @@ def test_an_agent_registers_with_the_work_that_the_policy_asks_and_its_owners_si
 def test_a_rotated_agent_goes_on_speaking_with_its_new_key(service: Service) -> None:
     worker = Worker(service.client, seed(0))
     worker.rotate(seed(1))
-    worker.abandon(CLAIM)
+    worker.send(ClaimAbandon, claim=CLAIM)
     assert set(service.said[0].signed.signers) == {did(0), did(1)}
     assert (service.said[1].payload.actor, service.said[1].signed.signers) == (did(0), (did(1),))
 

@@ -10,8 +10,10 @@ from cyclopts import App, Parameter
 
 from trust.cli import scores
 from trust.cli.connection import SERVICE, Me, Service, read_key
+from trust.cli.statements import statement
 from trust.cli.terminal import give, say
 from trust.cli.values import Count
+from trust.core.payloads import AgentRevoke
 
 app = App(name="agent")
 
@@ -61,13 +63,7 @@ def rotate(new_key: Path, /, *, me: Me, service: Service = SERVICE) -> None:
         service.accepted(agent.rotate(read_key(new_key)))
 
 
-@app.command
-def revoke(reason: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Give a registration up, for ever."""
-    from trust.client import Agent
-
-    with service.acting(Agent, me) as agent:
-        service.accepted(agent.revoke(reason))
+statement(app, "revoke", AgentRevoke, "Give a registration up, for ever.", {"reason": "Why, in a sentence."})
 
 
 @app.command

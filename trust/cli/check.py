@@ -11,8 +11,10 @@ from cyclopts import App, Parameter
 from trust import clock
 from trust.cli.connection import SERVICE, Me, Service, read_key
 from trust.cli.failures import FALSE, GOOD, Usage
+from trust.cli.statements import statement
 from trust.cli.terminal import say
 from trust.cli.values import Count, Place
+from trust.core.payloads import VerifierLeave
 
 if TYPE_CHECKING:
     from trust.client import Case
@@ -40,13 +42,9 @@ def enroll(*, me: Me, kind: Kinds = (), stake: Count = 0, service: Service = SER
         service.accepted(agent.enroll(kind, stake))
 
 
-@app.command
-def leave(*, me: Me, service: Service = SERVICE) -> None:
-    """Check work no longer; the stake comes back after the unbonding time."""
-    from trust.client import Agent
-
-    with service.acting(Agent, me) as agent:
-        service.accepted(agent.leave())
+statement(
+    app, "leave", VerifierLeave, "Check work no longer; the stake comes back after the unbonding time.", {}
+)
 
 
 @app.command(name="list")

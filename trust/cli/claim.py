@@ -9,7 +9,9 @@ from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.statements import statement
 from trust.cli.values import Units
+from trust.core.payloads import ClaimAbandon, ClaimRenew
 from trust.files import write_whole
 
 if TYPE_CHECKING:
@@ -74,22 +76,9 @@ def _least_stake(client: TrustClient, task: str) -> int:
     return max(int(task_facts["stake_units"]), int(pinned["terms"]["claims"]["min_stake_units"]))
 
 
-@app.command
-def renew(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Ask for another lease."""
-    from trust.client import Worker
-
-    with service.acting(Worker, me) as worker:
-        service.accepted(worker.renew(claim))
-
-
-@app.command
-def abandon(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Give a claim up; after a tenth of the lease this costs."""
-    from trust.client import Worker
-
-    with service.acting(Worker, me) as worker:
-        service.accepted(worker.abandon(claim))
+CLAIM = {"claim": "The claim's id (clm_...)."}
+statement(app, "renew", ClaimRenew, "Ask for another lease.", CLAIM)
+statement(app, "abandon", ClaimAbandon, "Give a claim up; after a tenth of the lease this costs.", CLAIM)
 
 
 @app.command

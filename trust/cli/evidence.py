@@ -35,11 +35,12 @@ def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Servi
         Where to keep the receipt.
     """
     from trust.client import Agent
+    from trust.core.payloads import EvidenceSubmit
     from trust.verify.evidence import said_of
 
     said = said_of(file.read_bytes())
     with service.acting(Agent, me) as agent:
-        service.accepted(agent.show_evidence(said), receipt)
+        service.accepted(agent.send(EvidenceSubmit, **said), receipt)
 
 
 @app.command

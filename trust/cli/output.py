@@ -8,6 +8,8 @@ from cyclopts import App
 
 from trust.cli.connection import SERVICE, Me, Service
 from trust.cli.failures import Usage
+from trust.cli.statements import statement
+from trust.core.payloads import OutputAccept
 
 app = App(name="output")
 
@@ -75,10 +77,10 @@ def open_drawn(claim: str, /, *, me: Me, items: Path | None = None, service: Ser
         service.show({"claim": claim, "entries": [accepted.index for accepted in opened]})
 
 
-@app.command
-def accept(claim: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Be content with an output: gives up the requester's own right to challenge it."""
-    from trust.client import Requester
-
-    with service.acting(Requester, me) as requester:
-        service.accepted(requester.accept(claim))
+statement(
+    app,
+    "accept",
+    OutputAccept,
+    "Be content with an output: gives up the requester's own right to challenge it.",
+    {"claim": "The claim's id (clm_...)."},
+)

@@ -66,13 +66,16 @@ def adopt(policy: str, /, *, me: Me, notice: str | None = None, service: Service
     notice
         How long from now, such as 7d; default: what the policy in force asks, and a minute.
     """
-    from trust.client import Operator
+    from trust.client import Agent
+    from trust.core.payloads import PolicyAdopt
 
     toml = read_policy(policy)
     with service.client(me.key, notice or "as asked") as client:
         asked_ms = int(client.policy()["terms"]["windows"]["notice_ms"]) + 60_000
         effective_ms = clock.now_ms() + (duration_ms(notice) if notice else asked_ms)
-        service.accepted(Operator(client, me.seed(), me.actor).adopt_policy(toml, effective_ms))
+        service.accepted(
+            Agent(client, me.seed(), me.actor).send(PolicyAdopt, toml=toml, effective_ms=effective_ms)
+        )
 
 
 @app.command

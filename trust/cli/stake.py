@@ -12,6 +12,7 @@ from trust.cli.connection import SERVICE, Me, Service
 from trust.cli.failures import Usage
 from trust.cli.terminal import say
 from trust.cli.values import Amount, Count
+from trust.core.payloads import StakeWithdraw
 from trust.files import write_whole
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
     from trust.client import Agent
 
     with service.acting(Agent, me) as agent:
-        service.accepted(agent.take_back(withdrawal))
+        service.accepted(agent.send(StakeWithdraw, cancel=withdrawal))
 
 
 @app.command

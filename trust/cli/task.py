@@ -10,7 +10,9 @@ from cyclopts import App, Parameter
 from trust import clock
 from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.statements import statement
 from trust.cli.values import Amount, Count, Share, Units, duration_ms
+from trust.core.payloads import TaskCancel
 
 app = App(name="task")
 
@@ -127,13 +129,7 @@ def allocate(
         service.accepted(done, receipt)
 
 
-@app.command
-def cancel(task: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Take an open task back."""
-    from trust.client import Requester
-
-    with service.acting(Requester, me) as requester:
-        service.accepted(requester.cancel(task))
+statement(app, "cancel", TaskCancel, "Take an open task back.", {"task": "The task's id."})
 
 
 @app.command

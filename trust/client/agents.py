@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -14,15 +14,12 @@ from trust.client.wire import Exchange
 from trust.core.payloads import (
     MAX_LIFETIME_MS,
     AgentRegister,
-    AgentRevoke,
     AgentRotate,
-    EvidenceSubmit,
     Payload,
     StakePayout,
     StakeWithdraw,
     VerdictChallenge,
     VerifierEnroll,
-    VerifierLeave,
 )
 from trust.core.uploads import LIFETIME_MS, upload
 from trust.verify.failures import NotProven
@@ -53,6 +50,11 @@ class Agent(Bound[C]):
     def tell(self, kind: type[Payload], **fields: Any) -> Exchange[Accepted]:
         """Says it to the service."""
         return (yield from self.exchanges.send(self.say(kind, **fields)))
+
+    @conversation
+    def send(self, /, kind: type[Payload], **fields: Any) -> Exchange[Accepted]:
+        """Signs a statement of any kind by its fields, such as `send(ClaimRenew, claim=claim)`, and sends it."""
+        return (yield from self.tell(kind, **fields))
 
     def store(self, data: bytes) -> Exchange[str]:
         """Stores bytes that a statement will name, signed for; returns their SHA-256 in hex."""
@@ -88,19 +90,9 @@ class Agent(Bound[C]):
         return accepted
 
     @conversation
-    def revoke(self, reason: str) -> Exchange[Accepted]:
-        """Gives the registration up, for ever."""
-        return (yield from self.tell(AgentRevoke, reason=reason))
-
-    @conversation
     def enroll(self, task_kinds: Iterable[str], stake_units: int = 0) -> Exchange[Accepted]:
         """Offers to check work of these kinds, and locks so much more for what its votes answer for."""
         return (yield from self.tell(VerifierEnroll, task_kinds=tuple(task_kinds), stake_units=stake_units))
-
-    @conversation
-    def leave(self) -> Exchange[Accepted]:
-        """Stops to check any work; the stake comes back after the unbonding time."""
-        return (yield from self.tell(VerifierLeave))
 
     @conversation
     def withdraw(
@@ -127,20 +119,10 @@ class Agent(Bound[C]):
         return sign(said, [self.me.seed])
 
     @conversation
-    def take_back(self, withdrawal: str) -> Exchange[Accepted]:
-        """Takes a matured withdrawal back that was not paid out in time."""
-        return (yield from self.tell(StakeWithdraw, cancel=withdrawal))
-
-    @conversation
     def challenge(self, claim: str, reason: str, report: bytes | None = None) -> Exchange[Accepted]:
         """Attacks a verdict, or an output that was not checked; a report is stored as a blob first."""
         digest = (yield from self.store(report)) if report is not None else None
         return (yield from self.tell(VerdictChallenge, claim=claim, reason=reason, report_sha256=digest))
-
-    @conversation
-    def show_evidence(self, said: Mapping[str, Any]) -> Exchange[Accepted]:
-        """Puts evidence before the log: what `client/evidence.py` makes of a file."""
-        return (yield from self.tell(EvidenceSubmit, **said))
 
     @conversation
     def confirmed(

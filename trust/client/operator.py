@@ -15,10 +15,7 @@ from trust.core.payloads import (
     CanaryCommit,
     CanaryOpen,
     KeyAdopt,
-    PolicyAdopt,
     RelayRegister,
-    RoleGrant,
-    RoleRevoke,
     StakeDeposit,
     StakePayout,
 )
@@ -68,11 +65,6 @@ class Operator(Treasurer[C]):
         return (yield from self.exchanges.send(said))
 
     @conversation
-    def adopt_policy(self, toml: str, effective_ms: int) -> Exchange[Accepted]:
-        """Announces a policy that takes effect at a Unix time, a notice from now at the earliest."""
-        return (yield from self.tell(PolicyAdopt, toml=toml, effective_ms=effective_ms))
-
-    @conversation
     def commit_canaries(self, secrets: Canaries) -> Exchange[Accepted]:
         """Promises canaries; write the secrets to a file first, or they cannot be opened."""
         return (yield from self.tell(CanaryCommit, **secrets.commitment()))
@@ -96,13 +88,3 @@ class Operator(Treasurer[C]):
         cosigners = [] if before is None else [before, new]
         said = self.say(KeyAdopt, cosigners=cosigners, use=use, key=did_of_seed(new))
         return (yield from self.exchanges.send(said))
-
-    @conversation
-    def grant_treasurer(self, party: str) -> Exchange[Accepted]:
-        """Makes a party treasurer."""
-        return (yield from self.tell(RoleGrant, party=party, role="treasurer"))
-
-    @conversation
-    def revoke_treasurer(self, party: str) -> Exchange[Accepted]:
-        """Ends a party's role as treasurer."""
-        return (yield from self.tell(RoleRevoke, party=party, role="treasurer"))

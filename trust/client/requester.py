@@ -6,7 +6,7 @@ from trust.client.agents import Agent
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.wire import Exchange
-from trust.core.payloads import Items, OutputAccept, TaskCancel, TaskPost
+from trust.core.payloads import Items, TaskPost
 
 
 class Requester(Agent[C]):
@@ -51,13 +51,3 @@ class Requester(Agent[C]):
             relay=relay,
         )
         return (yield from self.exchanges.send(envelope))
-
-    @conversation
-    def accept(self, claim: str) -> Exchange[Accepted]:
-        """Is content with an output: gives up the right to challenge it."""
-        return (yield from self.tell(OutputAccept, claim=claim))
-
-    @conversation
-    def cancel(self, task: str) -> Exchange[Accepted]:
-        """Takes an open task back."""
-        return (yield from self.tell(TaskCancel, task=task))

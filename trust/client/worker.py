@@ -15,8 +15,6 @@ from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts
 from trust.core.payloads import (
     Artifact,
-    ClaimAbandon,
-    ClaimRenew,
     ClaimRequest,
     ItemsOpen,
     OutputOpen,
@@ -41,16 +39,6 @@ class Worker(Agent[C]):
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
         return self.say(ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stake_units)
-
-    @conversation
-    def renew(self, claim: str) -> Exchange[Accepted]:
-        """Asks for another lease."""
-        return (yield from self.tell(ClaimRenew, claim=claim))
-
-    @conversation
-    def abandon(self, claim: str) -> Exchange[Accepted]:
-        """Gives a claim up."""
-        return (yield from self.tell(ClaimAbandon, claim=claim))
 
     @conversation
     def submit(

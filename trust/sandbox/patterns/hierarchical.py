@@ -11,6 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 
+from trust.core.payloads import TaskCancel
 from trust.errors import TrustError
 from trust.sandbox import labour
 from trust.sandbox.crew import TASK_KIND
@@ -93,7 +94,7 @@ class Hierarchical(Driver):
             if self._is_accepted(task):
                 return True
         with suppress(TrustError):
-            await self.me.cancel(task)
+            await self.me.send(TaskCancel, task=task)
         await board.until("task.closed", task=task)
         return self._is_accepted(task)
 
