@@ -10,7 +10,7 @@ import pytest
 from tests.audit.networks import KIND, World, did, signer
 from tests.audit.stored import store_at
 from trust.audit.auditing import audit
-from trust.audit.explaining import explain
+from trust.audit.story import tell
 from trust.core.payloads import AgentRevoke, OutputOpen, VerdictChallenge, VerifierEnroll, VerifierLeave
 from trust.core.records import Challenge, Claim, Seat, Task
 
@@ -118,7 +118,7 @@ def test_a_disputed_case_is_told_in_words(disputed: Disputes) -> None:
         for record in disputed.world.state.records.values()
         if isinstance(record, Claim) and record.task == "won"
     )
-    lines = [line.words for line in explain(won.id, enumerate(disputed.world.entries))]
+    lines = [line.words for line in tell(won.id, enumerate(disputed.world.entries)).lines]
     assert any("challenges the pass" in words and "asks for round 2" in words for words in lines)
     assert any("is won: the verdict that it attacked did not stand" in words for words in lines)
     assert not any("DOES NOT FOLLOW" in words for words in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,22 +59,17 @@ def explain(
 
 
 def _tell_stories(service: Service, client: TrustClient, cases: Sequence[str]) -> None:
-    from trust.audit import explaining, storytelling
+    from trust.audit.story import moment, tell
 
     for case in cases:
         proven = [client.receipt(entry["index"])[1] for entry in client.timeline(case)]
-        entries = [(entry.index, entry.data) for entry in proven]
-        story, lines = storytelling.story(case, entries), explaining.explain(case, entries)
+        summary, lines = tell(case, [(entry.index, entry.data) for entry in proven])
         if service.json:
-            service.show({"case": case, "story": story, "lines": lines})
+            service.show({"case": case, "story": summary, "lines": lines})
             continue
-        say(*story, "")
-        told = -1
-        for line in lines:
-            if line.index != told:
-                say(f"entry {line.index}, {storytelling.moment(line.at_ms)}")
-            told = line.index
-            say(f"    {line.words}")
+        say(*summary, "")
+        for (index, at_ms), of_entry in groupby(lines, lambda line: (line.index, line.at_ms)):
+            say(f"entry {index}, {moment(at_ms)}", *(f"    {line.words}" for line in of_entry))
 
 
 def _tell_provenance(

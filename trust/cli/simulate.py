@@ -228,7 +228,7 @@ def exploit(
 
 def _stories(entries: Sequence[bytes]) -> Iterable[str]:
     """What became of the claims in a log, as `trust explain` tells it."""
-    from trust.audit import storytelling
+    from trust.audit.story import tell
     from trust.core.entry import decode_entry
     from trust.core.events import ClaimOpened
 
@@ -236,7 +236,7 @@ def _stories(entries: Sequence[bytes]) -> Iterable[str]:
     decoded = (decode_entry(data) for data in entries)
     claims = [event.claim for entry in decoded for event in entry.events if isinstance(event, ClaimOpened)]
     for claim in claims[-MOST_STORIES:]:
-        yield from (f"{claim}:", *(f"  {line}" for line in storytelling.story(claim, numbered)))
+        yield from (f"{claim}:", *(f"  {line}" for line in tell(claim, numbered).summary))
 
 
 def _sized(usual: Sized, **asked: int | None) -> Sized:

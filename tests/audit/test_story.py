@@ -10,12 +10,12 @@ from tests.core.flows import Scene, scene, unchecked
 from tests.core.network import Who
 from tests.core.proofs import Lied, Promise
 from tests.golden.releases import HERE, SEALED, entries_of, manifest_of
-from trust.audit.storytelling import moment, story
+from trust.audit.story import moment, tell
 from trust.core.records import Task
 
 
 def told(town: Scene, case: str) -> list[str]:
-    return story(case, [(entry.index, entry.data) for entry in town.net.entries])
+    return tell(case, [(entry.index, entry.data) for entry in town.net.entries]).summary
 
 
 def in_order(lines: list[str], *sentences: str) -> None:
@@ -195,6 +195,6 @@ def test_every_case_of_the_golden_logs_has_a_story() -> None:
             entries = entries_of(HERE / release / log)
             events = [event for data in entries for event in json.loads(data)["events"]]
             for task in {event["task"] for event in events if event["kind"] == "task.posted"}:
-                lines = story(task, enumerate(entries))
+                lines = tell(task, enumerate(entries)).summary
                 assert "wants" in lines[0]
                 assert not [line for line in lines if "{" in line]

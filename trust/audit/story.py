@@ -1,23 +1,42 @@
-"""A case as a story: who did what, why, for how much, and what it means, in a sentence a step (`trust explain`).
+"""A case in words: what happened to a claim or a task, and why (`trust explain`).
 
-`explaining` tells every event; this tells what decided the case, from the same events and nothing else. Votes are
-counted by round, seats by how they came out, and money is told by who has lost and who has got it.
+Told from the entries' own bytes, so that whoever proved those need believe nobody. The lines say every event, by its
+own sentence. Numbers in them that follow from others are computed again: the draw from the output by its VRF proof (RFC
+9381), the coin from the draw. Which verifiers the draw then picks needs the sealed pool: `trust audit`. The summary
+says what decided the case, from the same events: votes are counted by round, seats by how they came out, and money is
+told by who has lost and who has got it.
+
+Entries also tell of other cases (a clock entry settles up to 32); an event belongs to this one when it names something
+of it, or follows an event that does and names nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from trust.audit.explaining import of_case
 from trust.core import events as e
+from trust.core.commands import Spoken
+from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
+from trust.core.identity import key_of
 from trust.core.ledger import BURN
 from trust.core.rate import in_words, percent
+from trust.core.rulebook import incoming_of
+from trust.core.rules import panel
+from trust.core.rules.draws import seed_input
+from trust.core.rules.shortlists import shortlist_seed
+from trust.core.sampling import vrf
+from trust.core.sampling.draw import Stream
 from trust.core.words import short
+
+_PPM = 1_000_000
+_ASIDE = (e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed, e.WorkCounted)
+"""What follows for others than the case."""
 
 _ENDS = {
     "accepted": "The claim is accepted: the work stands.",
@@ -54,10 +73,32 @@ _FACTS = {
 }
 
 
-def story(case: str, entries: Iterable[tuple[int, bytes]]) -> list[str]:
-    """The main sentences about a claim or a task, in order; `entries` are those that name it, as for `explain`."""
-    teller = _Teller()
-    return [short(words) for event in of_case(case, entries) for words in teller.tell(event)]
+@dataclass(frozen=True)
+class Line:
+    """One sentence about entry `index`."""
+
+    index: int
+    at_ms: int
+    words: str
+
+
+class Story(NamedTuple):
+    """A case in words: the main sentences in order, and a line for each event of it."""
+
+    summary: list[str]
+    lines: list[Line]
+
+
+def tell(case: str, entries: Iterable[tuple[int, bytes]]) -> Story:
+    """The story of a claim or a task (`case` is its id) from entries that name it: index and bytes, in log order."""
+    decoded = [(index, decode_entry(data)) for index, data in entries]
+    of_case, summary = _Case(case, [entry for _, entry in decoded]), _Summary()
+    story = Story([], [])
+    for index, entry in decoded:
+        for event in of_case.events(entry):
+            story.lines.append(Line(index, entry.at_ms, short(of_case.sentence(entry, event))))
+            story.summary.extend(map(short, summary.tell(event)))
+    return story
 
 
 def moment(at_ms: int) -> str:
@@ -65,8 +106,130 @@ def moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-class _Teller:
-    """Remembers who is who, and counts votes, while the case goes on."""
+class _Case:
+    """What belongs to a case: its claims with their seats and challenges, and its task."""
+
+    def __init__(self, case: str, entries: Sequence[Entry]) -> None:
+        events = [event for entry in entries for event in entry.events]
+        self._network = _network(entries)
+        self._outputs = {
+            event.claim: event.output for event in events if isinstance(event, e.OutputSubmitted)
+        }
+        self._claims = {
+            event.claim: event
+            for event in events
+            if isinstance(event, e.ClaimOpened) and case in (event.claim, event.task)
+        }
+        self._asked = {event.task: event for event in events if isinstance(event, e.TaskAllocating)}
+        self._task = next((event.task for event in self._claims.values()), case)
+        self._whole = self._task == case
+        self._mine = {case, *self._claims}
+        for event in events:
+            if isinstance(event, e.RoundOpened) and event.claim in self._mine:
+                self._mine |= {drawn.seat for drawn in event.seats}
+            elif isinstance(event, e.SeatPassed) and event.seat in self._mine and event.next is not None:
+                self._mine.add(event.next.seat)
+            elif isinstance(event, e.VerdictChallenged) and event.claim in self._mine:
+                self._mine.add(event.challenge)
+
+    def events(self, entry: Entry) -> list[Event]:
+        """The entry's events that belong to the case."""
+        several = entry.command.clock is not None and len(entry.command.clock) > 1
+        events = self._of_case(entry.events) if several else self._all_or_none(entry.events)
+        return [event for event in events if type(event) not in _ASIDE]
+
+    def sentence(self, entry: Entry, event: Event) -> str:
+        """Returns what an event of the case says, with what follows from others computed again."""
+        if isinstance(event, e.CoinTossed):
+            return self._tossed(entry, event)
+        return self._allocated(entry, event) if isinstance(event, e.TaskAllocated) else event.sentence()
+
+    def _all_or_none(self, events: Sequence[Event]) -> Sequence[Event]:
+        return events if any(map(self._is_mine, events)) else ()
+
+    def _of_case(self, events: Iterable[Event]) -> Iterator[Event]:
+        relevant = False
+        for event in events:
+            told = self._is_mine(event)
+            relevant = relevant if told is None else told
+            if relevant:
+                yield event
+
+    def _is_mine(self, event: Event) -> bool | None:
+        """Whether an event names something of the case; None where it names nothing that would tell."""
+        named = _named(event, ("claim", "seat", "challenge"))
+        if named:
+            return not named.isdisjoint(self._mine)
+        tasks = _named(event, ("task",))
+        if tasks and (self._whole or isinstance(event, e.TaskPosted)):
+            return self._task in tasks
+        return None
+
+    def _tossed(self, entry: Entry, event: e.CoinTossed) -> str:
+        """The coin, tossed again from the draw's proof."""
+        outcome = (
+            "the output is checked"
+            if event.checked
+            else f"no check; it is open to challenge until {event.until_ms}"
+        )
+        beta = self._proven(entry, event.claim)
+        if beta is None:
+            return f"The coin: {outcome}. THIS DOES NOT FOLLOW: no proof of the draw holds."
+        rate = self._claims[event.claim].rate_ppm
+        number = Stream(beta, panel.LABEL).below(_PPM)
+        agrees = "" if (number < rate or event.caught) == event.checked else " THIS DOES NOT FOLLOW."
+        if event.caught:
+            outcome = "its worker was caught in other work, so the output is checked"
+        relation = "below" if number < rate else "not below"
+        return f"The coin: the draw gives {number} of {_PPM}, {relation} {rate}: {outcome}.{agrees}"
+
+    def _allocated(self, entry: Entry, event: e.TaskAllocated) -> str:
+        """A shortlist, and whether the draw key proves the randomness that it was drawn by."""
+        asked = self._asked.get(event.task)
+        proof = asked and _proof(entry, shortlist_seed(self._network, event.task, asked.statement))
+        held = (
+            "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
+        )
+        return f"{event.sentence()} {held}"
+
+    def _proven(self, entry: Entry, claim: str) -> bytes | None:
+        """What the draw key's proof over this claim's output gives; None where there is none that holds."""
+        opened, output = self._claims.get(claim), self._outputs.get(claim)
+        if opened is None or output is None:
+            return None
+        return _proof(entry, seed_input(self._network, claim, 1, output))
+
+
+def _proof(entry: Entry, alpha: bytes) -> bytes | None:
+    """What the proof in the entry gives for this input, whosever turn it was; None where there is none that holds."""
+    draw = entry.command.draw
+    if draw is None:
+        return None
+    try:
+        return vrf.verify(key_of(draw.beacons[0].key), alpha, bytes.fromhex(draw.beacons[0].pi))
+    except ValueError:
+        return None
+
+
+def _network(entries: Iterable[Entry]) -> str:
+    for entry in entries:
+        if entry.command.statement is not None:
+            said = incoming_of(entry.command)
+            if isinstance(said, Spoken):
+                return said.payload.network
+    return ""
+
+
+def _named(event: Event, what: tuple[str, ...]) -> set[str]:
+    """The claims, seats or tasks that an event names; money names them by their accounts."""
+    if isinstance(event, e.MoneyMoved):
+        accounts = [account.split("/") for account, _ in event.postings]
+        return {parts[1] for parts in accounts if parts[0] in what}
+    return {str(getattr(event, name)) for name in what if hasattr(event, name)}
+
+
+class _Summary:
+    """The main sentences: remembers who is who, and counts votes, while the case goes on."""
 
     def __init__(self) -> None:
         self._requester = self._worker = ""
@@ -257,24 +420,24 @@ def _and(parts: list[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-_TELLERS: dict[type[Event], Callable[[_Teller, Any], Iterator[str]]] = {
-    e.TaskPosted: _Teller.posted,
-    e.TaskAllocated: _Teller.allocated,
-    e.AllocationFailed: _Teller.unallocated,
-    e.ClaimOpened: _Teller.claimed,
-    e.CoinTossed: _Teller.tossed,
-    e.RoundOpened: _Teller.seated,
-    e.VoteRevealed: _Teller.voted,
-    e.SeatSilent: _Teller.voted,
-    e.RoundTallied: _Teller.tallied,
-    e.VerdictChallenged: _Teller.challenged,
-    e.ChallengeEnded: _Teller.challenge_ended,
-    e.CanaryOpened: _Teller.canary,
-    e.Convicted: _Teller.convicted,
-    e.PartyLeft: _Teller.left,
-    e.ClaimEnded: _Teller.ended,
-    e.SeatSettled: _Teller.settled,
-    e.MoneyMoved: _Teller.moved,
-    e.TaskReopened: _Teller.reopened,
-    e.TaskClosed: _Teller.closed,
+_TELLERS: dict[type[Event], Callable[[_Summary, Any], Iterator[str]]] = {
+    e.TaskPosted: _Summary.posted,
+    e.TaskAllocated: _Summary.allocated,
+    e.AllocationFailed: _Summary.unallocated,
+    e.ClaimOpened: _Summary.claimed,
+    e.CoinTossed: _Summary.tossed,
+    e.RoundOpened: _Summary.seated,
+    e.VoteRevealed: _Summary.voted,
+    e.SeatSilent: _Summary.voted,
+    e.RoundTallied: _Summary.tallied,
+    e.VerdictChallenged: _Summary.challenged,
+    e.ChallengeEnded: _Summary.challenge_ended,
+    e.CanaryOpened: _Summary.canary,
+    e.Convicted: _Summary.convicted,
+    e.PartyLeft: _Summary.left,
+    e.ClaimEnded: _Summary.ended,
+    e.SeatSettled: _Summary.settled,
+    e.MoneyMoved: _Summary.moved,
+    e.TaskReopened: _Summary.reopened,
+    e.TaskClosed: _Summary.closed,
 }

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.audit.networks import World
-from trust.audit.explaining import explain
+from trust.audit.story import tell
 from trust.core.rate import RateInputs, in_words, percent
 
 
@@ -20,7 +20,7 @@ def claims(world: World) -> dict[str, str]:
 
 def told(world: World, case: str) -> str:
     """The whole story, a line a sentence."""
-    return "\n".join(line.words for line in explain(case, enumerate(world.entries)))
+    return "\n".join(line.words for line in tell(case, enumerate(world.entries)).lines)
 
 
 @pytest.mark.parametrize("by_claim", [True, False])
@@ -69,13 +69,13 @@ def test_the_story_of_a_late_worker_ends_in_its_record(world: World) -> None:
 
 def test_a_coin_that_does_not_follow_from_the_draw_is_called_out(world: World) -> None:
     entries = [data.replace(b'"checked":true', b'"checked":false') for data in world.entries]
-    words = [line.words for line in explain("task-bob", enumerate(entries))]
+    words = [line.words for line in tell("task-bob", enumerate(entries)).lines]
     assert any(line.startswith("The coin:") and "THIS DOES NOT FOLLOW" in line for line in words)
 
 
 def test_a_draw_without_a_proof_that_holds_is_called_out(world: World) -> None:
     entries = [re.sub(rb'"pi":"[0-9a-f]{8}', b'"pi":"00000000', data) for data in world.entries]
-    words = [line.words for line in explain("task-bob", enumerate(entries))]
+    words = [line.words for line in tell("task-bob", enumerate(entries)).lines]
     assert any(line.startswith("The coin:") and "no proof of the draw holds" in line for line in words)
 
 
