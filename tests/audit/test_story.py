@@ -166,6 +166,18 @@ def test_the_story_of_an_unchecked_claim_says_why_it_was_not_checked() -> None:
     )
 
 
+def test_the_story_of_a_challenge_says_whether_anybody_had_checked_the_output(town: Scene) -> None:
+    spared, claim = unchecked()
+    spared.challenged(claim, spared.rival)
+    in_order(
+        told(spared, claim), f"{name(spared.rival)} challenges an output that nobody checked, risks a bond of"
+    )
+    claim = town.opened()
+    town.judge(claim)
+    town.challenged(claim, town.rival)
+    in_order(told(town, claim), f"{name(town.rival)} challenges the pass, risks a bond of")
+
+
 def test_the_story_of_a_voided_claim_says_whose_fault_that_is() -> None:
     late = scene()
     claim = late.submitted()

@@ -126,3 +126,14 @@ def test_a_life_is_drawn_with_every_act_that_moves() -> None:
                     [acts] = [line.removeprefix(arrow) for line in lines if line.startswith(arrow)]
                     assert act in acts.split(", ")
     assert "    accepted --> [*]" in lifecycle.mermaid(CLAIM).splitlines()
+
+
+def test_a_claim_is_over_in_the_states_that_nothing_leads_out_of() -> None:
+    states = {value for name, value in vars(ClaimState).items() if name.isupper()}
+    assert {state for state in states if CLAIM.is_over(state)} == {
+        ClaimState.ACCEPTED,
+        ClaimState.REJECTED,
+        ClaimState.ABANDONED,
+        ClaimState.EXPIRED,
+        ClaimState.VOIDED,
+    }

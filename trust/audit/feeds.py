@@ -22,6 +22,7 @@ from trust.core import identity
 from trust.core.commands import Spoken
 from trust.core.entry import Header
 from trust.core.envelope import Envelope
+from trust.core.lifecycle import TaskState
 from trust.core.payloads import ClaimRequest, TaskAllocate
 from trust.core.rulebook import incoming_of
 from trust.log import merkle
@@ -114,18 +115,26 @@ class _Log:
             self._states[task].append((index, state))
 
     def states(self, task: str, start: int, end: int) -> set[str]:
-        """The states that a task had at the sizes from `start` to `end`; "unknown" before it was posted."""
+        """The states that a task had at the sizes from `start` to `end`; `UNKNOWN` before it was posted."""
         seen = self._states.get(task, [])
         first = bisect.bisect_left(seen, start, key=lambda each: each[0])
         last = bisect.bisect_left(seen, end, key=lambda each: each[0])
-        before = seen[first - 1][1] if first else "unknown"
+        before = seen[first - 1][1] if first else UNKNOWN
         return {before, *(state for _, state in seen[first:last])}
 
 
+UNKNOWN, ALLOCATED = "unknown", "allocated"
+"""What a task is to a relay beside its states: not posted yet, and open for its shortlist."""
+
 _STATES = {
-    "task.posted": "open", "task.allocating": "allocating", "task.allocated": "allocated",
-    "allocation.failed": "open", "claim.opened": "claimed", "task.reopened": "open", "task.closed": "closed",
-}  # fmt: skip
+    "task.posted": TaskState.OPEN,
+    "task.allocating": TaskState.ALLOCATING,
+    "task.allocated": ALLOCATED,
+    "allocation.failed": TaskState.OPEN,
+    "claim.opened": TaskState.CLAIMED,
+    "task.reopened": TaskState.OPEN,
+    "task.closed": TaskState.CLOSED,
+}
 
 
 def check_feed(feed: Source, log: Source, key: LogKey, progress: Progress = silent) -> FeedReport:
@@ -349,10 +358,10 @@ def _listed(states: set[str]) -> str:
 
 
 _MEANT: dict[str, set[str]] = {
-    "already-claimed": {"claimed"},
-    "task-closed": {"closed", "unknown"},
-    "not-allocated": {"allocating", "allocated"},
-    "already-allocated": {"allocating", "allocated", "claimed", "open", "closed"},
+    "already-claimed": {TaskState.CLAIMED},
+    "task-closed": {TaskState.CLOSED, UNKNOWN},
+    "not-allocated": {TaskState.ALLOCATING, ALLOCATED},
+    "already-allocated": {*_STATES.values()},
 }
 _CHECKS: dict[str, Callable[[_Checking, Facts], str]] = {
     "confirmed": _Checking._confirmed,

@@ -25,6 +25,7 @@ from trust.core.entry import Entry, decode_entry
 from trust.core.events import Event
 from trust.core.identity import key_of
 from trust.core.ledger import BURN
+from trust.core.lifecycle import ChallengeState, ClaimState
 from trust.core.rate import in_words, percent
 from trust.core.rulebook import incoming_of
 from trust.core.rules import panel
@@ -39,10 +40,10 @@ _ASIDE = (e.PoolWeight, e.PoolDue, e.PoolEpoch, e.PoolSealed, e.WorkCounted)
 """What follows for others than the case."""
 
 _ENDS = {
-    "accepted": "The claim is accepted: the work stands.",
-    "rejected": "The claim is rejected: the work failed.",
-    "expired": "The claim expires: nothing was delivered before the lease was over.",
-    "abandoned": "The worker abandons the claim.",
+    ClaimState.ACCEPTED: "The claim is accepted: the work stands.",
+    ClaimState.REJECTED: "The claim is rejected: the work failed.",
+    ClaimState.EXPIRED: "The claim expires: nothing was delivered before the lease was over.",
+    ClaimState.ABANDONED: "The worker abandons the claim.",
 }
 _CLOSED = {
     "accepted": "the work is done",
@@ -233,7 +234,7 @@ class _Summary:
 
     def __init__(self) -> None:
         self._requester = self._worker = ""
-        self._canary = self._drawn = False
+        self._canary = self._drawn = self._judged = False
         self._challengers: dict[str, str] = {}
         self._votes: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
@@ -274,7 +275,7 @@ class _Summary:
         yield f"Nobody gets to claim it first, because {_UNALLOCATED[event.why]}."
 
     def claimed(self, event: e.ClaimOpened) -> Iterator[str]:
-        self._worker, self._canary, self._drawn = event.worker, False, False
+        self._worker, self._canary, self._drawn, self._judged = event.worker, False, False, False
         self._challengers.clear()
         yield (
             f"{event.worker} (the worker) claims it with a stake of {event.stake_units}. Its chance of being checked "
@@ -310,6 +311,7 @@ class _Summary:
     def tallied(self, event: e.RoundTallied) -> Iterator[str]:
         said = " and ".join(f"{count} said {verdict}" for verdict, count in sorted(self._votes.items()))
         if event.verdict:
+            self._judged = True
             bad = f", with {len(event.bad)} items found bad" if event.bad else ""
             yield f"{said or 'Nobody said anything'}: the verdict is {event.verdict}{bad}."
             return
@@ -319,7 +321,7 @@ class _Summary:
     def challenged(self, event: e.VerdictChallenged) -> Iterator[str]:
         parts = {self._requester: " (the requester)", self._worker: " (the worker)"}
         self._challengers[event.challenge] = event.challenger
-        what = "an output that nobody checked" if event.against == "unchecked" else f"the {event.against}"
+        what = "an output that nobody checked" if not self._judged else f"the {event.against}"
         yield (
             f"{event.challenger}{parts.get(event.challenger, '')} challenges {what}, risks a bond of "
             f"{event.bond_units}, and pays {event.prepaid_units} ahead for the next panel."
@@ -328,14 +330,14 @@ class _Summary:
     def challenge_ended(self, event: e.ChallengeEnded) -> Iterator[str]:
         who = self._who(self._challengers.get(event.challenge, "somebody"))
         means = {
-            "won": "was right, and has bond and fees back",
-            "lost": "was wrong, and loses the bond",
-            "returned": "was not answered by a verdict, and has the bond back",
+            ChallengeState.WON: "was right, and has bond and fees back",
+            ChallengeState.LOST: "was wrong, and loses the bond",
+            ChallengeState.RETURNED: "was not answered by a verdict, and has the bond back",
         }
         yield f"{who[0].upper()}{who[1:]} {means[event.how]}."
 
     def canary(self, event: e.CanaryOpened) -> Iterator[str]:
-        self._canary = True
+        self._canary = self._judged = True
         yield (
             f"The operator shows that this was a canary, planted to test the verifiers: the answer that it had "
             f"committed to beforehand is {event.verdict}."
@@ -354,7 +356,7 @@ class _Summary:
 
     def ended(self, event: e.ClaimEnded) -> Iterator[str]:
         self._outcomes.clear()
-        if event.state != "voided":
+        if event.state != ClaimState.VOIDED:
             yield _ENDS[event.state]
         elif self._canary:
             yield "The claim is void, since it was a canary."

@@ -21,6 +21,7 @@ from trust.client.items import item_of
 from trust.client.votes import Vote, VoteBook
 from trust.client.wire import Exchange, Facts
 from trust.core import strict
+from trust.core.lifecycle import Phase, SeatState
 from trust.core.payloads import (
     JudgedItem,
     OutputSubmit,
@@ -206,6 +207,5 @@ class Verifier(Agent[C]):
 
 def _what_next(duty: Facts) -> str:
     """Returns whether a seat is to commit or to reveal now; "" where it waits for others."""
-    if duty["state"] == "seated" and duty["phase"] == "commit":
-        return "commit"
-    return "reveal" if duty["state"] == "committed" and duty["phase"] == "reveal" else ""
+    turns = {(SeatState.SEATED, Phase.COMMIT): "commit", (SeatState.COMMITTED, Phase.REVEAL): "reveal"}
+    return turns.get((duty["state"], duty["phase"]), "")

@@ -13,6 +13,7 @@ from trust.client.exchanges import Accepted
 from trust.client.items import ItemTree
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts
+from trust.core.lifecycle import Phase
 from trust.core.payloads import (
     Artifact,
     ClaimRequest,
@@ -121,7 +122,7 @@ class Worker(Agent[C]):
         """
         claim_facts = yield from self.exchanges.claim(claim)
         panel = (claim_facts.get("rounds") or [{}])[-1]
-        if panel.get("phase") != "opening":
+        if panel.get("phase") != Phase.OPENING:
             return []
         seats = [seat for seat in panel["seats"] if seat["current"]]
         if any(seat["items"] for seat in seats):

@@ -99,6 +99,10 @@ class Life(NamedTuple):
         """Returns whether `act` makes a new thing in the state `after`."""
         return after in self.moves.get(act, {}).get(NOT_YET, ())
 
+    def is_over(self, state: str) -> bool:
+        """Returns whether no act leads from this state to another."""
+        return all(found.get(state, frozenset()) <= {state} for found in self.moves.values())
+
     def check(self, act: str, before: str, after: str) -> None:
         """Raises IllegalMove where `act` may not find the state `before`, or may not leave `after`."""
         found = self.moves.get(act)

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from trust.core.lifecycle import ClaimState
+
 AGAIN_S = 0.1
 QUIET_S = 30.0
 
@@ -91,7 +93,7 @@ class Board:
     def failed_before(self, task: str) -> bool:
         """Whether a claim on this task was rejected."""
         return any(
-            self.find("claim.ended", claim=event["claim"], state="rejected")
+            self.find("claim.ended", claim=event["claim"], state=ClaimState.REJECTED)
             for event in self.all("claim.opened", task=task)
         )
 

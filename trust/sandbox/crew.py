@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from trust.client import AsyncTrustClient, Unreachable, Verifier, Worker
+from trust.core.lifecycle import CLAIM, ClaimState, Phase
 from trust.core.payloads import Artifact, ClaimRequest, OutputSubmit
 from trust.core.receipt import Receipt
 from trust.errors import TrustError
@@ -166,9 +167,9 @@ class Hand:
             for claim in page["claims"]:
                 if claim["claim"] in self._mine or "vanishing" in self.ways:
                     continue
-                if claim["state"] in ("claimed", "submitted", "checking", "unchecked", "passing", "failing"):
+                if not CLAIM.is_over(claim["state"]):
                     self._mine[claim["claim"]] = claim["state"]
-                if claim["state"] == "claimed":
+                if claim["state"] == ClaimState.CLAIMED:
                     task = await self.client.task(claim["task"])
                     await self.deliver(claim["claim"], task["spec_sha256"])
 
@@ -198,7 +199,7 @@ class Hand:
             return None
         self._believe(told)
         self.done.won += 1
-        self._mine[told["claim"]] = "claimed"
+        self._mine[told["claim"]] = ClaimState.CLAIMED
         return told
 
     async def _asked(self, request: bytes) -> Facts | None:
@@ -274,7 +275,7 @@ class Hand:
                     found = await self.client.claim(claim)
                     if found.get("ended_ms"):
                         del self._mine[claim]
-                    elif (found["rounds"] or [{}])[-1].get("phase") == "opening":
+                    elif (found["rounds"] or [{}])[-1].get("phase") == Phase.OPENING:
                         await self.worker.attend(claim)
             await _woken(wake)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trust.core.lifecycle import ClaimState
 from trust.sandbox import cast
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def gather(story: Story) -> Facts:
     }
     liar, silent = story.players[cast.LIAR].did, story.players[cast.SILENT].did
     ranked = await client.priorities(cast.TASK_KIND, sorted({*_workers(story), liar}))
-    lied = story.ended(cast.LIE.task, "rejected") or {}
+    lied = story.ended(cast.LIE.task, ClaimState.REJECTED) or {}
     timeline = await client.get(f"/v1/claims/{lied.get('claim')}/timeline?limit={TIMELINE_ENTRIES}")
     names = (cast.LIAR, cast.SILENT, cast.RACE.first[0])
     return {
@@ -57,7 +58,7 @@ async def gather(story: Story) -> Facts:
 def _workers(story: Story) -> set[str]:
     """Whoever had an output accepted."""
     board = story.around.board
-    accepted = {event["claim"] for event in board.all("claim.ended", state="accepted")}
+    accepted = {event["claim"] for event in board.all("claim.ended", state=ClaimState.ACCEPTED)}
     return {event["worker"] for event in board.all("claim.opened") if event["claim"] in accepted}
 
 
@@ -66,7 +67,9 @@ def _race(story: Story, handles: Mapping[str, str]) -> Facts:
     board = story.around.board
     claims = board.all("claim.opened", task=cast.RACE.task)
     opened = [
-        event for event in claims if not board.find("claim.ended", claim=event["claim"], state="voided")
+        event
+        for event in claims
+        if not board.find("claim.ended", claim=event["claim"], state=ClaimState.VOIDED)
     ]
     errors = [story.players[name].refused.get(cast.RACE.task) for name in cast.RACE.first]
     refusals = [
@@ -195,7 +198,7 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
         "winner and requester agreed on the scope": facts["scope"]["by"] == race["winners"][0]["handle"],
         "the task that was drawn for went to its shortlist": facts["drawn"]["worker"]
         in facts["drawn"]["shortlist"],
-        "the liar was rejected and slashed": facts["liar"]["state"] == "rejected"
+        "the liar was rejected and slashed": facts["liar"]["state"] == ClaimState.REJECTED
         and facts["liar"]["lost_units"] > 0,
         "the silent verifier lost stake and went to jail": facts["silent"]["lost_units"] > 0
         and facts["silent"]["jailed_until_ms"] is not None,
@@ -205,7 +208,7 @@ def held(facts: Mapping[str, Any]) -> dict[str, bool]:
         and bool(honest)
         and lying[0] < min(honest),
         "every task was closed by an accepted output": all(
-            task["closed"] == "accepted" and task["claims"][-1] == "accepted"
+            task["closed"] == "accepted" and task["claims"][-1] == ClaimState.ACCEPTED
             for task in facts["tasks"].values()
         ),
         "the audit found no difference": audit["exit"] == 0 and audit["differences"] == 0,

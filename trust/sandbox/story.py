@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from trust.core.lifecycle import ClaimState
 from trust.sandbox import cast, review
 from trust.sandbox.agents import Customer, Liar, Reviewer, Silent, Surroundings
 from trust.sandbox.board import Event
@@ -116,7 +117,7 @@ class Story:
         tell("lie", f"@{cast.LIAR} wins {cast.LIE.task} and delivers 'no findings' without reading a line")
         drawn = await board.until("round.opened", claim=opened["claim"])
         tell("draw", f"{self.names(drawn)} are drawn to check it, each with a bond; they do the work again")
-        ended = await board.until_found(lambda: self.ended(cast.LIE.task, "rejected"))
+        ended = await board.until_found(lambda: self.ended(cast.LIE.task, ClaimState.REJECTED))
         tell("verdict", f"they compare bytes: the work was not done, and the claim is {ended['state']}")
         lost = self.lost(f"claim/{ended['claim']}/stake")
         tell("slash", f"@{cast.LIAR} loses {lost} of {opened['stake_units']} units of stake")
@@ -185,7 +186,7 @@ class Story:
         drawn = await board.until("round.opened", claim=opened["claim"])
         of = f"{drawn['batch']['sample_items']} of {drawn['batch']['items_count']}"
         tell("batch", f"@{cast.BATCH.first[0]} delivers {task}: {of} files are drawn to be checked")
-        ended = await board.until_found(lambda: self.ended(task, "accepted"))
+        ended = await board.until_found(lambda: self.ended(task, ClaimState.ACCEPTED))
         verdict = board.find("verdict.reached", claim=ended["claim"]) or {}
         tell("batch", f"the panel's verdict on the batch, in round {verdict['round']}: {verdict['verdict']}")
 

@@ -10,6 +10,7 @@ from typing import Any
 from trust.core import events as e
 from trust.core import payloads as p
 from trust.core import strict
+from trust.core.lifecycle import Phase
 from trust.core.records import Claim, Round, Seat
 from trust.core.rulebook import Decided
 from trust.core.rules import votes
@@ -44,7 +45,7 @@ class Checking:
         self.net.after(DRAW_DELAY_MS, partial(self.net.draw, event.claim))
 
     def _round_opened(self, event: e.RoundOpened) -> None:
-        if event.phase == "opening":
+        if event.phase == Phase.OPENING:
             self.net.after(self.net.policy.windows.open_ms // 6, partial(self._open, event.claim))
         else:
             self._call(event.claim, event.round, "commit")
@@ -56,7 +57,7 @@ class Checking:
         """Every seat of a panel acts."""
         windows = self.net.policy.windows
         window_ms, act = (
-            (windows.commit_ms, self._commit) if phase == "commit" else (windows.reveal_ms, self._reveal)
+            (windows.commit_ms, self._commit) if phase == Phase.COMMIT else (windows.reveal_ms, self._reveal)
         )
         for place, seat in enumerate(self.net.get(Round, e.round_id(claim, number)).seats):
             self.net.after(window_ms // 6 + place, partial(act, seat))

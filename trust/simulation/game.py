@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.lifecycle import ClaimState
 from trust.core.policy import Policy, Registration
 from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rulebook import Decided
@@ -222,7 +223,7 @@ class Game:
         if not claim.output:
             return
         self.tally.ended(work, event.state, work in self._trusted)
-        if event.state == "rejected" and work.by_cheat and self.world.returns:
+        if event.state == ClaimState.REJECTED and work.by_cheat and self.world.returns:
             self._register_anew(work, claim.worker)
 
     def _register_anew(self, work: Work, slashed: str) -> None:

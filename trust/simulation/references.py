@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trust.core.lifecycle import ClaimState
 from trust.simulation.chance import Chance, Work
 from trust.simulation.tally import Tally
 from trust.simulation.worlds import PPM, Size
@@ -69,7 +70,7 @@ def play(scheme: str, chance: Chance, size: Size) -> Tally:
             work = chance.work(worker, number)
             accepted, checks = judge(work)
             tally.votes += checks
-            tally.ended(work, "accepted" if accepted else "rejected")
+            tally.ended(work, ClaimState.ACCEPTED if accepted else ClaimState.REJECTED)
             if accepted:
                 tally.paid(work, work.price_units)
     return tally

@@ -16,6 +16,7 @@ from typing import Any
 from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
+from trust.core.lifecycle import ClaimState
 from trust.core.policy import Policy
 from trust.core.records import Allocation, Claim, Party, Seat, Task
 from trust.core.refusal import Refused
@@ -244,7 +245,7 @@ class Relayed:
 
     def _claim_ended(self, event: e.ClaimEnded) -> None:
         errand, worker = self._claims[event.claim]
-        failed = event.state == "rejected"
+        failed = event.state == ClaimState.REJECTED
         if self.market.spoils(worker, errand):
             self.spoils.staked_on_spoiled += STAKE_UNITS
             self.spoils.lost_on_spoiled += STAKE_UNITS * failed

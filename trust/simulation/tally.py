@@ -8,6 +8,7 @@ from statistics import mean, stdev
 
 import msgspec
 
+from trust.core.lifecycle import ClaimState
 from trust.simulation.chance import Work
 
 _T_975 = (
@@ -45,9 +46,9 @@ class Tally(msgspec.Struct):
         """An output came to its end: accepted, rejected or voided. What it saved its worker is counted here."""
         self.outputs += 1
         self.bad += work.bad
-        self.bad_accepted += work.bad and state == "accepted"
-        self.good_rejected += not work.bad and state == "rejected"
-        self.voided += state == "voided"
+        self.bad_accepted += work.bad and state == ClaimState.ACCEPTED
+        self.good_rejected += not work.bad and state == ClaimState.REJECTED
+        self.voided += state == ClaimState.VOIDED
         self.trusted_bad += work.bad and trusted
         self.paid(work, work.effort_units - work.price_units, trusted)
 

@@ -8,6 +8,7 @@ from sqlalchemy import CompoundSelect, Connection, case, func, literal, select, 
 
 from trust.clock import monotonic_ms
 from trust.core import ledger
+from trust.core.lifecycle import ChallengeState, WithdrawalState
 from trust.core.records import Account, Challenge, Claim, Withdrawal
 from trust.storage.engine import listed
 from trust.storage.tables import STATE
@@ -42,7 +43,7 @@ def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
 def bonded_units(connection: Connection, party: str) -> int:
     """Returns what a party has in its stake as a verifier, and in bonds of challenges that are not settled."""
     locked = func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)
-    bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == "open")
+    bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == ChallengeState.OPEN)
     account = STATE[Account].c
     staked = select(account.balance_units).where(account.id == ledger.verifier_stake(party))
     return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar() or 0)
@@ -65,7 +66,7 @@ def accounts_of(party: str) -> CompoundSelect[str]:
 def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
     """How many withdrawals matured before then and are not paid out yet, and their sum in units."""
     query = select(func.count(), func.coalesce(func.sum(_WITHDRAWAL.amount_units), 0)).where(
-        _WITHDRAWAL.state == "payable", _WITHDRAWAL.matures_ms < matured_before_ms
+        _WITHDRAWAL.state == WithdrawalState.PAYABLE, _WITHDRAWAL.matures_ms < matured_before_ms
     )
     count, units = connection.execute(query).one()
     return int(count), int(units)

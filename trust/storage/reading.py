@@ -14,6 +14,7 @@ from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, lit
 from sqlmodel import SQLModel, col
 
 from trust.core.events import NETWORK
+from trust.core.lifecycle import AllocationState, SeatState
 from trust.core.records import (
     Account,
     Allocation,
@@ -199,7 +200,7 @@ class Reader:
         """A verifier's seats by id: all, those in one state, or with `open` those that wait for it to act."""
         mine = _SEAT.agent == agent
         if state == "open":
-            mine &= _SEAT.state.in_(("seated", "committed")) & (_SEAT.outcome == "")
+            mine &= _SEAT.state.in_((SeatState.SEATED, SeatState.COMMITTED)) & (_SEAT.outcome == "")
         elif state:
             mine &= _SEAT.state == state
         return self._page(Seat, mine, _SEAT.id, after, limit)
@@ -230,7 +231,7 @@ class Reader:
     def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
         """Allocations that wait for their draw, the oldest first."""
         waiting = STATE[Allocation]
-        query = select(waiting).where(_ALLOCATION.state == "awaited")
+        query = select(waiting).where(_ALLOCATION.state == AllocationState.AWAITED)
         return self._records(Allocation, query.order_by(_ALLOCATION.index, _ALLOCATION.id).limit(limit))
 
     def awaiting_seal(self) -> list[Pool]:

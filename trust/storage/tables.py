@@ -22,6 +22,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 from sqlmodel import Field, SQLModel
 
+from trust.core.lifecycle import AllocationState
 from trust.core.records import RECORDS, Allocation, Claim, Record, Slot, Timer
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
@@ -182,7 +183,7 @@ def _while(condition: str) -> dict[str, Any]:
 
 
 INDEXES: dict[type[Record], Index] = {
-    Allocation: Index("ix_allocations_awaited", "index", **_while("state = 'awaited'")),
+    Allocation: Index("ix_allocations_awaited", "index", **_while(f"state = '{AllocationState.AWAITED}'")),
     Claim: Index("ix_claims_draw_round", "draw_round", **_while("draw_round > 0")),
     Slot: Index("ix_slots_pool_index", "pool", "index"),
     Timer: Index("ix_timers_due", "due_ms", "kind", "id"),

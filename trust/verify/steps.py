@@ -21,6 +21,7 @@ from trust.core.commands import enclosed
 from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
+from trust.core.lifecycle import AllocationState, ChallengeState, ClaimState, Phase, SeatState, TaskState
 from trust.core.policy import parse as parse_policy
 from trust.core.rate import AtStake, check_rate
 from trust.core.records import Allocation, Challenge, Claim, Network, Round, Seat, Task
@@ -136,7 +137,7 @@ def _renewed(case: CaseHistory, event: e.ClaimRenewed) -> None:
 
 
 def _submitted(case: CaseHistory, event: e.OutputSubmitted) -> None:
-    expect("the state before an output", "claimed", case.claim.state)
+    expect("the state before an output", ClaimState.CLAIMED, case.claim.state)
     statement = case.statement_by(p.OutputSubmit, case.claim.worker, claim=event.claim)
     expect("the root of the items", statement.items_root or "", event.items_root)
     expect("the output", None if case.spoken is None else case.spoken.id, event.output)
@@ -149,12 +150,12 @@ def _accepted(case: CaseHistory, event: e.OutputAccepted) -> None:
 def _ended(case: CaseHistory, event: e.ClaimEnded) -> None:
     claim = case.claim
     rightly = {
-        "accepted": not claim.canary and disputes.standing(claim) == "pass",
-        "rejected": (not claim.canary and claim.verdict == "fail") or _was_withheld(case, claim),
-        "voided": disputes.standing(claim) in ("", "void") or bool(claim.canary),
-        "expired": claim.state == "claimed" and claim.lease_until_ms <= case.state.at_ms,
+        ClaimState.ACCEPTED: not claim.canary and disputes.standing(claim) == "pass",
+        ClaimState.REJECTED: (not claim.canary and claim.verdict == "fail") or _was_withheld(case, claim),
+        ClaimState.VOIDED: disputes.standing(claim) in ("", "void") or bool(claim.canary),
+        ClaimState.EXPIRED: claim.state == ClaimState.CLAIMED and claim.lease_until_ms <= case.state.at_ms,
     }
-    if event.state == "abandoned":
+    if event.state == ClaimState.ABANDONED:
         case.statement_by(p.ClaimAbandon, claim.worker, claim=claim.id)
     elif claim.ended_ms or not rightly.get(event.state, False):
         raise DoesNotFollow(f"a claim that was {claim.state}, verdict {claim.verdict!r}, is {event.state}")
@@ -178,7 +179,7 @@ def _tossed(case: CaseHistory, event: e.CoinTossed) -> None:
 
 
 def _due(case: CaseHistory, event: e.RoundDue) -> None:
-    if event.caught and (case.claim.state, event.round) != ("unchecked", 1):
+    if event.caught and (case.claim.state, event.round) != (ClaimState.UNCHECKED, 1):
         raise DoesNotFollow("only what was not checked is looked at because its worker was caught")
 
 
@@ -239,7 +240,7 @@ def _committed(case: CaseHistory, event: e.VoteCommitted) -> None:
 
 def _revealed(case: CaseHistory, event: e.VoteRevealed) -> None:
     seat = case.need(Seat, event.seat)
-    expect("the state before a reveal", "committed", seat.state)
+    expect("the state before a reveal", SeatState.COMMITTED, seat.state)
     statement = case.statement_by(p.VoteReveal, seat.agent, seat=seat.id, verdict=event.verdict)
     made = votes.commitment(case.network, seat.id, seat.agent, statement)
     expect("the commitment of what is revealed", seat.commitment, made)
@@ -260,7 +261,7 @@ def _passed(case: CaseHistory, event: e.SeatPassed) -> None:
 
 def _tallied(case: CaseHistory, event: e.RoundTallied) -> None:
     found = case.round(event.round)
-    if found.phase == "opening":
+    if found.phase == Phase.OPENING:
         expect("the outcome of a panel that never voted", "", event.verdict)
         return
     seats = [case.need(Seat, name) for name in found.seats]
@@ -271,7 +272,7 @@ def _tallied(case: CaseHistory, event: e.RoundTallied) -> None:
 
 def _challenged(case: CaseHistory, event: e.VerdictChallenged) -> None:
     claim, policy = case.claim, case.policy
-    if claim.state not in ("unchecked", "passing", "failing", "voiding"):
+    if claim.state not in (ClaimState.UNCHECKED, ClaimState.PASSING, ClaimState.FAILING, ClaimState.VOIDING):
         raise DoesNotFollow(f"a claim that is {claim.state} cannot be challenged")
     case.statement_by(p.VerdictChallenge, event.challenger, claim=claim.id)
     expect("the statement", None if case.spoken is None else case.spoken.id, event.statement)
@@ -284,10 +285,14 @@ def _challenged(case: CaseHistory, event: e.VerdictChallenged) -> None:
 
 def _challenge_ended(case: CaseHistory, event: e.ChallengeEnded) -> None:
     challenge, claim = case.need(Challenge, event.challenge), case.claim
-    if not claim.ended_ms or challenge.state != "open":
+    if not claim.ended_ms or challenge.state != ChallengeState.OPEN:
         raise DoesNotFollow(f"{challenge.id} ends once, with its claim")
-    final = {"rejected": "fail", "accepted": "pass"}.get(claim.state, claim.verdict)
-    withheld = claim.state == "rejected" and claim.verdict_round < claim.round and _was_withheld(case, claim)
+    final = {ClaimState.REJECTED: "fail", ClaimState.ACCEPTED: "pass"}.get(claim.state, claim.verdict)
+    withheld = (
+        claim.state == ClaimState.REJECTED
+        and claim.verdict_round < claim.round
+        and _was_withheld(case, claim)
+    )
     expect("how the challenge ends", disputes.how_ended(challenge, claim, final, withheld), event.how)
 
 
@@ -331,7 +336,7 @@ def _stake_slashed(case: CaseHistory, event: e.StakeSlashed) -> None:
 def _allocating(case: CaseHistory, event: e.TaskAllocating) -> None:
     """An allocation follows from the one task.allocate of the task's relay."""
     task = case.task
-    if case.find(Allocation, task.id) is not None or task.state != "open":
+    if case.find(Allocation, task.id) is not None or task.state != TaskState.OPEN:
         raise DoesNotFollow(f"{task.id} is allocated once, while it is open")
     statement = case.statement_of(p.TaskAllocate)
     expect("the relay of the task", (task.id, task.relay), (statement.task, statement.relay))
@@ -345,7 +350,7 @@ def _allocating(case: CaseHistory, event: e.TaskAllocating) -> None:
 def begin_shortlist(case: CaseHistory, index: int, draw: Draw) -> None:
     """Proves the randomness of the task's draw."""
     allocation = case.need(Allocation, case.task_id)
-    expect("the allocation before its draw", "awaited", allocation.state)
+    expect("the allocation before its draw", AllocationState.AWAITED, allocation.state)
     seed = shortlist_seed(case.network, allocation.id, allocation.statement)
     beta = verified_beta(draw, shortlist_drawer(allocation, case.policy, seed, case.state.at_ms), seed)
     case.stream = Stream(beta, shortlist.LABEL)

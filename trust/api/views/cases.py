@@ -13,6 +13,7 @@ from trust.core import ledger, strict
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.events import round_id
+from trust.core.lifecycle import Phase
 from trust.core.payloads import OutputSubmit
 from trust.core.policy import Policy
 from trust.core.records import (
@@ -185,7 +186,7 @@ def _duty(
     opened: dict[str, str],
     outputs: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    until_ms = seat.until_ms if found.phase == "commit" else found.until_ms
+    until_ms = seat.until_ms if found.phase == Phase.COMMIT else found.until_ms
     return {
         **shown(seat, "seat"),
         "phase": found.phase,

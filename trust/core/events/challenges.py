@@ -7,13 +7,14 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
+from trust.core.lifecycle import ChallengeState
 from trust.core.records import Challenge, Claim
 from trust.core.state import Draft
 
 _CHALLENGE_ENDED = {
-    "won": "is won: the verdict that it attacked did not stand",
-    "lost": "is lost: the verdict that it attacked stands",
-    "returned": "is returned: no verdict was reached after it, and the one before it stands",
+    ChallengeState.WON: "is won: the verdict that it attacked did not stand",
+    ChallengeState.LOST: "is lost: the verdict that it attacked stands",
+    ChallengeState.RETURNED: "is returned: no verdict was reached after it, and the one before it stands",
 }
 
 

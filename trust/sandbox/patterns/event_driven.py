@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from trust.core.lifecycle import ClaimState
 from trust.sandbox import labour
 from trust.sandbox.patterns.driving import Driver, Facts
 
@@ -20,7 +21,7 @@ class EventDriven(Driver):
         outputs = Counter(
             claim["task"]
             for claim in self.board.all("claim.opened")
-            if self.board.find("claim.ended", claim=claim["claim"], state="accepted")
+            if self.board.find("claim.ended", claim=claim["claim"], state=ClaimState.ACCEPTED)
         )
         return {
             "events": len(tasks),

@@ -11,6 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 
+from trust.core.lifecycle import ClaimState
 from trust.core.payloads import TaskCancel
 from trust.errors import TrustError
 from trust.sandbox import labour
@@ -100,4 +101,4 @@ class Hierarchical(Driver):
 
     def _is_accepted(self, task: str) -> bool:
         end = self.ended(task)
-        return end is not None and bool(end["state"] == "accepted")
+        return end is not None and bool(end["state"] == ClaimState.ACCEPTED)
