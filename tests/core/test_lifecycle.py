@@ -10,6 +10,7 @@ import pytest
 from tests.core.flows import Scene
 from tests.core.network import Net
 from tests.core.terms import policy_of
+from tests.docs.tables import mermaid
 from trust.core import lifecycle
 from trust.core.events import (
     CannotFold,
@@ -117,7 +118,7 @@ def test_a_claim_that_ended_moves_no_more() -> None:
 
 def test_a_life_is_drawn_with_every_act_that_moves() -> None:
     for life in LIVES.values():
-        lines = lifecycle.mermaid(life).splitlines()
+        lines = mermaid(life).splitlines()
         assert lines[0] == "stateDiagram-v2"
         for act, found in life.moves.items():
             for before, left in found.items():
@@ -125,7 +126,7 @@ def test_a_life_is_drawn_with_every_act_that_moves() -> None:
                     arrow = f"    {before or '[*]'} --> {after}: "
                     [acts] = [line.removeprefix(arrow) for line in lines if line.startswith(arrow)]
                     assert act in acts.split(", ")
-    assert "    accepted --> [*]" in lifecycle.mermaid(CLAIM).splitlines()
+    assert "    accepted --> [*]" in mermaid(CLAIM).splitlines()
 
 
 def test_a_claim_is_over_in_the_states_that_nothing_leads_out_of() -> None:

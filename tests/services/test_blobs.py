@@ -24,11 +24,21 @@ def blobs(database: Database) -> Blobs:
     return Blobs(database, Quotas(), now_ms=lambda: 1_000)
 
 
+def has(blobs: Blobs, digest: str) -> bool:
+    """Whether the bytes are here."""
+    try:
+        return sha256(blobs.get(digest)).hexdigest() == digest
+    except TrustError as error:
+        if error.code != "unknown-blob":
+            raise
+        return False
+
+
 def test_what_was_put_is_given_back_and_is_new_once(blobs: Blobs) -> None:
-    assert not blobs.has(DIGEST)
+    assert not has(blobs, DIGEST)
     assert blobs.put(DIGEST, DATA, PARTY)
     assert not blobs.put(DIGEST, DATA, PARTY)
-    assert blobs.has(DIGEST)
+    assert has(blobs, DIGEST)
     assert blobs.get(DIGEST) == DATA
 
 
@@ -41,7 +51,7 @@ def test_an_empty_blob_is_a_blob(blobs: Blobs) -> None:
 def test_bytes_that_the_digest_does_not_name_are_refused(blobs: Blobs) -> None:
     with pytest.raises(TrustError, match="digest-mismatch"):
         blobs.put(DIGEST, DATA[:-1], PARTY)
-    assert not blobs.has(DIGEST)
+    assert not has(blobs, DIGEST)
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "", "no digest", "'; DROP TABLE blobs"])
@@ -66,8 +76,8 @@ def test_what_no_statement_names_goes_when_its_time_is_over(database: Database) 
     _put(blobs, b"renewed")
     for now[0], left in ((100, 3), (101, 2), (150, 2), (190, 2), (191, 1), (10_000, 1)):
         blobs.forget_unnamed()
-        assert [blobs.has(digest) for digest in (kept, gone, renewed)].count(True) == left, now
-    assert blobs.has(kept)
+        assert [has(blobs, digest) for digest in (kept, gone, renewed)].count(True) == left, now
+    assert has(blobs, kept)
 
 
 def _put(blobs: Blobs, data: bytes, party: str = PARTY) -> str:
@@ -92,7 +102,7 @@ def test_what_was_named_goes_only_when_nobody_named_it_for_long(database: Databa
     _name(database, again, 2, at_ms=500)
     assert blobs.forget(before_ms=10) == 0
     assert blobs.forget(before_ms=11) == 1
-    assert (blobs.has(old), blobs.has(again)) == (False, True)
+    assert (has(blobs, old), has(blobs, again)) == (False, True)
 
 
 def test_a_party_has_a_quota_of_what_is_named_and_a_smaller_one_before(database: Database) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from trust.audit.explaining import of_case
+from trust.audit.story import events_of
 from trust.client import TrustClient
 from trust.core import events as e
 from trust.core.payloads import CLAIM, Artifact, OutputSubmit, TaskPost
@@ -173,7 +173,7 @@ def read(client: TrustClient, claim: str) -> Output:
         inputs=output.inputs,
         sources=_sources(client, claim, output),
     )
-    return _decided(known, of_case(claim, [(entry.index, entry.data) for entry in proven]))
+    return _decided(known, events_of(claim, [(entry.index, entry.data) for entry in proven]))
 
 
 def _sources(client: TrustClient, claim: str, output: OutputSubmit) -> tuple[str, ...]:

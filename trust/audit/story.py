@@ -102,6 +102,13 @@ def tell(case: str, entries: Iterable[tuple[int, bytes]]) -> Story:
     return story
 
 
+def events_of(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Event]:
+    """The events that belong to a claim or a task, in order, from the same entries."""
+    decoded = [decode_entry(data) for _, data in entries]
+    of_case = _Case(case, decoded)
+    return [event for entry in decoded for event in of_case.events(entry)]
+
+
 def moment(at_ms: int) -> str:
     """A time of the log in UTC, to the second."""
     return datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -2,7 +2,7 @@
 which it leaves it (docs/rules.md 3).
 
 An act is an event's kind. A record that has a life names it (`Record.life`), and a draft refuses to write one that an
-event would move otherwise than its table says (`IllegalMove`). `mermaid` draws a life for the documentation.
+event would move otherwise than its table says (`IllegalMove`).
 """
 
 from __future__ import annotations
@@ -207,22 +207,3 @@ LIVES: dict[str, Life] = {
     "withdrawal": WITHDRAWAL,
 }
 """Every life by the name of the thing."""
-
-
-def mermaid(life: Life) -> str:
-    """The life as a Mermaid state diagram: one arrow for each pair of states, with the acts that lead along it.
-
-    Acts that leave the state as it is are not drawn.
-    """
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for act, found in life.moves.items():
-        for before, lefts in found.items():
-            for after in sorted(lefts - {before}):
-                arrows.setdefault((before, after), []).append(act)
-    left = {before for before, _ in arrows}
-    ends = dict.fromkeys(after for _, after in arrows if after not in left)
-    lines = [
-        f"    {before or '[*]'} --> {after}: {', '.join(acts)}" for (before, after), acts in arrows.items()
-    ]
-    lines += [f"    {end} --> [*]" for end in ends]
-    return "\n".join(("stateDiagram-v2", *lines)) + "\n"

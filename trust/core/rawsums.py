@@ -65,11 +65,6 @@ def add(sums: Sums, decay: HalfLives, kind: Kind, weight_milli: int, t_ms: int) 
     return replace(sums, failure_slow=sums.failure_slow + slow, failure_fast=sums.failure_fast + fast)
 
 
-def merge(one: Sums, other: Sums) -> Sums:
-    """The sums over both sets of events."""
-    return Sums(*(a + b for a, b in zip(_fields(one), _fields(other), strict=True)))
-
-
 def read(sums: Sums, decay: HalfLives, t_ms: int) -> Reading:
     """The decayed observations at t."""
     lives = decay.slow_half_life_ms, decay.fast_half_life_ms

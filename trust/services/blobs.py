@@ -112,11 +112,6 @@ class Blobs:
             raise Damaged(f"blob {digest} does not have its hash: see trust log check")
         return data
 
-    def has(self, digest: str) -> bool:
-        """Whether the bytes are here."""
-        with self._database.snapshot() as connection:
-            return _has(connection, digest)
-
     def forget_unnamed(self) -> int:
         """Deletes what no statement has named in time; returns how many those were.
 

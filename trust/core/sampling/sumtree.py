@@ -162,29 +162,6 @@ def update(root: Root, changes: Mapping[int, Slot], get: Get, put: Put) -> Root:
     return Root(digest=new.digest, count=count, total=new.weight)
 
 
-def prove_slot(root: Root, index: int, get: Get) -> tuple[bytes, ...]:
-    """The node bytes from the root down to the slot: its proof."""
-    path: list[bytes] = []
-
-    def remember(digest: bytes) -> bytes:
-        path.append(get(digest))
-        return path[-1]
-
-    _descend(root, index, remember)
-    return tuple(path)
-
-
-def verify_slot(root: Root, index: int, path: Sequence[bytes]) -> Slot:
-    """The slot that `path` proves to be number `index` under `root`; BadNode where it proves none."""
-    nodes = {digest_of(data): data for data in path}
-    if len(path) != _height(root.count) + 1:
-        raise BadNode("a path of another length than the tree is high")
-    try:
-        return _descend(root, index, nodes.__getitem__)
-    except KeyError:
-        raise BadNode("a path that does not hang together") from None
-
-
 def _descend(root: Root, index: int, get: Get) -> Slot:
     if not 0 <= index < root.count:
         raise BadNode(f"no slot {index} among {root.count}")
