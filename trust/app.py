@@ -38,19 +38,19 @@ from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.cosigning import Cosigning
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.foreign_scores import ForeignScores
-from trust.services.founding import HEAD_FILE, seeds
+from trust.services.genesis import HEAD_FILE, seeds
 from trust.services.graph import Graph
 from trust.services.headcopy import HeadCopy
 from trust.services.interpreter_tuning import tune
+from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
 from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
-from trust.services.scrubbing import Scrub
+from trust.services.scrub import Scrub
 from trust.services.sequencing import Limits, Sequencer
+from trust.services.signature_checks import Verifying
 from trust.services.startup_checks import Word
 from trust.services.timekeeping import CLOCK_FILE, Timekeeping
-from trust.services.verifying import Verifying
-from trust.services.vitals import VitalSigns
 from trust.settings import Settings, SettingsError, http_address, load
 from trust.stopping import Stopping
 from trust.storage.engine import Database, file_of

@@ -20,7 +20,7 @@ from trust import app
 from trust.core import envelope, payloads, strict, uploads
 from trust.core.commands import Spoken
 from trust.core.rules import votes
-from trust.services import founding
+from trust.services import genesis
 from trust.services.graph import Graph
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
@@ -65,7 +65,7 @@ def settings_for(directory: Path, database_url: str, **changes: Any) -> Settings
 
 def found(settings: Settings, origin: str = ORIGIN, **policy: object) -> str:
     """Makes the log under the sandbox policy, with some of its values replaced; returns its verifier key."""
-    return founding.found(settings, origin, policy_text(**policy), Party("operator").seed)
+    return genesis.found(settings, origin, policy_text(**policy), Party("operator").seed)
 
 
 class House(Town):

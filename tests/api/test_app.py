@@ -21,7 +21,7 @@ from trust.api.views import network
 from trust.core.policy import InvalidPolicy
 from trust.errors import TrustError
 from trust.log.note import Verifier
-from trust.services import founding
+from trust.services import genesis
 from trust.settings import Settings
 from trust.storage.reading import Reader
 
@@ -30,7 +30,7 @@ def test_a_new_log_begins_with_its_genesis_and_is_made_once(tmp_path: Path, data
     settings = settings_for(tmp_path, database_url)
     key = Verifier.parse(found(settings))
     assert key.name == ORIGIN
-    assert founding.HEAD_FILE in {path.name for path in tmp_path.iterdir()}
+    assert genesis.HEAD_FILE in {path.name for path in tmp_path.iterdir()}
     with pytest.raises(TrustError, match="genesis") as refused:
         found(settings)
     assert refused.value.code == "already-done"
@@ -41,7 +41,7 @@ def test_a_dangerous_or_broken_policy_makes_no_log(tmp_path: Path, sqlite_url: s
     with pytest.raises(InvalidPolicy, match="unbonding"):
         found(settings, unbonding_ms=10_000)
     with pytest.raises(InvalidPolicy):
-        founding.found(settings, ORIGIN, policy_text() + "more = 1\n", Party("operator").seed)
+        genesis.found(settings, ORIGIN, policy_text() + "more = 1\n", Party("operator").seed)
     found(settings)
 
 

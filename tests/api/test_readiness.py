@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.house import House, house
 from trust import clock
-from trust.services.vitals import VitalSigns
+from trust.services.liveness import VitalSigns
 
 DAY_MS = 86_400_000
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.audit.networks import World, signer
 from trust.audit.auditing import audit
 from trust.audit.early_proofs import EarlyProofs, Proven
-from trust.audit.inspecting import Piece, inspect
+from trust.audit.stateless_checks import Piece, inspect
 from trust.core.commands import Spoken
 from trust.core.entry import Command, Draw, decode_entry
 from trust.core.payloads import OutputSubmit

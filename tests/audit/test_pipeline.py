@@ -14,8 +14,8 @@ from tests.audit.networks import World, signer
 from trust.audit import pipeline
 from trust.audit.auditing import audit
 from trust.audit.fetching import DirectorySource
-from trust.audit.inspecting import Inspected, Piece, entries_of, inspect
 from trust.audit.pipeline import fetch, spans
+from trust.audit.stateless_checks import Inspected, Piece, entries_of, inspect
 
 VKEY = str(signer().verifier)
 

@@ -12,8 +12,8 @@ from tests.audit.networks import ORIGIN, World, did, publish, seed_of, signer
 from tests.journeys.shown import root_of
 from trust.audit.auditing import audit
 from trust.audit.fetching import DirectorySource
+from trust.audit.monitor import Watcher
 from trust.audit.report import CannotCheck, Finding, Report, Step
-from trust.audit.watching import Watcher
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD
 from trust.core.payloads import KeyAdopt

@@ -13,10 +13,10 @@ from tests.audit.conftest import played
 from tests.audit.networks import ORIGIN, T0_MS, World, did, policy, publish, signer
 from tests.core.witnesses import note_of, two_of_three, witness
 from trust.audit.auditing import audit
-from trust.audit.exporting import export
+from trust.audit.export import export
 from trust.audit.fetching import DirectorySource
+from trust.audit.monitor import Watcher
 from trust.audit.report import Report, Step
-from trust.audit.watching import Watcher
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD, USAGE
 from trust.core.entry import Draw

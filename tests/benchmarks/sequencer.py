@@ -19,7 +19,7 @@ from trust.core import envelope
 from trust.core.commands import Spoken, parse
 from trust.services.receipts import Outcome, Receipt
 from trust.services.sequencing import Limits, Sequencer
-from trust.services.verifying import Verdicts, Verifying
+from trust.services.signature_checks import Verdicts, Verifying
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 

@@ -18,7 +18,7 @@ import pytest
 from tests.cli.served import serving
 from tests.factories import log_signer
 from tests.services.statements import ORIGIN
-from trust.cli import run, starting
+from trust.cli import run, serve_checks
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.client.exchanges import Retry
 from trust.client.wire import Request, Response
@@ -82,7 +82,7 @@ def _settings(made: Path, host: str = "127.0.0.1") -> Settings:
 def test_a_host_becomes_an_address_and_port_0_a_port(made: Path, host: str) -> None:
     if host == "::1" and not _has_ipv6():
         pytest.skip("no IPv6 here")
-    placed = starting.placed(_settings(made, host))
+    placed = serve_checks.placed(_settings(made, host))
     assert placed.port > 0
     assert placed.host in ("127.0.0.1", "::1")
 
@@ -107,13 +107,13 @@ def test_a_host_that_is_not_here_is_named(made: Path, host: str, capsys: pytest.
 def test_one_process_serves_a_directory_and_the_next_waits_for_its_end(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(starting, "WAIT_S", 0.3)
-    monkeypatch.setattr(starting, "LOOK_S", 0.01)
+    monkeypatch.setattr(serve_checks, "WAIT_S", 0.3)
+    monkeypatch.setattr(serve_checks, "LOOK_S", 0.01)
     settings = _settings(made)
     replica = replace(settings, database_url="postgresql+psycopg://elsewhere/shared")
-    with starting.alone(settings):
+    with serve_checks.alone(settings):
         for second in (settings, replica):
-            with pytest.raises(Unusable, match="another process serves"), starting.alone(second):
+            with pytest.raises(Unusable, match="another process serves"), serve_checks.alone(second):
                 pass
         assert "waiting" in capsys.readouterr().err
         assert run(["serve", "--data", str(made), "--port", "0"]) == CANNOT_CHECK
@@ -121,15 +121,15 @@ def test_one_process_serves_a_directory_and_the_next_waits_for_its_end(
     handle = os.open(made, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     monkeypatch.setattr("time.sleep", lambda seconds: os.close(handle))
-    with starting.alone(settings):
+    with serve_checks.alone(settings):
         pass
 
 
 def test_a_postgresql_that_is_not_up_yet_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made: Path
 ) -> None:
-    monkeypatch.setattr(starting, "WAIT_S", 0.2)
-    monkeypatch.setattr(starting, "LOOK_S", 0.05)
+    monkeypatch.setattr(serve_checks, "WAIT_S", 0.2)
+    monkeypatch.setattr(serve_checks, "LOOK_S", 0.05)
     url = "postgresql://u:secret@127.0.0.1:9/d"
     assert run(["serve", "--data", str(made), "--database", url, "--port", "0"]) == CANNOT_CHECK
     told = capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_a_postgresql_that_is_not_up_yet_is_waited_for(
      ('FATAL: password authentication failed for user "u"', False), ('FATAL: database "d" does not exist', False)],
 )  # fmt: skip
 def test_only_what_may_pass_is_waited_for(said: str, may_come: bool) -> None:
-    assert starting._may_come(said) is may_come
+    assert serve_checks._may_come(said) is may_come
 
 
 PORTAL = Response(302, b"", {"Location": "https://portal.example/login"})
@@ -264,8 +264,8 @@ def test_as_many_files_may_be_open_as_the_machine_allows() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
-        starting.raise_file_limit()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(starting.OPEN_FILES, before[1])
+        serve_checks.raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(serve_checks.OPEN_FILES, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

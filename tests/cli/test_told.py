@@ -15,7 +15,7 @@ from tests.factories import log_signer, seed, statement
 from tests.services.statements import ORIGIN
 from trust.audit.auditing import audit
 from trust.audit.fetching import DatabaseSource
-from trust.cli import run, waiting
+from trust.cli import run, wait_notice
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.client.exchanges import Retry
 from trust.client.wire import Request, Response
@@ -62,7 +62,7 @@ def test_a_key_of_another_log_is_caught_before_an_answer_is_shown(
 def test_a_service_that_does_not_answer_is_waited_for_aloud(
     reads: Reads, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "WAIT_S", 0.5)
+    monkeypatch.setattr(wait_notice, "WAIT_S", 0.5)
     reads.slow_s = 1.0
     with serving(reads.handle) as url:
         assert run(["task", "show", "t", "--url", url, "--vkey", VKEY]) == GOOD
@@ -77,7 +77,7 @@ def test_a_service_that_does_not_answer_is_waited_for_aloud(
 def test_a_service_that_is_not_there_is_waited_for_aloud_by_every_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(waiting, "WAIT_S", 0.05)
+    monkeypatch.setattr(wait_notice, "WAIT_S", 0.05)
     monkeypatch.setattr(Retry, "wait_ms", lambda *asked: 100 if asked[1] < 2 else None)
     monkeypatch.setattr("trust.audit.fetching.TRIES", 2)
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ from tests.api.processes import serving
 from tests.audit.conftest import world
 from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
-from trust.audit.exporting import export
+from trust.audit.export import export
 from trust.audit.fetching import DatabaseSource
 
 __all__ = ["world"]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.processes import ROOT, free_port
 from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
-from trust.audit.exporting import export
+from trust.audit.export import export
 from trust.audit.feeds import FeedReport, check_feed
 from trust.audit.fetching import DirectorySource, HttpSource
 from trust.audit.report import silent
@@ -25,7 +25,7 @@ from trust.core.receipt import Receipt
 from trust.log.note import Verifier
 from trust.relay.feed import PUBLISH_S
 from trust.relay.server import RelayServer
-from trust.sandbox.malice import MaliciousDesk, Started, malicious
+from trust.sandbox.adversaries import MaliciousDesk, Started, malicious
 from trust.verify.failures import NotProven
 from trust.verify.files import verify_file
 from trust.verify.receipts import FalseConfirmation, verify_confirmation, verify_receipt
@@ -311,7 +311,7 @@ def test_one_runs_as_a_process_from_a_file(town: Network, tmp_path: Path) -> Non
     key.chmod(0o600)
     started = Started("censors", town.url, town.vkey, town.solo, str(key), port, victim=town.agents[0].actor)
     (tmp_path / "config.json").write_bytes(msgspec.json.encode(started))
-    command = [sys.executable, "-m", "trust.sandbox.malice", str(tmp_path / "config.json")]
+    command = [sys.executable, "-m", "trust.sandbox.adversaries", str(tmp_path / "config.json")]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         end = time.monotonic() + 60

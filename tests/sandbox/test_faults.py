@@ -14,8 +14,8 @@ import pytest
 
 from trust.sandbox.faults import EVERY, chosen
 from trust.sandbox.figures import phases_of, stuck
+from trust.sandbox.pattern_run import Run, play
 from trust.sandbox.proxy import Proxy, Weather
-from trust.sandbox.running import Run, play
 
 Facts = dict[str, Any]
 

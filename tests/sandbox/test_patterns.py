@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trust.sandbox import labour
+from trust.sandbox import workload
 
 PATIENCE_S = 300
 Facts = dict[str, Any]
@@ -70,8 +70,8 @@ def test_agents_among_themselves_agree_on_who_does_what_and_the_relay_sees_only_
 
 
 def test_what_depends_on_what_has_no_circles_and_some_of_it_depends() -> None:
-    sources = labour.library(40)
-    depends = labour.dependencies(sources)
+    sources = workload.library(40)
+    depends = workload.dependencies(sources)
     seen: set[str] = set()
     for module, needed in depends.items():
         assert needed <= seen
@@ -80,9 +80,9 @@ def test_what_depends_on_what_has_no_circles_and_some_of_it_depends() -> None:
 
 
 def test_the_work_is_the_same_whoever_does_it_and_bound_to_its_inputs() -> None:
-    source = labour.library(1)[0]
-    assert labour.produce(labour.review_spec(source)) == labour.produce(labour.review_spec(source))
-    one, other = (labour.produce(labour.outline_spec(source, {"a": digest})) for digest in ("00", "11"))
+    source = workload.library(1)[0]
+    assert workload.produce(workload.review_spec(source)) == workload.produce(workload.review_spec(source))
+    one, other = (workload.produce(workload.outline_spec(source, {"a": digest})) for digest in ("00", "11"))
     assert one != other
     with pytest.raises(ValueError, match=r"specification|line"):
-        labour.produce(b"[]")
+        workload.produce(b"[]")

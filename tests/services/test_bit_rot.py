@@ -16,7 +16,7 @@ from tests.services.statements import Town
 from trust.errors import TrustError
 from trust.services.blobs import Blobs
 from trust.services.database_check import differences
-from trust.services.scrubbing import Scrub
+from trust.services.scrub import Scrub
 from trust.storage import faults
 from trust.storage.engine import Database
 from trust.storage.reading import Damaged, reading

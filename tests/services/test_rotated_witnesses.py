@@ -10,7 +10,7 @@ from tests.services.houses import House
 from tests.services.logs import check_log
 from tests.services.statements import Party
 from tests.services.witnesses import honest_ones, witnessed_town
-from trust.audit.checking import check_log as audited
+from trust.audit.log_check import check_log as audited
 from trust.core.payloads import KeyAdopt
 from trust.log.checkpoint import Checkpoint
 from trust.log.note import Signer, Verifier

@@ -28,12 +28,12 @@ from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
 from trust.services.foreign_scores import ForeignScores
 from trust.services.graph import Graph
+from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
 from trust.services.receipts import Refusal
 from trust.services.scoreproofs import ScoreProofs
-from trust.services.scrubbing import Scrub
+from trust.services.scrub import Scrub
 from trust.services.sequencing import Sequencer
-from trust.services.vitals import VitalSigns
 from trust.settings import Settings
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading

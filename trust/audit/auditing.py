@@ -30,14 +30,14 @@ from msgspec.structs import replace
 
 from trust import clock
 from trust.audit.answers import SAMPLE, Answered, Asking
-from trust.audit.checking import check_log
 from trust.audit.cosigned_draws import APART_MS, Tree, false_cosigned_draw, false_time
 from trust.audit.fetching import PAUSE_S, TRIES, DatabaseSource, Service, Source, open_source
-from trust.audit.inspecting import Inspected, Piece, entries_of
+from trust.audit.log_check import check_log
+from trust.audit.log_replay import Replay, check_release
 from trust.audit.pipeline import inspected, spans
-from trust.audit.replaying import Replay, check_release
 from trust.audit.report import CannotCheck, Finding, Progress, Report, Step, Sums, lines, silent
 from trust.audit.scratch import Scratch, scratch
+from trust.audit.stateless_checks import Inspected, Piece, entries_of
 from trust.audit.tree import false_partial, false_tile, forked
 from trust.core.identity import did_of
 from trust.log import merkle

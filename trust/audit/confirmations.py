@@ -7,8 +7,8 @@ import json
 import msgspec
 
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import Progress
+from trust.audit.stateless_checks import Piece, entries_of
 from trust.client import TrustClient
 from trust.client.statements import opened
 from trust.core.payloads import ClaimRequest, RelayConfirm

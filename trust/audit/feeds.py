@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import CannotCheck, Progress, silent
+from trust.audit.stateless_checks import Piece, entries_of
 from trust.core import identity
 from trust.core.commands import Spoken
 from trust.core.entry import Header

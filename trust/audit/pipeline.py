@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Inspected, Piece, inspect
+from trust.audit.stateless_checks import Inspected, Piece, inspect
 from trust.core.sampling import vrf
 from trust.log.tiles import TILE_WIDTH
 

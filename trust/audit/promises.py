@@ -18,12 +18,12 @@ import msgspec
 
 from trust import clock
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Inspected, Piece, entries_of
+from trust.audit.log_replay import Replay
+from trust.audit.monitor import Watcher
 from trust.audit.pipeline import inspected, spans
-from trust.audit.replaying import Replay
 from trust.audit.report import CannotCheck, Finding, Progress, Step, silent
 from trust.audit.scratch import Scratch, scratch
-from trust.audit.watching import Watcher
+from trust.audit.stateless_checks import Inspected, Piece, entries_of
 from trust.core import rulebook
 from trust.core.refusal import Refused
 from trust.core.state import Draft

@@ -50,7 +50,7 @@ def backup(
     keys
         Copy the private keys too.
     """
-    from trust.services.founding import HEAD_FILE
+    from trust.services.genesis import HEAD_FILE
     from trust.services.startup_checks import mark_copy
     from trust.storage.engine import file_of
 

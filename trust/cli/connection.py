@@ -20,7 +20,7 @@ from cyclopts import Parameter
 from trust import settings
 from trust.cli.failures import Usage
 from trust.cli.terminal import show, warn
-from trust.cli.waiting import waiting
+from trust.cli.wait_notice import waiting
 from trust.errors import Unusable
 from trust.files import write_whole
 

@@ -70,7 +70,7 @@ def _founded(held: settings.Settings, network: str, toml: str, operator: bytes, 
     """The verifier key of the new log. What an earlier init of these keys began is brought to its end."""
     from trust.core.policy import InvalidPolicy
     from trust.errors import TrustError
-    from trust.services.founding import found, resume
+    from trust.services.genesis import found, resume
 
     try:
         return found(held, network, toml, operator, witnesses=lines)

@@ -25,11 +25,11 @@ from trust.cli.connection import (
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress, say, show_line, warn
 from trust.cli.values import Place, duration_ms
-from trust.cli.waiting import waiting
+from trust.cli.wait_notice import waiting
 
 if TYPE_CHECKING:
     from trust.audit.fetching import Source
-    from trust.audit.watching import Looked
+    from trust.audit.monitor import Looked
     from trust.storage.engine import Database
     from trust.storage.reading import Reader
 
@@ -50,7 +50,7 @@ def check(folder: Path | None = None, /, *, service: Service = SERVICE) -> int:
     """
     if folder is not None:
         service = replace(service, data=folder)
-    from trust.audit.checking import check_log
+    from trust.audit.log_check import check_log
     from trust.storage.reading import reading
 
     with _judged(service) as database:
@@ -109,7 +109,7 @@ def export(folder: Path, /, *, service: Service = SERVICE) -> None:
     folder
         The directory of the files; served as they are, it is a log that trust audit reads.
     """
-    from trust.audit.exporting import export as copy
+    from trust.audit.export import export as copy
 
     key = service.key()
     place = service.url or existing(service.settings().database_url)
@@ -147,7 +147,7 @@ def copy(place: str, /, *, service: Service = SERVICE) -> None:
 
 
 def _copied(source: Source, service: Service) -> Any:
-    from trust.audit.copying import copy as bring
+    from trust.audit.replica import copy as bring
     from trust.services.rebuilding import rebuild as refold
 
     with _database(service) as database:
@@ -202,20 +202,20 @@ def watch(
     once
         Look once.
     """
-    from trust.audit import watching
+    from trust.audit import monitor
     from trust.audit.fetching import open_source
     from trust.audit.report import CannotCheck
 
     _check_watched(key_of, webhook)
     verifier = read_keys(key, rotation)
-    pace = watching.Pace(duration_ms(interval), duration_ms(patience), once)
+    pace = monitor.Pace(duration_ms(interval), duration_ms(patience), once)
     stale_ms = duration_ms(stale) if stale else 0
     quorum = read_witnesses(witnesses)
     try:
         with waiting() as hooks:
             watched = frozenset(key_of), stale_ms, quorum, pace.patience_ms
-            watcher = watching.Watcher(lambda: open_source(url, hooks), verifier, state, *watched)
-            alarm = watching.watch(watcher, pace, _teller(output))
+            watcher = monitor.Watcher(lambda: open_source(url, hooks), verifier, state, *watched)
+            alarm = monitor.watch(watcher, pace, _teller(output))
     except CannotCheck as error:
         _call(webhook, {"kind": "no-answer", "origin": verifier.name, "reason": str(error)})
         raise
@@ -256,7 +256,7 @@ def _teller(output: Output) -> Callable[[Looked], None]:
 
 
 def _call(webhook: str, said: dict[str, Any]) -> None:
-    from trust.audit.watching import post
+    from trust.audit.monitor import post
 
     if webhook and (problem := post(webhook, said)):
         warn(f"trust: the webhook did not take it: {problem}")
@@ -303,7 +303,7 @@ def _head_lies(reader: Reader, data: Path) -> list[str]:
     """Returns what the head file knows better; nothing where it agrees, or there is none."""
     from trust.errors import TrustError
     from trust.services import headfile
-    from trust.services.founding import HEAD_FILE
+    from trust.services.genesis import HEAD_FILE
 
     try:
         headfile.check(data / HEAD_FILE, reader)

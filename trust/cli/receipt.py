@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, Output, Rotations, read_keys, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
-from trust.cli.waiting import waiting
+from trust.cli.wait_notice import waiting
 
 if TYPE_CHECKING:
     from trust.log.succession import Succession

@@ -52,13 +52,13 @@ def run(
     faults
         What goes wrong meanwhile: "all", or names with commas between them, such as coordinators:2,service-at:claim.
     """
-    from trust.sandbox import running
+    from trust.sandbox import pattern_run
 
     directory = _directory(data)
     _check(pattern, faults)
     documents = size or (2 if pattern == "p2p" else 24)
-    chosen = running.Run(pattern, directory, agents, documents, seed, hosts, lazy, faults)
-    return running.run(chosen, as_json=output.json)
+    chosen = pattern_run.Run(pattern, directory, agents, documents, seed, hosts, lazy, faults)
+    return pattern_run.run(chosen, as_json=output.json)
 
 
 def _check(pattern: str, faults: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import settings
-from trust.cli import starting
+from trust.cli import serve_checks
 from trust.cli.connection import existing
 from trust.cli.values import Port
 
@@ -55,11 +55,11 @@ def serve(
     given = {"data": data, "database": database, "host": host, "port": port}
     given |= {"witnesses": witnesses, "head_copy": head_copy}
     chosen = settings.load(given)
-    with starting.alone(chosen):
-        chosen = starting.placed(chosen)
+    with serve_checks.alone(chosen):
+        chosen = serve_checks.placed(chosen)
         existing(chosen.database_url)
-        starting.await_database(chosen.database_url)
-        starting.raise_file_limit()
+        serve_checks.await_database(chosen.database_url)
+        serve_checks.raise_file_limit()
 
         from trust.app import serve as run
         from trust.services.startup_checks import Word

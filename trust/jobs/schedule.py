@@ -11,8 +11,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from trust import clock, journal
 from trust.errors import TrustError
+from trust.services.liveness import Sign, VitalSigns, keep_on
 from trust.services.notifying import Notifier
-from trust.services.vitals import Sign, VitalSigns, keep_on
 from trust.storage import faults
 
 LOOK_S = 1.0

@@ -24,7 +24,7 @@ from trust.core.payloads import Artifact, ClaimRequest, OutputSubmit
 from trust.core.receipt import Receipt
 from trust.errors import TrustError
 from trust.relay.link import RelayLink
-from trust.sandbox import labour
+from trust.sandbox import workload
 from trust.verify.failures import NotProven
 from trust.verify.receipts import check_confirmed, verify_confirmation, verify_receipt
 
@@ -76,7 +76,7 @@ class Hand:
         self.place = place
         self.ways = frozenset(ways)
         self.worker = Worker(client, seed)
-        self.verifier = Verifier(client, seed, data / f"{name}.votes", labour.judge)
+        self.verifier = Verifier(client, seed, data / f"{name}.votes", workload.judge)
         self.did = self.worker.did
         self.done = Done()
         self.contact = ""
@@ -246,7 +246,7 @@ class Hand:
         spec = await self.client.get_blob(spec_sha256)
         report = await asyncio.to_thread(self.produce, spec)
         digest = await self.client.transport.run(self.worker.store(report))
-        artifact = Artifact(name=labour.ARTIFACT, sha256=digest, size_bytes=len(report))
+        artifact = Artifact(name=workload.ARTIFACT, sha256=digest, size_bytes=len(report))
         said = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,))
         await self._stutter(self.link.deliver([said]))
         try:
@@ -262,7 +262,7 @@ class Hand:
 
     def produce(self, spec: bytes) -> bytes:
         """What it delivers."""
-        return b"{}" if "lazy" in self.ways else labour.produce(spec)
+        return b"{}" if "lazy" in self.ways else workload.produce(spec)
 
     # -- what a panel needs
 

@@ -19,10 +19,10 @@ from typing import Any
 from trust import clock
 from trust.sandbox import cast
 from trust.sandbox import facts as facts_of
-from trust.sandbox.founding import write_keys
+from trust.sandbox.demo_witnesses import Witnessing
 from trust.sandbox.narration import Narrator
 from trust.sandbox.processes import CLI, Processes, ProcessFailed, free_ports
-from trust.sandbox.witnessing import Witnessing
+from trust.sandbox.setup import write_keys
 
 HOST = "127.0.0.1"
 NETWORK = "demo.localhost/main"

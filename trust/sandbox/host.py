@@ -22,7 +22,7 @@ from trust.sandbox import cast
 from trust.sandbox.agents import Surroundings
 from trust.sandbox.board import Board
 from trust.sandbox.facts import gather
-from trust.sandbox.founding import THRESHOLD, found, read_keys
+from trust.sandbox.setup import THRESHOLD, found, read_keys
 from trust.sandbox.story import Story, read_library
 from trust.settings import read_seed
 

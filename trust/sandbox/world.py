@@ -176,7 +176,7 @@ class World:
 
     def _host(self, number: int) -> tuple[str, ...]:
         file = self.data / f"host-{number}.json"
-        return ("-m", "trust.sandbox.hosting", str(file))
+        return ("-m", "trust.sandbox.host_process", str(file))
 
     def write_host(self, number: int, pattern: str, **more: Any) -> None:
         """Writes the configuration of one host: every `hosts`-th agent lives there."""

@@ -25,7 +25,7 @@ from trust.errors import CODES, TrustError
 from trust.services.loop_bridge import LoopBridge
 from trust.services.receipts import Outcome
 from trust.services.sequencing import Sequencer
-from trust.services.verifying import Verifying
+from trust.services.signature_checks import Verifying
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 

@@ -20,8 +20,8 @@ from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Rela
 from trust.core.rules import panel
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream, coin
-from trust.core.sampling.retracing import retrace
 from trust.core.sampling.sumtree import Get, root_of
+from trust.core.sampling.trace import retrace
 from trust.errors import TrustError
 from trust.log import merkle
 from trust.services.publishing import head_over

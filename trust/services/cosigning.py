@@ -31,8 +31,8 @@ from trust.core.records import AdoptedPolicy, Network, Task
 from trust.log import merkle
 from trust.log.note import Signature, add_signatures, parse_note
 from trust.log.quorum import Key, Quorum, parse_quorum
+from trust.services.liveness import Sign, keep_on
 from trust.services.notifying import Notifier
-from trust.services.vitals import Sign, keep_on
 from trust.services.witness_requests import CosignatureRequest, NoCosignature, Witness
 from trust.storage import faults
 from trust.storage.cosigned import CosignedHead, keep, newest, policy_in_force

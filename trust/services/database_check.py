@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table, select
 from trust.core.records import RECORDS, Node
 from trust.log.merkle import leaf_hash
 from trust.services.rebuilding import refold
-from trust.services.scrubbing import BLOB_BYTES, BLOBS, blobs_after, damaged_blob
+from trust.services.scrub import BLOB_BYTES, BLOBS, blobs_after, damaged_blob
 from trust.storage import bulk, projections, tables
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade

@@ -17,7 +17,7 @@ from trust.errors import TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, parse_note
 from trust.services import headfile
-from trust.services.vitals import Sign, keep_on
+from trust.services.liveness import Sign, keep_on
 from trust.storage.unit import Head
 
 LOOK_S = 1.0

@@ -37,8 +37,8 @@ from trust.services import interpreter_tuning
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission
+from trust.services.liveness import RETRY_S, Sign, keep_on
 from trust.services.receipts import Outcome, Receipt, Refusal, refusal_note, stored_receipt
-from trust.services.vitals import RETRY_S, Sign, keep_on
 from trust.storage import faults
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading

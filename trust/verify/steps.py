@@ -33,8 +33,8 @@ from trust.core.rules.shortlists import drawer as shortlist_drawer
 from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream
-from trust.core.sampling.retracing import retrace
 from trust.core.sampling.sumtree import EMPTY, Root, root_of
+from trust.core.sampling.trace import retrace
 from trust.core.strict import b64
 from trust.log.merkle import HASH_BYTES, verify_inclusion
 from trust.verify.cases import Shortlist

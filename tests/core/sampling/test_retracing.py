@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.core.sampling.test_draw import Store, sealed, stream
 from trust.core.sampling.draw import Picker, Stream
-from trust.core.sampling.retracing import NotDrawn, retrace
 from trust.core.sampling.sumtree import BadNode, Root
+from trust.core.sampling.trace import NotDrawn, retrace
 
 Holds = Callable[[Stream], bool]
 

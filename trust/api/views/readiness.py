@@ -10,9 +10,9 @@ import msgspec
 
 from trust import clock
 from trust.services.cosigning import QuorumState, WitnessState
+from trust.services.liveness import Shown
 from trust.services.publishing import cosigned_head
-from trust.services.scrubbing import Scrubbed
-from trust.services.vitals import Shown
+from trust.services.scrub import Scrubbed
 from trust.storage.cosigned import policy_in_force
 from trust.storage.reading import Reader
 

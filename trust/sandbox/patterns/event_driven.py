@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from trust.core.lifecycle import ClaimState
-from trust.sandbox import labour
+from trust.sandbox import workload
 from trust.sandbox.patterns.driving import Driver, Facts
 
 
@@ -14,8 +14,8 @@ class EventDriven(Driver):
     """Posts all reviews at once."""
 
     async def drive(self) -> Facts:
-        sources = labour.library(self.size)
-        tasks = [(f"event-{place:04}", labour.review_spec(source)) for place, source in enumerate(sources)]
+        sources = workload.library(self.size)
+        tasks = [(f"event-{place:04}", workload.review_spec(source)) for place, source in enumerate(sources)]
         await self.post_all(tasks)
         await self.until_closed(self.posted)
         outputs = Counter(

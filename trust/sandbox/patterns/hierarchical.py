@@ -14,7 +14,7 @@ from itertools import count
 from trust.core.lifecycle import ClaimState
 from trust.core.payloads import TaskCancel
 from trust.errors import TrustError
-from trust.sandbox import labour
+from trust.sandbox import workload
 from trust.sandbox.crew import TASK_KIND
 from trust.sandbox.patterns.driving import AGAIN_S, Driver, Facts
 from trust.sandbox.review import Source
@@ -27,8 +27,8 @@ class Hierarchical(Driver):
     """Routes one batch."""
 
     async def drive(self) -> Facts:
-        sources = {source.file.removesuffix(".py"): source for source in labour.library(self.size)}
-        depends = labour.dependencies(sources.values())
+        sources = {source.file.removesuffix(".py"): source for source in workload.library(self.size)}
+        depends = workload.dependencies(sources.values())
         self._outputs: dict[str, bytes] = {}
         self._busy: set[str] = set()
         self._failed: dict[str, set[str]] = {module: set() for module in depends}
@@ -56,7 +56,7 @@ class Hierarchical(Driver):
         for needed in sorted(needs):
             await asyncio.shield(self._parts[needed])
         inputs = {needed: sha256(self._outputs[needed]).hexdigest() for needed in needs}
-        spec = labour.outline_spec(source, inputs)
+        spec = workload.outline_spec(source, inputs)
         for attempt in count():
             worker = await self._pick(self._failed[module])
             name = f"part-{module.lower().strip('_')}-{attempt}"

@@ -10,7 +10,7 @@ from itertools import islice
 
 from websockets.exceptions import WebSocketException
 
-from trust.sandbox import labour
+from trust.sandbox import workload
 from trust.sandbox.crew import Hand
 from trust.sandbox.patterns.driving import Driver, Facts
 from trust.sandbox.peers import Channel, PeerError, calling, listen
@@ -45,13 +45,13 @@ class Hybrid(Driver):
 
     async def drive(self) -> Facts:
         self.agreed: dict[str, str] = {}
-        sources = labour.library(self.size)
+        sources = workload.library(self.size)
         server = await listen(self.me.me, self._converse, "127.0.0.1", 0)
         async with server:
             await self.leave()
             await self.join(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
             for place, source in enumerate(self._endless(sources)):
-                await self.post(f"hybrid-{place:04}", labour.review_spec(source))
+                await self.post(f"hybrid-{place:04}", workload.review_spec(source))
                 await asyncio.sleep(self.pause_s)
             await self.until_closed(self.posted)
         return {

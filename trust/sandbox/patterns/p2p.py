@@ -18,7 +18,7 @@ from websockets.exceptions import WebSocketException
 from trust.client import Requester
 from trust.core.payloads import TaskPost
 from trust.errors import TrustError
-from trust.sandbox import labour
+from trust.sandbox import workload
 from trust.sandbox.crew import TASK_KIND, Hand
 from trust.sandbox.patterns.driving import AGAIN_S, DEADLINE_MS, LEASE_MS, PRICE_UNITS, Driver, Facts
 from trust.sandbox.peers import Channel, Message, PeerError, calling, listen
@@ -54,7 +54,7 @@ class PeerHand(Hand):
 
     def _documents(self) -> list[Source]:
         """Its documents: a few of the library, by its name, of the sort that it is not good at."""
-        every = [source for source in labour.library(80) if sort_of(source) == self.other]
+        every = [source for source in workload.library(80) if sort_of(source) == self.other]
         return random.Random(self.name).sample(every, min(self.documents, len(every)))
 
     async def _seek(self) -> None:
@@ -105,7 +105,7 @@ class PeerHand(Hand):
         """Posts what was agreed: a task that names the other."""
         self.agreements.append(answer)
         self._open.remove(mine)
-        digest = await self.requester.upload(labour.review_spec(mine))
+        digest = await self.requester.upload(workload.review_spec(mine))
         terms: dict[str, Any] = {
             "task": f"peer-{self.name}-{mine.file.removesuffix('.py').lower().strip('_')}",
             "task_kind": TASK_KIND,

@@ -19,10 +19,10 @@ from trust.clock import Clock
 from trust.errors import TrustError
 from trust.jobs.schedule import Job
 from trust.services.inbox import Submission
+from trust.services.liveness import Sign, VitalSigns, keep_on
 from trust.services.receipts import Receipt
+from trust.services.signature_checks import Verifying
 from trust.services.signature_process import SignatureProcess
-from trust.services.verifying import Verifying
-from trust.services.vitals import Sign, VitalSigns, keep_on
 from trust.storage.engine import Database
 from trust.storage.reading import Reader
 
@@ -106,7 +106,7 @@ def test_verifying_answers_what_breaks_it_and_goes_on(house: House, monkeypatch:
     verifying = Verifying()
     said = house.town.post("task")
     with monkeypatch.context() as patched:
-        patched.setattr("trust.services.verifying.answer", lambda _: 1 // 0)
+        patched.setattr("trust.services.signature_checks.answer", lambda _: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             verifying.verify_many([said]).result(5)
     assert verifying.verify_many([said]).result(5) == [None]

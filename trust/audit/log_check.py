@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from trust.audit.inspecting import decode_header
 from trust.audit.report import CannotCheck, Finding, Progress, silent
+from trust.audit.stateless_checks import decode_header
 from trust.core import commands, envelope
 from trust.core.entry import Entry, InvalidEntry, decode_entry
 from trust.core.events import KeyAdopted, NetworkCreated

@@ -10,9 +10,9 @@ import pytest
 
 from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
-from trust.audit.checking import check_log
-from trust.audit.copying import Copied, copy
 from trust.audit.fetching import DirectorySource
+from trust.audit.log_check import check_log
+from trust.audit.replica import Copied, copy
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
 from trust.services.rebuilding import rebuild

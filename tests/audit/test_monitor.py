@@ -13,10 +13,10 @@ import pytest
 from tests.api.house import found, settings_for
 from tests.api.processes import serving
 from tests.audit.networks import World, did, publish, signer
-from trust.audit import watching
+from trust.audit import monitor
 from trust.audit.fetching import DirectorySource, HttpSource, Source
+from trust.audit.monitor import Alarm, Looked, Pace, Watcher
 from trust.audit.report import CannotCheck
-from trust.audit.watching import Alarm, Looked, Pace, Watcher
 from trust.cli import run
 from trust.cli.backup import copy_database
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
@@ -82,7 +82,7 @@ def test_a_fork_is_told_with_its_evidence_although_the_disk_is_full(
     put(tmp_path, world.entries[:5])
     assert watch().poll(NOW_MS) is None
     put(tmp_path, [*world.entries[:4], world.entries[5]])
-    monkeypatch.setattr(watching, "write_whole", _full)
+    monkeypatch.setattr(monitor, "write_whole", _full)
     found = alarm(watch().poll(NOW_MS), "fork")
     assert "No space" in found.reason
     assert found.evidence == ""
@@ -95,7 +95,7 @@ def test_a_look_that_cannot_be_remembered_is_told_and_loses_no_alarm(
     uses = [index for index, data in enumerate(world.entries) if f'"keyid":"{did("lena")}"'.encode() in data]
     put(tmp_path, world.entries[: uses[0]])
     watcher = watch(keys=frozenset({did("lena")}))
-    monkeypatch.setattr(watching, "write_whole", _full)
+    monkeypatch.setattr(monitor, "write_whole", _full)
     with pytest.raises(CannotCheck, match="cannot be written: No space"):
         watcher.poll(NOW_MS)
     put(tmp_path, world.entries)
@@ -175,8 +175,8 @@ def test_an_entry_cannot_be_kept_from_who_watches_a_key(world: World, watch: Wat
 
 def test_an_entry_that_this_release_cannot_read_counts_for_whom_it_names() -> None:
     keys = frozenset({did("bob"), did("lena")})
-    assert watching._signers(b'{"v":2,"by":"' + did("bob").encode(), keys) == {did("bob")}
-    assert watching._signers(b"\xff", keys) == frozenset()
+    assert monitor._signers(b'{"v":2,"by":"' + did("bob").encode(), keys) == {did("bob")}
+    assert monitor._signers(b"\xff", keys) == frozenset()
 
 
 @pytest.mark.parametrize("name", ["tile/0/001.p/44", "tile/1/000.p/1"])
@@ -285,11 +285,11 @@ def test_a_log_without_an_answer_is_looked_at_again_until_patience_ends(world: W
 
     watcher = Watcher(source_of(gone, log, gone), KEY, tmp_path / "state")
     with pytest.raises(KeyboardInterrupt):
-        watching.watch(watcher, Pace(2_000, 60_000), told.append, pause)
+        monitor.watch(watcher, Pace(2_000, 60_000), told.append, pause)
     assert waits == [2.0] * 3
     assert [(looked.size, looked.problem) for looked in told] == [(0, "gone"), (5, ""), (5, "gone")]
     with pytest.raises(CannotCheck, match="gone"):
-        watching.watch(watcher, Pace(1, -1), told.append, pause)
+        monitor.watch(watcher, Pace(1, -1), told.append, pause)
 
 
 @pytest.mark.parametrize(("status", "told"), [(204, ""), (500, "status 500")])
@@ -302,15 +302,15 @@ def test_a_webhook_gets_the_alarm_as_json(monkeypatch: pytest.MonkeyPatch, statu
 
     monkeypatch.setattr("httpx.post", taken)
     raised = Alarm("stale", "log.example.org", "it did not grow", NOW_MS, 5)
-    assert watching.post("https://ops.example.org/hook", raised) == told
+    assert monitor.post("https://ops.example.org/hook", raised) == told
     ((url, alarm, content_type),) = sent
     assert (url, content_type) == ("https://ops.example.org/hook", "application/json")
     assert (alarm["kind"], alarm["size"], alarm["reason"]) == ("stale", 5, "it did not grow")
 
 
 def test_a_webhook_that_does_not_answer_is_told_and_stops_nothing() -> None:
-    assert "refused" in watching.post("http://127.0.0.1:9", {})
-    assert watching.post("http://[::1", {})
+    assert "refused" in monitor.post("http://127.0.0.1:9", {})
+    assert monitor.post("http://[::1", {})
 
 
 def test_a_server_that_answers_with_errors_cannot_be_checked(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A host: one process with several agents of a pattern, `python -m trust.sandbox.hosting CONFIG`.
+"""A host: one process with several agents of a pattern, `python -m trust.sandbox.host_process CONFIG`.
 
 It prints a line once they are at the relay, and when it is told to stop one with what they have done.
 """

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import msgspec
 
-from trust.audit.exporting import opened_note
+from trust.audit.export import opened_note
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import Progress, silent
+from trust.audit.stateless_checks import Piece, decode_header, entries_of
 from trust.core import rulebook, strict
 from trust.core.commands import Spoken
 from trust.core.entry import Command, InvalidEntry, kind_of_command

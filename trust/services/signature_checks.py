@@ -16,8 +16,8 @@ from trust.core import envelope
 from trust.core.commands import Incoming, signed_parts
 from trust.core.envelope import BadSignature
 from trust.errors import TrustError
+from trust.services.liveness import Sign, keep_on
 from trust.services.signature_process import SignatureProcess, answer
-from trust.services.vitals import Sign, keep_on
 
 MANY = 16
 AT_ONCE = 512

@@ -1,6 +1,6 @@
 """Coordinators that do not play fair, on demand: what one of three can do, and what it cannot.
 
-`python -m trust.sandbox.malice CONFIG` runs one, as `trust relay serve` runs an honest one.
+`python -m trust.sandbox.adversaries CONFIG` runs one, as `trust relay serve` runs an honest one.
 """
 
 from __future__ import annotations

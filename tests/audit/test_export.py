@@ -12,7 +12,7 @@ from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
 from tests.audit.test_fetching import files, served
 from trust.audit.auditing import audit
-from trust.audit.exporting import Exported, export
+from trust.audit.export import Exported, export
 from trust.audit.fetching import DatabaseSource, DirectorySource, Source
 from trust.audit.report import CannotCheck
 from trust.cli import run

@@ -27,8 +27,8 @@ import msgspec
 
 from trust import clock
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Piece, decode_header, entries_of
 from trust.audit.report import CannotCheck
+from trust.audit.stateless_checks import Piece, decode_header, entries_of
 from trust.files import write_whole
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError

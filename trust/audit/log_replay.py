@@ -19,10 +19,10 @@ import msgspec
 
 from trust.audit.agenda import Agenda, Batch
 from trust.audit.cosigned_draws import CosignedDraw, cosigned_draw_of
-from trust.audit.inspecting import decode_header
-from trust.audit.preloading import preload
+from trust.audit.prefetch import preload
 from trust.audit.report import CannotCheck, Finding, Step
 from trust.audit.scratch import Scratch
+from trust.audit.stateless_checks import decode_header
 from trust.core import rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Command, Genesis, OtherRelease, Seal, decode_entry, kind_of_command

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tests.audit.networks import World, signer
 from tests.audit.stored import store
 from tests.core.witnesses import note_of, two_of_three
-from trust.audit.checking import check_log
+from trust.audit.log_check import check_log
 from trust.audit.report import CannotCheck
 from trust.log import merkle
 from trust.storage.cosigned import CosignedHead, keep

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from tests.services.statements import Town
 from trust.core.commands import Spoken
+from trust.services.signature_checks import MANY, Verifying
 from trust.services.signature_process import SignatureProcess
-from trust.services.verifying import MANY, Verifying
 
 TOWN = Town()
 GOOD = TOWN.post("a-task")

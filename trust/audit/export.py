@@ -22,8 +22,8 @@ from pathlib import Path
 import msgspec
 
 from trust.audit.fetching import Source
-from trust.audit.inspecting import Piece, entries_of
 from trust.audit.report import CannotCheck, Progress
+from trust.audit.stateless_checks import Piece, entries_of
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.merkle import HASH_BYTES, leaf_hash

@@ -251,17 +251,17 @@ def held(facts: Facts) -> dict[str, bool]:
 
 def run(asked: Run, *, as_json: bool) -> int:
     """Runs it and prints what came of it; 0 where everything held."""
-    from trust.sandbox import telling
+    from trust.sandbox import console
 
     asked.data.mkdir(parents=True, exist_ok=True)
     try:
-        facts = asyncio.run(play(asked, telling.teller(as_json)))
+        facts = asyncio.run(play(asked, console.teller(as_json)))
     except ProcessFailed as error:
-        telling.failed(str(error), asked.data)
+        console.failed(str(error), asked.data)
         return 1
     except (asyncio.CancelledError, TimeoutError) as error:
-        telling.failed(f"it did not come to its end: {type(error).__name__}", asked.data)
+        console.failed(f"it did not come to its end: {type(error).__name__}", asked.data)
         return 1
     (asked.data / "facts.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    telling.conclude(facts, as_json)
+    console.conclude(facts, as_json)
     return 0 if all(facts["held"].values()) else 1
