@@ -106,7 +106,7 @@ class Clock:
                 self._offset_ms, self._is_new = memory.wall_ms - memory.elapsed_ms, False
 
     def memory(self, boot: str) -> Memory | None:
-        """What the next process should know; None while the clock is in doubt."""
+        """Returns what the next process should know; None while the clock is in doubt."""
         if self.doubt():
             return None
         with self._lock:

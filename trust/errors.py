@@ -206,7 +206,7 @@ RETRY_STATUSES = frozenset({429, 503, 507})
 
 
 def title(code: str) -> str:
-    """What a person calls the code: `already-claimed` is "Already claimed"."""
+    """Returns the code as people read it: `already-claimed` is "Already claimed"."""
     return code.replace("-", " ").capitalize()
 
 

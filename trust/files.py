@@ -27,7 +27,7 @@ def write_whole(path: Path, data: bytes, mode: int = OPEN) -> None:
 
 
 def write_once(path: Path, data: bytes, mode: int = PRIVATE) -> None:
-    """The same for a file that must not be there yet. FileExistsError where it is: nothing is written over."""
+    """Writes a new file as `write_whole` does. FileExistsError where there is one: nothing is written over."""
     with _beside(path, data, mode) as fresh:
         os.link(fresh, path)
     sync(path.parent)

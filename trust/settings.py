@@ -250,8 +250,8 @@ def _parsed(given: Mapping[str, object], source: Callable[[str], str]) -> dict[s
 
 
 def _from_environment(environ: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, Any]:
-    """What the environment says and no flag does. A container platform that has a service called "trust" sets
-    TRUST_PORT to a link such as tcp://10.0.0.1:8400, which is no choice of anybody's."""
+    """Returns the settings of the environment that no flag gives. A container platform with a service called "trust"
+    sets TRUST_PORT to a link such as tcp://10.0.0.1:8400, which is no choice of anybody's."""
     given = {name: environ[_variable(name)] for name in _OPTIONS if environ.get(_variable(name))}
     if _LINK.match(given.get("port", "")):
         del given["port"]

@@ -89,7 +89,7 @@ def audit(
 
 
 def _with_database(report: Report, source: Source, vkey: str) -> Report:
-    """Who reads a service's own database also holds what nobody asks for over HTTP against the entries."""
+    """Holds the parts of a service's own database that nobody asks for over HTTP against the entries."""
     if not report.ok or not isinstance(source, DatabaseSource):
         return report
     checked = check_log(source.database, vkey)
@@ -154,7 +154,7 @@ class _Audit:
         return finding or self._check_money() or self._check_time() or self._check_witnesses(note)
 
     def _is_known(self, note: bytes) -> bool:
-        """Whether a key that is known so far signed it; NoteError or CheckpointError where one did that may not."""
+        """Returns whether a key known so far signed it; NoteError or CheckpointError where one did that may not."""
         keys = self._keys()
         if not is_signed_by(note, {*keys.verifiers, self._verifier}):
             return False
@@ -163,7 +163,7 @@ class _Audit:
         return True
 
     def _is_foreign(self, size: int) -> bool:
-        """Whether no entry names the caller's key: then the log cannot lead from it to the key that signed.
+        """Returns whether no entry names the caller's key: then the log cannot lead from it to the key that signed.
 
         It is found by reading the entries without deciding them; a log with an earlier audit is known already.
         """
@@ -194,7 +194,7 @@ class _Audit:
         return peek_checkpoint(note) if note else None
 
     def _check_keys(self, note: bytes) -> Finding | None:
-        """Whether the right key for its size signed the checkpoint, by the log's own account of its keys."""
+        """Returns whether the right key for its size signed the checkpoint, by the log's own account of its keys."""
         keys = self._keys()
         if self._verifier not in keys.verifiers:
             is_mine = is_signed_by(note, [self._verifier])
@@ -338,7 +338,7 @@ class _Audit:
         return late
 
     def _is_witnessed(self) -> bool:
-        """Whether the log shows only what witnesses cosigned, by the policy in force."""
+        """Returns whether the log shows only what witnesses cosigned, by the policy in force."""
         policy = policy_in_force(self._own.reader)
         return policy is not None and bool(policy.terms.witnesses.quorum)
 

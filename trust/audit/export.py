@@ -73,7 +73,7 @@ def opened_note(note: bytes, key: LogKey, what: str) -> Checkpoint:
 
 
 def _earlier(folder: Path, key: LogKey, now: Checkpoint) -> Checkpoint | None:
-    """What the folder held, which the log must not have gone back behind."""
+    """Returns the checkpoint that the folder held, which the log must not have gone back behind."""
     path = folder / CHECKPOINT
     if not path.exists():
         return None

@@ -52,7 +52,7 @@ class False_(msgspec.Struct, frozen=True):  # noqa: N801  the word is taken
 
 
 class FeedReport(msgspec.Struct, frozen=True):
-    """What holding a feed against a log came to. `unproven` counts refusals that nothing stands behind, by agent."""
+    """The result of holding a feed against a log. `unproven` counts refusals that nothing stands behind, by agent."""
 
     ok: bool
     relay: str
@@ -67,7 +67,7 @@ class FeedReport(msgspec.Struct, frozen=True):
 
 
 class _Log:
-    """What of a log a feed speaks of, by index."""
+    """The facts of a log that a feed speaks of, by index."""
 
     def __init__(self, relay: str) -> None:
         self.relay = relay
@@ -327,7 +327,7 @@ class _Checking:
     # -- in the end
 
     def close(self) -> None:
-        """What the log has and the feed should have."""
+        """Holds what the log has and the feed should have against what the feed had."""
         for statement, (index, at_ms, signers) in self._log.signed.items():
             is_in = self._first_ms <= at_ms <= self._last_ms
             is_lost = any(start <= at_ms <= end for start, end in self._lost)
@@ -338,7 +338,7 @@ class _Checking:
                 self._false(-1, f"{signer} signed {len(statements)} allocations of {task}")
 
     def report(self, relay: str, decisions: int) -> FeedReport:
-        """What it came to."""
+        """Returns the report of what was held so far."""
         return FeedReport(
             not self._findings,
             relay,

@@ -215,7 +215,7 @@ class HttpSource(_Files):
         return Service(address, self.ask) if has_one else None
 
     def ask(self, url: str, max_bytes: int, posted: bytes | None = None) -> Answer | None:
-        """The same with the headers; `posted` is sent as JSON. A server that limits its callers is waited for."""
+        """Returns the answer with its headers; `posted` is sent as JSON. A server that limits callers is waited for."""
         waited_s = 0
         while True:
             answer = self._tried(url, max_bytes, posted)

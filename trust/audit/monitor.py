@@ -360,7 +360,7 @@ def _entries(source: Source, start: int, end: int) -> Iterator[tuple[int, bytes]
 
 
 def _signers(data: bytes, keys: frozenset[str]) -> frozenset[str]:
-    """Who signed the statement in an entry; in one of a newer release, whoever of `keys` is named in it."""
+    """Returns who signed the statement in an entry; in one of a newer release, whoever of `keys` is named in it."""
     try:
         statement = decode_header(data).command.statement
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

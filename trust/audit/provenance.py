@@ -28,7 +28,7 @@ PENALTIES = ("slash.", "seat.slash")
 
 @dataclass(frozen=True)
 class Vote:
-    """What a verifier said in a round; "" where it said nothing."""
+    """The verdict of one verifier in a round; "" where it gave none."""
 
     round: int
     verifier: str
@@ -97,7 +97,7 @@ def blame(client: TrustClient, cases: Iterable[str], judge: Judge | None = None)
 
 
 def by_verdict(output: Output, _sources: Sequence[Output]) -> tuple[bool | None, str]:
-    """What the log itself says of an output."""
+    """Returns what the log's own verdicts say of an output."""
     if output.state == "rejected":
         return False, "rejected by its panel"
     passed = [vote for vote in output.votes if vote.verdict == "pass"]

@@ -115,7 +115,7 @@ def moment(at_ms: int) -> str:
 
 
 class _Case:
-    """What belongs to a case: its claims with their seats and challenges, and its task."""
+    """The things that belong to a case: its claims with their seats and challenges, and its task."""
 
     def __init__(self, case: str, entries: Sequence[Entry]) -> None:
         events = [event for entry in entries for event in entry.events]
@@ -164,7 +164,7 @@ class _Case:
                 yield event
 
     def _is_mine(self, event: Event) -> bool | None:
-        """Whether an event names something of the case; None where it names nothing that would tell."""
+        """Returns whether an event names something of the case; None where it names nothing that would tell."""
         named = _named(event, ("claim", "seat", "challenge"))
         if named:
             return not named.isdisjoint(self._mine)
@@ -201,7 +201,7 @@ class _Case:
         return f"{event.sentence()} {held}"
 
     def _proven(self, entry: Entry, claim: str) -> bytes | None:
-        """What the draw key's proof over this claim's output gives; None where there is none that holds."""
+        """Returns the VRF output of the draw over this claim's output; None where no proof of it holds."""
         opened, output = self._claims.get(claim), self._outputs.get(claim)
         if opened is None or output is None:
             return None
@@ -209,7 +209,7 @@ class _Case:
 
 
 def _proof(entry: Entry, alpha: bytes) -> bytes | None:
-    """What the proof in the entry gives for this input, whosever turn it was; None where there is none that holds."""
+    """Returns the VRF output of the entry's draw for this input, whosever turn it was; None where no proof holds."""
     draw = entry.command.draw
     if draw is None:
         return None
@@ -247,7 +247,7 @@ class _Summary:
         self._outcomes: Counter[str] = Counter()
 
     def tell(self, event: Event) -> Iterator[str]:
-        """What there is to say of an event: mostly nothing, or one sentence."""
+        """Yields what there is to say of an event: mostly nothing, or one sentence."""
         if (plain := _PLAIN.get(type(event))) is not None:
             return iter((plain,))
         teller = _TELLERS.get(type(event))

@@ -227,7 +227,7 @@ def exploit(
 
 
 def _stories(entries: Sequence[bytes]) -> Iterable[str]:
-    """What became of the claims in a log, as `trust explain` tells it."""
+    """Yields the story of each claim in a log, as `trust explain` tells it."""
     from trust.audit.story import tell
     from trust.core.entry import decode_entry
     from trust.core.events import ClaimOpened

@@ -183,7 +183,7 @@ class Relay(Bound[C]):
 
     @conversation
     def gathered(self, signed: bytes) -> Exchange[bytes]:
-        """What these coordinators signed, with the signatures of the whole threshold."""
+        """Returns what these coordinators signed, with the signatures of the whole threshold."""
         return (yield from self._cosigners.gather(signed, self._own, self.threshold))
 
     @conversation

@@ -48,7 +48,7 @@ SignedBy = Literal[
 
 
 class Signers(NamedTuple):
-    """Who signs a kind: in words, and the rule by which it is checked before the act (`core/rules/signing.py`).
+    """The signers of a kind: in words, and the rule by which they are checked before the act (`core/rules/signing.py`).
 
     "" where that depends on more than the statement and what it names: there the act checks it.
     """
@@ -65,7 +65,7 @@ class Payload(
     tag_field="kind",
     omit_defaults=True,
 ):
-    """What every statement says: for which network, by whom, and when it counts.
+    """The fields of every statement: for which network, by whom, and when it counts.
 
     `endpoint` is where the service takes a kind ("" where it is never put to one), `signers` who must sign it.
     """

@@ -100,7 +100,7 @@ def percent(ppm: int) -> str:
 
 
 def in_words(inputs: RateInputs) -> str:
-    """What a check rate follows from, beside the policy, the price and the stake."""
+    """Returns in words the inputs of a check rate, beside the policy, the price and the stake."""
     changed = inputs.checks_since_key_change
     parts = (
         (True, f"a streak of {inputs.streak}"),

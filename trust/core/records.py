@@ -335,7 +335,7 @@ class Claim(Record, frozen=True):
 
 
 class Alternate(msgspec.Struct, frozen=True, array_like=True):
-    """Who is next in line for a seat; `owner` is "" where the agent is its own."""
+    """An agent that is next in line for a seat; `owner` is "" where the agent is its own."""
 
     agent: str
     owner: str

@@ -30,7 +30,7 @@ class Upload(msgspec.Struct, frozen=True):
 
     @staticmethod
     def parse(text: str) -> Upload | None:
-        """What the header says; None where it is not one."""
+        """Returns the fields of the header; None where it is not one."""
         match = _SHAPE.fullmatch(text)
         if match is None:
             return None
@@ -40,7 +40,7 @@ class Upload(msgspec.Struct, frozen=True):
             return None
 
     def is_signed(self, network: str, digest: str, key: str) -> bool:
-        """Whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""
+        """Returns whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""
         said = _signed(network, self.party, digest, self.until_ms)
         return ed25519.verify(key_of(key), said, self.signature)
 

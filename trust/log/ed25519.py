@@ -17,12 +17,12 @@ SIGNATURE_BYTES = 64
 
 @lru_cache(maxsize=65_536)
 def is_valid_key(public_key: bytes) -> bool:
-    """Whether 32 bytes are a canonical point of the prime-order subgroup."""
+    """Returns whether 32 bytes are a canonical point of the prime-order subgroup."""
     return len(public_key) == KEY_BYTES and bool(bindings.crypto_core_ed25519_is_valid_point(public_key))
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (64 bytes) is `public_key`'s (32 bytes) over `message`. Never raises on bad input."""
+    """Returns whether `signature` (64 bytes) is `public_key`'s (32 bytes) over `message`. Never raises on bad input."""
     if len(signature) != SIGNATURE_BYTES or not is_valid_key(public_key):
         return False
     try:

@@ -10,7 +10,7 @@ SIGNATURE_BYTES = 2_420
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` is `public_key`'s over `message`, with an empty context. Never raises on bad input."""
+    """Returns whether `signature` is `public_key`'s over `message`, with an empty context. Never raises."""
     if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
     try:

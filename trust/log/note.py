@@ -239,7 +239,7 @@ def _serialise(text: str, signatures: Sequence[Signature]) -> bytes:
 
 
 def subtree_message(cosigner: str, time_s: int, text: str) -> bytes:
-    """What an ML-DSA-44 witness signs of a checkpoint's text. NoteError where that is none."""
+    """Returns the bytes that an ML-DSA-44 witness signs of a checkpoint's text. NoteError where that is none."""
     origin, size, root = [*text.split("\n")[:3], "", "", ""][:3]
     names = cosigner.encode(), origin.encode()
     try:

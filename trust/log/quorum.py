@@ -62,7 +62,7 @@ class Quorum:
     needed: str
 
     def is_met(self, cosigned: Collection[Key]) -> bool:
-        """Whether the witnesses with these keys are enough."""
+        """Returns whether the witnesses with these keys are enough."""
         holds = {witness.label: witness.key in cosigned for witness in self.witnesses} | {NONE: True}
         for name, (threshold, members) in self.groups.items():  # in the order of the lines: members first
             holds[name] = sum(holds[member] for member in members) >= threshold

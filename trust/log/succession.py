@@ -95,12 +95,12 @@ def key_for(key: LogKey, size: int) -> Verifier:
 
 
 def peek_checkpoint(note: bytes) -> Checkpoint:
-    """What a note says, whoever signed it: to know which key to ask for. Raises NoteError or CheckpointError."""
+    """Returns the checkpoint in a note, whoever signed it: says which key to ask for. NoteError, CheckpointError."""
     return Checkpoint.parse(parse_note(note)[0])
 
 
 def is_signed_by(note: bytes, verifiers: Iterable[Verifier]) -> bool:
-    """Whether one of these keys signed a note: False where none is named in it, NoteError where one is, falsely."""
+    """Returns whether one of these keys signed a note: False where none is named, NoteError where one is, falsely."""
     known = list(verifiers)
     named = {(verifier.name, verifier.key_id) for verifier in known}
     if not any((line.name, line.key_id) in named for line in parse_note(note)[1]):

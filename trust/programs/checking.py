@@ -19,7 +19,7 @@ MAX_VERDICT_BYTES = 65_536
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command prints, as JSON: pass, fail, or void where it cannot say."""
+    """The answer that a command prints, as JSON: pass, fail, or void where it cannot say."""
 
     verdict: Literal["pass", "fail", "void"]
     reason: str = ""

@@ -23,7 +23,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command may use: wall time, address space, and the size of any file that it writes, its output too."""
+    """The limits of a command: wall time, address space, and the size of any file that it writes, its output too."""
 
     seconds: float = 600
     memory_bytes: int = 2 << 30

@@ -166,7 +166,7 @@ def malicious(
 
 
 class Started(msgspec.Struct, frozen=True):
-    """What a process of one is started with: a JSON file. `key` is a seed file."""
+    """The configuration of a process, a JSON file. `key` is a seed file."""
 
     kind: str
     service: str

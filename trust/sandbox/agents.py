@@ -34,7 +34,7 @@ Tell = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every agent of the demo knows: the service, the log's events, and the relay with its coordinators."""
+    """The surroundings that every agent of the demo knows: the service, the log's events, the relay's coordinators."""
 
     client: AsyncTrustClient
     board: Board
@@ -89,7 +89,7 @@ class Reviewer:
         running.add_done_callback(_said_why)
 
     async def _hear(self, message: Facts) -> None:
-        """What the relay says unasked: an offer of a job that this agent goes for starts the work."""
+        """Takes a message that the relay sends unasked: an offer of a job that this agent goes for starts the work."""
         if message["type"] == "offer" and message["task"] in self.jobs:
             self._start(self._consider(self.jobs[message["task"]], message))
 
@@ -145,7 +145,7 @@ class Reviewer:
         return review.canonical(summary), reports
 
     def report(self, source: review.Source) -> bytes:
-        """What this agent delivers about one file."""
+        """Returns what this agent delivers about one file."""
         return review.report(source)
 
     async def _attend(self, claim: str, items: list[bytes]) -> None:
@@ -277,7 +277,7 @@ async def _woken(wake: asyncio.Event, patience_s: float) -> None:
 
 
 def _said_why(task: asyncio.Task[None]) -> None:
-    """What an agent stopped for, if nobody foresaw it."""
+    """Logs why an agent stopped, where it stopped by an error."""
     if not task.cancelled() and (error := task.exception()):
         _complain(task.get_name(), error)
 

@@ -91,7 +91,7 @@ class Board:
             self.wake[name].set()
 
     def failed_before(self, task: str) -> bool:
-        """Whether a claim on this task was rejected."""
+        """Returns whether a claim on this task was rejected."""
         return any(
             self.find("claim.ended", claim=event["claim"], state=ClaimState.REJECTED)
             for event in self.all("claim.opened", task=task)
@@ -110,11 +110,11 @@ class Board:
         ]
 
     async def until(self, kind: str, **members: Any) -> Event:
-        """The same, waited for."""
+        """Waits until `find` finds an event, and returns it."""
         return await self.until_found(lambda: self.find(kind, **members))
 
     async def until_found(self, look: Callable[[], T | None]) -> T:
-        """What `look` finds, as soon as it finds something."""
+        """Waits until `look` finds something, and returns it."""
         async with self._changed:
             while (found := look()) is None:
                 await self._changed.wait()

@@ -50,7 +50,7 @@ class Place(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Done:
-    """What an agent has done, for the report."""
+    """The work that an agent has done, for the report."""
 
     asked: int = 0
     won: int = 0
@@ -112,7 +112,7 @@ class Hand:
         running.add_done_callback(self._running.discard)
 
     async def hear(self, message: Facts) -> None:
-        """What the relay says unasked."""
+        """Takes a message that the relay sends unasked."""
         match message["type"]:
             case "offer":
                 self._consider(message)
@@ -125,7 +125,7 @@ class Hand:
                 self.start(self._resume())
 
     def wants(self, offer: Facts) -> bool:
-        """Whether it goes for a task."""
+        """Returns whether it goes for a task."""
         return offer["requester"] != self.did and offer["assignee"] in ("", self.did)
 
     def _consider(self, offer: Facts) -> None:
@@ -239,7 +239,7 @@ class Hand:
             raise NotProven(f"the relay confirmed {confirmation.said.worker}")
 
     async def agree(self, offer: Facts, told: Facts) -> None:
-        """What is to be settled with the requester before the work begins."""
+        """Settles with the requester what has to be settled before the work begins."""
 
     async def deliver(self, claim: str, spec_sha256: str) -> None:
         """Does the work, and delivers it: by the relay, and where that fails by the service."""
@@ -261,7 +261,7 @@ class Hand:
         self._wake()
 
     def produce(self, spec: bytes) -> bytes:
-        """What it delivers."""
+        """Returns what it delivers."""
         return b"{}" if "lazy" in self.ways else workload.produce(spec)
 
     # -- what a panel needs

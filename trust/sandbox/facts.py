@@ -63,7 +63,7 @@ def _workers(story: Story) -> set[str]:
 
 
 def _race(story: Story, handles: Mapping[str, str]) -> Facts:
-    """Who won, and what everybody else was answered."""
+    """Returns who won, and what everybody else was answered."""
     board = story.around.board
     claims = board.all("claim.opened", task=cast.RACE.task)
     opened = [
@@ -84,7 +84,7 @@ def _race(story: Story, handles: Mapping[str, str]) -> Facts:
 
 
 def _scope(story: Story, handles: Mapping[str, str]) -> Facts:
-    """What winner and requester signed to each other; shown here, sealed on the wire."""
+    """Returns what winner and requester signed to each other; shown here, sealed on the wire."""
     answer = story.customer.agreed[cast.RACE.task]
     answer.verify()
     return {"by": handles[answer.sender], "session": answer.session, "agreed": answer.facts["scope"]}
@@ -127,7 +127,7 @@ def _silent(story: Story, did: str) -> Facts:
 
 
 def _holders(story: Story) -> dict[str, str]:
-    """Who locked the money in each stake, by account."""
+    """Returns who locked the money in each stake, by account."""
     board = story.around.board
     stakes = {f"claim/{event['claim']}/stake": event["worker"] for event in board.all("claim.opened")}
     verifiers = {event["party"] for event in board.all("verifier.enrolled")}
@@ -175,7 +175,7 @@ async def _ledger(story: Story, name: str) -> Facts:
 
 
 def final_states(facts: Mapping[str, Any]) -> Facts:
-    """What must be the same whatever happened to the service on the way: chance and crashes apart."""
+    """Returns what must be the same whatever happened to the service on the way: chance and crashes apart."""
     tasks = {job.task: facts["tasks"][job.task]["closed"] for job in cast.JOBS}
     return {
         "tasks": tasks,

@@ -80,7 +80,7 @@ def figures(board: Board, tasks: Sequence[str]) -> Figures:
 
 
 def stuck(events: Iterable[Event]) -> dict[str, int]:
-    """What is left on the accounts of claims, challenges and tasks."""
+    """Returns the units left on the accounts of claims, challenges and tasks."""
     balances: dict[str, int] = defaultdict(int)
     for event in events:
         if event["kind"] == "money.moved":
@@ -91,7 +91,7 @@ def stuck(events: Iterable[Event]) -> dict[str, int]:
 
 
 def slashed(events: Iterable[Event]) -> int:
-    """What slashes took."""
+    """Returns the units that slashes took."""
     return sum(
         -units
         for event in events

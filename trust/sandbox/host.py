@@ -28,7 +28,7 @@ from trust.settings import read_seed
 
 
 class HostConfig(msgspec.Struct, frozen=True):
-    """What the agents' process is started with: a JSON file. `keys` is a directory, `operator` a seed file."""
+    """The configuration of the agents' process, a JSON file. `keys` is a directory, `operator` a seed file."""
 
     service: str
     vkey: str

@@ -21,7 +21,7 @@ from trust.sandbox.crew import Hand, Place, seed_of
 
 
 class HostConfig(msgspec.Struct, frozen=True):
-    """What a host is started with. `skew_ms` is by how much its agents' clocks are wrong."""
+    """The configuration of a host. `skew_ms` is by how much its agents' clocks are wrong."""
 
     place: Place
     names: tuple[str, ...]

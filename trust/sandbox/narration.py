@@ -31,7 +31,7 @@ class Narrator:
         self._out = Console(stderr=as_json, highlight=False, soft_wrap=True)
 
     def begin(self, data: Path, url: str, vkey: str) -> None:
-        """What was made before anything happened."""
+        """Tells what was made before anything happened."""
         self._out.print(
             f"[bold]A network from nothing[/]: {cast.TASK_KIND} by agents who do not trust each other"
         )
@@ -49,7 +49,7 @@ class Narrator:
         self._out.print(f"its logs are in {data / 'logs'}", markup=False)
 
     def conclude(self, facts: Facts) -> None:
-        """What came of it, and where to look."""
+        """Tells what came of it, and where to look."""
         self._ranking(facts["priorities"])
         self._slashes(facts["slashes"])
         for name, ledger in facts["ledgers"].items():

@@ -46,7 +46,7 @@ Tell = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is to be run: `size` is the number of documents (for p2p of each agent), `lazy` how many agents cheat."""
+    """A run to be made: `size` is the number of documents (for p2p of each agent), `lazy` how many agents cheat."""
 
     pattern: str
     data: Path
@@ -205,7 +205,7 @@ class _Play:
         return {"audit": audited, "feeds": dict(zip(names, checked, strict=True)), "tables": folded}
 
     async def _tables(self) -> Facts:
-        """Whether the tables of state are what the log's entries fold to: on copies, one of which is folded anew."""
+        """Returns whether the tables of state are what the log's entries fold to: one of two copies is folded anew."""
         kept, folded = self.world.data / "kept", self.world.data / "folded"
         await asyncio.to_thread(tables.copy, self.world.data, kept)
         await asyncio.to_thread(tables.copy, kept, folded)
@@ -224,7 +224,7 @@ class _Play:
 
 
 def held(facts: Facts) -> dict[str, bool]:
-    """What every run promises, and whether it held."""
+    """Returns each promise of a run, and whether it held."""
     told, said = facts["figures"], facts["pattern_says"]
     promises = {
         "every task is at its end": told["open"] == 0,

@@ -45,7 +45,7 @@ class PeerError(Exception):
 
 
 class Wire(Protocol):
-    """What carries frames: a WebSocket of either side."""
+    """A carrier of frames: a WebSocket of either side."""
 
     async def send(self, message: str | bytes) -> None: ...
     async def recv(self) -> str | bytes: ...
@@ -53,7 +53,7 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one party said to another in one session: the receiver can show it to anyone."""
+    """A message of one party to another in one session: the receiver can show it to anyone."""
 
     network: str
     session: str
@@ -72,7 +72,7 @@ class Message:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What the signature covers."""
+        """Returns the bytes that the signature covers."""
         head = (CONTEXT, self.network, self.session, self.sender, str(self.number))
         return "".join(f"{line}\n" for line in head).encode() + self.body.encode()
 

@@ -28,7 +28,7 @@ class ProcessFailed(Exception):
 
 
 class Processes:
-    """What the demo has started; `logs` is a directory with one file a process."""
+    """The processes that the demo has started; `logs` is a directory with one file a process."""
 
     def __init__(self, data: Path, logs: Path) -> None:
         self._data = data

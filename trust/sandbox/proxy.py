@@ -13,7 +13,7 @@ DRIP_BYTES = 512
 
 @dataclass(slots=True)
 class Weather:
-    """What happens on the way. `delay_s` before each piece, `drip_s` before each 512 bytes; `doubled` pieces in a
+    """The faults of a connection. `delay_s` before each piece, `drip_s` before each 512 bytes; `doubled` pieces in a
     million are sent twice, which breaks whatever runs on top."""
 
     is_cut: bool = False

@@ -192,7 +192,7 @@ def _shadowed_parameter(node: ast.arg) -> Iterator[Finding]:
 
 
 def _shadowed_name(node: ast.Name) -> Iterator[Finding]:
-    """The same for a name that is assigned."""
+    """Reports a name that is assigned and hides a built-in."""
     if isinstance(node.ctx, ast.Store) and node.id in SHADOWED:
         yield Finding(node.lineno, "shadowed-builtin", node.id)
 

@@ -25,7 +25,7 @@ KINDS: Mapping[str, type[Reviewer]] = {cast.LIAR: Liar, cast.SILENT: Silent}
 
 
 def read_library() -> Library:
-    """What there is to review, by the name that jobs have for it: real source, read once."""
+    """Returns the files to review, by the name that jobs have for each: real source, read once."""
     single = {file: [review.library_file(file)] for file in cast.FILES}
     return single | {cast.BATCH.file: review.standard_library(cast.BATCH_FILES)}
 
@@ -203,7 +203,7 @@ class Story:
         return next(player for player in self.players.values() if player.did == did)
 
     def names(self, drawn: Event) -> str:
-        """Who sits on a panel."""
+        """Returns who sits on a panel."""
         return ", ".join(f"@{self.by_did(agent).name}" for _, agent, _ in drawn["seats"])
 
     def seats_of(self, did: str) -> list[str]:
@@ -216,7 +216,7 @@ class Story:
         ]
 
     def lost(self, account: str) -> int:
-        """What slashes took from an account, in units."""
+        """Returns the units that slashes took from an account."""
         slashes = [event for event in self.around.board.all("money.moved") if "slash" in event["why"]]
         taken: list[int] = [
             units for event in slashes for name, units in event["postings"] if name == account

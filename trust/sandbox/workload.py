@@ -43,7 +43,7 @@ def produce(spec: bytes) -> bytes:
 
 
 def judge(case: Case) -> bool:
-    """Whether what was delivered is what the specification asks for, byte for byte."""
+    """Returns whether what was delivered is what the specification asks for, byte for byte."""
     try:
         wanted = produce(case.spec)
     except (ValueError, KeyError, SyntaxError, RecursionError):

@@ -43,7 +43,7 @@ _log = journal.logger("trust.drawing")
 
 
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"of": "for"}):
-    """What a beacon brings: which draw, by which key, and its proof (hex)."""
+    """The draw that a beacon brings: which one, by which key, and its proof (hex)."""
 
     of: Annotated[str, Meta(pattern=r"^(task/[a-z0-9][a-z0-9._-]{0,63}|clm_[a-z2-7]{26}/[1-9])$(?!\n)")]
     key: Annotated[str, Meta(pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]{47}$(?!\n)")]

@@ -68,7 +68,7 @@ class Missed(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """What was played, and what came of it."""
+    """The attacks that were played, and what came of them."""
 
     policy: str
     checks: Checks

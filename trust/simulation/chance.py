@@ -41,7 +41,7 @@ class Work(msgspec.Struct, frozen=True):
 
     @property
     def effort_units(self) -> int:
-        """What a cheat saves."""
+        """Returns the units of effort that a cheat saves."""
         return self.price_units * EFFORT_PPM // PPM
 
 
@@ -77,11 +77,11 @@ class Chance:
                 return habit == "constant"
 
     def colludes(self, verifier: int) -> bool:
-        """Whether this verifier is one of the ring."""
+        """Returns whether this verifier is one of the ring."""
         return verifier < self.colluders
 
     def verdict(self, verifier: int, work: Work, ring_holds: bool) -> Verdict:
-        """What a verifier says of a work; `ring_holds`: whether the ring has the quorum where it sits."""
+        """Returns the verdict of a verifier on a work; `ring_holds`: whether the ring has the quorum where it sits."""
         if self.colludes(verifier) and (ring_holds or self.world.ring == "open"):
             return "pass" if work.by_cheat else "fail"
         if self.colluders <= verifier < self._lazy:
@@ -90,7 +90,7 @@ class Chance:
         return "fail" if work.bad != errs else "pass"
 
     def looks(self, work: Work) -> bool:
-        """Whether the requester looks at this work."""
+        """Returns whether the requester looks at this work."""
         return self.below(PPM, "look", work.worker, work.number) < self.world.looks_ppm
 
     def panel(self, work: Work, size: int) -> Sequence[int]:

@@ -236,7 +236,7 @@ class Game:
         self._workers[worker] = self._join("worker", worker, again)
 
     def _money_moved(self, event: e.MoneyMoved) -> None:
-        """What a work brought or cost its worker."""
+        """Counts what a work brought or cost its worker."""
         if event.why == "claim.price":
             (task,) = (account for account, change in event.postings if change < 0)
             work = self._works[task.removeprefix("task/").removesuffix("/escrow")]

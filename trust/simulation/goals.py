@@ -43,7 +43,7 @@ GOALS = (
 
 
 def _reaches(value: float, limit: float) -> bool:
-    """Whether a value is not under its limit; nothing measured is under every one."""
+    """Returns whether a value is not under its limit; nothing measured is under every one."""
     return value >= limit and value != 0.0
 
 

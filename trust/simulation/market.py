@@ -71,7 +71,7 @@ class Market:
                 yield Errand(name, day, self._below(DAY_MS, "time", name), requester, friend=member)
 
     def spoils(self, agent: int, errand: Errand) -> bool:
-        """Whether what this agent delivers for this task is bad; friends get good work."""
+        """Returns whether what this agent delivers for this task is bad; friends get good work."""
         if agent >= self.malicious or errand.friend is not None:
             return False
         match self.attack.habit:
@@ -85,27 +85,27 @@ class Market:
                 return habit == "always"
 
     def passes(self, agent: int, errand: Errand, number: int = 1) -> bool:
-        """What the check of this number of this agent's work on this task would say."""
+        """Returns what the check of this number of this agent's work on this task would say."""
         errs = self._below(PPM, "check", errand.name, agent, number) < CHECK_ERROR_PPM
         return self.spoils(agent, errand) == errs
 
     def likes(self, agent: int, errand: Errand) -> bool:
-        """What the requester thinks of it; a friend likes all."""
+        """Returns what the requester thinks of it; a friend likes all."""
         if errand.friend is not None:
             return True
         errs = self._below(PPM, "opinion", errand.name, agent) < OPINION_ERROR_PPM
         return self.spoils(agent, errand) == errs
 
     def looked_at(self, errand: Errand, share_ppm: int) -> bool:
-        """Whether a scheme that checks this share of all tasks looks at this one."""
+        """Returns whether a scheme that checks this share of all tasks looks at this one."""
         return self._below(PPM, "look", errand.name) < share_ppm
 
     def explores(self, errand: Errand) -> bool:
-        """Whether a scheme that ranks candidates takes any of them instead."""
+        """Returns whether a scheme that ranks candidates takes any of them instead."""
         return self._below(PPM, "explore", errand.name) < EXPLORED_PPM
 
     def tie(self, agent: int, errand: Errand) -> int:
-        """What decides between candidates of equal rank, and which one is explored."""
+        """Returns the number that decides between candidates of equal rank, and which one is explored."""
         return self._below(1 << 32, "tie", errand.name, agent)
 
     def _below(self, n: int, *about: object) -> int:

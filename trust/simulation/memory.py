@@ -26,13 +26,13 @@ class TimedState(MemoryState):
         return [timer for timer in found if timer is not None]
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
-        """What is due at or before `at_ms`, first `limit` in order: entries are decided right over this state."""
+        """Returns the first `limit` timers due at or before `at_ms`, in order: entries are decided right over this state."""
         if not self._order or self._order[0][0] > at_ms:
             return []
         return [timer for timer in self.timers(limit) if timer.due_ms <= at_ms]
 
     def copy(self) -> TimedState:
-        """The same state, to go on from by itself: the records are shared, since none ever changes."""
+        """Returns a copy of this state, to go on from by itself: the records are shared, since none ever changes."""
         other = TimedState()
         other.size, other.at_ms = self.size, self.at_ms
         other.records, other._order = self.records.copy(), self._order.copy()

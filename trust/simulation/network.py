@@ -156,7 +156,7 @@ class Network:
         return decided
 
     def say(self, kind: type[p.Payload], *signers: str, **fields: Any) -> Decided:
-        """What the first of the signers states, and what came of it."""
+        """States something as the first of the signers, and returns what came of it."""
         expires_ms = self.now_ms + LIFETIME_MS
         payload = kind(
             network=ORIGIN, actor=signers[0], issued_ms=self.now_ms, expires_ms=expires_ms, **fields
@@ -260,7 +260,7 @@ class _Pool:
         self._nodes: dict[bytes, bytes] = {}
 
     def copy(self) -> _Pool:
-        """The same pool, to go on from by itself."""
+        """Returns a copy of this pool, to go on from by itself."""
         other = _Pool()
         other.root, other.changes = self.root, self.changes.copy()
         other._slots, other._nodes = self._slots.copy(), self._nodes.copy()

@@ -44,7 +44,7 @@ def order(act: str, who: int, after: str = NOW, **args: Choice) -> Move:
 
 
 class Player:
-    """What somebody does who looks for an advantage in the rules."""
+    """The strategy of somebody who looks for an advantage in the rules."""
 
     name: ClassVar[str]
     words: ClassVar[str]
@@ -141,7 +141,7 @@ class PlayerJob(msgspec.Struct, frozen=True):
 
 
 def honest_twin(history: History) -> History:
-    """The same moves in good faith: nothing of an operator's, true outputs, fair specifications."""
+    """Returns the same moves in good faith: nothing of an operator's, true outputs, fair specifications."""
     fair = {"output": "true", "spec": "fair"}
     return tuple(
         replace(move, args={name: fair.get(name, value) for name, value in move.args.items()})

@@ -173,7 +173,7 @@ class Relayed:
             self.spoils.unserved += 1
 
     def _claim(self, errand: Errand, did: str) -> bool:
-        """Whether this agent has the task now; who came under a new name does not claim under the old."""
+        """Returns whether this agent has the task now; who came under a new name does not claim under the old."""
         worker = self._numbers[did]
         if self._names[worker] != did:
             return False

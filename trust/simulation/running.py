@@ -42,7 +42,7 @@ class WorldResult(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """What was played, and what came of it."""
+    """The games that were played, and what came of them."""
 
     policy: str
     size: Size

@@ -38,7 +38,7 @@ DONE: dict[str, Choice] = {
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a task costs with so many done before, at this stake: means over tasks, intervals over seeds. `stake_days`
+    """The cost of a task with so many done before, at this stake: means over tasks, intervals over seeds. `stake_days`
     are the days for which the stake is locked, `verifier_units` what a verifier has locked meanwhile."""
 
     stake: str
@@ -58,7 +58,7 @@ class SafetyJob(msgspec.Struct, frozen=True):
     seeds: int
 
     def play(self) -> list[Cost]:
-        """What a task costs, for each stake and class of records."""
+        """Returns the cost of a task, for each stake and class of records."""
         return costs(self.policy, range(1, self.seeds + 1))
 
 
@@ -121,7 +121,7 @@ class _Meter:
                 self._charged(event, change)
 
     def _is_verifiers(self, account: str) -> bool:
-        """Whether it is a lock of an honest verifier's money."""
+        """Returns whether it is a lock of an honest verifier's money."""
         return not account.endswith("/free") and any(part in self._verifiers for part in account.split("/"))
 
     def _charged(self, event: e.MoneyMoved, units: int) -> None:
@@ -135,7 +135,7 @@ class _Meter:
 
 
 def costs(policy: Policy, seeds: Sequence[int]) -> list[Cost]:
-    """What a task costs, for each stake and class of records."""
+    """Returns the cost of a task, for each stake and class of records."""
     return [cost for stake in STAKES for cost in _of_stake(policy, stake, seeds)]
 
 

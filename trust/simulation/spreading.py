@@ -27,7 +27,7 @@ def nothing_collected() -> Iterator[None]:
 
 
 def done(act: Callable[[J], P], jobs: Sequence[J], processes: int, report: Report | None) -> list[P]:
-    """What a function makes of each job, in their order; `report` hears of each."""
+    """Returns the results of a function for each job, in their order; `report` hears of each."""
     made: list[P] = []
     if report is not None:
         report(0, len(jobs))

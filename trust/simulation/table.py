@@ -61,7 +61,7 @@ def table(results: Results) -> Table:
 
 
 def strategic(results: Results) -> Iterator[Table]:
-    """What players of the rules gain, in units, and what honest work costs for that; none where none was played."""
+    """Returns what players of the rules gain, in units, and what honest work costs; none where none was played."""
     if results.players:
         drawn = _columns("players of the rules: units, with 95 % intervals", ("player",), GAINS)
         for player in results.players:

@@ -36,7 +36,7 @@ def newest(connection: Connection, policy: int) -> CosignedHead | None:
 
 
 def every(connection: Connection) -> list[CosignedHead]:
-    """The same of every policy."""
+    """Returns the newest cosigned checkpoint of each policy."""
     rows = connection.execute(select(_COSIGNED).order_by(col(tables.Cosigned.policy)))
     return [CosignedHead(*row) for row in rows]
 

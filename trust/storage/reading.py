@@ -114,7 +114,7 @@ class Reader:
         return list(map(_whole, self.rows(start, end)))
 
     def rows(self, start: int, end: int) -> list[StoredEntry]:
-        """The same as they are stored, whatever their hashes say: for whoever checks them."""
+        """Returns the entries as they are stored, whatever their hashes say: for whoever checks them."""
         query = select(*_ENTRY).where(col(tables.Entries.index) >= start, col(tables.Entries.index) < end)
         return [
             StoredEntry(*row) for row in self.connection.execute(query.order_by(col(tables.Entries.index)))

@@ -46,7 +46,7 @@ _BAD_ENTRY = (ValueError, LookupError)
 
 
 def verify_bundle(data: bytes, key: LogKey) -> Case:
-    """What a bundle proves of its claim under the log's key. Raises `NotProven`, `TooNew`."""
+    """Returns what a bundle proves of its claim under the log's key. Raises `NotProven`, `TooNew`."""
     try:
         packed = strict.parse(data, Bundle, max_bytes=bundle.MAX_BUNDLE_BYTES)  # 1
         checkpoint = opened(packed.checkpoint.encode("utf-8", "surrogatepass"), key)  # 2

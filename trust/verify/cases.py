@@ -62,7 +62,7 @@ class Shortlist:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a bundle proved: of whom, in which entries, and how the claim stands after the last of them.
+    """The case that a bundle proved: of whom, in which entries, and how the claim stands after the last of them.
 
     `route` is how the worker came to the task, `delta_ppm` what praise counts for that; `shortlist` is None unless a
     draw led there.

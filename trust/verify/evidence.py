@@ -86,7 +86,7 @@ class CanaryEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class TwoOutputs:
-    """What an equivocation proves: `worker` signed another output for `claim` than entry `index` has."""
+    """A proven equivocation: `worker` signed another output for `claim` than entry `index` has."""
 
     claim: str
     worker: str
@@ -96,7 +96,7 @@ class TwoOutputs:
 
 @dataclass(frozen=True, slots=True)
 class TwoAnswers:
-    """What canaries prove: `operator` committed to both answers for the work of `worker` on `task`, and opened both."""
+    """Two proven canaries: `operator` committed to both answers for the work of `worker` on `task`, and opened both."""
 
     operator: str
     task: str
@@ -106,7 +106,7 @@ class TwoAnswers:
 
 
 def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
-    """What the file proves by itself. Raises `NotProven` where it proves nothing, or a retry."""
+    """Returns what the file proves by itself. Raises `NotProven` where it proves nothing, or a retry."""
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)
     other = verify_statement(file.statement, "the other output")
@@ -138,7 +138,7 @@ def _keys_of(party: str, rotations: tuple[Receipt, ...], key: LogKey) -> tuple[s
 
 
 def verify_canaries(data: bytes, key: LogKey) -> TwoAnswers:
-    """What the file proves by itself. Raises `NotProven` where it proves nothing, or both answers are one."""
+    """Returns what the file proves by itself. Raises `NotProven` where it proves nothing, or both answers are one."""
     file: CanaryEvidence = _parsed(data, CanaryEvidence)
     operator, keys = _operator(file, key)
     commits = [verify_receipt(receipt, key) for receipt in file.commits]
@@ -190,7 +190,7 @@ def said_of(data: bytes) -> dict[str, Any]:
 
 
 def _kind_of_evidence(data: bytes) -> str:
-    """What a file of evidence says that it is; `ClientError` with what is missing where it is none yet."""
+    """Returns which evidence a file says it is; `ClientError` with what is missing where it is none yet."""
     try:
         members = json.loads(data)
     except (ValueError, RecursionError):

@@ -9,7 +9,7 @@ TOO_NEW = "too-new"
 
 
 class NotProven(ClientError):
-    """What was shown does not verify under the key that the caller trusts: do not act on it, and keep it."""
+    """Something does not verify under the key that the caller trusts: do not act on it, and keep it."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -18,7 +18,7 @@ class NotProven(ClientError):
 
 
 class TooNew(ClientError):
-    """What was shown needs another release: this says nothing about whether it is true."""
+    """Something needs another release: this says nothing about whether it is true."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(TOO_NEW, detail, hint="verify it with the release of trust that it needs")

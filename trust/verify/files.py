@@ -38,8 +38,8 @@ _EVIDENCE: dict[str, Callable[[bytes, LogKey], Evidence]] = {
 
 
 def verify_file(data: bytes, key: LogKey) -> Verified:
-    """What a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a bundle,
-    scores, evidence. Raises `NotProven` where it proves nothing."""
+    """Returns what a file proves: a receipt, a batch of them, a refusal (a note, or the problem that carries one), a
+    bundle, scores, evidence. Raises `NotProven` where it proves nothing."""
     _check_whole(data)
     try:
         members = json.loads(data)
@@ -69,7 +69,7 @@ def _verify_evidence(kind: object, data: bytes, key: LogKey) -> Evidence:
 
 
 def verify_scores(data: bytes, key: LogKey) -> AgentScores:
-    """What a file of scores proves that the network of `key` said about an agent. Raises `NotProven`."""
+    """Returns the scores that the network of `key` is proven to have said about an agent. Raises `NotProven`."""
     try:
         return scores.verify(data, key)
     except scores.BadScores as error:

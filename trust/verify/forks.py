@@ -44,7 +44,7 @@ class Fork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Convicted(msgspec.Struct, frozen=True):
-    """What a fork proves: the log signed both `held` and `other` as the root of its first `size` entries.
+    """A proven fork: the log signed both `held` and `other` as the root of its first `size` entries.
 
     `signed_size` is the size of the note that commits to the other root.
     """
@@ -57,7 +57,7 @@ class Convicted(msgspec.Struct, frozen=True):
 
 
 def verify_fork(data: bytes, key: LogKey) -> Convicted:
-    """What the evidence proves against the log of `key`. Raises `NotProven` where it proves nothing."""
+    """Returns what the evidence proves against the log of `key`. Raises `NotProven` where it proves nothing."""
     try:
         fork = strict.parse(data, Fork, max_bytes=MAX_EVIDENCE_BYTES)
         held, shown = (opened(note.encode(), key) for note in fork.notes)

@@ -27,7 +27,7 @@ def read_quorum(path: Path) -> Quorum:
 
 
 def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> str:
-    """Who cosigned what a verified file (its bytes: `data`) stands on; `NotProven` where too few did."""
+    """Returns who cosigned what a verified file (its bytes: `data`) stands on; `NotProven` where too few did."""
     if isinstance(proven, list):
         notes = [each.note for each in proven]
     elif isinstance(proven, Case):

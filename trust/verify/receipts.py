@@ -84,7 +84,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the service signed when a rule refused a statement: `code` at `size` entries with this root."""
+    """A refusal that the service signed, by a rule: `code` at `size` entries with this root."""
 
     network: str
     statement: str
@@ -129,7 +129,7 @@ class ConfirmEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class FalseConfirmation:
-    """What such a file proves: these coordinators of `relay` confirmed what entry `index` does not say."""
+    """A proven false confirmation: these coordinators of `relay` confirmed what entry `index` does not say."""
 
     relay: str
     index: int
@@ -170,7 +170,7 @@ def verify_receipt(receipt: Receipt | bytes, key: LogKey) -> Proven:
 
 
 def verify_written(receipt: Receipt, sent: bytes, key: LogKey, *, repeated: bool) -> Proven:
-    """The same for an answer to a write: the entry holds exactly the envelope that was sent.
+    """Verifies the answer to a write: the entry holds exactly the envelope that was sent.
 
     Where the service says that the statement is a repetition, its first sending may have had other signatures;
     the payload, and with it the statement's id, is the same.
@@ -215,7 +215,7 @@ def verify_batch(packed: BatchReceipt | bytes, key: LogKey) -> list[Proven]:
 
 
 def verify_refusal(signed: bytes, key: LogKey) -> Refusal:
-    """What a refusal note says that the log of `key` refused, and when. Raises `NotProven`."""
+    """Returns what a refusal note says that the log of `key` refused, and when. Raises `NotProven`."""
     try:
         said = _refusal(note.parse_note(signed)[0], key.name)
         note.open_note(signed, [key_for(key, said.size + 1)])
@@ -273,7 +273,7 @@ def verify_denial(data: bytes, key: LogKey) -> Denial:
 
 
 def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
-    """What a file proves against a relay. Raises `NotProven` where it proves nothing, or the relay told the truth."""
+    """Returns what a file proves against a relay. Raises `NotProven` where it proves nothing, or the relay was right."""
     file = _parse(data, ConfirmEvidence, MAX_RECEIPT_BYTES)
     claim, registered = verify_receipt(file.claim, key), verify_receipt(file.relay, key)
     try:

@@ -63,7 +63,7 @@ class CaseReplay:
             )
 
     def end(self, checkpoint: Checkpoint) -> Case:
-        """What all that came to."""
+        """Returns the case as it stands after the last entry."""
         if self.history.find(Claim, self.history.claim_id) is None:
             raise NotProven(f"the bundle: no entry opens {self.history.claim_id}")
         if self.history.visited != self.history.pool.keys():

@@ -45,7 +45,7 @@ class NamedScore(msgspec.Struct, frozen=True):
 
 
 class AgentScores(msgspec.Struct, frozen=True):
-    """What `network` said about `agent` in entry `index`, about its first `as_of` entries.
+    """The scores that `network` said about `agent` in entry `index`, about its first `as_of` entries.
 
     `left` is "", revoked or tombstoned; no scores are those of a newcomer.
     """
@@ -60,7 +60,7 @@ class AgentScores(msgspec.Struct, frozen=True):
 
 
 def verify(data: bytes, key: LogKey) -> AgentScores:
-    """What a file proves that the network of `key` said about an agent. Raises `BadScores`."""
+    """Returns what a file proves that the network of `key` said about an agent. Raises `BadScores`."""
     try:
         file = strict.parse(data, ScoreFile, max_bytes=scorebook.MAX_FILE_BYTES)  # 1
     except strict.Malformed as error:

@@ -42,7 +42,7 @@ from trust.verify.history import CaseHistory, DoesNotFollow, Drawn, expect, sign
 
 
 def _nothing(case: CaseHistory, _: Event) -> None:
-    """What folding finds out by itself."""
+    """Checks nothing: folding finds out by itself."""
 
 
 def _created(case: CaseHistory, event: e.NetworkCreated) -> None:
@@ -162,7 +162,7 @@ def _ended(case: CaseHistory, event: e.ClaimEnded) -> None:
 
 
 def _was_withheld(case: CaseHistory, claim: Claim) -> bool:
-    """Whether the panel was given up in this very entry because the worker did not open in time."""
+    """Returns whether the panel was given up in this very entry because the worker did not open in time."""
     events = () if case.entry is None else case.entry.events
     tallied = any(isinstance(event, e.RoundTallied) and event.claim == claim.id for event in events)
     found = case.round(claim.round) if claim.round else None
@@ -316,7 +316,7 @@ def _canary(case: CaseHistory, event: e.CanaryOpened) -> None:
 
 
 def _both_signed(case: CaseHistory) -> bool:
-    """Whether requester and worker signed the statement of this entry."""
+    """Returns whether requester and worker signed the statement of this entry."""
     signers = () if case.spoken is None else case.spoken.signed.signers
     parties = (case.task.requester, case.claim.worker)
     return all(case.keys.get(did, did) in signers for did in parties)
@@ -415,7 +415,7 @@ def _root(case: CaseHistory, id: str) -> Root:
 
 
 def _check_route(case: CaseHistory, event: e.ClaimOpened) -> None:
-    """What praise counts follows from the way to the claim. Who stands behind a worker is not in the bundle, so that
+    """Checks what praise counts by the way to the claim. Who stands behind a worker is not in the bundle, so that
     it is of one owner with its requester is believed."""
     if event.route in DRAWN_ROUTES:
         _check_shortlisted(case, event)

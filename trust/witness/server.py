@@ -35,7 +35,7 @@ _log = journal.logger("trust.witness")
 
 
 class _Timed(io.RawIOBase):
-    """What comes in on a socket, until a moment: a sender that drips does not start the time anew."""
+    """A reader of a socket until a moment: a sender that drips does not start the time anew."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def do_GET(self) -> None:
-        """What monitors read."""
+        """Answers what monitors read."""
         match = _MONITORED.fullmatch(self.path)
         if match is None:
             self._not_allowed()
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def do_POST(self) -> None:
-        """What logs submit."""
+        """Answers what logs submit."""
         if self.path != PATH:
             self._not_allowed()
             return
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _has_ended(self) -> bool:
-        """Whether an empty line follows, after few enough trailers."""
+        """Returns whether an empty line follows, after few enough trailers."""
         lines = (self.rfile.readline(MAX_CHUNK_LINE) for _ in range(MAX_TRAILERS))
         return any(line in (b"\r\n", b"\n") for line in lines)
 

@@ -83,7 +83,7 @@ class Witness:
         return answer
 
     def checkpoint(self, origin_hash: str) -> Answer:
-        """What monitors read: the last checkpoint of the log whose origin has this SHA-256 (hex), as the log signed and
+        """Returns the last checkpoint of the log whose origin has this SHA-256 (hex), as the log signed and
         this witness cosigned it."""
         note = self._store.cosigned(origin_hash)
         return (
@@ -148,7 +148,7 @@ class Witness:
 
 
 def _is_evidence(path: Path) -> bool:
-    """Whether one file, the first that convicts a log, is there as a whole; see trust receipt verify."""
+    """Returns whether one file, the first that convicts a log, is there as a whole; see trust receipt verify."""
     try:
         return len(json.loads(path.read_text(encoding="utf-8"))["notes"]) == FORKED_NOTES
     except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -43,7 +43,7 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Root(msgspec.Struct, frozen=True):
-    """What a seal states: the digest (32 bytes) of the top node, the number of slots, their total weight."""
+    """The statement of a seal: the digest (32 bytes) of the top node, the number of slots, their total weight."""
 
     digest: bytes
     count: int

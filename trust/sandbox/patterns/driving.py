@@ -99,7 +99,7 @@ class Driver:
             await asyncio.sleep(AGAIN_S)
 
     async def workers(self) -> set[str]:
-        """Who is there, at any coordinator, that takes such work."""
+        """Returns who is there, at any coordinator, that takes such work."""
         found: set[str] = set()
         async with httpx.AsyncClient(timeout=WORKERS_S) as http:
             for url in self.place.urls:
@@ -122,7 +122,7 @@ class Driver:
         return ends[-1] if ends else None
 
     async def output(self, task: str) -> bytes:
-        """What was delivered for a task whose claim was accepted."""
+        """Returns what was delivered for a task whose claim was accepted."""
         claim = self.board.all("claim.opened", task=task)[-1]["claim"]
         found = await self.client.claim(claim)
         return await self.client.get_blob(found["output"]["artifacts"][0]["sha256"])

@@ -85,7 +85,7 @@ class Hierarchical(Driver):
             await asyncio.sleep(AGAIN_S)
 
     async def _succeeded(self, task: str) -> bool:
-        """Whether a part was accepted; one that nobody took, or that failed, is taken back."""
+        """Returns whether a part was accepted; one that nobody took, or that failed, is taken back."""
         board = self.board
         with suppress(TimeoutError):
             async with asyncio.timeout(CLAIM_S):

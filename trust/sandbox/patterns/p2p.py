@@ -29,7 +29,7 @@ SORTS = ("short", "long")
 
 
 def sort_of(source: Source) -> str:
-    """Whether a document is short or long."""
+    """Returns whether a document is short or long."""
     return SORTS[source.text.count("\n") > 60]
 
 
@@ -141,5 +141,5 @@ def _enough(events: list[Facts], count: int) -> list[Facts] | None:
 
 
 def told(messages: list[Message]) -> list[Facts]:
-    """What was agreed, as anybody may be shown it: each message with its sender's signature."""
+    """Returns what was agreed, as anybody may be shown it: each message with its sender's signature."""
     return [json.loads(each.body) | {"from": each.sender, "signature": each.signature} for each in messages]
