@@ -26,7 +26,7 @@ class TimedState(MemoryState):
         return [timer for timer in found if timer is not None]
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
-        """Returns the first `limit` timers due at or before `at_ms`, in order: entries are decided right over this state."""
+        """Returns the first `limit` timers due by `at_ms`, in order: entries are decided right over this state."""
         if not self._order or self._order[0][0] > at_ms:
             return []
         return [timer for timer in self.timers(limit) if timer.due_ms <= at_ms]

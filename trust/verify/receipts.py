@@ -273,7 +273,7 @@ def verify_denial(data: bytes, key: LogKey) -> Denial:
 
 
 def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
-    """Returns what a file proves against a relay. Raises `NotProven` where it proves nothing, or the relay was right."""
+    """Returns what a file proves against a relay. `NotProven` where it proves nothing, or the relay was right."""
     file = _parse(data, ConfirmEvidence, MAX_RECEIPT_BYTES)
     claim, registered = verify_receipt(file.claim, key), verify_receipt(file.relay, key)
     try:
