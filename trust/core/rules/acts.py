@@ -10,20 +10,19 @@ written, with the records that it reads beside it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from trust.core.payloads import Payload
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
-from trust.core.state import Key
+from trust.core.rules.reads import Keys, Peek
 
 Do = TypeVar("Do", bound=Callable[..., None])
-Reads = Callable[[Peek, Any], Iterator[Key]]
+Reads = Callable[[Peek, Any], Keys]
 Due = Callable[[Decision, str], None]
 
 
-def nothing(_: Peek, __: Payload) -> Iterator[Key]:
+def nothing(_: Peek, __: Payload) -> Keys:
     """The reads of an act that reads no more than what every statement reads."""
     return iter(())
 

@@ -12,8 +12,6 @@ checkpoint: so a posting is in a checkpoint once the log's time has moved on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from trust.core import ledger, reputation, scoring
@@ -28,8 +26,7 @@ from trust.core.reputation import Route
 from trust.core.rules import reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision, has_left
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -43,7 +40,7 @@ class Way(msgspec.Struct, frozen=True):
 # -- asking for a draw
 
 
-def _allocating(view: Peek, said: TaskAllocate) -> Iterator[StateKey]:
+def _allocating(view: Peek, said: TaskAllocate) -> Keys:
     yield Relay, said.relay
     if (relay := view.peek(Relay, said.relay)) is not None:
         for did in relay.coordinators:

@@ -11,8 +11,6 @@ Specified in docs/rules.md 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trust.core import payloads as p
 from trust.core.commands import enclosed, spoken
 from trust.core.envelope import open_envelope
@@ -21,11 +19,10 @@ from trust.core.refusal import Refused
 from trust.core.rules import reads, signing
 from trust.core.rules.acts import ACTS, act
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 
 
-def _attesting(view: Peek, said: p.RelayAttest) -> Iterator[StateKey]:
+def _attesting(view: Peek, said: p.RelayAttest) -> Keys:
     shown = spoken(open_envelope(said.statement.encode())).payload
     if (registered := ACTS.get(type(shown))) is not None:
         yield from reads.party(shown.actor)

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import msgspec
 from msgspec.structs import replace
@@ -40,9 +39,8 @@ from trust.core.rules import bond, panel, reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
 from trust.core.rules.governance import check_operator
-from trust.core.rules.reads import Peek
+from trust.core.rules.reads import Keys, Peek
 from trust.core.sampling.draw import Stream
-from trust.core.state import Key as StateKey
 from trust.core.strict import Malformed
 from trust.log.merkle import HASH_BYTES, ProofError, leaf_hash, root_of
 
@@ -109,11 +107,11 @@ def shown(d: Decision, said: CanaryOpen) -> tuple[Answer, CanaryRoot]:
     return answer, committed
 
 
-def _root(_: Peek, said: CanaryCommit) -> Iterator[StateKey]:
+def _root(_: Peek, said: CanaryCommit) -> Keys:
     yield CanaryRoot, said.root
 
 
-def canary(view: Peek, said: CanaryOpen) -> Iterator[StateKey]:
+def canary(view: Peek, said: CanaryOpen) -> Keys:
     """Its root, its answer, and the claim that this is the verdict of; nothing where it opens nothing."""
     try:
         answer, root = opening(said, said.network)

@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trust.core import ledger
 from trust.core.events import VerdictChallenged
 from trust.core.lifecycle import ClaimState
@@ -23,12 +21,11 @@ from trust.core.refusal import Refused
 from trust.core.rules import disputes, panel, reads
 from trust.core.rules.acts import act
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
+from trust.core.rules.reads import Keys, Peek
 from trust.core.sampling.draw import Stream
-from trust.core.state import Key as StateKey
 
 
-def _challenged(view: Peek, said: VerdictChallenge) -> Iterator[StateKey]:
+def _challenged(view: Peek, said: VerdictChallenge) -> Keys:
     return reads.challenged(view, said.claim)
 
 

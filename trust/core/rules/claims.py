@@ -7,8 +7,6 @@ stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trust.core import ledger
 from trust.core.events import (
     ClaimEnded,
@@ -45,14 +43,13 @@ from trust.core.rules import allocation, bond, panel, parties, rating, reads, se
 from trust.core.rules.acts import act, due
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
+from trust.core.rules.reads import Keys, Peek
 from trust.core.scoring import verifier_pool
-from trust.core.state import Key as StateKey
 
 BEFORE_REVEALS = frozenset({ClaimState.SUBMITTED, ClaimState.UNCHECKED, ClaimState.CHECKING})
 
 
-def _claiming(view: Peek, said: ClaimRequest) -> Iterator[StateKey]:
+def _claiming(view: Peek, said: ClaimRequest) -> Keys:
     yield Relay, said.relay
     yield Task, said.task
     task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
@@ -236,7 +233,7 @@ def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
     return min(claim.stake_units, ledger.share(claim.stake_units, faults.liveness_ppm) << repeats)
 
 
-def _delivering(view: Peek, said: OutputSubmit) -> Iterator[StateKey]:
+def _delivering(view: Peek, said: OutputSubmit) -> Keys:
     """Few records, since there are many outputs."""
     yield Claim, said.claim
     yield from ((Claim, source) for source in said.inputs if source.startswith(CLAIM))

@@ -15,7 +15,7 @@ by a key that was rotated away counts where the key was its party's when the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from trust.core import identity, ledger, scorebook
 from trust.core.commands import Spoken, enclosed
@@ -27,14 +27,13 @@ from trust.core.rules import bond, parties, rating, reads, settlement
 from trust.core.rules.acts import act
 from trust.core.rules.canaries import canary, shown
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from trust.log.note import NoteError, Verifier
 from trust.log.succession import peek_checkpoint
 
 
-def _shown(view: Peek, said: EvidenceSubmit) -> Iterator[StateKey]:
+def _shown(view: Peek, said: EvidenceSubmit) -> Keys:
     """The claims that evidence is about, the keys that signed for them, and whom it convicts."""
     for each in enclosed(said):
         for signer in each.signed.signers:
@@ -49,7 +48,7 @@ def _shown(view: Peek, said: EvidenceSubmit) -> Iterator[StateKey]:
                 yield from canary(view, each.payload)
 
 
-def _confirming(view: Peek, said: EvidenceSubmit, shown: Spoken) -> Iterator[StateKey]:
+def _confirming(view: Peek, said: EvidenceSubmit, shown: Spoken) -> Keys:
     """The relay whose word evidence is about."""
     claim = view.peek(Claim, shown.payload.claim) if isinstance(shown.payload, RelayConfirm) else None
     relay = said.relay or (claim.relay if claim else "")
@@ -58,7 +57,7 @@ def _confirming(view: Peek, said: EvidenceSubmit, shown: Spoken) -> Iterator[Sta
         yield Conviction, f"relay-confirm/{relay}/{shown.id}"
 
 
-def _punished(view: Peek, id: str) -> Iterator[StateKey]:
+def _punished(view: Peek, id: str) -> Keys:
     """The records of a worker that a conviction for its claim changes."""
     claim = view.peek(Claim, id)
     task = None if claim is None else view.peek(Task, claim.task)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from trust.core import identity
 from trust.core.commands import Spoken
@@ -37,8 +36,7 @@ from trust.core.refusal import Refused
 from trust.core.rules import changes
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 
 MAX_NOTICE_MS = 366 * 86_400_000
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
@@ -202,7 +200,7 @@ def adopt_rules(d: Decision, said: RulesAdopt) -> None:
     )
 
 
-def _adopting(view: Peek, said: KeyAdopt) -> Iterator[StateKey]:
+def _adopting(view: Peek, said: KeyAdopt) -> Keys:
     yield Party, said.key
     keys = {said.key}
     if (network := view.peek(Network, NETWORK)) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 from trust.core import identity, ledger
 from trust.core.events import (
@@ -29,9 +28,8 @@ from trust.core.refusal import Refused
 from trust.core.rules import reads, tasks
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
+from trust.core.rules.reads import Keys, Peek
 from trust.core.scoring import probation_pool, verifier_pool, worker_pool
-from trust.core.state import Key as StateKey
 
 MAX_ENROLMENTS = 16
 MAX_VACATED = 48
@@ -45,7 +43,7 @@ def work_bits(network: str, did: str, nonce: str) -> int:
     return 256 - int.from_bytes(digest, "big").bit_length()
 
 
-def _registering(view: Peek, said: AgentRegister) -> Iterator[StateKey]:
+def _registering(view: Peek, said: AgentRegister) -> Keys:
     yield Key, said.actor
     for task_kind in said.capabilities:
         yield Score, f"{said.actor}/worker/{task_kind}"
@@ -165,7 +163,7 @@ def catch(d: Decision, did: str) -> None:
 # -- verifiers
 
 
-def _enrolling(view: Peek, said: VerifierEnroll | VerifierLeave) -> Iterator[StateKey]:
+def _enrolling(view: Peek, said: VerifierEnroll | VerifierLeave) -> Keys:
     yield from reads.verifier(view, said.actor)
     party = view.peek(Party, said.actor)
     if party is None:

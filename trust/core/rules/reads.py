@@ -44,6 +44,7 @@ from trust.core.scoring import probation_pool, verifier_pool, worker_pool
 from trust.core.state import Key as StateKey
 
 R = TypeVar("R", bound=Record)
+Keys = Iterator[StateKey]
 
 
 class Peek(Protocol):
@@ -52,13 +53,13 @@ class Peek(Protocol):
     def peek(self, kind: type[R], id: str) -> R | None: ...
 
 
-def party(did: str) -> Iterator[StateKey]:
+def party(did: str) -> Keys:
     """A party and its money."""
     yield Party, did
     yield Account, ledger.free(did)
 
 
-def verifier(view: Peek, did: str) -> Iterator[StateKey]:
+def verifier(view: Peek, did: str) -> Keys:
     """A verifier: its stake, and its places in the pools."""
     yield from party(did)
     yield Account, ledger.verifier_stake(did)
@@ -70,7 +71,7 @@ def verifier(view: Peek, did: str) -> Iterator[StateKey]:
         yield Score, f"{did}/verifier/{task_kind}"
 
 
-def offers(view: Peek, did: str) -> Iterator[StateKey]:
+def offers(view: Peek, did: str) -> Keys:
     """The records of a worker in the kinds that it offers, and its places in their pools."""
     party = view.peek(Party, did)
     for task_kind, place in zip(party.capabilities, party.places, strict=True) if party else ():
@@ -80,7 +81,7 @@ def offers(view: Peek, did: str) -> Iterator[StateKey]:
             yield Slot, f"{pool_id}/{place}"
 
 
-def task(view: Peek, id: str) -> Iterator[StateKey]:
+def task(view: Peek, id: str) -> Keys:
     """A task, what pays for it, its requester and its neighbours."""
     yield Task, id
     if (found := view.peek(Task, id)) is not None:
@@ -91,7 +92,7 @@ def task(view: Peek, id: str) -> Iterator[StateKey]:
         yield from party(found.requester)
 
 
-def claim(view: Peek, id: str) -> Iterator[StateKey]:
+def claim(view: Peek, id: str) -> Keys:
     """A claim with its task, its parties, its challenges and the panel at work."""
     yield Claim, id
     found = view.peek(Claim, id)
@@ -113,7 +114,7 @@ def claim(view: Peek, id: str) -> Iterator[StateKey]:
                 yield Seat, name
 
 
-def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
+def _disputes(view: Peek, claim: Claim) -> Keys:
     """The challenges of a claim, the last one first."""
     challenge = claim.challenge
     while challenge:
@@ -126,7 +127,7 @@ def _disputes(view: Peek, claim: Claim) -> Iterator[StateKey]:
             yield Account, ledger.free(found.challenger)
 
 
-def allocation(view: Peek, id: str) -> Iterator[StateKey]:
+def allocation(view: Peek, id: str) -> Keys:
     """What the draw of a task's shortlist reads; of the agents in a pool only the draw knows which."""
     yield Task, id
     yield Allocation, id
@@ -141,7 +142,7 @@ def allocation(view: Peek, id: str) -> Iterator[StateKey]:
         yield from drawn_from(view, work, found.candidates)
 
 
-def drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[StateKey]:
+def drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Keys:
     """Those among whom a shortlist is drawn."""
     for did in candidates:
         yield Party, did
@@ -159,7 +160,7 @@ def drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Iterator[St
             yield SealedPool, pool.sealed
 
 
-def coordinators(view: Peek, relay: Relay | None, task: Task | None) -> Iterator[StateKey]:
+def coordinators(view: Peek, relay: Relay | None, task: Task | None) -> Keys:
     """The coordinators of a relay, and what their owners have among a task's judges."""
     for did in relay.coordinators if relay else ():
         yield Party, did
@@ -169,7 +170,7 @@ def coordinators(view: Peek, relay: Relay | None, task: Task | None) -> Iterator
             yield House, house_id(task.task_kind, party.owner if party else did)
 
 
-def challenged(view: Peek, id: str) -> Iterator[StateKey]:
+def challenged(view: Peek, id: str) -> Keys:
     """The records of a challenge, without those that the trial of the pool visits: its nodes, and whom it comes
     upon."""
     yield from claim(view, id)
@@ -186,18 +187,18 @@ def challenged(view: Peek, id: str) -> Iterator[StateKey]:
         yield from ((Party, did) for did in relay.coordinators)
 
 
-def of_claim(view: Peek, said: Any) -> Iterator[StateKey]:
+def of_claim(view: Peek, said: Any) -> Keys:
     """The claim that a statement names."""
     return claim(view, said.claim)
 
 
-def gate(view: Peek, command: Incoming) -> Iterator[StateKey]:
+def gate(view: Peek, command: Incoming) -> Keys:
     """The log's key, by which a draw's checkpoint is checked."""
     if getattr(command, "checkpoint", "") and (network := view.peek(Network, NETWORK)) is not None:
         yield Key, service_key("log", network.log_key)
 
 
-def common(view: Peek) -> Iterator[StateKey]:
+def common(view: Peek) -> Keys:
     """The records that nearly every decision reads."""
     yield Network, NETWORK
     for account in (ledger.OPERATOR_BOND, ledger.VERIFICATION, ledger.EXTERNAL, ledger.BURN):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trust.core import identity, ledger
 from trust.core.events import ReferenceBooked, WithdrawalEnded, WithdrawalMatured
 from trust.core.lifecycle import WithdrawalState
@@ -14,8 +12,7 @@ from trust.core.rules import bond, reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
 from trust.core.rules.governance import check_treasurer
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 
 
 def _book(d: Decision, reference: str) -> None:
@@ -25,7 +22,7 @@ def _book(d: Decision, reference: str) -> None:
     d.emit(ReferenceBooked(reference=reference))
 
 
-def _depositing(_: Peek, said: StakeDeposit) -> Iterator[StateKey]:
+def _depositing(_: Peek, said: StakeDeposit) -> Keys:
     yield Booking, said.reference
     yield from reads.party(said.account)
 
@@ -50,7 +47,7 @@ def _check_agent(account: str) -> None:
         ) from error
 
 
-def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
+def _withdrawal(view: Peek, id: str | None) -> Keys:
     if id is None:
         return
     yield Withdrawal, id
@@ -59,7 +56,7 @@ def _withdrawal(view: Peek, id: str | None) -> Iterator[StateKey]:
         yield Account, ledger.unbonding(withdrawal.party)
 
 
-def _withdrawing(view: Peek, said: StakeWithdraw) -> Iterator[StateKey]:
+def _withdrawing(view: Peek, said: StakeWithdraw) -> Keys:
     yield Account, ledger.unbonding(said.actor)
     yield from _withdrawal(view, said.cancel)
 
@@ -134,7 +131,7 @@ def mature(d: Decision, id: str) -> None:
     d.emit(WithdrawalMatured(withdrawal=id))
 
 
-def _paying_out(view: Peek, said: StakePayout) -> Iterator[StateKey]:
+def _paying_out(view: Peek, said: StakePayout) -> Keys:
     yield Booking, said.reference
     yield from _withdrawal(view, said.withdrawal)
 

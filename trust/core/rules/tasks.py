@@ -7,8 +7,6 @@ closes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trust.core import ledger
 from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
 from trust.core.events.tasks import TASK_TIMER
@@ -20,13 +18,12 @@ from trust.core.refusal import Refused
 from trust.core.rules import allocation, reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
-from trust.core.state import Key as StateKey
+from trust.core.rules.reads import Keys, Peek
 
 MAX_TASK_MS = 366 * 86_400_000
 
 
-def _posting(view: Peek, said: TaskPost) -> Iterator[StateKey]:
+def _posting(view: Peek, said: TaskPost) -> Keys:
     yield Task, said.task
     yield Account, ledger.escrow(said.task)
     yield Poster, said.actor
@@ -94,7 +91,7 @@ def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
         d.find(Relay, said.relay)
 
 
-def _cancelling(view: Peek, said: TaskCancel) -> Iterator[StateKey]:
+def _cancelling(view: Peek, said: TaskCancel) -> Keys:
     yield from reads.task(view, said.task)
     yield Allocation, said.task
     task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)

@@ -7,7 +7,6 @@ output needs the round's quorum, counted over seats; the verdict of a batch is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from functools import partial
 
 from trust.core import strict
@@ -31,9 +30,8 @@ from trust.core.refusal import Refused
 from trust.core.rules import panel, parties, reads, settlement
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
-from trust.core.rules.reads import Peek
+from trust.core.rules.reads import Keys, Peek
 from trust.core.sampling import items
-from trust.core.state import Key as StateKey
 from trust.log.merkle import ProofError, verify_inclusion
 
 HASH_BYTES = 32
@@ -59,14 +57,14 @@ def commitment(network: str, seat: str, verifier: str, said: VoteReveal) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def _seat(view: Peek, said: VoteCommit | VoteReveal | ItemsOpen) -> Iterator[StateKey]:
+def _seat(view: Peek, said: VoteCommit | VoteReveal | ItemsOpen) -> Keys:
     """A seat and the claim that it judges."""
     yield Seat, said.seat
     if (seat := view.peek(Seat, said.seat)) is not None:
         yield from reads.claim(view, seat.claim)
 
 
-def _items(view: Peek, said: VoteReveal | ItemsOpen) -> Iterator[StateKey]:
+def _items(view: Peek, said: VoteReveal | ItemsOpen) -> Keys:
     yield from _seat(view, said)
     if (seat := view.peek(Seat, said.seat)) is not None:
         for item in said.items:
