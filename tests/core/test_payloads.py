@@ -42,6 +42,11 @@ def test_nothing_is_decided_by_an_act_that_asked_nobody_who_signed(
     assert town.net.draft.size == size
 
 
+def test_what_a_relay_attests_has_a_rule_for_its_own_signers() -> None:
+    with pytest.raises(ValueError, match="nobody checks who signed a KeyAdopt that a relay attests"):
+        acts.act(p.KeyAdopt, is_attestable=True)
+
+
 def test_a_kind_and_a_due_date_have_one_act_each() -> None:
     with pytest.raises(ValueError, match="TaskPost has an act already"):
         acts.act(p.TaskPost)(lambda d, said: None)

@@ -51,7 +51,12 @@ DUE: dict[str, Due] = {}
 def act(
     kind: type[Payload], *, reads: Reads = nothing, reads_money: bool = True, is_attestable: bool = False
 ) -> Callable[[Do], Do]:
-    """Registers the decorated function as the act of a statement kind."""
+    """Registers the decorated function as the act of a statement kind.
+
+    One that is attestable has a rule for its signers: who signed the attestation says nothing about the statement in it.
+    """
+    if is_attestable and not kind.signers.by:
+        raise ValueError(f"nobody checks who signed a {kind.__name__} that a relay attests")
 
     def register(do: Do) -> Do:
         if kind in ACTS:
