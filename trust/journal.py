@@ -90,9 +90,9 @@ class Lines:
         while True:
             line = lines.get()
             dropped, self._dropped = self._dropped, 0
-            told = f"{line}\n" + (f"{dropped} lines before this one were dropped\n" if dropped else "")
+            text = f"{line}\n" + (f"{dropped} lines before this one were dropped\n" if dropped else "")
             try:
-                self._stream.write(told)
+                self._stream.write(text)
                 self._stream.flush()
             except Exception:  # nobody reads any more
                 self._dropped += dropped + 1

@@ -122,7 +122,7 @@ def _difference(expected: Any, said: Any, place: str) -> str:
         return ""
     else:
         return f"{place or 'all of it'} is reported as {_short(said)}, the log leads to {_short(expected)}"
-    return next((found for name, each, told in pairs if (found := _difference(each, told, name))), "")
+    return next((found for name, each, answered in pairs if (found := _difference(each, answered, name))), "")
 
 
 def _short(value: Any) -> str:

@@ -29,8 +29,8 @@ def facts(blame: Blame) -> dict[str, Any]:
 def lines(blame: Blame) -> Iterator[str]:
     """Yields the report for people."""
     counts = {good: sum(output.good is good for output in blame.outputs) for good in WORDS}
-    told = ", ".join(f"{count} {WORDS[good]}" for good, count in counts.items() if count)
-    yield f"{len(blame.outputs)} outputs lead to {', '.join(_tasks(blame))}: {told}."
+    counted = ", ".join(f"{count} {WORDS[good]}" for good, count in counts.items() if count)
+    yield f"{len(blame.outputs)} outputs lead to {', '.join(_tasks(blame))}: {counted}."
     for output in blame.outputs:
         yield f"  {_name(output)}: {WORDS[output.good]}; {_check(output)}{_because(output)}"
     yield ""

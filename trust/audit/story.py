@@ -158,8 +158,8 @@ class _Case:
     def _of_case(self, events: Iterable[Event]) -> Iterator[Event]:
         relevant = False
         for event in events:
-            told = self._is_mine(event)
-            relevant = relevant if told is None else told
+            is_mine = self._is_mine(event)
+            relevant = relevant if is_mine is None else is_mine
             if relevant:
                 yield event
 

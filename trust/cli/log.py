@@ -243,13 +243,13 @@ def _check_watched(keys: tuple[str, ...], webhook: str) -> None:
 
 def _teller(output: Output) -> Callable[[Looked], None]:
     """Prints a line whenever the log grew or a look said nothing."""
-    told = ""
+    shown = ""
 
     def tell(looked: Looked) -> None:
-        nonlocal told
+        nonlocal shown
         now = looked.problem or f"good: {looked.size} entries, root {looked.root}"
-        if now != told:
-            told = now
+        if now != shown:
+            shown = now
             show_line(looked) if output.json else say(now)
 
     return tell

@@ -50,8 +50,8 @@ def check(policy: str, /, *, every: str | None = None, output: Output = OUTPUT) 
         code, panels = "dangerous-policy", terms.checks.panels
         needs = {"owners_for_a_panel": panels[0], "owners_for_an_appeal": sum(panels[:2])}
     refused = {"code": code, "hint": CODES[code].hint} if reasons else {}
-    told = {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise}
-    output.show(told | needs | refused)
+    facts = {"policy": policy, "adoptable": not reasons, "dangers": reasons, "warnings": unwise}
+    output.show(facts | needs | refused)
     return FALSE if reasons else GOOD
 
 

@@ -132,9 +132,9 @@ class Agent(Bound[C]):
 
         Raises `NotProven` otherwise; a false confirmation convicts the relay, so keep it.
         """
-        told = verify_confirmation(confirmation, self.me.network, coordinators, threshold)
-        _, proven = yield from self.exchanges.receipt(told.said.index)
-        check_confirmed(told, proven)
+        confirmed_claim = verify_confirmation(confirmation, self.me.network, coordinators, threshold)
+        _, proven = yield from self.exchanges.receipt(confirmed_claim.said.index)
+        check_confirmed(confirmed_claim, proven)
         return proven
 
 

@@ -95,11 +95,11 @@ class Credits(MaliciousDesk):
     """Confirms its friend as the winner of what another won."""
 
     async def claim(self, signed: Envelope, did: str = "", task: str = "") -> Facts:
-        told = await super().claim(signed, did, task)
-        named = {"task": told["task"], "claim": told["claim"], "index": told["index"]}
+        won = await super().claim(signed, did, task)
+        named = {"task": won["task"], "claim": won["claim"], "index": won["index"]}
         false = self._sign(RelayConfirm, worker=self.friend, **named)
         self._decide("confirmed", **named, worker=self.friend, statement="", signers=[])
-        return told | {"worker": self.friend, "confirmation": false.decode()}
+        return won | {"worker": self.friend, "confirmation": false.decode()}
 
 
 class ConfirmsTwice(MaliciousDesk):

@@ -107,27 +107,27 @@ class Reviewer:
         name = task["task"]
         try:
             request = await self.worker.request(name, self.around.relay, cast.STAKE_UNITS)
-            told = await self.link.claim(request)
+            won = await self.link.claim(request)
         except TrustError as error:
             self.refused[name] = error
             await self.around.board.stir()
             return
         around = self.around
-        await self.worker.confirmed(told["confirmation"].encode(), around.coordinators, around.threshold)
-        self.agreed[name] = await self._agree(told, task["spec_sha256"])
+        await self.worker.confirmed(won["confirmation"].encode(), around.coordinators, around.threshold)
+        self.agreed[name] = await self._agree(won, task["spec_sha256"])
         report, items = await self._produce(await around.client.get_blob(task["spec_sha256"]))
-        claim = told["claim"]
+        claim = won["claim"]
         await self.worker.submit(claim, {"report.json": report}, items)
         await self.link.notify(task["requester"], {"task": name, "claim": claim, "output": "delivered"})
         await self._attend(claim, items)
 
-    async def _agree(self, told: Facts, spec_sha256: str) -> Message:
+    async def _agree(self, won: Facts, spec_sha256: str) -> Message:
         """Calls the requester directly; returns the scope that it signed."""
-        async with calling(told["contact"], self.worker.me, told["requester"]) as channel:
-            await channel.say({"type": "won", "task": told["task"], "confirmation": told["confirmation"]})
+        async with calling(won["contact"], self.worker.me, won["requester"]) as channel:
+            await channel.say({"type": "won", "task": won["task"], "confirmation": won["confirmation"]})
             scope = await channel.hear()
-            if scope.facts.get("claim") != told["claim"] or scope.facts.get("spec_sha256") != spec_sha256:
-                raise PeerError(f"a scope for another claim or specification than that of {told['task']}")
+            if scope.facts.get("claim") != won["claim"] or scope.facts.get("spec_sha256") != spec_sha256:
+                raise PeerError(f"a scope for another claim or specification than that of {won['task']}")
             await channel.say({"type": "agreed", "scope": scope.body})
             return scope
 

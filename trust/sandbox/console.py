@@ -54,21 +54,21 @@ def _table(facts: Facts) -> Table:
 
 def rows(facts: Facts) -> list[tuple[str, str]]:
     """The table's lines."""
-    told = facts["figures"]
+    totals = facts["figures"]
     traffic = facts["relay"]["traffic"]
     messages = traffic.get("sent", 0) + traffic.get("received", 0)
     size = traffic.get("sent_bytes", 0) + traffic.get("received_bytes", 0)
-    tasks = max(1, told["tasks"])
+    tasks = max(1, totals["tasks"])
     found = [
-        ("tasks", f"{told['tasks']}: {_counts(told['states'])}, {told['open']} not at their end"),
-        ("claims", _counts(told["claims"])),
-        ("stake stuck", f"{sum(told['stuck'].values())} units"),
-        ("slashed", f"{told['slashed_units']} units"),
+        ("tasks", f"{totals['tasks']}: {_counts(totals['states'])}, {totals['open']} not at their end"),
+        ("claims", _counts(totals["claims"])),
+        ("stake stuck", f"{sum(totals['stuck'].values())} units"),
+        ("slashed", f"{totals['slashed_units']} units"),
         ("audit differences", str(len(facts["audit"].get("findings") or []))),
-        ("throughput", f"{told['tasks_per_s']} tasks/s over {told['elapsed_ms'] / 1_000:.1f} s"),
-        ("post to claim", _times(told["post_to_claim"])),
-        ("claim to output", _times(told["claim_to_output"])),
-        ("output to settlement", _times(told["output_to_end"])),
+        ("throughput", f"{totals['tasks_per_s']} tasks/s over {totals['elapsed_ms'] / 1_000:.1f} s"),
+        ("post to claim", _times(totals["post_to_claim"])),
+        ("claim to output", _times(totals["claim_to_output"])),
+        ("output to settlement", _times(totals["output_to_end"])),
         ("at the relay, a task", f"{messages / tasks:.1f} messages, {size / tasks / 1_000:.1f} kB"),
     ]
     found += [(name.replace("_", " "), str(value)) for name, value in facts["pattern_says"].items()]

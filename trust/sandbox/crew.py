@@ -175,13 +175,13 @@ class Hand:
 
     async def _work(self, offer: Facts) -> None:
         """One task from claim to delivery."""
-        told = await self.claim(offer)
-        if told is None or "vanishing" in self.ways:
+        won = await self.claim(offer)
+        if won is None or "vanishing" in self.ways:
             return
-        await self.agree(offer, told)
-        await self.deliver(told["claim"], offer["spec_sha256"])
+        await self.agree(offer, won)
+        await self.deliver(won["claim"], offer["spec_sha256"])
         with suppress(TrustError):
-            await self.link.notify(offer["requester"], {"task": offer["task"], "claim": told["claim"]})
+            await self.link.notify(offer["requester"], {"task": offer["task"], "claim": won["claim"]})
 
     async def claim(self, offer: Facts) -> Facts | None:
         """The relay's confirmation, which the log bears out; None where somebody else won."""
@@ -193,14 +193,14 @@ class Hand:
             stake_units=STAKE_UNITS,
         )
         self.done.asked += 1
-        told = await self._asked(request)
-        if told is None:
+        won = await self._asked(request)
+        if won is None:
             self.done.lost += 1
             return None
-        self._believe(told)
+        self._believe(won)
         self.done.won += 1
-        self._mine[told["claim"]] = ClaimState.CLAIMED
-        return told
+        self._mine[won["claim"]] = ClaimState.CLAIMED
+        return won
 
     async def _asked(self, request: bytes) -> Facts | None:
         """The answer to a claim; the same bytes again where none came, for it may have been won meanwhile."""
@@ -227,18 +227,18 @@ class Hand:
 
         self.start(later())
 
-    def _believe(self, told: Facts) -> None:
+    def _believe(self, won: Facts) -> None:
         """`NotProven` where the log does not say what the relay says."""
         place = self.place
         confirmation = verify_confirmation(
-            told["confirmation"].encode(), self.client.network, place.coordinators, place.threshold
+            won["confirmation"].encode(), self.client.network, place.coordinators, place.threshold
         )
-        receipt = msgspec.convert(told["receipt"], Receipt)
+        receipt = msgspec.convert(won["receipt"], Receipt)
         check_confirmed(confirmation, verify_receipt(receipt, self.client.exchanges.key))
         if confirmation.said.worker != self.did:
             raise NotProven(f"the relay confirmed {confirmation.said.worker}")
 
-    async def agree(self, offer: Facts, told: Facts) -> None:
+    async def agree(self, offer: Facts, won: Facts) -> None:
         """Settles with the requester what has to be settled before the work begins."""
 
     async def deliver(self, claim: str, spec_sha256: str) -> None:

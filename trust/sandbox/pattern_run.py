@@ -225,10 +225,10 @@ class _Play:
 
 def held(facts: Facts) -> dict[str, bool]:
     """Returns each promise of a run, and whether it held."""
-    told, said = facts["figures"], facts["pattern_says"]
+    totals, said = facts["figures"], facts["pattern_says"]
     promises = {
-        "every task is at its end": told["open"] == 0,
-        "no stake is stuck": not told["stuck"],
+        "every task is at its end": totals["open"] == 0,
+        "no stake is stuck": not totals["stuck"],
         "the audit found no difference": facts["audit"]["exit"] == 0,
         "the tables are what the log folds to": facts["tables"]["exit"] == 0,
         "the log bears out what the coordinators decided": all(
@@ -242,7 +242,7 @@ def held(facts: Facts) -> dict[str, bool]:
             promises["every part came after those that it needs"] = bool(said["in_order"])
         case "p2p":
             promises["every document found somebody who is good at it"] = (
-                said["agreements"] >= told["tasks"] > 0
+                said["agreements"] >= totals["tasks"] > 0
             )
         case "hybrid":
             promises["winners agreed on the scope with the requester"] = said["scopes_agreed"] > 0

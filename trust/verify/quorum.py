@@ -34,10 +34,10 @@ def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> 
         notes = [str(json.loads(data)["checkpoint"]).encode("utf-8", "surrogatepass")]
     else:
         raise NotProven("witnesses vouch for receipts and bundles, which this file is not: ask without them")
-    told = ""
+    cosigners = ""
     for note in dict.fromkeys(notes):
         try:
-            told = quorum.told(open_with_quorum(note, key, quorum)[1])
+            cosigners = quorum.told(open_with_quorum(note, key, quorum)[1])
         except (QuorumMissing, NoteError, CheckpointError) as error:
             raise NotProven(f"the witnesses: {error}") from error
-    return told
+    return cosigners

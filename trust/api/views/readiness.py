@@ -63,8 +63,8 @@ def readiness(reader: Reader, quorum: QuorumState, outlook: Outlook) -> Ready:
         return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
-    told = Witnesses(size, age_ms, quorum.missing_ms, quorum.witnesses)
-    return Ready("ready", (*troubled, *_warnings(quorum)), told, threads, outlook.scrub)
+    witnesses = Witnesses(size, age_ms, quorum.missing_ms, quorum.witnesses)
+    return Ready("ready", (*troubled, *_warnings(quorum)), witnesses, threads, outlook.scrub)
 
 
 def _small_pools(reader: Reader) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ def _small_pools(reader: Reader) -> tuple[str, ...]:
     adopted = policy_in_force(reader)
     if adopted is None:
         return ()
-    told = ((pool.pool, adopted.terms.shortage(pool.owners)) for pool in reader.verifier_pools())
-    return tuple(f"{pool}: {shortage}" for pool, shortage in told if shortage)
+    shortages = ((pool.pool, adopted.terms.shortage(pool.owners)) for pool in reader.verifier_pools())
+    return tuple(f"{pool}: {shortage}" for pool, shortage in shortages if shortage)
 
 
 def _warnings(quorum: QuorumState) -> tuple[str, ...]:

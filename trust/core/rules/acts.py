@@ -53,7 +53,7 @@ def act(
 ) -> Callable[[Do], Do]:
     """Registers the decorated function as the act of a statement kind.
 
-    One that is attestable has a rule for its signers: who signed the attestation says nothing about the statement in it.
+    An attestable one has a rule for its signers: who signed the attestation says nothing about the statement in it.
     """
     if is_attestable and not kind.signers.by:
         raise ValueError(f"nobody checks who signed a {kind.__name__} that a relay attests")

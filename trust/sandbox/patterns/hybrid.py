@@ -23,9 +23,9 @@ SCOPE_S = 3.0
 class HybridHand(Hand):
     """Agrees on the scope before it works."""
 
-    async def agree(self, offer: Facts, told: Facts) -> None:
+    async def agree(self, offer: Facts, won: Facts) -> None:
         """Calls the requester; where it cannot be reached, the specification on the log is scope enough."""
-        contact = told["contact"] or offer["contact"]
+        contact = won["contact"] or offer["contact"]
         if not contact:
             return
         with suppress(OSError, TimeoutError, WebSocketException, PeerError):
@@ -33,7 +33,7 @@ class HybridHand(Hand):
                 asyncio.timeout(SCOPE_S),
                 calling(contact, self.worker.me, offer["requester"]) as channel,
             ):
-                await channel.say({"type": "won", "confirmation": told["confirmation"]})
+                await channel.say({"type": "won", "confirmation": won["confirmation"]})
                 scope = await channel.hear()
                 if scope.facts.get("spec_sha256") != offer["spec_sha256"]:
                     raise PeerError("a scope of another specification")
@@ -74,13 +74,11 @@ class Hybrid(Driver):
         said = (await channel.hear()).facts
         place = self.place
         confirmation = str(said.get("confirmation")).encode()
-        told = verify_confirmation(
-            confirmation, self.client.network, place.coordinators, place.threshold
-        ).said
-        if told.worker != channel.other:
-            raise PeerError(f"{told.task} was won by {told.worker}")
-        task = await self.client.task(told.task)
-        offered = await channel.say({"type": "scope", "task": told.task, "spec_sha256": task["spec_sha256"]})
+        won = verify_confirmation(confirmation, self.client.network, place.coordinators, place.threshold).said
+        if won.worker != channel.other:
+            raise PeerError(f"{won.task} was won by {won.worker}")
+        task = await self.client.task(won.task)
+        offered = await channel.say({"type": "scope", "task": won.task, "spec_sha256": task["spec_sha256"]})
         if (await channel.hear()).facts != {"type": "agreed", "scope": offered.body}:
             raise PeerError("the winner agreed to another scope")
-        self.agreed[told.task] = channel.other
+        self.agreed[won.task] = channel.other
