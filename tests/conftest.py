@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("trust")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-WORKERS = 3
+WORKERS = 4
 """More than the two cores that we count on: journeys wait for windows most of the time."""
 
 

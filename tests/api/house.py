@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -15,7 +15,7 @@ import httpx
 import msgspec
 from litestar.testing import TestClient
 
-from tests.services.statements import ORIGIN, Party, Town
+from tests.services.statements import ORIGIN, Party, Town, created
 from trust import app
 from trust.core import envelope, payloads, strict, uploads
 from trust.core.commands import Spoken
@@ -94,6 +94,14 @@ class House(Town):
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    def all_done(self, spoken: Iterable[Spoken]) -> list[bytes]:
+        """The entries of statements that are sent as one batch and must all be taken."""
+        content = b"[" + b",".join(map(body_of, spoken)) + b"]"
+        answer = self.client.post("/v1/statements", content=content, headers=JSON)
+        results = answer.json()["results"]
+        assert {result["status"] for result in results} == {201}, answer.text
+        return [strict.b64(result["entry"]) for result in results]
+
     def store(self, data: Any, party: Party, digest: str = "") -> httpx.Response:
         """The answer to bytes, or pieces of them, that a party signs for."""
         digest = digest or sha256(data).hexdigest()
@@ -111,20 +119,18 @@ class House(Town):
 
     def settle_in(self, verifiers: int = 3) -> None:
         """Registers everybody, pays in, and enrols verifiers in a pool that is sealed."""
-        for spoken in self.founding():
-            path = {"agent": "/v1/agents", "stake": "/v1/stakes", "relay": "/v1/admin"}
-            kind = payloads.kind_of(spoken.payload).partition(".")[0]
-            result = self.done(path[kind], spoken)["result"]
-            self.relay = result.get("relay", self.relay)
+        said = [*self.founding()]
+        founded = len(said)
         for number in range(verifiers):
             verifier = Party(f"verifier {number}")
             self.verifiers.append(verifier)
-            self.done("/v1/agents", self.register(verifier))
-            self.done("/v1/stakes", self.deposit(verifier.did, 10_000))
-            self.done(
-                "/v1/agents",
-                self.say(payloads.VerifierEnroll, verifier, task_kinds=(KIND,), stake_units=2_000),
-            )
+            enrolled = {"task_kinds": (KIND,), "stake_units": 2_000}
+            said += [
+                self.register(verifier),
+                self.deposit(verifier.did, 10_000),
+                self.say(payloads.VerifierEnroll, verifier, **enrolled),
+            ]
+        self.relay = created(self.all_done(said)[founded - 1], "relay.registered", "relay")
         if verifiers:
             self.wait(lambda: self._sealed() == verifiers)
 

@@ -34,12 +34,13 @@ def crew(tmp_path: Path, database_url: str) -> Iterator[House]:
     with house(tmp_path, database_url, probation_ppm=0) as running:
         running.settle_in()
         running.workers = [Party(f"hand {number}") for number in range(CREW)]
+        joining = []
         for hand in running.workers:
             work = running.register(hand)
             assert isinstance(work.payload, payloads.AgentRegister)
             fields = {"pow": work.payload.pow, "capabilities": (KIND,)}
-            running.done("/v1/agents", running.say(payloads.AgentRegister, hand, **fields))
-            running.done("/v1/stakes", running.deposit(hand.did, 10_000))
+            joining += [running.say(payloads.AgentRegister, hand, **fields), running.deposit(hand.did, 10_000)]
+        running.all_done(joining)
         running.wait(lambda: members(running) == CREW)
         yield running
 

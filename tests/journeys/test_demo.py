@@ -1,7 +1,7 @@
 """`trust demo` as a newcomer runs it, and once more under trouble.
 
 One undisturbed demo stands for all that is asked of a good one. One on PostgreSQL, with a dead witness and its service
-killed in the middle, must end in the same final states.
+killed in the middle, must end in the same final states. They run at the same time: both wait for windows mostly.
 """
 
 from __future__ import annotations
@@ -40,10 +40,15 @@ def _trust(*arguments: str, database: str = "") -> subprocess.CompletedProcess[s
     )
 
 
-def _demo(data: Path, *arguments: str) -> Facts:
-    done = _trust("demo", "--data", str(data), "--json", *arguments)
-    assert done.returncode == 0, done.stderr[-3_000:] + done.stdout[-3_000:]
-    facts: Facts = json.loads(done.stdout)
+def _demo(data: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [*COMMAND, "demo", "--data", str(data), "--json", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _facts(demo: subprocess.Popen[str]) -> Facts:
+    output, errors = demo.communicate(timeout=PATIENCE_S)
+    assert demo.returncode == 0, errors[-3_000:] + output[-3_000:]
+    facts: Facts = json.loads(output)
     return facts
 
 
@@ -52,9 +57,48 @@ def _running() -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    """The facts of a demo that nobody interfered with."""
-    return _demo(tmp_path_factory.mktemp("demo") / "data")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A demo that nobody interferes with."""
+    demo = _demo(tmp_path_factory.mktemp("demo") / "data")
+    yield demo
+    demo.terminate()
+    demo.communicate(timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(begun: subprocess.Popen[str]) -> Facts:
+    """What came of it."""
+    return _facts(begun)
+
+
+@pytest.fixture(scope="module")
+def troubled(
+    begun: subprocess.Popen[str], postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Facts]:
+    """The facts of a demo on PostgreSQL, with one of three witnesses dead and its service killed in the middle."""
+    url = postgres.create()
+    data = tmp_path_factory.mktemp("troubled") / "data"
+    demo = _demo(data, "--witnesses", "--database", url)
+    assert demo.stderr is not None
+    for line in demo.stderr:  # the steps, as they happen
+        if " draw " in line:
+            os.killpg(int((data / "service.pid").read_text("ascii")), signal.SIGKILL)
+            break
+    facts = _facts(demo)
+    exported = _trust("log", "export", str(data / "exported"), "--data", str(data), database=url)
+    assert exported.returncode == 0, exported.stderr
+    yield facts
+    postgres.drop(url)
+
+
+@pytest.mark.postgres
+def test_on_postgresql_with_a_dead_witness_and_a_killed_service_it_ends_in_the_same_final_states(
+    troubled: Facts, undisturbed: Facts
+) -> None:
+    assert troubled["service_restarts"] >= 1
+    assert troubled["final"] == undisturbed["final"]
+    assert not (Path(troubled["data"]) / "trust.db").exists()
+    assert troubled["data"] not in _running()
 
 
 def test_everything_that_the_demo_claims_held(undisturbed: Facts) -> None:
@@ -115,37 +159,6 @@ def test_a_directory_that_is_not_empty_is_not_touched(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-@pytest.fixture(scope="module")
-def troubled(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
-    """The facts of a demo on PostgreSQL, with one of three witnesses dead and its service killed in the middle."""
-    url = postgres.create()
-    data = tmp_path_factory.mktemp("troubled") / "data"
-    command = [*COMMAND, "demo", "--data", str(data), "--json", "--witnesses", "--database", url]
-    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert demo.stderr is not None
-    for line in demo.stderr:  # the steps, as they happen
-        if " draw " in line:
-            os.killpg(int((data / "service.pid").read_text("ascii")), signal.SIGKILL)
-            break
-    output, _ = demo.communicate(timeout=PATIENCE_S)
-    facts = json.loads(output)
-    assert demo.returncode == 0, {claim for claim, held in facts["held"].items() if not held}
-    exported = _trust("log", "export", str(data / "exported"), "--data", str(data), database=url)
-    assert exported.returncode == 0, exported.stderr
-    yield facts
-    postgres.drop(url)
-
-
-@pytest.mark.postgres
-def test_on_postgresql_with_a_dead_witness_and_a_killed_service_it_ends_in_the_same_final_states(
-    undisturbed: Facts, troubled: Facts
-) -> None:
-    assert troubled["service_restarts"] >= 1
-    assert troubled["final"] == undisturbed["final"]
-    assert not (Path(troubled["data"]) / "trust.db").exists()
-    assert troubled["data"] not in _running()
-
-
 @pytest.mark.postgres
 def test_with_two_of_three_witnesses_alive_the_audit_names_them(troubled: Facts, tmp_path: Path) -> None:
     assert troubled["audit"]["witnesses"] == "2 of 3 witnesses: w1, w2"
@@ -160,8 +173,7 @@ def test_with_two_of_three_witnesses_alive_the_audit_names_them(troubled: Facts,
 
 def test_a_demo_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    command = [*COMMAND, "demo", "--data", str(data), "--json"]
-    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    demo = _demo(data)
     assert demo.stderr is not None
     next(line for line in demo.stderr if " claim " in line)
     demo.terminate()

@@ -58,10 +58,12 @@ class Network:
             yield running, home
 
 
-@pytest.fixture
-def network(tmp_path: Path, database_url: str) -> Iterator[Network]:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
+def network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Network]:
+    """What witnesses do is the same on either database: tests/services/test_cosigning.py, and the demo under trouble."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
     with three(tmp_path) as witnesses:
-        yield Network(tmp_path, database_url, witnesses)
+        yield Network(tmp_path, url, witnesses)
 
 
 def state(home: House, claim: str) -> str:

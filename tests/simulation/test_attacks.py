@@ -14,7 +14,7 @@ from trust.simulation.relayed import Relayed
 from trust.simulation.spoils import MEASURES, Spoils
 
 TINY = Scale(agents=16, days=6, seeds=2)
-SMALL = Scale(agents=40, days=24, seeds=1)
+SMALL = Scale(agents=40, days=16, seeds=1)
 SHARE = 300_000
 
 

@@ -6,14 +6,17 @@ from typing import get_type_hints
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Boolean, LargeBinary, Text
 
 from trust.core.records import RECORDS, Record
 from trust.log.merkle import EMPTY_ROOT
+from trust.settings import shipped
 from trust.storage import tables
 from trust.storage.engine import Database
-from trust.storage.migrations import upgrade
+from trust.storage.migrations import revisions, upgrade
 from trust.storage.projections import TABLES
 from trust.storage.rows import CODECS
 from trust.storage.tables import INDEXES, STATE
@@ -65,3 +68,10 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(database: Database) ->
     upgrade(database.url)
     with database.snapshot() as connection:
         assert read_head(connection) == Head(0, 0, EMPTY_ROOT, b"")
+
+
+def test_the_revisions_are_the_line_that_alembic_walks() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(shipped("alembic")))
+    walked = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert walked == revisions()[::-1]

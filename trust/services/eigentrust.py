@@ -12,10 +12,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
 
@@ -48,6 +51,8 @@ class Matrix:
 
 def matrix(accounts: int, raters: Ints, targets: Ints, net_milli: Ints) -> Matrix:
     """The matrix of ratings; several of one pair are summed, what an account says of itself is left out."""
+    from scipy.sparse import coo_array  # a tenth of a service's start
+
     others = raters != targets
     pairs = raters[others].astype(np.int32), targets[others].astype(np.int32)
     net = coo_array((net_milli[others], pairs), (accounts, accounts)).tocsr()
@@ -71,6 +76,8 @@ def totals(accounts: int, whose: NDArray[np.integer], values: Ints) -> Ints:
 
 def _shares(net: csr_array, rows: NDArray[np.int32], milli: Ints, whole: Ints) -> csr_array:
     """The share that each entry has of its row's whole, where it has any."""
+    from scipy.sparse import csr_array
+
     some = np.flatnonzero(milli)
     starts = np.searchsorted(some, net.indptr).astype(np.int32)
     shares = milli[some]

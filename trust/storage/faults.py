@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
 
-import psycopg
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -36,20 +36,19 @@ _FAULTS = (
     Damaged,
     OSError,
     sqlite3.DatabaseError,
-    psycopg.Error,
 )
 _BUGS = (
     *(ProgrammingError, IntegrityError, DataError, NotSupportedError),
     *(sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError, sqlite3.NotSupportedError),
-    *(psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError, psycopg.NotSupportedError),
 )
+_POSTGRES_BUGS = ("ProgrammingError", "IntegrityError", "DataError", "NotSupportedError")
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL_STATE = "53100"  # PostgreSQL's disk_full
 
 
 def is_storage_fault(error: BaseException) -> bool:
     """Returns whether an error says that the storage failed."""
-    return isinstance(error, _FAULTS) and not isinstance(error, _BUGS)
+    return _is_any(error, _FAULTS, "Error") and not _is_any(error, _BUGS, *_POSTGRES_BUGS)
 
 
 def refusal(error: BaseException) -> TrustError | None:
@@ -73,5 +72,16 @@ def _is_full(error: BaseException) -> bool:
     return (
         (isinstance(error, OSError) and error.errno in _FULL_ERRNOS)
         or (isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorname", "") == "SQLITE_FULL")
-        or (isinstance(error, psycopg.Error) and error.sqlstate == _FULL_STATE)
+        or (_is_any(error, (), "Error") and getattr(error, "sqlstate", "") == _FULL_STATE)
+    )
+
+
+def _is_any(error: BaseException, kinds: tuple[type[BaseException], ...], *of_psycopg: str) -> bool:
+    """Returns whether an error is of these kinds, or of psycopg's with these names.
+
+    Where psycopg was never loaded, as beside SQLite, no error is its own, and it is not loaded for the question.
+    """
+    psycopg = sys.modules.get("psycopg")
+    return isinstance(error, kinds) or any(
+        isinstance(error, getattr(psycopg, name)) for name in of_psycopg if psycopg
     )

@@ -1,7 +1,8 @@
 """The tables of a database, brought to this release by the migrations that it carries.
 
 A migration may drop and refold any table but the log's own (`entries`, `tiles`, `head`). All that are due run
-in one transaction, one process at a time.
+in one transaction, one process at a time. Revisions are a line of numbers, which their files begin with; Alembic is
+loaded only where one is due.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-import alembic.command
 import sqlalchemy
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
@@ -50,11 +48,15 @@ def age(connection: Connection) -> Age:
             raise Unusable("the tables in this database are another program's", hint="give another database")
         return Age.EMPTY
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
-    scripts = ScriptDirectory.from_config(_config(connection))
-    known = {script.revision for script in scripts.walk_revisions()}
-    if not known.issuperset(found):
+    known = revisions()
+    if not set(known).issuperset(found):
         return Age.NEWER
-    return Age.SAME if set(found) == set(scripts.get_heads()) else Age.OLDER
+    return Age.SAME if found == known[-1:] else Age.OLDER
+
+
+def revisions() -> list[str]:
+    """Returns the revisions that this release carries, the newest last."""
+    return sorted(file.name.partition("_")[0] for file in (shipped("alembic") / "versions").glob("[0-9]*.py"))
 
 
 def newer(url: str) -> Unusable:
@@ -84,13 +86,17 @@ def upgrade(url: str) -> None:
         with aside(database) as connection:
             if not database.is_sqlite:  # there BEGIN IMMEDIATE has locked everything already
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            alembic.command.upgrade(_config(connection), "head")
+            _migrate(connection)
     finally:
         database.close()
 
 
-def _config(connection: Connection) -> Config:
+def _migrate(connection: Connection) -> None:
+    from alembic.config import Config
+
+    from alembic import command
+
     config = Config()
     config.set_main_option("script_location", str(shipped("alembic")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    return config
+    command.upgrade(config, "head")
