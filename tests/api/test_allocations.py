@@ -39,7 +39,10 @@ def crew(tmp_path: Path, database_url: str) -> Iterator[House]:
             work = running.register(hand)
             assert isinstance(work.payload, payloads.AgentRegister)
             fields = {"pow": work.payload.pow, "capabilities": (KIND,)}
-            joining += [running.say(payloads.AgentRegister, hand, **fields), running.deposit(hand.did, 10_000)]
+            joining += [
+                running.say(payloads.AgentRegister, hand, **fields),
+                running.deposit(hand.did, 10_000),
+            ]
         running.all_done(joining)
         running.wait(lambda: members(running) == CREW)
         yield running

@@ -60,7 +60,7 @@ class Network:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Network]:
-    """What witnesses do is the same on either database: tests/services/test_cosigning.py, and the demo under trouble."""
+    """What witnesses do is the same on either database; the demo under trouble has them on PostgreSQL."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     with three(tmp_path) as witnesses:
         yield Network(tmp_path, url, witnesses)

@@ -24,9 +24,8 @@ from litestar.openapi.spec import (
     Schema,
 )
 
-from trust.core import payloads
+from trust.core import payloads, uploads
 from trust.core.envelope import MAX_SIGNATURES, PAYLOAD_TYPE
-from trust.core.uploads import HEADER
 
 REF = "#/components/schemas/{name}"
 _TEXT = Schema(type=OpenAPIType.STRING)
@@ -66,10 +65,7 @@ _DEFAULT: dict[str, Any] = {
 
 
 _NAMED = {"digest": {"pattern": "^[0-9a-f]{64}$"}, "index": {"pattern": "^(0|[1-9][0-9]*)$"}}
-_UPLOAD = {
-    "type": "string",
-    "pattern": "^did:key:z[1-9A-HJ-NP-Za-km-z]{47} [1-9][0-9]{0,15} [A-Za-z0-9+/]{86}==$",
-}
+_UPLOAD = {"type": "string", "pattern": f"^{uploads.PATTERN}$"}
 ABOUT_UPLOADS = "Signs for bytes that no statement names yet: a DID, Unix time in ms, a signature"
 _SAID = {"200": "The answer", "201": "Done"}
 
@@ -149,7 +145,7 @@ def describe(framework: dict[str, Any]) -> dict[str, Any]:
                 for parameter in operation.get("parameters", ()):
                     parameter["schema"] = _parameter(parameter["name"], parameter["schema"])
     upload = {
-        "name": HEADER,
+        "name": uploads.HEADER,
         "in": "header",
         "required": False,
         "description": ABOUT_UPLOADS,

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust.cli import scores
-from trust.cli.connection import SERVICE, Me, Service, read_key
+from trust.cli.connection import SERVICE, Me, ReceiptFile, Service, read_key
 from trust.cli.statements import statement
 from trust.cli.terminal import give, say
 from trust.cli.values import Count
@@ -25,7 +25,7 @@ def register(
     handle: str | None = None,
     kind: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     owner: Path | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Register an agent; finds the proof of work that the policy asks.
@@ -38,8 +38,6 @@ def register(
         A kind of task that the agent takes; may be given several times.
     owner
         The key file of whoever stands behind several agents.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Agent
 

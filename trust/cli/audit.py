@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, read_vkey, read_witnesses, source_at
+from trust.cli.connection import OUTPUT, LogKey, Output, read_vkey, read_witnesses, source_at
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress, say
 from trust.cli.values import Place
@@ -23,7 +23,7 @@ def audit(
     source: str,
     /,
     *,
-    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    key: LogKey,
     state: Annotated[Path | None, Parameter(name="--from")] = None,
     witnesses: Path | None = None,
     sample: Place = 200,
@@ -37,8 +37,6 @@ def audit(
     ----------
     source
         The address of a service, a directory of the log's files, or a data directory.
-    key
-        The log's verifier key, or a file with it: from somewhere you trust.
     state
         A directory that keeps what this audit saw, so that the next one goes on from there.
     witnesses

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from trust.cli.connection import SERVICE, Service
+from trust.cli.connection import SERVICE, ClaimId, Service
 from trust.cli.terminal import give
 
 app = App(name="bundle")
 
 
 @app.default
-def bundle(claim: str, /, *, service: Service = SERVICE) -> None:
-    """Write a claim's bundle, verified, to stdout; `trust receipt verify` verifies it again, offline.
-
-    Parameters
-    ----------
-    claim
-        The claim's id (clm_...).
-    """
+def bundle(claim: ClaimId, /, *, service: Service = SERVICE) -> None:
+    """Write a claim's bundle, verified, to stdout; `trust receipt verify` verifies it again, offline."""
     with service.client() as client:
         data = client.bundle(claim)
     give(data)

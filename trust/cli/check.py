@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Me, Service, read_key
+from trust.cli.connection import SERVICE, ClaimId, Me, ReceiptFile, Service, read_key
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.statements import statement
 from trust.cli.terminal import say
@@ -127,27 +127,23 @@ def vote(
 
 @app.command
 def challenge(
-    claim: str,
+    claim: ClaimId,
     /,
     *,
     me: Me,
     reason: str,
     report: Path | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Challenge the verdict on a claim, or its output that was not checked. It locks a bond and the next panel's fees.
 
     Parameters
     ----------
-    claim
-        The claim's id (clm_...).
     reason
         Why, in a sentence.
     report
         A file that says more; it is stored as a blob.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Agent
 

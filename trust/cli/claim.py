@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
 from trust.cli.failures import Usage
 from trust.cli.statements import statement
 from trust.cli.values import Units
@@ -26,11 +26,11 @@ def request(
     /,
     *,
     me: Me,
-    relay: str,
+    relay: RelayId,
     coordinator: Coordinators,
     stake: Units | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     confirm: Path | None = None,
     service: Service = SERVICE,
 ) -> None:
@@ -40,16 +40,12 @@ def request(
     ----------
     task
         The task's id.
-    relay
-        The relay's id (rly_...).
     coordinator
         A coordinator's key file; as many as the relay's threshold.
     stake
         What locks, in units; default: the least that the task and its policy ask.
     dry_run
         Only say what the answer would be.
-    receipt
-        Where to keep the receipt.
     confirm
         Where to keep the relay's signed confirmation.
     """

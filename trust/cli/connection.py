@@ -39,6 +39,16 @@ VKEY_FILE = "log.vkey"
 VKEY_LOOKS = "trust.example.org/main+5a1644ad+AQd7... (name, 8 hex digits, base64; trust init prints it)"
 Rotations = Annotated[tuple[Path, ...], Parameter(name="--rotation", negative_iterable=())]
 Coordinators = Annotated[tuple[Path, ...], Parameter(name="--coordinator", negative_iterable=())]
+ReceiptFile = Annotated[Path | None, Parameter(help="Where to keep the receipt.")]
+RelayId = Annotated[str, Parameter(help="The relay's id (rly_...).")]
+ClaimId = Annotated[str, Parameter(help="The claim's id (clm_...).")]
+Withdrawal = Annotated[str, Parameter(help="Its id (wdr_...).")]
+LogKey = Annotated[
+    str,
+    Parameter(
+        env_var="TRUST_VKEY", help="The log's verifier key, or a file with it: from somewhere you trust."
+    ),
+]
 
 
 @Parameter(name="*")

@@ -11,6 +11,7 @@ from trust.cli.connection import (
     SERVICE,
     Me,
     Output,
+    ReceiptFile,
     Rotations,
     Service,
     read_receipt,
@@ -24,15 +25,13 @@ app = App(name="evidence")
 
 
 @app.command
-def submit(file: Path, /, *, me: Me, receipt: Path | None = None, service: Service = SERVICE) -> None:
+def submit(file: Path, /, *, me: Me, receipt: ReceiptFile = None, service: Service = SERVICE) -> None:
     """Show a file of evidence to the log, which judges it by its rules: it convicts, or says why it does not.
 
     Parameters
     ----------
     file
         What `trust log watch`, a witness or a party kept: a fork, a false relay.confirm, two outputs, two canaries.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Agent
     from trust.core.payloads import EvidenceSubmit

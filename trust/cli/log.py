@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import (
     OUTPUT,
     SERVICE,
+    LogKey,
     Output,
     Rotations,
     Service,
@@ -164,7 +165,7 @@ def watch(
     /,
     *,
     state: Path,
-    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    key: LogKey,
     interval: str = "30s",
     stale: str = "",
     patience: str = "10m",
@@ -183,8 +184,6 @@ def watch(
         The address of a service or of its exported files.
     state
         A file that keeps the last good checkpoint. Evidence is written beside it.
-    key
-        The log's verifier key, or a file with it: from somewhere you trust.
     interval
         How long to wait between two looks.
     stale

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.connection import SERVICE, ClaimId, Me, ReceiptFile, Service
 from trust.cli.failures import Usage
 from trust.cli.statements import statement
 from trust.core.payloads import OutputAccept
@@ -26,29 +26,25 @@ def read_items(file: Path | None) -> list[bytes]:
 
 @app.command
 def submit(
-    claim: str,
+    claim: ClaimId,
     /,
     *files: Path,
     me: Me,
     items: Path | None = None,
     made_from: list[str] | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Deliver the output of a claim; every file is stored in the service first.
 
     Parameters
     ----------
-    claim
-        The claim's id (clm_...).
     files
         What is delivered; each goes by the file's name.
     items
         A batch's items, one a line; keep the file until the claim has ended.
     made_from
         What it was made from: a claim, or the SHA-256 of a blob in hex. May be given several times.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Worker
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import OUTPUT, Output, Rotations, read_keys, read_witnesses
+from trust.cli.connection import OUTPUT, LogKey, Output, Rotations, read_keys, read_witnesses
 from trust.cli.failures import FALSE, GOOD
 from trust.cli.terminal import progress
 from trust.cli.wait_notice import waiting
@@ -89,7 +89,7 @@ def judge(
     log: str,
     /,
     *,
-    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    key: LogKey,
     rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> int:
@@ -104,8 +104,6 @@ def judge(
         The receipt, or the evidence of the refusal.
     log
         The address of a service, a directory of the log's files, or a data directory.
-    key
-        The log's verifier key, or a file with it: from somewhere you trust.
     rotation
         The receipt of an entry by which the log changed its key since.
     """

@@ -11,7 +11,10 @@ from trust.cli.connection import (
     OUTPUT,
     SERVICE,
     Coordinators,
+    LogKey,
     Output,
+    ReceiptFile,
+    RelayId,
     Rotations,
     Service,
     read_key,
@@ -30,7 +33,7 @@ Cosigner = Annotated[tuple[str, ...], Parameter(name="--cosigner", negative_iter
 
 @app.command
 def serve(
-    relay: str,
+    relay: RelayId,
     /,
     *,
     coordinator: Path,
@@ -45,8 +48,6 @@ def serve(
 
     Parameters
     ----------
-    relay
-        The relay's id (rly_...).
     coordinator
         The key file of this coordinator.
     cosigner
@@ -79,7 +80,7 @@ def check(
     log: str,
     /,
     *,
-    key: Annotated[str, Parameter(env_var="TRUST_VKEY")],
+    key: LogKey,
     rotation: Rotations = (),
     output: Output = OUTPUT,
 ) -> int:
@@ -91,8 +92,6 @@ def check(
         The address of the coordinator's feed (http://HOST:PORT/feed), or a directory with its files.
     log
         The address of a service, a directory of the log's files, or a data directory.
-    key
-        The log's verifier key, or a file with it: from somewhere you trust.
     rotation
         The receipt of an entry by which the log changed its key since.
     """
@@ -121,7 +120,7 @@ def _address(text: str) -> tuple[str, str]:
 
 @app.command
 def update(
-    relay: str,
+    relay: RelayId,
     /,
     *,
     coordinator: Coordinators,
@@ -135,8 +134,6 @@ def update(
 
     Parameters
     ----------
-    relay
-        The relay's id (rly_...).
     coordinator
         The key file of a coordinator who signs the change; as many as the threshold that is in force.
     new
@@ -168,7 +165,7 @@ def register(
     operator: Path,
     coordinator: Coordinators,
     threshold: Count = 1,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Register a relay; its id (rly_...) is in the answer.
@@ -183,8 +180,6 @@ def register(
         A coordinator's key file; may be given several times.
     threshold
         How many coordinators must sign.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Operator
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.connection import SERVICE, Me, ReceiptFile, Service, Withdrawal
 from trust.cli.failures import Usage
 from trust.cli.terminal import say
 from trust.cli.values import Amount, Count
@@ -29,7 +29,7 @@ def deposit(
     *,
     me: Me,
     reference: str | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Book money that came in.
@@ -42,8 +42,6 @@ def deposit(
         In units.
     reference
         What the payment is booked under, once and for all; default: a random one.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Treasurer
 
@@ -73,7 +71,7 @@ def withdraw(
     me: Me,
     bond: Annotated[bool, Parameter(negative=())] = False,
     reference: str | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Start to unbond free money; the withdrawal's id (wdr_...) is in the answer.
@@ -87,8 +85,6 @@ def withdraw(
     reference
         The payment that will pay it out, where you know it: under this alone it can be booked as paid. Without one, a
         payout needs your signature (trust stake agree).
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Agent
 
@@ -98,14 +94,8 @@ def withdraw(
 
 
 @app.command(name="take-back")
-def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None:
-    """Take a withdrawal back that matured and was not paid out in time.
-
-    Parameters
-    ----------
-    withdrawal
-        Its id (wdr_...).
-    """
+def take_back(withdrawal: Withdrawal, /, *, me: Me, service: Service = SERVICE) -> None:
+    """Take a withdrawal back that matured and was not paid out in time."""
     from trust.client import Agent
 
     with service.acting(Agent, me) as agent:
@@ -114,7 +104,7 @@ def take_back(withdrawal: str, /, *, me: Me, service: Service = SERVICE) -> None
 
 @app.command
 def agree(
-    withdrawal: str,
+    withdrawal: Withdrawal,
     file: Path,
     /,
     *,
@@ -127,8 +117,6 @@ def agree(
 
     Parameters
     ----------
-    withdrawal
-        Its id (wdr_...).
     file
         Where to write the signed statement.
     reference
@@ -147,7 +135,7 @@ def agree(
 
 @app.command
 def payout(
-    withdrawal: str,
+    withdrawal: Withdrawal,
     /,
     *,
     me: Me,
@@ -159,8 +147,6 @@ def payout(
 
     Parameters
     ----------
-    withdrawal
-        Its id (wdr_...).
     reference
         What the payment is booked under, where the withdrawal named it.
     agreed

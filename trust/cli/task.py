@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Coordinators, Me, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
 from trust.cli.failures import Usage
 from trust.cli.statements import statement
 from trust.cli.values import Amount, Count, Share, Units, duration_ms
@@ -33,7 +33,7 @@ def post(
     tolerated_bad_ppm: Share = 0,
     assignee: str | None = None,
     relay: str | None = None,
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Post a task; its price and the fees of a check are set aside from the requester's money.
@@ -62,8 +62,6 @@ def post(
         The only agent that may claim it.
     relay
         The only relay that may hand it out.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Requester
     from trust.core.payloads import Items
@@ -91,12 +89,12 @@ def allocate(
     task: str,
     /,
     *,
-    relay: str,
+    relay: RelayId,
     coordinator: Coordinators,
     shortlist: Count = 1,
     exclusive: str = "1m",
     candidate: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
-    receipt: Path | None = None,
+    receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
     """Have the draw decide who may claim a task first; once a task, by the relay that its posting names.
@@ -105,8 +103,6 @@ def allocate(
     ----------
     task
         The task's id.
-    relay
-        The relay's id (rly_...).
     coordinator
         A coordinator's key file; as many as the relay's threshold.
     shortlist
@@ -115,8 +111,6 @@ def allocate(
         How long only they may claim it, such as 30s.
     candidate
         A DID to draw among, once for each; default: everybody who offers this kind of task.
-    receipt
-        Where to keep the receipt.
     """
     from trust.client import Relay
 

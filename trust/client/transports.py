@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +62,21 @@ class _Addresses:
     def in_turn(self) -> list[str]:
         """All of them, to be tried one after the other."""
         return [*self._all[self._at :], *self._all[: self._at]]
+
+    @contextmanager
+    def trying(self, url: str, dead: list[Unreachable]) -> Iterator[None]:
+        """Around a question to one of them: where it cannot be reached it is left, and its error is kept."""
+        try:
+            yield
+        except Unreachable as error:
+            dead.append(error)
+            self.leave(url)
+
+    def heard(self, url: str, answer: Response) -> Response:
+        """Returns the answer of one of them, and leaves it where it gave none of its own."""
+        if answer.status in MOVED_ON:
+            self.leave(url)
+        return answer
 
     def leave(self, url: str) -> None:
         """Begins with the next one from now on, where it was this one's turn."""
@@ -144,8 +160,15 @@ def elsewhere(url: str, what: str) -> Unreachable:
     return Unreachable(f"{url} {what}, which the service never does", hint=ELSEWHERE_HINT)
 
 
-def _unreachable(error: Exception, url: str) -> Unreachable:
-    return Unreachable(f"no answer from {url}: {str(error) or type(error).__name__}")
+@contextmanager
+def _reaching(url: str) -> Iterator[None]:
+    """Around a question to an address: what the network does to it becomes `Unreachable`."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise _late(url) from error
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        raise Unreachable(f"no answer from {url}: {str(error) or type(error).__name__}") from error
 
 
 class Transport:
@@ -184,26 +207,16 @@ class Transport:
             return self._ask_at(request.at, request)
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
-            try:
-                answer = self._ask_at(url, request)
-            except Unreachable as error:
-                dead.append(error)
-                self.addresses.leave(url)
-                continue
-            if answer.status in MOVED_ON:
-                self.addresses.leave(url)
-            return answer
+            with self.addresses.trying(url, dead):
+                return self.addresses.heard(url, self._ask_at(url, request))
         raise _all_dead(dead)
 
     def _ask_at(self, url: str, request: Request) -> Response:
         began_ms = clock.monotonic_ms()
-        try:
-            with self._own.get().stream(**_sent(request, url)) as response:
-                answer = _Answer(url, response, began_ms)
-                for part in response.iter_bytes():
-                    answer.take(part)
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise _unreachable(error, url) from error
+        with _reaching(url), self._own.get().stream(**_sent(request, url)) as response:
+            answer = _Answer(url, response, began_ms)
+            for part in response.iter_bytes():
+                answer.take(part)
         return answer.whole()
 
 
@@ -242,28 +255,17 @@ class AsyncTransport:
             return await self._ask_at(request.at, request)
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
-            try:
-                answer = await self._ask_at(url, request)
-            except Unreachable as error:
-                dead.append(error)
-                self.addresses.leave(url)
-                continue
-            if answer.status in MOVED_ON:
-                self.addresses.leave(url)
-            return answer
+            with self.addresses.trying(url, dead):
+                return self.addresses.heard(url, await self._ask_at(url, request))
         raise _all_dead(dead)
 
     async def _ask_at(self, url: str, request: Request) -> Response:
         began_ms = clock.monotonic_ms()
-        try:
+        with _reaching(url):
             async with asyncio.timeout(DEADLINE_S), self._own.get().stream(**_sent(request, url)) as response:
                 answer = _Answer(url, response, began_ms)
                 async for part in response.aiter_bytes():
                     answer.take(part)
-        except TimeoutError as error:
-            raise _late(url) from error
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise _unreachable(error, url) from error
         return answer.whole()
 
 

@@ -14,9 +14,11 @@ from functools import lru_cache
 from trust.log import ed25519
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_DIGITS = 47
 _DIGIT_OF = {character: value for value, character in enumerate(_ALPHABET)}
-_DID = re.compile(rf"did:key:z([{_ALPHABET}]{{{_DIGITS}}})")
+PATTERN = "did:key:z[1-9A-HJ-NP-Za-km-z]{47}"
+"""The text of every DID that names a key, for whoever describes one; whether it does, `key_of` finds out."""
+_PREFIX = "did:key:z"
+_DID = re.compile(PATTERN)
 _MULTICODEC = b"\xed\x01"
 _BYTES = len(_MULTICODEC) + ed25519.KEY_BYTES
 _CACHED = 65_536
@@ -33,17 +35,16 @@ def did_of(public_key: bytes) -> str:
     """The DID of a 32-byte public key."""
     if not ed25519.is_valid_key(public_key):
         raise InvalidKey("not a point of the prime-order group of Ed25519")
-    return "did:key:z" + _base58(_MULTICODEC + public_key)
+    return _PREFIX + _base58(_MULTICODEC + public_key)
 
 
 @lru_cache(maxsize=_CACHED)
 def key_of(did: str) -> bytes:
     """The 32-byte public key that a DID names."""
-    match = _DID.fullmatch(did)
-    if match is None:
+    if not _DID.fullmatch(did):
         raise InvalidKey("not did:key:z and 47 base58btc digits")
     number = 0
-    for character in match[1]:
+    for character in did.removeprefix(_PREFIX):
         number = number * 58 + _DIGIT_OF[character]
     if number >> (8 * ed25519.KEY_BYTES) != int.from_bytes(_MULTICODEC):
         raise InvalidKey("not the prefix of an Ed25519 public key")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Unio
 import msgspec
 from msgspec import Meta
 
+from trust.core import identity
+
 MAX_INT = 2**53 - 1
 MAX_LIFETIME_MS = 3_600_000
 LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open", "relay.attest"})
@@ -22,7 +24,7 @@ MAX_INPUTS = 64
 CLAIM = "clm_"
 """How the id of a claim begins."""
 
-Did = Annotated[str, Meta(min_length=50, max_length=64, pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]+$(?!\n)")]
+Did = Annotated[str, Meta(pattern=rf"^{identity.PATTERN}$(?!\n)")]
 Network = Annotated[str, Meta(min_length=1, max_length=120)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
 Handle = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$(?!\n)")]

@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from trust.core import identity
 from trust.core.identity import key_of
 from trust.core.strict import Malformed, b64, base64_of
 from trust.log import ed25519
@@ -18,7 +19,8 @@ from trust.log import ed25519
 HEADER = "Trust-Upload"
 LIFETIME_MS = 600_000
 MAX_LIFETIME_MS = 3_600_000
-_SHAPE = re.compile(r"(did:key:z[1-9A-HJ-NP-Za-km-z]{47}) ([1-9][0-9]{0,15}) ([A-Za-z0-9+/]{86}==)")
+PATTERN = rf"({identity.PATTERN}) ([1-9][0-9]{{0,15}}) ([A-Za-z0-9+/]{{86}}==)"
+_SHAPE = re.compile(PATTERN)
 
 
 class Upload(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from msgspec import Meta
 from trust import clock, journal
 from trust.core.entry import Beacon, Draw
 from trust.core.identity import did_of, key_of
+from trust.core.payloads import Did
 from trust.core.records import AdoptedPolicy, Task
 from trust.core.rules import turns
 from trust.core.rules.turns import Awaited
@@ -46,7 +47,7 @@ class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
     """The draw that a beacon brings: which one, by which key, and its proof (hex)."""
 
     of: Annotated[str, Meta(pattern=r"^(task/[a-z0-9][a-z0-9._-]{0,63}|clm_[a-z2-7]{26}/[1-9])$(?!\n)")]
-    key: Annotated[str, Meta(pattern=r"^did:key:z[1-9A-HJ-NP-Za-km-z]{47}$(?!\n)")]
+    key: Did
     pi: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$(?!\n)")]
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trust.core import identity
 from trust.core.records import Party, Record
 from trust.errors import TrustError
 from trust.services.scoring import resolve
@@ -14,7 +15,7 @@ from trust.storage.reading import Reader
 
 R = TypeVar("R", bound=Record)
 
-AGENT = re.compile(r"did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}|@[a-z0-9][a-z0-9-]{1,31}")
+AGENT = re.compile(rf"{identity.PATTERN}|@[a-z0-9][a-z0-9-]{{1,31}}")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ID = re.compile(r"[a-z]{3,4}_[a-z2-7]{26}")
 HEX32 = re.compile(r"[0-9a-f]{64}")

@@ -6,6 +6,8 @@ The rate's inputs are read at the claim's entry and logged there (docs/rules.md 
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from trust.core import ledger, rate, reputation, scoring
@@ -98,16 +100,7 @@ def _praise(
     earlier = scoring.praised_milli(d, claim.worker, task.task_kind, owner, d.at_ms)
     base_milli = ledger.share(base_milli, _detected_ppm(task, policy))
     good = reputation.good_milli(base_milli, delta, earlier, rater_ppm, small=_small(policy))
-    d.emit(
-        Observed(
-            agent=claim.worker,
-            role="worker",
-            task_kind=task.task_kind,
-            why=why,
-            good_milli=good,
-            counterparty=owner,
-        )
-    )
+    _observe(d, task, claim.worker, "worker", why, good_milli=good, counterparty=owner)
 
 
 def _detected_ppm(task: Task, policy: Policy) -> int:
@@ -135,18 +128,19 @@ def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, u
     _write_track(d, worker, task, replace(track, streak=0, checks=track.checks + 1))
 
 
+def _bad_milli(policy: Policy, milli: int) -> int:
+    return reputation.bad_milli(milli, small=_small(policy))
+
+
+def _observe(d: Decision, task: Task, agent: str, role: str, why: str, **points: Any) -> None:
+    """Puts what an agent did for a task on its record; `points` are the other fields of the event."""
+    d.emit(Observed(agent=agent, role=role, task_kind=task.task_kind, why=why, **points))
+
+
 def _blame(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool = False) -> None:
     base = policy.reputation.fraud_milli if fraud or upheld else policy.reputation.verdict_milli
     why = "fraud" if fraud else "upheld-challenge" if upheld else "verdict"
-    d.emit(
-        Observed(
-            agent=claim.worker,
-            role="worker",
-            task_kind=task.task_kind,
-            why=why,
-            failure_milli=reputation.bad_milli(base, small=_small(policy)),
-        )
-    )
+    _observe(d, task, claim.worker, "worker", why, failure_milli=_bad_milli(policy, base))
 
 
 def equivocated(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
@@ -157,15 +151,14 @@ def equivocated(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
 def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
     """An expired lease, or a late abandonment."""
     worker = d.need(Party, claim.worker)
-    d.emit(
-        Observed(
-            agent=claim.worker,
-            role="worker",
-            task_kind=task.task_kind,
-            why="expired",
-            counterparty=d.owner(task.requester),
-            bad_milli=reputation.bad_milli(policy.reputation.expiry_milli, small=_small(policy)),
-        )
+    _observe(
+        d,
+        task,
+        claim.worker,
+        "worker",
+        "expired",
+        counterparty=d.owner(task.requester),
+        bad_milli=_bad_milli(policy, policy.reputation.expiry_milli),
     )
     d.emit(WorkCounted(agent=claim.worker, done=False))
     track = track_of(d, worker, task.task_kind)
@@ -211,15 +204,7 @@ def unclear(d: Decision, task: Task, policy: Policy) -> None:
 
 
 def _blame_requester(d: Decision, task: Task, policy: Policy, milli: int, why: str) -> None:
-    d.emit(
-        Observed(
-            agent=task.requester,
-            role="requester",
-            task_kind=task.task_kind,
-            why=why,
-            bad_milli=reputation.bad_milli(milli, small=_small(policy)),
-        )
-    )
+    _observe(d, task, task.requester, "requester", why, bad_milli=_bad_milli(policy, milli))
 
 
 def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None:
@@ -245,13 +230,12 @@ def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) ->
     if not good and not bad:
         return
     d.touch(seat.agent)
-    d.emit(
-        Observed(
-            agent=seat.agent,
-            role="verifier",
-            task_kind=task.task_kind,
-            why=outcome,
-            good_milli=good // 2 if _small(policy) else good,
-            bad_milli=reputation.bad_milli(bad, small=_small(policy)),
-        )
+    _observe(
+        d,
+        task,
+        seat.agent,
+        "verifier",
+        outcome,
+        good_milli=good // 2 if _small(policy) else good,
+        bad_milli=_bad_milli(policy, bad),
     )
