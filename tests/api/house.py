@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -243,3 +244,12 @@ def house(
         running = House(client, vkey, parts.database, origin)
         running.graph = parts.service.graph
         yield running
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps everybody from writing to a SQLite database."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tests.api.house import found, house, policy_text, settings_for
+from tests.api.house import found, house, locked, policy_text, settings_for
 from tests.services.statements import ORIGIN, Party, Town
 from trust import app, clock
 from trust.api.views import network
@@ -129,7 +127,7 @@ def test_a_full_inbox_turns_callers_away_with_nothing_done(tmp_path: Path, sqlit
     ) as home:
         home.settle_in(verifiers=0)
         said = [home.task_post(f"crowd-{number}") for number in range(6)]
-        with ThreadPoolExecutor(6) as callers, _locked(tmp_path / "trust.db"):
+        with ThreadPoolExecutor(6) as callers, locked(tmp_path / "trust.db"):
             answers = [callers.submit(home.post_to, "/v1/tasks", each) for each in said]
             wait(answers, timeout=1)
             refused = [answer.result() for answer in answers if answer.done()]
@@ -139,12 +137,3 @@ def test_a_full_inbox_turns_callers_away_with_nothing_done(tmp_path: Path, sqlit
         assert {answer.result().status_code for answer in answers} == {201, 503}
         again = [home.post_to("/v1/tasks", each).status_code for each in said]
         assert set(again) == {200, 201}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keeps the service's writer waiting."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")

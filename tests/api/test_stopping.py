@@ -9,15 +9,14 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tests.api.house import found, settings_for
+from tests.api.house import found, locked, settings_for
 from tests.api.processes import Running, free_port, serving
 from trust.app import END_MS
 from trust.stopping import FORCED, TERMINATED
@@ -69,7 +68,7 @@ def test_what_was_asked_before_a_stop_is_answered(tmp_path: Path, sqlite_url: st
     vkey = found(settings_for(tmp_path, sqlite_url))
     with serving(tmp_path, sqlite_url, vkey) as (running, home), ThreadPoolExecutor(1) as callers:
         home.settle_in()
-        with _locked(tmp_path / "trust.db"):
+        with locked(tmp_path / "trust.db"):
             answer = callers.submit(home.post_to, "/v1/tasks", home.task_post("late"))
             time.sleep(0.3)
             running.process.send_signal(signal.SIGTERM)
@@ -84,22 +83,13 @@ def test_a_database_that_does_not_answer_does_not_keep_a_service_up(tmp_path: Pa
     changes = {"drain_ms": DRAIN_MS}
     with serving(tmp_path, sqlite_url, vkey, changes=changes) as (running, home):
         home.settle_in()
-        with _locked(tmp_path / "trust.db"), ThreadPoolExecutor(1) as callers:
+        with locked(tmp_path / "trust.db"), ThreadPoolExecutor(1) as callers:
             answer = callers.submit(home.post_to, "/v1/tasks", home.task_post("never"))
             time.sleep(0.3)
             begun = time.monotonic()
             running.stop()
             assert time.monotonic() - begun < STATED_S + 1
             assert answer.result(1).json()["code"] == "shutting-down"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keeps everybody from writing."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def test_a_start_that_waits_for_its_database_is_broken_off(tmp_path: Path, sqlite_url: str) -> None:

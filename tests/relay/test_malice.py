@@ -6,6 +6,9 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import msgspec
 import pytest
 
 from tests.api.processes import ROOT, free_port
-from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
+from tests.relay.networks import KIND, Agent, Coordinator, Make, Network, agents, named, run
 from trust.audit.export import export
 from trust.audit.feeds import FeedReport, check_feed
 from trust.audit.fetching import DirectorySource, HttpSource
@@ -31,6 +34,58 @@ from trust.verify.files import verify_file
 from trust.verify.receipts import FalseConfirmation, verify_confirmation, verify_receipt
 
 pytestmark = pytest.mark.journey
+
+FRIEND = 7
+ALLOCATE = {"shortlist": 1, "exclusive_ms": 1_000}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A task that a requester, Rosa, has posted at a group whose first coordinator is malicious; Ada is there too.
+
+    `friend` is whom a coordinator that is not fair prefers.
+    """
+
+    town: Network
+    three: Sequence[Coordinator]
+    rosa: Agent
+    ada: Agent
+    friend: Agent
+    task: str
+    posted: dict[str, Any]
+
+    def claim_of(self, agent: Agent) -> bytes:
+        return self.town.claim_of(agent.me, self.task, self.posted["index"], self.town.group)
+
+    async def claimed(self, agent: Agent) -> dict[str, Any]:
+        """What the coordinator that an agent is at tells it about its claim."""
+        return await agent.link.claim(self.claim_of(agent))
+
+    async def claimed_elsewhere(self, at: int) -> dict[str, Any]:
+        """The same for Ada, at another coordinator."""
+        other = Agent(self.ada.me)
+        async with agents(other.join(self.three[at])):
+            return await self.claimed(other)
+
+
+@asynccontextmanager
+async def staged(
+    town: Network,
+    make: Make,
+    rosa_at: int = 0,
+    ada_at: int = 0,
+    friend_at: int | None = None,
+    allocate: dict[str, int] | None = None,
+) -> AsyncIterator[Stage]:
+    """The numbers say at which coordinator each is; the friend need not be there."""
+    task, rosa, ada = named(), Agent(town.requester), Agent(town.agents[0])
+    friend = Agent(town.agents[FRIEND])
+    async with town.coordinators(make, RelayServer, RelayServer) as three:
+        joining = [rosa.join(three[rosa_at], kinds=()), ada.join(three[ada_at])]
+        joining += [friend.join(three[friend_at])] if friend_at is not None else []
+        async with agents(*joining):
+            [posted] = await rosa.link.post([town.task_post(task, town.group)], allocate)
+            yield Stage(town, three, rosa, ada, friend, task, posted)
 
 
 async def _saved(coordinator: Coordinator, town: Network, folder: Path) -> FeedReport:
@@ -86,27 +141,17 @@ def test_one_that_favours_its_friend_keeps_nobody_from_a_task_and_its_feed_convi
     town: Network, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        task = named()
-        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
-        makes = [malicious("favours", friend.me.actor), RelayServer, RelayServer]
-        async with (
-            town.coordinators(*makes) as three,
-            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
-        ):
-            allocate = {"shortlist": 1, "exclusive_ms": 1_000}
-            [posted] = await rosa.link.post([town.task_post(task, town.group)], allocate)
+        make = malicious("favours", town.agents[FRIEND].actor)
+        async with staged(town, make, allocate=ALLOCATE) as stage:
             # could not: have its friend named as the only candidate
-            refusals = posted["allocation"]["refusals"].values()
+            refusals = stage.posted["allocation"]["refusals"].values()
             assert {each["code"] for each in refusals} == {"named-candidates"}
             # could: turn an agent away that comes to it
             with pytest.raises(ServiceError, match="task-closed"):
-                await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+                await stage.claimed(stage.ada)
             # could not: keep it from the task
-            other = Agent(ada.me)
-            async with agents(other.join(three[1])):
-                told = await other.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
-                assert told["worker"] == ada.me.actor
-            report = await _saved(three[0], town, tmp_path)
+            assert (await stage.claimed_elsewhere(1))["worker"] == stage.ada.me.actor
+            report = await _saved(stage.three[0], town, tmp_path)
             assert not report.ok
             assert any("task-closed" in each.reason for each in report.findings)
 
@@ -115,22 +160,12 @@ def test_one_that_favours_its_friend_keeps_nobody_from_a_task_and_its_feed_convi
 
 def test_an_agent_that_is_censored_gets_through_by_another_coordinator(town: Network, tmp_path: Path) -> None:
     async def test() -> None:
-        task = named()
-        rosa, ada = Agent(town.requester), Agent(town.agents[0])
-        makes = [malicious("censors", victim=ada.me.actor), RelayServer, RelayServer]
-        async with (
-            town.coordinators(*makes) as three,
-            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
-        ):
-            [posted] = await rosa.link.post([town.task_post(task, town.group)])
-            request = town.claim_of(ada.me, task, posted["index"], town.group)
+        async with staged(town, malicious("censors", victim=town.agents[0].actor)) as stage:
             with pytest.raises(ServiceError, match="overloaded"):
-                await ada.link.claim(request)
-            other = Agent(ada.me)
-            async with agents(other.join(three[2])):
-                assert (await other.link.claim(request))["worker"] == ada.me.actor
+                await stage.claimed(stage.ada)
+            assert (await stage.claimed_elsewhere(2))["worker"] == stage.ada.me.actor
             # nothing false was said, so nothing convicts it: its feed shows that it offered and never confirmed
-            report = await _saved(three[0], town, tmp_path)
+            report = await _saved(stage.three[0], town, tmp_path)
             assert report.ok
             assert report.kinds.get("confirmed", 0) == 0
             assert report.kinds["offered"] > 0
@@ -142,24 +177,18 @@ def test_one_that_drops_results_is_not_believed_and_its_feed_convicts_it(
     town: Network, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        task = named()
-        rosa, ada = Agent(town.requester), Agent(town.agents[0])
-        async with (
-            town.coordinators(malicious("drops"), RelayServer, RelayServer) as three,
-            agents(rosa.join(three[1], kinds=()), ada.join(three[0])),
-        ):
-            [posted] = await rosa.link.post([town.task_post(task, town.group)])
-            told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
-            output = town.output_of(ada.me, told["claim"])
+        async with staged(town, malicious("drops"), rosa_at=1) as stage:
+            ada = stage.ada
+            output = town.output_of(ada.me, (await stage.claimed(ada))["claim"])
             [said] = await ada.link.deliver([output])
             # could: throw the output away. could not: show a receipt of it
             proven = verify_receipt(msgspec.json.encode(said["receipt"]), Verifier.parse(town.vkey))
             assert proven.spoken is None or b"output.submit" not in proven.spoken.signed.payload
             other = Agent(ada.me)
-            async with agents(other.join(three[1])):
+            async with agents(other.join(stage.three[1])):
                 [true] = await other.link.deliver([output])
                 assert true["status"] == 201
-            report = await _saved(three[0], town, tmp_path)
+            report = await _saved(stage.three[0], town, tmp_path)
             assert any("which it is not" in each.reason for each in report.findings)
 
     run(test)
@@ -192,21 +221,16 @@ def test_in_a_group_one_that_credits_its_friend_convinces_nobody_and_its_feed_co
     town: Network, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        task = named()
-        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
         dids = [did_of_seed(seed) for seed in town.three]
-        makes = [malicious("credits", friend.me.actor), RelayServer, RelayServer]
-        async with (
-            town.coordinators(*makes) as three,
-            agents(rosa.join(three[0], kinds=()), ada.join(three[0])),
-        ):
-            [posted] = await rosa.link.post([town.task_post(task, town.group)])
-            told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
-            assert told["worker"] == friend.me.actor
+        async with staged(town, malicious("credits", town.agents[FRIEND].actor)) as stage:
+            ada = stage.ada
+            told = await stage.claimed(ada)
+            assert told["worker"] == stage.friend.me.actor
             with pytest.raises(NotProven):
                 verify_confirmation(told["confirmation"].encode(), ada.me.network, dids, 2)
-            assert (await rosa.hears_event("claim.opened", task=task))["worker"] == ada.me.actor
-            report = await _saved(three[0], town, tmp_path)
+            opened = await stage.rosa.hears_event("claim.opened", task=stage.task)
+            assert opened["worker"] == ada.me.actor
+            report = await _saved(stage.three[0], town, tmp_path)
             assert any("it confirmed" in each.reason for each in report.findings)
 
     run(test)
@@ -218,7 +242,7 @@ def test_alone_one_that_confirms_what_is_not_so_is_convicted_by_its_own_paper(
 ) -> None:
     async def test() -> None:
         task = named()
-        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
+        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[FRIEND])
         async with (
             town.relay(make=malicious(kind, friend.me.actor)) as relay,
             agents(rosa.join(relay, kinds=()), ada.join(relay), friend.join(relay)),
@@ -241,22 +265,17 @@ def test_one_that_confirms_two_claims_in_a_group_has_one_signature_for_the_secon
     town: Network, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        task = named()
-        rosa, ada, friend = Agent(town.requester), Agent(town.agents[0]), Agent(town.agents[7])
         dids = [did_of_seed(seed) for seed in town.three]
-        async with (
-            town.coordinators(malicious("confirms-twice"), RelayServer, RelayServer) as three,
-            agents(rosa.join(three[0], kinds=()), ada.join(three[1]), friend.join(three[0])),
-        ):
-            [posted] = await rosa.link.post([town.task_post(task, town.group)])
-            await ada.hears("offer", task=task)
-            true = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
-            await friend.hears("taken", task=task)
-            false = await friend.link.claim(town.claim_of(friend.me, task, posted["index"], town.group))
+        async with staged(town, malicious("confirms-twice"), ada_at=1, friend_at=0) as stage:
+            ada, friend = stage.ada, stage.friend
+            await ada.hears("offer", task=stage.task)
+            true = await stage.claimed(ada)
+            await friend.hears("taken", task=stage.task)
+            false = await stage.claimed(friend)
             assert (true["worker"], false["worker"]) == (ada.me.actor, friend.me.actor)
             with pytest.raises(NotProven):
                 verify_confirmation(false["confirmation"].encode(), ada.me.network, dids, 2)
-            report = await _saved(three[0], town, tmp_path)
+            report = await _saved(stage.three[0], town, tmp_path)
             assert any("it confirmed" in each.reason for each in report.findings)
 
     run(test)
@@ -266,19 +285,14 @@ def test_one_that_signs_two_allocations_gets_one_draw_and_another_coordinators_f
     town: Network, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        task = named()
-        rosa = Agent(town.requester)
-        async with (
-            town.coordinators(malicious("allocates-twice"), RelayServer, RelayServer) as three,
-            agents(rosa.join(three[0], kinds=())),
-        ):
-            allocate = {"shortlist": 1, "exclusive_ms": 1_000}
-            [posted] = await rosa.link.post([town.task_post(task, town.group)], allocate)
-            assert posted["allocation"]["status"] == 201
-            assert posted["allocation"]["again"] != "accepted"
-            reports = [await _saved(each, town, tmp_path / each.server.did[-6:]) for each in three[1:]]
+        async with staged(town, malicious("allocates-twice"), allocate=ALLOCATE) as stage:
+            allocation = stage.posted["allocation"]
+            assert allocation["status"] == 201
+            assert allocation["again"] != "accepted"
+            reports = [await _saved(each, town, tmp_path / each.server.did[-6:]) for each in stage.three[1:]]
             found = [each.reason for report in reports for each in report.findings]
-            assert any(f"{three[0].server.did} signed 2 allocations of {task}" in each for each in found)
+            signed = f"{stage.three[0].server.did} signed 2 allocations of {stage.task}"
+            assert any(signed in each for each in found)
 
     run(test)
 

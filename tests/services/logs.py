@@ -19,6 +19,11 @@ from trust.storage.engine import Database
 from trust.storage.reading import reading
 
 
+def size_of(database: Database) -> int:
+    with reading(database) as reader:
+        return reader.head().size
+
+
 def check_log(database: Database, key: Verifier) -> Checkpoint | None:
     """Replays every decision, builds every sealed pool again from the entries before it, and compares leaves, tiles,
     root and checkpoint; None where the log is empty."""

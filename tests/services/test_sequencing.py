@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -11,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.services.houses import House
-from tests.services.logs import check_log, check_receipt
+from tests.services.logs import check_log, check_receipt, size_of
 from tests.services.statements import ORIGIN, Party, created
 from trust.core.payloads import KeyAdopt
 from trust.core.records import Account, Claim
@@ -26,19 +25,6 @@ from trust.services.receipts import Receipt, Refusal, stored_receipt
 from trust.services.sequencing import Limits, Sequencer
 from trust.storage.engine import Database
 from trust.storage.reading import reading
-
-
-@pytest.fixture
-def house(database: Database, tmp_path: Path) -> Iterator[House]:
-    """A founded network; its log is checked from first to last when the test is over."""
-    house = House(database, tmp_path).found()
-    yield house
-    check_log(database, house.town.log.verifier)
-
-
-def size_of(database: Database) -> int:
-    with reading(database) as reader:
-        return reader.head().size
 
 
 def test_step_14_every_receipt_of_a_batch_verifies_offline_under_one_checkpoint(house: House) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from tests.services.houses import House
-from tests.services.logs import check_log, check_receipt
+from tests.services.logs import check_log, check_receipt, size_of
 from tests.services.statements import Party, Town
 from tests.storage.stores import empty
 from trust.core import rulebook
@@ -26,21 +25,7 @@ from trust.services.inbox import Submission
 from trust.services.receipts import Outcome, Receipt
 from trust.services.sequencing import Sequencer
 from trust.storage.engine import Database
-from trust.storage.reading import reading
 from trust.storage.unit import unit
-
-
-@pytest.fixture
-def house(database: Database, tmp_path: Path) -> Iterator[House]:
-    """A founded network; its log is checked from first to last when the test is over."""
-    house = House(database, tmp_path).found()
-    yield house
-    check_log(database, house.town.log.verifier)
-
-
-def size_of(database: Database) -> int:
-    with reading(database) as reader:
-        return reader.head().size
 
 
 class Broken(Exception):
