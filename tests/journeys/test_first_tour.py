@@ -47,7 +47,7 @@ def _run(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=600)
     finally:
         _end(process.pid)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

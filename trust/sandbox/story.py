@@ -18,7 +18,7 @@ from trust.sandbox.board import Event
 from trust.sandbox.cast import Job
 from trust.sandbox.peers import listen
 
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 EXTRA_AT_ONCE = 3
 Library = Mapping[str, list[review.Source]]
 KINDS: Mapping[str, type[Reviewer]] = {cast.LIAR: Liar, cast.SILENT: Silent}
