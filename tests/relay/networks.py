@@ -61,6 +61,7 @@ class Network:
     solo: str = ""
     group: str = ""
     agents: list[Speaker] = field(default_factory=lambda: [_party(f"agent {number}") for number in range(8)])
+    verifiers: int = VERIFIERS
     requester: Speaker = field(default_factory=lambda: _party("requester"))
     alone: bytes = field(default_factory=lambda: Party("coordinator").seed)
     three: list[bytes] = field(default_factory=lambda: [Party(f"coordinator {n}").seed for n in range(3)])
@@ -87,7 +88,7 @@ class Network:
                 nonce = find_nonce(ORIGIN, each.actor, bits)
                 said.append(each.say(AgentRegister, now, capabilities=(KIND,), pow=nonce))
                 said.append(_deposit(treasury, each.actor, f"agent-{number}", now))
-            for number in range(VERIFIERS):
+            for number in range(self.verifiers):
                 each = _party(f"verifier {number}")
                 nonce = find_nonce(ORIGIN, each.actor, bits)
                 said.append(each.say(AgentRegister, now, capabilities=(KIND,), pow=nonce))
@@ -117,7 +118,7 @@ class Network:
         board = Board(self.url)
         following = asyncio.create_task(board.follow())
         async with asyncio.timeout(30):
-            await board.until("pool.sealed", pool=verifier_pool(KIND), count=VERIFIERS)
+            await board.until("pool.sealed", pool=verifier_pool(KIND), count=self.verifiers)
         following.cancel()
 
     # -- relays
@@ -286,14 +287,16 @@ def named(prefix: str = "task") -> str:
 
 
 @contextmanager
-def network(directory: Path, agents: int = 8, **policy: int) -> Iterator[Network]:
+def network(directory: Path, agents: int = 8, verifiers: int = VERIFIERS, **policy: int) -> Iterator[Network]:
     """A service in a process of its own, with everybody registered."""
     url = f"sqlite:///{directory / 'trust.db'}"
     vkey = found(settings_for(directory, url), ORIGIN, **policy)
     running = Running(directory, url, free_port(), {})
     try:
         running.wait()
-        made = Network(running, vkey, agents=[_party(f"agent {number}") for number in range(agents)])
+        made = Network(
+            running, vkey, agents=[_party(f"agent {number}") for number in range(agents)], verifiers=verifiers
+        )
         asyncio.run(made.settle())
         yield made
     finally:

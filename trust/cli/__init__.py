@@ -30,6 +30,8 @@ GROUPS = {
     "claim": "Claim tasks and look at claims.",
     "output": "Deliver and open outputs.",
     "check": "Check the work of others.",
+    "work": "Claim tasks and have your own command do them, again and again.",
+    "verify": "Vote on the seats that you are drawn for, as your own command judges.",
     "stake": "Deposit and withdraw money.",
     "relay": "Register relays, run their coordinators, check what they decided.",
     "evidence": "Put proofs of misbehaviour before the log.",

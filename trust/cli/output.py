@@ -32,6 +32,7 @@ def submit(
     me: Me,
     items: Path | None = None,
     made_from: list[str] | None = None,
+    opened: bool = False,
     receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
@@ -45,6 +46,8 @@ def submit(
         A batch's items, one a line; keep the file until the claim has ended.
     made_from
         What it was made from: a claim, or the SHA-256 of a blob in hex. May be given several times.
+    opened
+        Open it at once, whether it will be drawn or not: nothing is left to do where nobody is there when it is.
     """
     from trust.client import Worker
 
@@ -52,7 +55,9 @@ def submit(
     if len(artifacts) < max(len(files), 1):
         raise Usage("give at least one file, and each name once")
     with service.acting(Worker, me) as worker:
-        service.accepted(worker.submit(claim, artifacts, read_items(items), made_from or ()), receipt)
+        service.accepted(
+            worker.submit(claim, artifacts, read_items(items), made_from or (), opened=opened), receipt
+        )
 
 
 @app.command(name="open")

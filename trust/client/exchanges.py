@@ -283,6 +283,10 @@ class Exchanges:
         """A verifier's seats, those that wait for it unless told otherwise."""
         return (yield from self.get(wire.path("/v1/agents/{}/seats", id, state=state, after=after)))
 
+    def claims(self, id: str, after: str | None = None) -> Exchange[Facts]:
+        """A worker's claims, a page of them."""
+        return (yield from self.get(wire.path("/v1/agents/{}/claims", id, after=after, limit=1_000)))
+
     def task(self, id: str) -> Exchange[Facts]:
         """A task."""
         return (yield from self.get(wire.path("/v1/tasks/{}", id)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from trust.client.wire import Exchange, Facts
 from trust.core import strict
 from trust.core.lifecycle import Phase, SeatState
 from trust.core.payloads import (
+    CLAIM,
     JudgedItem,
     OutputSubmit,
     Payload,
@@ -39,7 +40,11 @@ P = TypeVar("P", bound=Payload)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The work of a seat. `items` (index to bytes) are its share of a batch; empty where the output is not one."""
+    """The work of a seat. `items` (index to bytes) are its share of a batch; empty where the output is not one.
+
+    `inputs` is what the output was made from (source to the names and bytes delivered there). A source whose bytes
+    nobody has is not among them: an output has to be right without it.
+    """
 
     seat: str
     claim: str
@@ -48,6 +53,7 @@ class Case:
     spec: bytes
     artifacts: Mapping[str, bytes]
     items: Mapping[int, bytes]
+    inputs: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
 Judgement = bool | Mapping[int, bool] | None
@@ -123,7 +129,30 @@ class Verifier(Agent[C]):
         artifacts: dict[str, bytes] = {}
         for artifact in output.artifacts if not items else ():
             artifacts[artifact.name] = yield from self.exchanges.get_blob(artifact.sha256)
-        return Case(duty["seat"], duty["claim"], task, output, spec, artifacts, items)
+        inputs = yield from self._inputs(output.inputs)
+        return Case(duty["seat"], duty["claim"], task, output, spec, artifacts, items, inputs)
+
+    def _inputs(self, sources: Iterable[str]) -> Exchange[dict[str, dict[str, bytes]]]:
+        """Returns the bytes of what an output was made from, as far as the service has them."""
+        found: dict[str, dict[str, bytes]] = {}
+        for source in sources:
+            named = {source: source}
+            if source.startswith(CLAIM):
+                claim = yield from self.exchanges.claim(source)
+                said = yield from self._said(claim["output"]["index"], OutputSubmit)
+                if said.claim != source:
+                    raise NotProven(f"entry {claim['output']['index']} is no output of {source}")
+                named = {artifact.name: artifact.sha256 for artifact in said.artifacts}
+            try:
+                blobs = {}
+                for name, digest in named.items():
+                    blobs[name] = yield from self.exchanges.get_blob(digest)
+            except TrustError as error:
+                if error.code != "unknown-blob":
+                    raise
+                continue
+            found[source] = blobs
+        return found
 
     def _said(self, index: int, kind: type[P]) -> Exchange[P]:
         """The statement of one kind that an entry holds, proven."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 
+from trust.client import statements
 from trust.client.agents import Agent
 from trust.client.clients import C, Client, conversation
 from trust.client.exchanges import Accepted
 from trust.client.items import ItemTree
-from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts
 from trust.core.lifecycle import Phase
 from trust.core.payloads import (
@@ -48,11 +48,13 @@ class Worker(Agent[C]):
         artifacts: Mapping[str, bytes],
         items: Sequence[bytes] = (),
         inputs: Sequence[str] = (),
+        opened: bool = False,
     ) -> Exchange[Accepted]:
         """Delivers: stores each artifact (name to bytes), then submits. A batch delivers its items too.
 
         `inputs` names what the output was made from: claims, or blobs by their SHA-256 in hex. Who names them answers
-        for its own step alone, and not for what was wrong before.
+        for its own step alone, and not for what was wrong before. `opened` opens the output at once: whatever becomes
+        of this worker, what is drawn is not withheld.
 
         The items themselves stay with the worker until some of them are drawn: `attend` opens those. A claim has one
         output, and a second one that is signed while another counts convicts its worker: so the service is asked first,
@@ -78,8 +80,9 @@ class Worker(Agent[C]):
             items_root=root,
             items_count=len(tree) if tree else None,
             inputs=tuple(inputs),
+            opened=opened,
         )
-        signed = opened(envelope).payload
+        signed = statements.opened(envelope).payload
         assert isinstance(signed, OutputSubmit)
         self._signed[claim] = signed
         return (yield from self.exchanges.send(envelope))
@@ -113,6 +116,28 @@ class Worker(Agent[C]):
         if self.exchanges.outbox is not None:
             self.exchanges.outbox.forget("output.submit", claim=claim)
         return Accepted(proven.spoken.id, True, receipt, proven)
+
+    @conversation
+    def step(self, items: Callable[[str], Sequence[bytes]] = lambda _: ()) -> Exchange[list[Accepted]]:
+        """Opens what waits to be opened of every claim of this worker, as the service knows them: so it needs no memory
+        of its own, but for the items of a batch, which `items` gives by claim."""
+        done: list[Accepted] = []
+        for claim in (yield from Worker.underway.talk(self)):
+            if claim["state"] == "checking":
+                done += yield from Worker.attend.talk(self, claim["claim"], items(claim["claim"]))
+        return done
+
+    @conversation
+    def underway(self) -> Exchange[list[Facts]]:
+        """Returns this worker's claims that have not ended, as the service shows them."""
+        found: list[Facts] = []
+        after = None
+        while True:
+            page = yield from self.exchanges.claims(self.did, after)
+            found += [claim for claim in page["claims"] if not claim["ended_ms"]]
+            after = page.get("after")
+            if not after:
+                return found
 
     @conversation
     def attend(self, claim: str, items: Sequence[bytes] = ()) -> Exchange[list[Accepted]]:

@@ -294,7 +294,8 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
-    """`inputs` is what the output was made from: claims with an output on this log, or digests of blobs."""
+    """`inputs` is what the output was made from: claims with an output on this log, or digests of blobs. `opened`
+    opens it at once, whether it will be drawn or not; the items of a batch are opened as they are drawn."""
 
     endpoint: ClassVar[str] = "/v1/outputs"
     signers: ClassVar[Signers] = Signers("the worker", "worker")
@@ -304,6 +305,7 @@ class OutputSubmit(Payload, tag="output.submit", frozen=True, kw_only=True):
     items_root: Hex32 | None = None
     items_count: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     inputs: Annotated[tuple[Source, ...], Meta(max_length=MAX_INPUTS)] = ()
+    opened: bool = False
 
 
 class OutputAccept(Payload, tag="output.accept", frozen=True, kw_only=True):

@@ -10,19 +10,26 @@ import msgspec
 from trust.audit.provenance import Output
 from trust.client import TrustClient
 from trust.core import strict
-from trust.errors import TrustError
-from trust.programs.command import Limits, Outcome, run
+from trust.errors import ClientError, TrustError
+from trust.programs.command import MAX_WORDS, Limits, Outcome, run
 from trust.verify.failures import NotProven
 
-MAX_WORDS = 200
 MAX_VERDICT_BYTES = 65_536
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The answer that a command prints, as JSON: pass, fail, or void where it cannot say."""
+    """The answer that a command prints, as JSON: pass, fail, or void where it cannot say; of a batch its bad items."""
 
     verdict: Literal["pass", "fail", "void"]
     reason: str = ""
+    bad: tuple[int, ...] = ()
+
+
+class NoVerdict(ClientError):
+    """A command did not come to a verdict; `detail` says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("no-verdict", why)
 
 
 def judge(
@@ -64,13 +71,19 @@ def _digests(output: Output, sources: Iterable[Output]) -> Iterator[str]:
 
 
 def _verdict(outcome: Outcome) -> tuple[bool | None, str]:
-    """Returns what a command found: a crash is never a verdict."""
-    if outcome.status != 0:
-        said = outcome.stderr.decode(errors="replace").strip().splitlines()
-        why = outcome.why or f"the command ended with {outcome.status}"
-        return None, f"{why}: {said[-1]}"[:MAX_WORDS] if said else why
+    """Returns what a command found of one output, and why."""
     try:
-        verdict = strict.parse(outcome.stdout, Verdict, max_bytes=MAX_VERDICT_BYTES)
-    except strict.Malformed as error:
-        return None, f"what the command printed is no verdict: {error}"[:MAX_WORDS]
+        verdict = verdict_of(outcome)
+    except NoVerdict as error:
+        return None, error.detail
     return {"pass": True, "fail": False, "void": None}[verdict.verdict], verdict.reason[:MAX_WORDS]
+
+
+def verdict_of(outcome: Outcome) -> Verdict:
+    """Returns the verdict that a command printed. `NoVerdict` where it ended otherwise: a crash is never a verdict."""
+    if outcome.failure:
+        raise NoVerdict(outcome.failure)
+    try:
+        return strict.parse(outcome.stdout, Verdict, max_bytes=MAX_VERDICT_BYTES)
+    except strict.Malformed as error:
+        raise NoVerdict(f"what the command printed is no verdict: {error}"[:MAX_WORDS]) from None

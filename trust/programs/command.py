@@ -13,12 +13,15 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+MAX_WORDS = 200
+MAX_FILES = 64
 
 
 @dataclass(frozen=True)
@@ -33,28 +36,39 @@ class Limits:
 @dataclass(frozen=True)
 class Outcome:
     """`status` is the exit status, negative for a signal, None where the time was over or the command is not there;
-    `why` says so in words."""
+    `why` says so in words. `files` is what it left in `output/`, by name."""
 
     status: int | None
     stdout: bytes = b""
     stderr: bytes = b""
     why: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> str:
+        """Returns why it is no result, in words; "" where it ended well."""
+        if self.status == 0:
+            return ""
+        said = self.stderr.decode(errors="replace").strip().splitlines()
+        why = self.why or f"the command ended with {self.status}"
+        return f"{why}: {said[-1]}"[:MAX_WORDS] if said else why
 
 
 def run(
     command: Sequence[str],
     case: Mapping[str, Any],
     blobs: Mapping[str, bytes],
-    limits: Limits = Limits(),
+    limits: Limits,
 ) -> Outcome:
     """Runs a command on a case; returns how it ended.
 
-    It starts in a directory with nothing but `case.json`, which is its standard input as well, and `blobs/`, where each
-    of `blobs` is a file that has its SHA-256 in hex as its name.
+    It starts in a directory with nothing but `case.json`, which is its standard input as well; `blobs/`, where each of
+    `blobs` is a file that has its SHA-256 in hex as its name; and `output/`, which is empty.
     """
     with tempfile.TemporaryDirectory(prefix="trust-case-") as name:
         directory = Path(name)
-        (directory / "blobs").mkdir()
+        for folder in ("blobs", "output"):
+            (directory / folder).mkdir()
         for data in blobs.values():
             (directory / "blobs" / sha256(data).hexdigest()).write_bytes(data)
         (directory / "case.json").write_bytes(msgspec.json.format(msgspec.json.encode(case)))
@@ -77,7 +91,26 @@ def _run(command: Sequence[str], directory: Path, limits: Limits) -> Outcome:
             return Outcome(None, why=f"{command[0]} cannot be run: {error.strerror}")
         _limit(process.pid, limits)
         status, why = _wait(process, limits)
-    return Outcome(status, stdout.read_bytes(), stderr.read_bytes(), why)
+    try:
+        files = {} if status else _left(directory / "output", limits)
+    except ValueError as error:
+        return Outcome(None, why=str(error))
+    return Outcome(status, stdout.read_bytes(), stderr.read_bytes(), why, files)
+
+
+def _left(folder: Path, limits: Limits) -> dict[str, bytes]:
+    """Returns the plain files in a folder by name. ValueError where they are too many or too large, or where something
+    else is there: a link would deliver what it points to."""
+    files: dict[str, bytes] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_file():
+            raise ValueError(f"output/{path.name} is no plain file")
+        if len(files) == MAX_FILES or path.stat().st_size > limits.file_bytes:
+            raise ValueError(
+                f"output/ has more than {MAX_FILES} files, or one of over {limits.file_bytes} bytes"
+            )
+        files[path.name] = path.read_bytes()
+    return files
 
 
 def _limit(process: int, limits: Limits) -> None:

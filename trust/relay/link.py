@@ -50,6 +50,7 @@ class RelayLink:
         self._wire: ClientConnection | None = None
         self._living: asyncio.Task[None] | None = None
         self.welcome: Facts = {}
+        self.relay = ""
 
     @classmethod
     async def open(
@@ -217,3 +218,4 @@ class RelayLink:
         key = did_of(ed25519.public_key(self._me.seed))
         await wire.send(json.dumps(hello | ({"key": key} if key != self._me.actor else {})))
         self.welcome = json.loads(await wire.recv())
+        self.relay = str(challenge["relay"])

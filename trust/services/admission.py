@@ -150,7 +150,11 @@ def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
 def _opening_in(spoken: Spoken) -> Spoken | None:
     """The opening that a statement is, or that a relay attests in it; None where it is none."""
     shown = commands.enclosed(spoken.payload) if isinstance(spoken.payload, RelayAttest) else (spoken,)
-    return next((each for each in shown if isinstance(each.payload, OPENINGS)), None)
+    return next((each for each in shown if _opens(each.payload)), None)
+
+
+def _opens(payload: object) -> bool:
+    return isinstance(payload, OPENINGS) or (isinstance(payload, OutputSubmit) and payload.opened)
 
 
 def _needed(reader: Reader, opening: Spoken) -> list[str]:
@@ -158,6 +162,8 @@ def _needed(reader: Reader, opening: Spoken) -> list[str]:
     payload = opening.payload
     if isinstance(payload, ItemsOpen):
         return _leaves(payload)
+    if isinstance(payload, OutputSubmit):
+        return [artifact.sha256 for artifact in payload.artifacts]
     claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
     entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
     statement = None if entry is None else incoming_of(decode_entry(entry.data).command)

@@ -262,6 +262,7 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
     output: str
     draw_by_ms: int
     items_root: str = ""
+    opened: bool = False
 
     def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
@@ -269,6 +270,7 @@ class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):
             replace(
                 claim,
                 state=ClaimState.SUBMITTED,
+                opened=self.opened,
                 output=self.output,
                 output_index=s.size,
                 submitted_ms=s.at_ms,

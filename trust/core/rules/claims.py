@@ -257,6 +257,8 @@ def submit(d: Decision, said: OutputSubmit) -> None:
         raise Refused(
             "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
         )
+    if said.opened and task.items_count:
+        raise Refused("items-mismatch", "the items of a batch are opened when they are drawn, not before")
     _check_inputs(d, said)
     d.emit(
         OutputSubmitted(
@@ -264,6 +266,7 @@ def submit(d: Decision, said: OutputSubmit) -> None:
             output=d.spoken.id,
             draw_by_ms=d.at_ms + policy.draw_ms,
             items_root=said.items_root or "",
+            opened=said.opened,
         )
     )
 

@@ -1,0 +1,62 @@
+"""What an owner allows a program to do: the rules of its TOML file, which nothing that others say can widen."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from trust.core.payloads import MAX_INT, Did, Name, Units
+from trust.errors import Unusable
+
+HOURS = re.compile(r"([01][0-9]|2[0-3])-([01][0-9]|2[0-4])")
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which tasks to go for. Money is in units; `hours` are UTC, as "08-20" or over midnight "22-06"; empty lists and
+    texts allow everything."""
+
+    kinds: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    least_price_units: Units = 0
+    most_stake_units: Units = MAX_INT
+    requesters: tuple[Did, ...] = ()
+    hours: str = ""
+    at_once: Annotated[int, Meta(ge=1, le=256)] = 1
+
+    def hindrance(self, task: Mapping[str, Any], at_ms: int) -> str:
+        """Returns why a task is not gone for, in words; "" where the rules allow it."""
+        if self.kinds and task["task_kind"] not in self.kinds:
+            return f"{task['task_kind']} is none of the kinds"
+        if task["price_units"] < self.least_price_units:
+            return f"its price of {task['price_units']} is below {self.least_price_units}"
+        if task["stake_units"] > self.most_stake_units:
+            return f"its stake of {task['stake_units']} is over {self.most_stake_units}"
+        if self.requesters and task["requester"] not in self.requesters:
+            return "its requester is none of those allowed"
+        return "" if self._is_open(at_ms) else f"it is not within the hours {self.hours}"
+
+    def _is_open(self, at_ms: int) -> bool:
+        if not self.hours:
+            return True
+        start, end = map(int, self.hours.split("-"))
+        hour = datetime.fromtimestamp(at_ms / 1_000, UTC).hour
+        return start <= hour < end if start < end else hour >= start or hour < end
+
+
+def read_rules(path: Path | None) -> Rules:
+    """Returns the rules of a TOML file, those that allow everything without one. `Unusable` where they are none."""
+    if path is None:
+        return Rules()
+    try:
+        rules = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Rules)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise Unusable(f"{path}: {error}", "docs/protocol.md 9.3 has an example") from None
+    if rules.hours and not HOURS.fullmatch(rules.hours):
+        raise Unusable(f"{path}: hours are written as 08-20, not {rules.hours!r}", "they are UTC")
+    return rules

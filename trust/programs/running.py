@@ -1,0 +1,61 @@
+"""A program as a process: runs until SIGTERM or SIGINT, says what it does as lines of JSON, and what it earned."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from trust import clock
+from trust.client import AsyncTrustClient, Retry
+from trust.errors import TrustError
+from trust.log.note import Verifier
+
+PATIENT = Retry(first_ms=50, longest_ms=2_000, total_ms=60_000)
+
+Tell = Callable[..., None]
+
+
+def tell(did: str, **facts: Any) -> None:
+    """Prints what was done as one line of JSON."""
+    print(json.dumps({"at_ms": clock.now_ms(), "did": did, **facts}), flush=True)
+
+
+async def run(
+    services: list[str],
+    vkey: str | Verifier,
+    agent: str,
+    program: Callable[[AsyncTrustClient, Tell], Awaitable[None]],
+) -> None:
+    """Runs a program for an agent until it is told to stop; in the end says by how much the agent's money changed."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncTrustClient(services, vkey, retry=PATIENT) as client:
+        before = await _balances(client, agent)
+        tell("began", agent=agent, balances=before)
+        running = asyncio.ensure_future(program(client, tell))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for each in (running, stopped):
+            each.cancel()
+        results = await asyncio.gather(running, stopped, return_exceptions=True)
+        await _told_earnings(client, agent, before)
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+
+async def _told_earnings(client: AsyncTrustClient, agent: str, before: dict[str, int]) -> None:
+    try:
+        after = await asyncio.wait_for(_balances(client, agent), timeout=2)
+    except (TrustError, TimeoutError) as error:
+        tell("stopped", why=f"the balances are not known: {error}")
+        return
+    tell("stopped", balances=after, change_units=sum(after.values()) - sum(before.values()))
+
+
+async def _balances(client: AsyncTrustClient, agent: str) -> dict[str, int]:
+    balances: dict[str, int] = (await client.agent(agent))["balances"]
+    return balances
