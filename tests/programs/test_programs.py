@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -31,6 +32,8 @@ TERMS = {
     "notice_ms": 600_000,
     "unbonding_ms": 20_000_000,
 }
+
+PATIENCE_S = 60
 
 MAKE = """
 import json, sys
@@ -105,6 +108,7 @@ class Program:
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
         )
         self.said: list[dict[str, Any]] = []
@@ -112,15 +116,18 @@ class Program:
     def says(self, did: str, **facts: Any) -> dict[str, Any]:
         """Reads on until it says that it did something."""
         assert self.process.stdout is not None
-        while line := self.process.stdout.readline():
+        while select.select([self.process.stdout], [], [], PATIENCE_S)[0] and (
+            line := self.process.stdout.readline()
+        ):
             print(line)
             self.said.append(json.loads(line))
             if self.said[-1]["did"] == did and all(
                 self.said[-1].get(name) == each for name, each in facts.items()
             ):
                 return self.said[-1]
+        self.kill()
         assert self.process.stderr is not None
-        raise AssertionError(f"it ended without {did}: {self.said} {self.process.stderr.read().decode()}")
+        raise AssertionError(f"it did not say {did}: {self.said} {self.process.stderr.read().decode()}")
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)

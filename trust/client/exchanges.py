@@ -285,7 +285,7 @@ class Exchanges:
 
     def claims(self, id: str, after: str | None = None) -> Exchange[Facts]:
         """A worker's claims, a page of them."""
-        return (yield from self.get(wire.path("/v1/agents/{}/claims", id, after=after, limit=1_000)))
+        return (yield from self.get(wire.path("/v1/agents/{}/claims", id, after=after, limit=100)))
 
     def task(self, id: str) -> Exchange[Facts]:
         """A task."""

@@ -16,7 +16,7 @@ import msgspec
 
 from trust.client import AsyncTrustClient, Unreachable, Worker
 from trust.core import strict
-from trust.core.payloads import MAX_INPUTS, ClaimRequest, Source
+from trust.core.payloads import MAX_INPUTS, ClaimAbandon, ClaimRenew, ClaimRequest, Source
 from trust.core.receipt import Receipt
 from trust.errors import TrustError
 from trust.programs.command import MAX_WORDS, Limits, Outcome, run
@@ -226,7 +226,7 @@ class WorkProgram:
             finally:
                 renewing.cancel()
             if product is None:
-                await self.worker.abandon(claim)
+                await self.worker.send(ClaimAbandon, claim=claim)
                 self._tell("abandoned", claim=claim)
                 return
             self._products.keep(claim, product)
@@ -261,7 +261,7 @@ class WorkProgram:
         while True:
             await asyncio.sleep(max(0, until_ms - lease_ms // 3 - self.client.now_ms()) / 1_000)
             try:
-                await self.worker.renew(claim["claim"])
+                await self.worker.send(ClaimRenew, claim=claim["claim"])
             except TrustError as error:
                 self._tell("not-renewed", claim=claim["claim"], why=error.code)
                 return
