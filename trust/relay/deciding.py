@@ -38,6 +38,7 @@ from trust.core.payloads import (
 )
 from trust.errors import ClientError, TrustError
 from trust.relay.batches import Batches
+from trust.relay.eligible import Eligible
 from trust.relay.feed import Feed
 from trust.relay.messages import Allocate
 from trust.relay.mirror import Mirror, Work
@@ -51,13 +52,14 @@ DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
 Facts = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promise:
-    """A claim.request that was signed and may still be won."""
+    """A claim.request that was signed and may still be won; `signed` is what another coordinator was given."""
 
     statement: str
     worker: str
     until_ms: int
+    signed: bytes = b""
 
 
 class Promises:
@@ -66,7 +68,11 @@ class Promises:
     def __init__(self) -> None:
         self._given: dict[str, Promise] = {}
 
-    def give(self, task: str, statement: str, worker: str) -> None:
+    def held(self, task: str) -> Promise | None:
+        """Who has it, or had it last."""
+        return self._given.get(task)
+
+    def give(self, task: str, statement: str, worker: str, signed: bytes = b"") -> None:
         """`ClientError` promised where another claim has it; asking again for the same one is fine."""
         now_ms = clock.monotonic_ms()
         held = self._given.get(task)
@@ -78,7 +84,7 @@ class Promises:
                 hint="wait until that claim is won or refused",
                 extra={"worker": held.worker},
             )
-        self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS)
+        self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS, signed)
 
     def take_back(self, task: str, statement: str) -> None:
         """The claim was refused."""
@@ -102,8 +108,9 @@ class Desk:
         self._feed = feed
         self._allocations: dict[str, str] = {}
         self._allocated: set[str] = set()
-        self._batches = Batches(client.send_many)
+        self._batches: Batches[bytes, Accepted] = Batches(client.send_many)
         self.promises = Promises()
+        self.eligible = Eligible(client.priorities)
 
     # -- for agents
 
@@ -295,23 +302,44 @@ class Desk:
         return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
     async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
-        """The signature that completes the threshold is promised to one claim, and only where the service would take
-        it; one that does not is worth nothing before somebody else has looked too."""
+        """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
+        one that does not is worth nothing before somebody else has looked too."""
         await self._seen(said.task_index)
-        self._look(said.task, said.task_index, said.actor)
-        self.promises.give(said.task, spoken.id, said.actor)
+        work = self._look(said.task, said.task_index, said.actor)
+        signed = await self._relay.cosign(data)
+        group = self._mirror.group
+        if len(set(group.coordinators) & set(opened(signed).signed.signers)) < group.threshold:
+            return signed
+        await self._promise(spoken, said, signed)
         try:
-            signed = await self._relay.cosign(data)
-            foreseen = await self._client.try_claim(signed)
-            status, code = int(foreseen.get("status", 0)), str(foreseen.get("code", ""))
-            if status not in (200, 201) and code != "threshold-not-met":
-                raise ServiceError.of(status, foreseen)
-            if code == "threshold-not-met":
-                self.promises.take_back(said.task, spoken.id)
+            is_enough = said.stake_units >= work.stake_units
+            may_claim = self.eligible.may_claim(work.task_kind, said.actor, said.stake_units)
+            if not (is_enough and await may_claim) and (error := await self._foreseen(signed)):
+                raise error
         except BaseException:
             self.promises.take_back(said.task, spoken.id)
             raise
         return signed
+
+    async def _promise(self, spoken: Spoken, said: ClaimRequest, signed: bytes) -> None:
+        """Promises it; what was promised to a claim that the service would refuse is promised no longer."""
+        try:
+            self.promises.give(said.task, spoken.id, said.actor, signed)
+        except ClientError:
+            held = self.promises.held(said.task)
+            if held is None or not held.signed:
+                raise
+            before, held.signed = held.signed, b""  # it is looked at once
+            if await self._foreseen(before) is None:
+                raise
+            self.promises.take_back(said.task, held.statement)
+            self.promises.give(said.task, spoken.id, said.actor, signed)
+
+    async def _foreseen(self, signed: bytes) -> ServiceError | None:
+        """The refusal that the service would answer with to a claim now; None where it would take it."""
+        foreseen = await self._client.try_claim(signed)
+        status = int(foreseen.get("status", 0))
+        return None if status in (200, 201) else ServiceError.of(status, foreseen)
 
     async def _cosign_allocation(self, spoken: Spoken, said: TaskAllocate, data: bytes) -> bytes:
         """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
