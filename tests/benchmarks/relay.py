@@ -72,7 +72,7 @@ def run(quick: bool) -> list[Row]:
             group.append(RelayProcess(directory, town, seed, town.group, port, *more))
         for each in (solo, *group):
             stack.callback(each.kill)
-            each.wait()
+            each.wait(timeout_s=300)  # it reads the whole log first
         checked = figure(
             "the largest check rate of a claim after ten checked tasks",
             f"{rate_ppm / 10_000:.0f} %",

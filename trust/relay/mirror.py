@@ -8,7 +8,6 @@ where a co-signer looks first; what is confirmed is proven by receipts.
 from __future__ import annotations
 
 import asyncio
-import json
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -267,7 +266,7 @@ class Mirror:
         kept = bisect_right(wanted, first - 1)
         try:
             older = await self._older(wanted[:kept])
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ClientError("overloaded", "the service does not answer", status=503) from error
         return [*older, *(self.recent[index - first] for index in wanted[kept:])]
 
@@ -287,9 +286,12 @@ class Mirror:
         url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
         async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
             response.raise_for_status()
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    yield json.loads(line.removeprefix("data:"))
+            rest = b""
+            async for part in response.aiter_bytes():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data:"):
+                        yield _told(line.removeprefix(b"data:"))
 
     async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
         """Waits until the log has what is looked for; False where it has not in time."""
@@ -297,6 +299,14 @@ class Mirror:
             async with asyncio.timeout(patience_s), self.grew:
                 await self.grew.wait_for(found)
         return found()
+
+
+def _told(data: bytes) -> Facts:
+    try:
+        told: Facts = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    return told
 
 
 _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {
