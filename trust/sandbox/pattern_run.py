@@ -97,8 +97,6 @@ class _Play:
         following = asyncio.create_task(board.follow())
         pool = scoring.verifier_pool(TASK_KIND)
         await board.until("pool.sealed", pool=pool, count=run.agents)
-        if run.pattern == "p2p":
-            world.relays = dict.fromkeys(range(run.hosts), world.place.urls)
         if faults is not None:
             await faults.prepare()
         await world.host(run.pattern, SKEWS_MS if run.faults else (), ways=self._ways(), documents=run.size)
