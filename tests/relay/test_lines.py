@@ -17,7 +17,7 @@ from trust.client.problems import Unreachable
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
 from trust.core import envelope
 from trust.errors import ClientError, TrustError
-from trust.relay import group
+from trust.relay import deciding, group
 from trust.relay.deciding import Desk
 from trust.relay.eligible import Eligible
 from trust.relay.group import Group, Line
@@ -296,5 +296,23 @@ def test_a_coordinator_may_ask_more_than_an_agent(town: Network) -> None:
                 await asyncio.gather(*(line.pass_on(town.agents[0].actor, "", asked) for _ in range(60)))
             assert line.is_up
             assert not two[1].server.drops
+
+    run(test)
+
+
+def test_a_coordinator_that_is_behind_the_log_does_not_say_that_a_task_is_closed(
+    town: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "SEEN_S", 0.05)
+
+    async def test() -> None:
+        async with town.coordinators(RelayServer, None, None) as [only]:
+            ahead = only.server.mirror.size + 1_000
+            said = cosign(town.claim_of(town.agents[0], named(), ahead, town.group), town.three[1])
+            signed = envelope.open_envelope(said).envelope
+            for asked in (only.server.desk.cosign(Asked(signed)), only.server.desk.claim(signed)):
+                with pytest.raises(ClientError) as caught:
+                    await asked
+                assert (caught.value.status, caught.value.code) == (503, "overloaded")
 
     run(test)

@@ -203,7 +203,7 @@ class Desk:
 
     async def _lost(self, said: ClaimRequest) -> ClientError | None:
         """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
-        await self._seen(said.task_index)
+        await self._seen(said.task, said.task_index)
         work = self._mirror.tasks.get(said.task)
         if work is None:
             return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
@@ -213,10 +213,17 @@ class Desk:
         receipt, _ = await self._client.receipt(winner.claim_index)
         return _claimed(winner, msgspec.to_builtins(receipt))
 
-    async def _seen(self, index: int) -> None:
-        """Waits until the log has been followed to an entry, where it is about to be."""
-        if index >= self._mirror.size:
-            await self._mirror.until(lambda: self._mirror.size > index, SEEN_S)
+    async def _seen(self, task: str, index: int) -> None:
+        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where it has not in time:
+        nothing can be said of the task then, and not that it is closed."""
+
+        def is_seen() -> bool:
+            return self._mirror.size > index or task in self._mirror.tasks
+
+        if not is_seen() and not await self._mirror.until(is_seen, SEEN_S):
+            raise ClientError(
+                "overloaded", f"the log has been followed to {self._mirror.size} entries so far", status=503
+            )
 
     async def post(
         self, signed: Sequence[Envelope], did: str, allocate: Allocate | None
@@ -304,7 +311,7 @@ class Desk:
     async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
         """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
         one that does not is worth nothing before somebody else has looked too."""
-        await self._seen(said.task_index)
+        await self._seen(said.task, said.task_index)
         work = self._look(said.task, said.task_index, said.actor)
         signed = await self._relay.cosign(data)
         group = self._mirror.group
@@ -430,9 +437,10 @@ def _claimed(work: Work, receipt: Any) -> ClientError:
 
 
 def _may_change(error: ClientError) -> bool:
-    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile."""
+    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile, or has not
+    followed the log as far yet."""
     refusals: Any = error.extra.get("refusals", {})
-    return any(each["code"] in ("promised", "already-claimed") for each in refusals.values())
+    return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
 
 
 def _worker(said: Payload) -> str:
