@@ -24,8 +24,8 @@ from trust.core import strict
 from trust.log import ed25519
 from trust.relay.messages import hello_bytes
 from trust.sandbox.board import Board
+from trust.sandbox.demo_witnesses import Witnessing
 from trust.sandbox.proxy import Proxy, Weather
-from trust.sandbox.witnessing import Witnessing
 from trust.sandbox.world import COORDINATORS, World
 
 HOLD_S = 1.5

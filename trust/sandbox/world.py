@@ -26,8 +26,8 @@ from trust.client.statements import Speaker, did_of_seed, find_nonce
 from trust.core.payloads import AgentRegister, RelayRegister, StakeDeposit, VerifierEnroll
 from trust.relay.running import PATIENT
 from trust.sandbox.crew import TASK_KIND, Place, seed_of
+from trust.sandbox.demo_witnesses import Witnessing
 from trust.sandbox.processes import CLI, Processes, ProcessFailed, free_ports
-from trust.sandbox.witnessing import Witnessing
 from trust.settings import read_seed, shipped, write_seed
 
 HOST = "127.0.0.1"
