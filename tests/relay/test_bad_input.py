@@ -239,6 +239,23 @@ def test_connections_that_say_nothing_are_closed_in_time(
     run(test)
 
 
+def test_a_socket_that_is_half_open_is_given_up(town: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "PING_S", 0.2)
+
+    async def test() -> None:
+        async with town.relay() as relay, _raw(relay, town.agents[0]) as wire:
+            assert (await relay.get("/"))["connected"] == 1
+            wire.transport.pause_reading()  # no ping is answered from here on
+            for _ in range(100):
+                if not relay.server.here:
+                    break
+                await asyncio.sleep(0.1)
+            assert (await relay.get("/"))["connected"] == 0
+            wire.transport.abort()
+
+    run(test)
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

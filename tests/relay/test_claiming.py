@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, name
 from trust.client import ServiceError
 from trust.client.statements import did_of_seed
 from trust.log.note import Verifier
+from trust.relay import mirror
 from trust.verify.receipts import verify_confirmation, verify_refusal
 
 pytestmark = pytest.mark.journey
@@ -170,6 +172,41 @@ def test_an_agent_that_was_away_catches_up_with_what_the_log_said_and_what_it_ha
             assert [each["index"] for each in first["events"]] == [0, 1, 2]
 
     run(test)
+
+
+def test_of_an_agent_only_what_concerns_it_is_shown_however_long_ago(
+    town: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "KEPT_ENTRIES", 1)
+    monkeypatch.setattr(mirror, "NEAR_ENTRIES", 1)
+
+    async def test() -> None:
+        ada = town.agents[0].actor
+        async with town.relay() as relay:
+            found, after = [], -1
+            while True:
+                page = await relay.get(f"/events?after={after}&agent={ada}&limit=3")
+                found += page["events"]
+                after = page["after"]
+                if after >= page["size"] - 1:
+                    break
+            everything = await relay.get("/events?after=-1&limit=1000")
+        kinds = [event["kind"] for entry in found for event in entry["events"]]
+        assert kinds[0] == "party.registered"
+        assert all(ada in json.dumps(entry["events"]) for entry in found[:2])
+        named_in = [each["index"] for each in everything["events"] if ada in json.dumps(each["events"])]
+        assert len(found) < len(everything["events"])
+        assert {each["index"] for each in found} >= set(named_in[:1])
+        nobody = await _nobody(town)
+        assert nobody["events"] == []
+        assert nobody["after"] == nobody["size"] - 1
+
+    run(test)
+
+
+async def _nobody(town: Network) -> Any:
+    async with town.relay() as relay:
+        return await relay.get("/events?after=-1&agent=did:key:nobody")
 
 
 def test_a_task_that_was_posted_at_the_service_is_offered_too_and_to_whoever_comes_later(

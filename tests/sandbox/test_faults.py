@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from trust.sandbox import faults
 from trust.sandbox.faults import EVERY, chosen
 from trust.sandbox.figures import phases_of, stuck
 from trust.sandbox.pattern_run import Run, play
@@ -20,23 +21,28 @@ from trust.sandbox.proxy import Proxy, Weather
 Facts = dict[str, Any]
 
 
-def _play(data: Path, faults: str, **more: Any) -> Facts:
-    asked = Run("hybrid", data, agents=9, size=2, seed=7, faults=faults, calm_s=2.0, **more)
+def _play(data: Path, names: str, **more: Any) -> Facts:
+    asked = Run("hybrid", data, agents=9, size=2, seed=7, faults=names, calm_s=2.0, **more)
     facts = asyncio.run(play(asked, lambda step, text: None))
     assert facts["held"] == dict.fromkeys(facts["held"], True), {
         name: each.get("findings") for name, each in facts["feeds"].items()
     }
-    assert facts["faults"]["faults"] == len(faults.split(","))
+    assert facts["faults"]["faults"] == len(names.split(","))
     return facts
 
 
 @pytest.mark.journey
-def test_a_coordinator_the_service_and_half_of_the_agents_are_killed_and_nothing_is_lost(
-    tmp_path: Path,
+def test_what_is_killed_cut_off_or_away_for_a_while_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = _play(tmp_path, "coordinators:1,service-at:claim,agents")
+    monkeypatch.setattr(faults, "DOWN_S", 2.0)
+    facts = _play(tmp_path, "coordinators:1,service-at:claim,agents,service-witnesses:cut,relay-down")
     assert facts["figures"]["open"] == 0
     assert facts["figures"]["states"] == {"accepted": facts["figures"]["tasks"]}
+
+
+def test_of_each_fault_it_is_said_what_is_expected() -> None:
+    assert {name.partition(":")[0] for name in EVERY} == set(faults.EXPECTED)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ neither block two nor slip something else under their names (docs/rules.md 8). T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -16,7 +16,7 @@ from trust.client.problems import Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Request
 from trust.core import envelope, strict
-from trust.core.envelope import BadSignature, Envelope
+from trust.core.envelope import BadSignature, Envelope, Signed
 from trust.core.receipt import Receipt
 from trust.errors import ClientError, TrustError
 
@@ -50,29 +50,41 @@ class Cosigners:
         those who refused answered.
         """
         refusals: dict[str, TrustError] = {}
-        for did, address in list(self._addresses.items()):
-            if self._count(signed, own) >= threshold:
-                break
-            try:
-                signed = yield from _added(signed, did, address, receipt)
-            except (TrustError, ValueError) as error:
-                refusals[did] = (
-                    error if isinstance(error, TrustError) else ClientError("malformed", str(error))
+        while True:
+            signers = set(opened(signed).signed.signers)
+            count = len((own | self._addresses.keys()) & signers)
+            if count >= threshold:
+                return signed
+            left = [did for did in self._addresses if did not in signers and did not in refusals]
+            if not left:
+                raise ClientError(
+                    "threshold-not-met",
+                    f"{count} of {threshold} coordinators signed",
+                    status=503,
+                    reasons=tuple(f"{did}: {error}" for did, error in refusals.items()),
+                    extra={"refusals": {did: _told(error) for did, error in refusals.items()}},
                 )
-                if not _is_answer(error):
-                    self._addresses[did] = self._addresses.pop(did)
-        if (count := self._count(signed, own)) < threshold:
-            raise ClientError(
-                "threshold-not-met",
-                f"{count} of {threshold} coordinators signed",
-                status=503,
-                reasons=tuple(f"{did}: {error}" for did, error in refusals.items()),
-                extra={"refusals": {did: _told(error) for did, error in refusals.items()}},
-            )
-        return signed
+            signed = yield from self._one_more(signed, left, receipt, refusals)
 
-    def _count(self, signed: bytes, own: frozenset[str]) -> int:
-        return len((own | self._addresses.keys()) & set(opened(signed).signed.signers))
+    def _one_more(
+        self, signed: bytes, left: Sequence[str], receipt: Receipt | None, refusals: dict[str, TrustError]
+    ) -> Exchange[bytes]:
+        """The envelope with the signature of the first of these, or as it was and why in `refusals`."""
+        sent = opened(signed).signed
+        body = msgspec.json.encode(Asked(sent.envelope, receipt))
+        address = self._addresses[left[0]]
+        asked = Request("POST", "/cosign", body, wire.JSON_TYPE, at=address, timeout_s=PATIENCE_S)
+        try:
+            answer = wire.facts((yield from wire.ask(asked)))
+            return added(sent, left[0], answer)
+        except (TrustError, ValueError) as error:
+            self._note(left[0], error, refusals)
+            return signed
+
+    def _note(self, did: str, error: Exception, refusals: dict[str, TrustError]) -> None:
+        refusals[did] = error if isinstance(error, TrustError) else ClientError("malformed", str(error))
+        if not _is_answer(error):
+            self._addresses[did] = self._addresses.pop(did)
 
 
 def _is_answer(error: Exception) -> bool:
@@ -88,13 +100,9 @@ def _told(error: TrustError) -> wire.Facts:
     return {"code": error.code, "detail": error.detail, **error.extra}
 
 
-def _added(signed: bytes, did: str, address: str, receipt: Receipt | None) -> Exchange[bytes]:
-    """What came back, where it is what was sent and the signature of `did`."""
-    sent = opened(signed).signed
-    body = msgspec.json.encode(Asked(sent.envelope, receipt))
-    asked = Request("POST", "/cosign", body, wire.JSON_TYPE, at=address, timeout_s=PATIENCE_S)
-    answer = yield from wire.ask(asked)
-    after = wire.shaped(wire.facts(answer), _Cosigned).statement
+def added(sent: Signed, did: str, answer: wire.Facts) -> bytes:
+    """The envelope that came back, where it is what was sent and the signature of `did`; raises where it is not."""
+    after = wire.shaped(answer, _Cosigned).statement
     got = envelope.from_envelope(after)
     if got.payload != sent.payload:
         raise strict.Malformed("another statement came back")

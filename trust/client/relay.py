@@ -51,7 +51,7 @@ class Relay(Bound[C]):
         relay: str,
         seeds: Sequence[bytes],
         *,
-        cosigners: Mapping[str, str] | None = None,
+        cosigners: Mapping[str, str] | Cosigners | None = None,
         threshold: int = 0,
     ) -> None:
         self.transport: C = client.transport
@@ -60,7 +60,7 @@ class Relay(Bound[C]):
         self.threshold = threshold or len(seeds)
         self._seeds = tuple(seeds)
         self._own = frozenset(map(did_of_seed, seeds))
-        self._cosigners = Cosigners(cosigners or {})
+        self._cosigners = cosigners if isinstance(cosigners, Cosigners) else Cosigners(cosigners or {})
         self._speaker = Speaker(client.network, self._seeds[0])
         self._now_ms = client.now_ms
 

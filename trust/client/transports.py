@@ -14,7 +14,7 @@ import httpx
 
 from trust import clock
 from trust.client.problems import Unreachable
-from trust.client.wire import Compute, Effect, Exchange, Pause, Request, Response
+from trust.client.wire import Await, Compute, Effect, Exchange, Pause, Request, Response
 from trust.core.uploads import HEADER
 from trust.errors import ClientError
 from trust.verify.receipts import MAX_BATCH_RECEIPT_BYTES
@@ -247,6 +247,8 @@ class AsyncTransport:
                     return await asyncio.sleep(effect.wait_ms / 1_000)
                 case Compute():
                     return await asyncio.to_thread(effect.function)
+                case Await():
+                    return await effect.start()
         except Exception as error:
             return error
 

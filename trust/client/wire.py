@@ -8,7 +8,7 @@ and verifying stands once, and tests drive it with made-up answers. Shapes: docs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlencode
@@ -71,7 +71,14 @@ class Compute:
     function: Callable[[], Any]
 
 
-Effect = Request | Pause | Compute
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for something on the event loop; only a transport that has one can."""
+
+    start: Callable[[], Awaitable[Any]]
+
+
+Effect = Request | Pause | Compute | Await
 Exchange = Generator[Effect, Any, T]
 
 
@@ -88,6 +95,11 @@ def pause(wait_ms: int) -> Exchange[None]:
 def compute(function: Callable[[], T]) -> Exchange[T]:
     """Runs a slow function where it blocks nobody."""
     return cast(T, (yield Compute(function)))
+
+
+def awaited(start: Callable[[], Awaitable[T]]) -> Exchange[T]:
+    """Waits for something on the event loop."""
+    return cast(T, (yield Await(start)))
 
 
 def write_path(kind: str) -> str:

@@ -1,7 +1,7 @@
-"""Statements of many agents in one request: while a few requests are under way, what comes meanwhile goes together.
+"""What many ask for in one request: while a few requests are under way, what comes meanwhile goes together.
 
-A lone statement goes at once. Each gets the answer that it would have got alone, and those that an agent said together
-stay together and in order.
+A lone one goes at once. Each gets the answer that it would have got alone, and what was asked for together stays
+together and in order.
 """
 
 from __future__ import annotations
@@ -9,40 +9,39 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
-from trust.client import Accepted, ServiceError
 from trust.errors import ClientError, TrustError
 
 MAX_TOGETHER = 128
 UNDER_WAY = 2
 MAX_WAITING = 4_096
 
-Results = list[Accepted | ServiceError]
-SendMany = Callable[[Sequence[bytes]], Awaitable[Results]]
-_Waiting = tuple[Sequence[bytes], asyncio.Future[Results]]
+A = TypeVar("A")
+T = TypeVar("T")
 
 
-class Batches:
-    """Sends statements by `send_many`."""
+class Batches(Generic[A, T]):
+    """Sends by `send_many`, which answers with a result or an error for each."""
 
-    def __init__(self, send_many: SendMany) -> None:
+    def __init__(self, send_many: Callable[[Sequence[A]], Awaitable[Sequence[T | TrustError]]]) -> None:
         self._send_many = send_many
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[tuple[Sequence[A], asyncio.Future[list[T | TrustError]]]] = deque()
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def send(self, envelope: bytes) -> Accepted:
-        """The accepted statement. Raises the service's refusal."""
-        [result] = await self.send_all([envelope])
-        if isinstance(result, ServiceError):
+    async def send(self, one: A) -> T:
+        """What became of it. Raises its error."""
+        [result] = await self.send_all([one])
+        if isinstance(result, TrustError):
             raise result
         return result
 
-    async def send_all(self, envelopes: Sequence[bytes]) -> Results:
+    async def send_all(self, together: Sequence[A]) -> list[T | TrustError]:
         """What became of each. `ClientError` overloaded where too many wait already; an error of all of them."""
         if len(self._waiting) >= MAX_WAITING:
             raise ClientError("overloaded", f"{len(self._waiting)} requests wait to be sent", status=503)
-        answer: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
-        self._waiting.append((envelopes, answer))
+        answer: asyncio.Future[list[T | TrustError]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((together, answer))
         if len(self._sending) < UNDER_WAY:
             sending = asyncio.create_task(self._send())
             self._sending.add(sending)
@@ -66,10 +65,13 @@ class Batches:
                 _hand_out(together, results)
 
 
-def _hand_out(together: Sequence[_Waiting], results: Results) -> None:
+def _hand_out(
+    together: Sequence[tuple[Sequence[A], asyncio.Future[list[T | TrustError]]]],
+    results: Sequence[T | TrustError],
+) -> None:
     """Gives each its part; whoever has gone meanwhile gets none."""
     at = 0
-    for envelopes, answer in together:
+    for each, answer in together:
         if not answer.done():
-            answer.set_result(results[at : at + len(envelopes)])
-        at += len(envelopes)
+            answer.set_result(list(results[at : at + len(each)]))
+        at += len(each)

@@ -38,6 +38,7 @@ from trust.core.payloads import (
 )
 from trust.errors import ClientError, TrustError
 from trust.relay.batches import Batches
+from trust.relay.eligible import Eligible
 from trust.relay.feed import Feed
 from trust.relay.messages import Allocate
 from trust.relay.mirror import Mirror, Work
@@ -51,13 +52,14 @@ DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
 Facts = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promise:
-    """A claim.request that was signed and may still be won."""
+    """A claim.request that was signed and may still be won; `signed` is what another coordinator was given."""
 
     statement: str
     worker: str
     until_ms: int
+    signed: bytes = b""
 
 
 class Promises:
@@ -66,7 +68,11 @@ class Promises:
     def __init__(self) -> None:
         self._given: dict[str, Promise] = {}
 
-    def give(self, task: str, statement: str, worker: str) -> None:
+    def held(self, task: str) -> Promise | None:
+        """Who has it, or had it last."""
+        return self._given.get(task)
+
+    def give(self, task: str, statement: str, worker: str, signed: bytes = b"") -> None:
         """`ClientError` promised where another claim has it; asking again for the same one is fine."""
         now_ms = clock.monotonic_ms()
         held = self._given.get(task)
@@ -78,7 +84,7 @@ class Promises:
                 hint="wait until that claim is won or refused",
                 extra={"worker": held.worker},
             )
-        self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS)
+        self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS, signed)
 
     def take_back(self, task: str, statement: str) -> None:
         """The claim was refused."""
@@ -102,8 +108,9 @@ class Desk:
         self._feed = feed
         self._allocations: dict[str, str] = {}
         self._allocated: set[str] = set()
-        self._batches = Batches(client.send_many)
+        self._batches: Batches[bytes, Accepted] = Batches(client.send_many)
         self.promises = Promises()
+        self.eligible = Eligible(client.priorities)
 
     # -- for agents
 
@@ -196,7 +203,7 @@ class Desk:
 
     async def _lost(self, said: ClaimRequest) -> ClientError | None:
         """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
-        await self._seen(said.task_index)
+        await self._seen(said.task, said.task_index)
         work = self._mirror.tasks.get(said.task)
         if work is None:
             return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
@@ -206,10 +213,17 @@ class Desk:
         receipt, _ = await self._client.receipt(winner.claim_index)
         return _claimed(winner, msgspec.to_builtins(receipt))
 
-    async def _seen(self, index: int) -> None:
-        """Waits until the log has been followed to an entry, where it is about to be."""
-        if index >= self._mirror.size:
-            await self._mirror.until(lambda: self._mirror.size > index, SEEN_S)
+    async def _seen(self, task: str, index: int) -> None:
+        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where it has not in time:
+        nothing can be said of the task then, and not that it is closed."""
+
+        def is_seen() -> bool:
+            return self._mirror.size > index or task in self._mirror.tasks
+
+        if not is_seen() and not await self._mirror.until(is_seen, SEEN_S):
+            raise ClientError(
+                "overloaded", f"the log has been followed to {self._mirror.size} entries so far", status=503
+            )
 
     async def post(
         self, signed: Sequence[Envelope], did: str, allocate: Allocate | None
@@ -295,23 +309,44 @@ class Desk:
         return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
     async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
-        """The signature that completes the threshold is promised to one claim, and only where the service would take
-        it; one that does not is worth nothing before somebody else has looked too."""
-        await self._seen(said.task_index)
-        self._look(said.task, said.task_index, said.actor)
-        self.promises.give(said.task, spoken.id, said.actor)
+        """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
+        one that does not is worth nothing before somebody else has looked too."""
+        await self._seen(said.task, said.task_index)
+        work = self._look(said.task, said.task_index, said.actor)
+        signed = await self._relay.cosign(data)
+        group = self._mirror.group
+        if len(set(group.coordinators) & set(opened(signed).signed.signers)) < group.threshold:
+            return signed
+        await self._promise(spoken, said, signed)
         try:
-            signed = await self._relay.cosign(data)
-            foreseen = await self._client.try_claim(signed)
-            status, code = int(foreseen.get("status", 0)), str(foreseen.get("code", ""))
-            if status not in (200, 201) and code != "threshold-not-met":
-                raise ServiceError.of(status, foreseen)
-            if code == "threshold-not-met":
-                self.promises.take_back(said.task, spoken.id)
+            is_enough = said.stake_units >= work.stake_units
+            may_claim = self.eligible.may_claim(work.task_kind, said.actor, said.stake_units)
+            if not (is_enough and await may_claim) and (error := await self._foreseen(signed)):
+                raise error
         except BaseException:
             self.promises.take_back(said.task, spoken.id)
             raise
         return signed
+
+    async def _promise(self, spoken: Spoken, said: ClaimRequest, signed: bytes) -> None:
+        """Promises it; what was promised to a claim that the service would refuse is promised no longer."""
+        try:
+            self.promises.give(said.task, spoken.id, said.actor, signed)
+        except ClientError:
+            held = self.promises.held(said.task)
+            if held is None or not held.signed:
+                raise
+            before, held.signed = held.signed, b""  # it is looked at once
+            if await self._foreseen(before) is None:
+                raise
+            self.promises.take_back(said.task, held.statement)
+            self.promises.give(said.task, spoken.id, said.actor, signed)
+
+    async def _foreseen(self, signed: bytes) -> ServiceError | None:
+        """The refusal that the service would answer with to a claim now; None where it would take it."""
+        foreseen = await self._client.try_claim(signed)
+        status = int(foreseen.get("status", 0))
+        return None if status in (200, 201) else ServiceError.of(status, foreseen)
 
     async def _cosign_allocation(self, spoken: Spoken, said: TaskAllocate, data: bytes) -> bytes:
         """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
@@ -402,9 +437,10 @@ def _claimed(work: Work, receipt: Any) -> ClientError:
 
 
 def _may_change(error: ClientError) -> bool:
-    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile."""
+    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile, or has not
+    followed the log as far yet."""
     refusals: Any = error.extra.get("refusals", {})
-    return any(each["code"] in ("promised", "already-claimed") for each in refusals.values())
+    return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
 
 
 def _worker(said: Payload) -> str:

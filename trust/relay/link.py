@@ -22,7 +22,7 @@ from trust.core import strict
 from trust.core.identity import did_of
 from trust.errors import ClientError
 from trust.log import ed25519
-from trust.relay.messages import MAX_MESSAGE_BYTES, hello_bytes
+from trust.relay.messages import MAX_MESSAGE_BYTES, encode, hello_bytes
 
 PATIENCE_S = 20.0
 AGAIN_S = 0.1
@@ -46,7 +46,7 @@ class RelayLink:
         self._asked: dict[str, asyncio.Future[Facts]] = {}
         self._ids = count(1)
         self._kinds: tuple[str, ...] = ()
-        self._up = asyncio.Event()
+        self.up = asyncio.Event()
         self._wire: ClientConnection | None = None
         self._living: asyncio.Task[None] | None = None
         self.welcome: Facts = {}
@@ -68,14 +68,14 @@ class RelayLink:
         """
         link = cls([url] if isinstance(url, str) else url, me, told, contact, coordinators)
         link._wire = await link._reached()
-        link._up.set()
+        link.up.set()
         link._living = asyncio.create_task(link._live())
         return link
 
     @property
     def is_up(self) -> bool:
         """Whether the line stands at this moment."""
-        return self._up.is_set()
+        return self.up.is_set()
 
     @property
     def url(self) -> str:
@@ -128,9 +128,9 @@ class RelayLink:
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._up.wait()
+                await self.up.wait()
                 assert self._wire is not None
-                await self._wire.send(json.dumps({"type": kind, "id": number, **fields}))
+                await self._wire.send(encode({"type": kind, "id": number, **fields}), text=True)
                 told: Facts = await answer
                 return told
         except (ConnectionClosed, TimeoutError) as error:
@@ -153,15 +153,15 @@ class RelayLink:
             with suppress(ConnectionClosed):
                 assert self._wire is not None
                 async for frame in self._wire:
-                    await self._take(json.loads(frame))
-            self._up.clear()
+                    await self._take(_facts(frame))
+            self.up.clear()
             self._give_up(f"the line to {self.url} broke")
             self._urls.append(self._urls.pop(0))
             self._wire = await self._reached(patience_s=None)
-            self._up.set()
+            self.up.set()
             if self._kinds:
                 await self._wire.send(
-                    json.dumps({"type": "subscribe", "id": "again", "kinds": list(self._kinds)})
+                    encode({"type": "subscribe", "id": "again", "kinds": self._kinds}), text=True
                 )
             await self._told({"type": "reconnected", "url": self.url})
 
@@ -169,14 +169,14 @@ class RelayLink:
         """Hands a message to whoever asked for it, or to `told`."""
         answer = self._asked.pop(message.get("id", ""), None)
         if answer is not None and not answer.done():
-            if message["type"] == "refused":
+            if message.get("type") == "refused":
                 answer.set_exception(ServiceError.of(message.get("status", 0), message))
             else:
                 answer.set_result(message)
         elif message.get("id") == "again":
             for task in message.get("tasks", ()):
                 await self._told({"type": "offer", **task})
-        elif answer is None:
+        elif answer is None and "type" in message:
             await self._told(message)
 
     def _give_up(self, why: str) -> None:
@@ -195,20 +195,24 @@ class RelayLink:
                     async with asyncio.timeout(HELLO_S):
                         await self._greet(wire)
                     return wire
-                except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed):
+                except (
+                    OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed, ClientError
+                ) as error:  # fmt: skip
                     if wire is not None:
                         await wire.close()
+                    if isinstance(error, ClientError) and patience_s is not None:
+                        raise
                     self._urls.append(self._urls.pop(0))
                     await asyncio.sleep(AGAIN_S)
 
     async def _greet(self, wire: ClientConnection) -> None:
-        challenge: Facts = json.loads(await wire.recv())
-        coordinator = str(challenge["coordinator"])
-        if challenge["network"] != self._me.network:
-            raise ClientError("foreign-network", f"a relay of {challenge['network']}")
+        challenge = _facts(await wire.recv())
+        coordinator, relay, nonce = (str(challenge.get(name)) for name in ("coordinator", "relay", "nonce"))
+        if challenge.get("network") != self._me.network:
+            raise ClientError("foreign-network", f"a relay of {challenge.get('network')}")
         if self._coordinators and coordinator not in self._coordinators:
             raise ClientError("not-coordinator", f"{coordinator} is no coordinator of this relay")
-        said = hello_bytes(self._me.network, challenge["relay"], coordinator, challenge["nonce"])
+        said = hello_bytes(self._me.network, relay, coordinator, nonce)
         hello = {
             "type": "hello",
             "did": self._me.actor,
@@ -217,5 +221,14 @@ class RelayLink:
         }
         key = did_of(ed25519.public_key(self._me.seed))
         await wire.send(json.dumps(hello | ({"key": key} if key != self._me.actor else {})))
-        self.welcome = json.loads(await wire.recv())
-        self.relay = str(challenge["relay"])
+        self.relay = relay
+        self.welcome = _facts(await wire.recv())
+
+
+def _facts(frame: str | bytes) -> Facts:
+    """A message; an empty one where a frame is none."""
+    try:
+        value = json.loads(frame)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ from msgspec import Meta
 from trust.core import strict
 from trust.core.envelope import Envelope
 from trust.core.payloads import Did, Kinds, Name
+from trust.core.receipt import Receipt
 
 HELLO_CONTEXT = "trust/relay-hello/v1"
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -95,7 +96,22 @@ class Peers(Asked, tag="peers", frozen=True, kw_only=True):
     task_kind: Name
 
 
-Message = Subscribe | Post | Claim | Deliver | Notify | Introduce | Peers
+class Cosign(Asked, tag="cosign", frozen=True, kw_only=True):
+    """A coordinator of the group asks for a signature, as by `POST /cosign`."""
+
+    statement: Envelope
+    receipt: Receipt | None = None
+
+
+class Pass(Asked, tag="pass", frozen=True, kw_only=True):
+    """A coordinator of the group passes on what its agent asked of a party that may be here."""
+
+    sender: Did
+    contact: Contact
+    asked: Notify | Introduce | Peers
+
+
+Message = Subscribe | Post | Claim | Deliver | Notify | Introduce | Peers | Cosign | Pass
 
 
 def hello_bytes(network: str, relay: str, coordinator: str, nonce: str) -> bytes:
@@ -111,7 +127,8 @@ def read_hello(frame: str | bytes) -> Hello:
 def read(frame: str | bytes) -> Asked:
     """What an agent asks. Raises `strict.Malformed`."""
     asked: Asked = strict.parse(_bytes(frame), Message, max_bytes=MAX_MESSAGE_BYTES)
-    if isinstance(asked, Notify) and len(encode(asked.body)) > MAX_BODY_BYTES:
+    said = asked.asked if isinstance(asked, Pass) else asked
+    if isinstance(said, Notify) and len(encode(said.body)) > MAX_BODY_BYTES:
         raise strict.Malformed(f"a notification has at most {MAX_BODY_BYTES} bytes", "too-large")
     return asked
 

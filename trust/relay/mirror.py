@@ -8,7 +8,8 @@ where a co-signer looks first; what is confirmed is proven by receipts.
 from __future__ import annotations
 
 import asyncio
-import json
+from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,9 +18,13 @@ from typing import Any
 import httpx
 import msgspec
 
+from trust.errors import ClientError
+
 AGAIN_S = 0.1
 QUIET_S = 30.0
 KEPT_ENTRIES = 10_000
+NEAR_ENTRIES = 256
+"""Entries that are no further apart are read in one request."""
 
 Facts = dict[str, Any]
 
@@ -96,6 +101,7 @@ class Mirror:
         self._relay = relay
         self._tell = tell
         self._seats: dict[str, str] = {}
+        self._about: dict[str, array[int]] = {}
         self.size = 0
         self.at_ms = 0
         self.group = Group()
@@ -147,6 +153,8 @@ class Mirror:
         entry = Entry(index, int(told["at_ms"]), str(told["kind"]), events, concerns)
         self.size, self.at_ms = index + 1, entry.at_ms
         self.recent.append(entry)
+        for party in concerns:
+            self._about.setdefault(party, array("Q")).append(index)
         if self.ready.is_set():
             self._tell(entry)
 
@@ -246,17 +254,31 @@ class Mirror:
 
     # -- reading
 
-    async def entries(self, after: int, limit: int) -> list[Entry]:
-        """Entries behind index `after`, at most `limit`; older ones than are kept come from the service."""
+    async def entries(self, after: int, limit: int, agent: str = "") -> list[Entry]:
+        """Entries behind index `after`, at most `limit`, of an agent those that concern it; older ones than are kept
+        come from the service."""
+        wanted: Sequence[int] = range(after + 1, min(self.size, after + 1 + limit))
+        if agent:
+            about = self._about.get(agent, array("Q"))
+            start = bisect_right(about, after)
+            wanted = about[start : start + limit]
         first = self.recent[0].index if self.recent else self.size
-        if after + 1 >= first:
-            start = max(0, after + 1 - first)
-            return [self.recent[at] for at in range(start, min(len(self.recent), start + limit))]
+        kept = bisect_right(wanted, first - 1)
+        try:
+            older = await self._older(wanted[:kept])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ClientError("overloaded", "the service does not answer", status=503) from error
+        return [*older, *(self.recent[index - first] for index in wanted[kept:])]
+
+    async def _older(self, wanted: Sequence[int]) -> list[Entry]:
+        """The entries at these indexes, from the service."""
         found: list[Entry] = []
-        async for told in self._stream(after):
-            found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
-            if len(found) >= min(limit, first - after - 1):
-                break
+        while len(found) < len(wanted):
+            async for told in self._stream(wanted[len(found)] - 1):
+                if told["index"] == wanted[len(found)]:
+                    found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
+                if len(found) == len(wanted) or wanted[len(found)] > told["index"] + NEAR_ENTRIES:
+                    break
         return found
 
     async def _stream(self, after: int) -> AsyncIterator[Facts]:
@@ -264,9 +286,12 @@ class Mirror:
         url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
         async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
             response.raise_for_status()
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    yield json.loads(line.removeprefix("data:"))
+            rest = b""
+            async for part in response.aiter_bytes():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data:"):
+                        yield _told(line.removeprefix(b"data:"))
 
     async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
         """Waits until the log has what is looked for; False where it has not in time."""
@@ -274,6 +299,14 @@ class Mirror:
             async with asyncio.timeout(patience_s), self.grew:
                 await self.grew.wait_for(found)
         return found()
+
+
+def _told(data: bytes) -> Facts:
+    try:
+        told: Facts = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    return told
 
 
 _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {

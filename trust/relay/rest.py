@@ -145,12 +145,12 @@ class Rest:
     async def _events(self, query: dict[str, list[str]]) -> Facts:
         """Entries of the log behind an index; with `agent` only those that concern it."""
         agent, after, limit = _one(query, "agent"), _number(query, "after", -1), _limit(query)
-        found = await self._server.mirror.entries(after, limit)
-        last = found[-1].index if found else after
-        shown = [each for each in found if not agent or agent in each.concerns or not each.concerns]
+        size = self._server.mirror.size
+        found = await self._server.mirror.entries(after, limit, agent)
+        last = found[-1].index if len(found) == limit else max(after, size - 1)
         told = [
             {"index": each.index, "at_ms": each.at_ms, "kind": each.kind, "events": each.events}
-            for each in shown
+            for each in found
         ]
         return {"events": told, "after": last, "size": self._server.mirror.size}
 

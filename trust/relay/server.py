@@ -21,14 +21,16 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from trust.client import AsyncTrustClient, Relay
-from trust.client.statements import did_of_seed
+from trust.client import AsyncTrustClient, Relay, cosigning
+from trust.client.statements import Speaker, did_of_seed
 from trust.core import identity, strict
 from trust.errors import ClientError, TrustError
 from trust.log import ed25519
 from trust.relay import messages
 from trust.relay.deciding import Desk, problem
+from trust.relay.eligible import LOWERING
 from trust.relay.feed import Feed, origin_of
+from trust.relay.group import Group
 from trust.relay.listening import MAX_CONNECTIONS, listen
 from trust.relay.messages import Asked, Hello
 from trust.relay.mirror import Entry, Mirror
@@ -50,6 +52,7 @@ TOLD = frozenset(
 """Kinds of events that those whom they concern are told of."""
 
 Facts = dict[str, Any]
+Meeting = messages.Notify | messages.Introduce | messages.Peers
 _log = structlog.get_logger("trust.relay")
 
 
@@ -80,7 +83,8 @@ class RelayServer:
         self._traffic: Counter[str] = Counter()
         origin = origin_of(client.network, config.relay, config.seed)
         self.feed = Feed(origin, config.seed, config.data)
-        relay = Relay(client, config.relay, [config.seed], cosigners=config.cosigners)
+        self.group = Group(config.cosigners, Speaker(client.network, config.seed))
+        relay = Relay(client, config.relay, [config.seed], cosigners=self.group)
         self._http = httpx.AsyncClient()
         self.mirror = Mirror(self._http, config.services, config.relay, self._hear)
         self.desk = Desk(client, relay, self.mirror, self.feed)
@@ -113,9 +117,10 @@ class RelayServer:
             self.feed.decide("started", self.mirror.size)
             for work in list(self.mirror.tasks.values()):
                 self._opened(work.task)
-            async with await listen(
-                self._talk, self._rest.answer, self._config.host, self._config.port
-            ) as up:
+            async with (
+                await listen(self._talk, self._rest.answer, self._config.host, self._config.port) as up,
+                self.group.connected(),
+            ):
                 _log.info("serving", relay=self.relay, coordinator=self.did, feed=self.feed.vkey)
                 yield up
         finally:
@@ -138,6 +143,9 @@ class RelayServer:
     def _hear(self, entry: Entry) -> None:
         """Offers what has become open, and tells those whom an entry concerns."""
         for event in entry.events:
+            if event["kind"] in LOWERING:
+                for party in entry.concerns:
+                    self.desk.eligible.forget(party)
             task = str(event.get("task", ""))
             match event["kind"]:
                 case "task.posted" | "task.reopened" | "task.allocated" | "allocation.failed":
@@ -257,7 +265,8 @@ class RelayServer:
             with suppress(ConnectionClosed):
                 await connection.close(1008, f"no valid hello: {error}"[:120])
             return None
-        session = Session(hello.did, connection, hello.contact)
+        is_coordinator = hello.did in self.mirror.group.coordinators
+        session = Session(hello.did, connection, hello.contact, is_coordinator=is_coordinator)
         if before := self.here.get(hello.did):
             before.drop("replaced", "the same agent connected again")
         self.here[hello.did] = session
@@ -318,16 +327,43 @@ class RelayServer:
             case messages.Subscribe():
                 session.kinds = frozenset(asked.kinds)
                 return {"tasks": self.offering.listed(asked.kinds, session.did)}
+            case messages.Notify() | messages.Introduce() | messages.Peers():
+                return await self._reach(session, asked)
+            case messages.Cosign() | messages.Pass() if not session.is_coordinator:
+                raise ClientError("not-coordinator", f"{session.did} is no coordinator", status=403)
+            case messages.Cosign():
+                return await self.desk.cosign(cosigning.Asked(asked.statement, asked.receipt))
+            case messages.Pass():
+                return self._meet(asked.sender, asked.contact, asked.asked)
+        raise strict.Malformed("no such message")
+
+    async def _reach(self, session: Session, asked: Meeting) -> Facts:
+        """What an agent asks of parties that are here, or at another coordinator of the group."""
+        of = session.did, session.contact
+        if isinstance(asked, messages.Peers):
+            answers = [self._meet(*of, asked), *await self.group.all_of(*of, asked)]
+            found = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
+            return {"peers": list(found.values())[:MAX_PEERS]}
+        try:
+            return self._meet(*of, asked)
+        except ClientError:
+            answer = await self.group.find(*of, asked)
+            if answer is None:
+                raise
+            return {name: answer[name] for name in ("peer", "contact") if name in answer}
+
+    def _meet(self, sender: str, contact: str, asked: Meeting) -> Facts:
+        """What it asks of parties that are connected here."""
+        match asked:
             case messages.Notify():
-                self._party(asked.to).tell({"type": "notification", "from": session.did, "body": asked.body})
+                self._party(asked.to).tell({"type": "notification", "from": sender, "body": asked.body})
                 return {}
             case messages.Introduce():
                 other = self._party(asked.to)
-                other.tell({"type": "introduction", "peer": session.did, "contact": session.contact})
+                other.tell({"type": "introduction", "peer": sender, "contact": contact})
                 return {"peer": other.did, "contact": other.contact}
             case messages.Peers():
                 return {"peers": self.peers(asked.task_kind)}
-        raise strict.Malformed("no such message")
 
     async def _claim(self, session: Session, asked: messages.Claim) -> Facts:
         told = await self.desk.claim(asked.envelope, session.did)

@@ -22,6 +22,8 @@ MAX_WAITING = 256
 MAX_WAITING_BYTES = 1024 * 1024
 MAX_AT_ONCE = 64
 """Questions of one agent that may be under way at the same time; then its next one waits unread."""
+MAX_OF_COORDINATOR = 1_024
+"""The same of another coordinator, which speaks for many agents; it has no limit a second."""
 MESSAGES_PER_S = 200
 MAX_MALFORMED = 8
 POLICY_VIOLATION = 1008
@@ -31,11 +33,14 @@ TRY_AGAIN = 1013
 class Session:
     """A connection whose agent has proved who it is."""
 
-    def __init__(self, did: str, connection: ServerConnection, contact: str = "") -> None:
+    def __init__(
+        self, did: str, connection: ServerConnection, contact: str = "", *, is_coordinator: bool = False
+    ) -> None:
         self.did = did
         self.contact = contact
+        self.is_coordinator = is_coordinator
         self.kinds: frozenset[str] = frozenset()
-        self.gate = asyncio.Semaphore(MAX_AT_ONCE)
+        self.gate = asyncio.Semaphore(MAX_OF_COORDINATOR if is_coordinator else MAX_AT_ONCE)
         self.dropped = ""
         self.sent = self.sent_bytes = self.received = self.received_bytes = 0
         self._closing: asyncio.Task[None] | None = None
@@ -84,7 +89,7 @@ class Session:
         self._allowance = min(float(MESSAGES_PER_S), self._allowance + passed * MESSAGES_PER_S / 1_000)
         self._since_ms = now_ms
         self._allowance -= 1
-        if self._allowance < 0:
+        if self._allowance < 0 and not self.is_coordinator:
             self.drop("flooding", f"more than {MESSAGES_PER_S} messages a second")
         return not self.dropped
 

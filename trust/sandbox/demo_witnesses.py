@@ -1,4 +1,4 @@
-"""The demo's witnesses: three processes with keys of their own, two of which must cosign, one of which dies at once."""
+"""A network's witnesses: three processes with keys of their own, two of which must cosign, and one dies at once."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ HOST = "127.0.0.1"
 
 
 class Witnessing:
-    """Witnesses in `data/witnesses`; `policy` is the file that names them, for the network and for the auditor."""
+    """Witnesses in `data/witnesses`; `policy` is the file that names them, for the network and for the auditor.
+
+    `ports` are where they listen, `asked` where the service asks them: a proxy may stand in between.
+    """
 
     def __init__(self, data: Path, processes: Processes) -> None:
         self._folder = data / "witnesses"
         self._settings = data / "trust.toml"
         self._processes = processes
-        self._ports = dict(zip(LABELS, free_ports(len(LABELS)), strict=True))
+        self.ports = dict(zip(LABELS, free_ports(len(LABELS)), strict=True))
+        self.asked = dict(self.ports)
         self.policy = self._folder / "policy"
 
     async def init(self) -> None:
         """Makes their keys, the policy, and the setting that says where they are asked."""
-        self._folder.mkdir()
+        self._folder.mkdir(parents=True)
         vkeys = await asyncio.gather(*map(self._init, LABELS))
         lines = [f"witness {label} {vkey}" for label, vkey in zip(LABELS, vkeys, strict=True)]
         lines += [f"group two-of-three 2 {' '.join(LABELS)}", "quorum two-of-three"]
         self.policy.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        urls = [f"http://{HOST}:{port}" for port in self._ports.values()]
+        urls = [f"http://{HOST}:{port}" for port in self.asked.values()]
         self._settings.write_text(
             f"witnesses = {json.dumps(urls)}\nwitness_interval_ms = {INTERVAL_MS}\n", encoding="utf-8"
         )
@@ -46,7 +50,7 @@ class Witnessing:
 
     async def _serve(self, label: str, vkey: str) -> None:
         await self._finish(label, "add-log", vkey)
-        arguments = ("serve", "--host", HOST, "--port", str(self._ports[label]))
+        arguments = ("serve", "--host", HOST, "--port", str(self.ports[label]))
         process = await self._processes.start(label, *self._command(label, *arguments))
         assert process.stdout is not None
         if not await process.stdout.readline():

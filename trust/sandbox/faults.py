@@ -1,7 +1,7 @@
 """What goes wrong in a run, in an order and at moments that follow from its seed.
 
-Each fault has a start and an end; what is expected of all of them is the same: every task comes to its end, no stake is
-stuck, the tables are what the log folds to, and the audit finds nothing. Slower, not broken.
+Each fault has a start and an end, and an expectation (`EXPECTED`). Of all of them: every task comes to its end, no
+stake is stuck, the tables are what the log folds to, and the audit finds nothing. Slower, not broken.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from trust.core import strict
 from trust.log import ed25519
 from trust.relay.messages import hello_bytes
 from trust.sandbox.board import Board
+from trust.sandbox.demo_witnesses import Witnessing
 from trust.sandbox.proxy import Proxy, Weather
 from trust.sandbox.world import COORDINATORS, World
 
@@ -31,6 +32,8 @@ HOLD_S = 1.5
 GAP_S = 0.5
 STEP_S = 8.0
 """How long a fault waits for the step of a task at which it is to strike."""
+DOWN_S = 60.0
+"""How long the whole relay is away, while tasks go on being posted."""
 FLOOD_FRAMES = 3_000
 CUT = Weather(is_cut=True)
 STEPS = {
@@ -56,7 +59,16 @@ class Faults:
     tell: Tell
     relays: list[Proxy] = field(default_factory=list)
     services: dict[str, Proxy] = field(default_factory=dict)
+    witnesses: list[Proxy] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
+
+    async def prepare_witnesses(self) -> None:
+        """Gives the network witnesses, and puts a proxy before each; the network is made after that."""
+        witnessing = self.world.witnessing = Witnessing(self.world.data, self.world.processes)
+        for label, port in witnessing.ports.items():
+            proxy = await self._listening(port)
+            self.witnesses.append(proxy)
+            witnessing.asked[label] = proxy.port
 
     async def prepare(self) -> None:
         """Puts a proxy before each coordinator, and one before the service for each coordinator and host."""
@@ -73,20 +85,23 @@ class Faults:
             self.world.relays[number] = (*urls[turn:], *urls[:turn])
 
     async def _proxy(self, name: str) -> Proxy:
-        proxy = Proxy(self.world.ports[name], random.Random(self.chance.random()))
+        return await self._listening(self.world.ports[name])
+
+    async def _listening(self, port: int) -> Proxy:
+        proxy = Proxy(port, random.Random(self.chance.random()))
         await proxy.listen()
         return proxy
 
     def close(self) -> None:
         """Stops the proxies."""
-        for proxy in (*self.relays, *self.services.values()):
+        for proxy in (*self.relays, *self.services.values(), *self.witnesses):
             proxy.close()
 
     async def strike(self, names: list[str]) -> None:
         """One fault after the other, each healed before the next."""
         for name in names:
             kind, _, detail = name.partition(":")
-            self.tell("fault", name)
+            self.tell("fault", f"{name}: {EXPECTED[kind]}")
             await _KINDS[kind](self, detail)
             self.struck.append(name)
             await asyncio.sleep(GAP_S)
@@ -110,6 +125,9 @@ class Faults:
     async def _coordinators(self, count: str) -> None:
         chosen = self.chance.sample(range(COORDINATORS), int(count))
         await self._killed([f"coordinator-{number}" for number in chosen], HOLD_S * int(count))
+
+    async def _relay_down(self, _: str) -> None:
+        await self._killed([f"coordinator-{number}" for number in range(COORDINATORS)], DOWN_S)
 
     async def _relay_at(self, step: str) -> None:
         """All coordinators at once, at a step of some task."""
@@ -150,6 +168,9 @@ class Faults:
     async def _agents_service(self, kind: str) -> None:
         proxies = [self.services[f"host-{number}"] for number in range(self.world.hosts)]
         await self._weather(proxies, WEATHERS[kind])
+
+    async def _service_witnesses(self, kind: str) -> None:
+        await self._weather(self.witnesses, WEATHERS[kind])
 
     async def _churn(self, _: str) -> None:
         """Connections end one after the other."""
@@ -202,26 +223,45 @@ WEATHERS = {
 _KINDS: dict[str, Callable[[Faults, str], Awaitable[None]]] = {
     "agents": Faults._agents,
     "coordinators": Faults._coordinators,
+    "relay-down": Faults._relay_down,
     "relay-at": Faults._relay_at,
     "service-at": Faults._service_at,
     "agents-relay": Faults._agents_relay,
     "relay-service": Faults._relay_service,
     "agents-service": Faults._agents_service,
+    "service-witnesses": Faults._service_witnesses,
     "churn": Faults._churn,
     "flood": Faults._flood,
     "disk": Faults._disk,
 }
+EXPECTED = {
+    "agents": "their claims lapse and are open to others; panels go on with alternates",
+    "coordinators": "two of three sign on; with fewer nothing is confirmed until they are back",
+    "relay-down": "what is posted meanwhile is offered once a coordinator is back",
+    "relay-at": "the agents connect again and ask again; a statement counts once",
+    "service-at": "what was acknowledged is there, the rest is sent again",
+    "agents-relay": "agents connect again, and read what they missed",
+    "relay-service": "coordinators confirm nothing that they have no receipt of",
+    "agents-service": "outputs and votes are sent again",
+    "service-witnesses": "draws wait for the quorum; nothing that it has not cosigned is shown as if it had",
+    "churn": "connections are made again",
+    "flood": "who floods is dropped, nobody else notices",
+    "disk": "nothing is acknowledged that is not on disk",
+}
+"""What is to be seen of each kind, beside what is expected of all."""
 EVERY = (
     "agents",
     "coordinators:1",
     "coordinators:2",
     "coordinators:3",
+    "relay-down",
     *(f"relay-at:{step}" for step in STEPS),
     *(f"service-at:{step}" for step in STEPS),
     *(f"agents-relay:{kind}" for kind in WEATHERS),
     *(f"relay-service:{kind}" for kind in ("cut", "hang", "delay", "drip")),
     "agents-service:cut",
     "agents-service:delay",
+    *(f"service-witnesses:{kind}" for kind in ("cut", "hang", "doubled")),
     "churn",
     "flood",
     "disk",

@@ -88,15 +88,17 @@ class _Play:
 
     async def play(self) -> Facts:
         run, world = self.run, self.world
+        board = Board(world.url("service"))
+        faults = Faults(world, board, random.Random(run.seed), self.tell) if run.faults else None
+        if faults is not None:
+            await faults.prepare_witnesses()
         await world.make()
         self.tell("found", f"a service, {COORDINATORS} coordinators (2 must sign), {run.agents} agents")
-        board = Board(world.url("service"))
         following = asyncio.create_task(board.follow())
         pool = scoring.verifier_pool(TASK_KIND)
         await board.until("pool.sealed", pool=pool, count=run.agents)
-        if run.pattern == "p2p":
-            world.relays = dict.fromkeys(range(run.hosts), world.place.urls)
-        faults = await self._faults(board) if run.faults else None
+        if faults is not None:
+            await faults.prepare()
         await world.host(run.pattern, SKEWS_MS if run.faults else (), ways=self._ways(), documents=run.size)
         self.tell("join", f"{run.agents} agents in {run.hosts} processes are at the relay")
         async with AsyncTrustClient(world.place.service, world.place.vkey, retry=PATIENT) as client:
@@ -134,11 +136,6 @@ class _Play:
             few = max(1, len(names) // 25)
             ways |= {"vanishing": names[-few:], "stuttering": names[-4 * few : -few]}
         return ways
-
-    async def _faults(self, board: Board) -> Faults:
-        faults = Faults(self.world, board, random.Random(self.run.seed), self.tell)
-        await faults.prepare()
-        return faults
 
     async def _driven(self, driver: Driver, board: Board, faults: Faults) -> tuple[Facts, Facts]:
         """The pattern at a steady pace: undisturbed for a while, then with one fault after the other, then again

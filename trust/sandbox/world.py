@@ -26,6 +26,7 @@ from trust.client.statements import Speaker, did_of_seed, find_nonce
 from trust.core.payloads import AgentRegister, RelayRegister, StakeDeposit, VerifierEnroll
 from trust.relay.running import PATIENT
 from trust.sandbox.crew import TASK_KIND, Place, seed_of
+from trust.sandbox.demo_witnesses import Witnessing
 from trust.sandbox.processes import CLI, Processes, ProcessFailed, free_ports
 from trust.settings import read_seed, shipped, write_seed
 
@@ -68,6 +69,7 @@ class World:
     place: Place = field(init=False)
     ports: dict[str, int] = field(default_factory=dict)
     running: dict[str, Process] = field(default_factory=dict)
+    witnessing: Witnessing | None = None
 
     def __post_init__(self) -> None:
         self.data = self.data.resolve()
@@ -80,7 +82,11 @@ class World:
 
     async def make(self) -> None:
         """Makes the network, starts the service and the coordinators, and registers everybody."""
+        if self.witnessing:
+            await self.witnessing.init()
         vkey = await self._init()
+        if self.witnessing:
+            await self.witnessing.serve(vkey)
         await self.start("service")
         await self._ready("service")
         coordinators = [self.key(f"coordinator-{n}") for n in range(COORDINATORS)]
@@ -109,7 +115,8 @@ class World:
         policy = self.data / "policy.toml"
         policy.write_text(policy_text(), encoding="utf-8")
         chosen = ("--network", NETWORK, "--policy", str(policy), "--data", str(self.data), "--json")
-        code, output = await self.processes.finish("init", *CLI, "init", *chosen)
+        witnesses = ("--witnesses", str(self.witnessing.policy)) if self.witnessing else ()
+        code, output = await self.processes.finish("init", *CLI, "init", *chosen, *witnesses)
         if code:
             raise ProcessFailed(f"trust init ended with {code}: {self.processes.last_words('init')}")
         return str(json.loads(output)["vkey"])

@@ -1,0 +1,168 @@
+"""A coordinator's lines to the others of its group: one each, which stays open, with many questions under way on it.
+
+Signatures are asked for here rather than by a request each, and agents that are connected to another coordinator are
+found. Whoever answers first gives the signature: the next one is asked when the one before says no, or is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from trust.client import wire
+from trust.client.cosigning import PATIENCE_S, Asked, Cosigners, added
+from trust.client.problems import Unreachable
+from trust.client.statements import Speaker, opened
+from trust.client.wire import Exchange
+from trust.core.receipt import Receipt
+from trust.errors import ClientError, TrustError
+from trust.relay.link import RelayLink
+
+SLOW_S = 0.25
+"""After so long without an answer the next coordinator is asked as well."""
+UP_S = 0.5
+"""How long a line that is down is waited for, where nobody else is left."""
+AGAIN_S = 1.0
+MAX_PASSED = 64
+"""Questions of agents that may be under way to one coordinator; more are refused."""
+
+Facts = dict[str, Any]
+
+
+class Line:
+    """The line to one coordinator, made again for ever where it breaks; nobody but that coordinator is spoken to."""
+
+    def __init__(self, did: str, address: str, me: Speaker) -> None:
+        self._did = did
+        self._url = "ws" + address.removeprefix("http")
+        self._me = me
+        self._link: RelayLink | None = None
+        self._made = asyncio.Event()
+        self._passed = 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the line stands at this moment."""
+        return self._link is not None and self._link.is_up
+
+    async def keep(self) -> None:
+        """Opens the line; from then on it keeps itself, until this is cancelled."""
+        while self._link is None:
+            try:
+                self._link = await RelayLink.open(self._url, self._me, _nothing, coordinators=[self._did])
+            except (TimeoutError, TrustError):
+                await asyncio.sleep(AGAIN_S)
+        self._made.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self._link.close()
+
+    async def ask(self, kind: str, **members: Any) -> Facts:
+        """The answer to one question. Raises its refusal, or `Unreachable`."""
+        try:
+            async with asyncio.timeout(None if self.is_up else UP_S):
+                await self._made.wait()
+                assert self._link is not None
+                await self._link.up.wait()
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._link.ask(kind, **members)
+        except TimeoutError as error:
+            raise Unreachable(f"no answer from {self._did}") from error
+
+    async def pass_on(self, sender: str, contact: str, asked: Any) -> Facts:
+        """The answer to what an agent asked of this coordinator, and may have to ask of the other."""
+        if self._passed >= MAX_PASSED:
+            raise ClientError("overloaded", f"{self._passed} questions are under way", status=503)
+        self._passed += 1
+        try:
+            return await self.ask("pass", sender=sender, contact=contact, asked=asked)
+        finally:
+            self._passed -= 1
+
+
+class Group(Cosigners):
+    """The other coordinators, at these addresses by the DIDs of their keys; `me` is this one."""
+
+    def __init__(self, addresses: Mapping[str, str], me: Speaker) -> None:
+        after = sorted(
+            addresses, key=lambda did: (did < me.actor, did)
+        )  # so that each asks another one first
+        super().__init__({did: addresses[did] for did in after})
+        self._lines = {did: Line(did, self._addresses[did], me) for did in after}
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Keeps the lines open inside of the block."""
+        keeping = [asyncio.create_task(line.keep()) for line in self._lines.values()]
+        try:
+            yield
+        finally:
+            for each in keeping:
+                each.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+
+    async def find(self, sender: str, contact: str, asked: Any) -> Facts | None:
+        """What the first coordinator answers to whom the party that an agent asks for is connected; None where it is
+        nowhere."""
+        for answer in asyncio.as_completed(self._passed_on(sender, contact, asked)):
+            try:
+                return await answer
+            except TrustError:
+                continue
+        return None
+
+    async def all_of(self, sender: str, contact: str, asked: Any) -> list[Facts]:
+        """What each of them answers; those who do not are left out."""
+        answers = await asyncio.gather(*self._passed_on(sender, contact, asked), return_exceptions=True)
+        return [each for each in answers if isinstance(each, dict)]
+
+    def _passed_on(self, sender: str, contact: str, asked: Any) -> list[asyncio.Task[Facts]]:
+        up = [line for line in self._lines.values() if line.is_up]
+        return [asyncio.create_task(line.pass_on(sender, contact, asked)) for line in up]
+
+    # -- signatures
+
+    def _one_more(
+        self, signed: bytes, left: Sequence[str], receipt: Receipt | None, refusals: dict[str, TrustError]
+    ) -> Exchange[bytes]:
+        return (yield from wire.awaited(partial(self._first, signed, left, receipt, refusals)))
+
+    async def _first(
+        self, signed: bytes, left: Sequence[str], receipt: Receipt | None, refusals: dict[str, TrustError]
+    ) -> bytes:
+        """The envelope with the signature of whoever gives it first, those first who can be reached."""
+        waiting: dict[asyncio.Task[bytes], str] = {}
+        to_ask = deque(sorted(left, key=lambda did: not self._lines[did].is_up))
+        try:
+            while to_ask or waiting:
+                if to_ask:
+                    did = to_ask.popleft()
+                    waiting[asyncio.create_task(self._signed_by(did, signed, receipt))] = did
+                patience_s = SLOW_S if to_ask else None
+                done, _ = await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    did = waiting.pop(each)
+                    try:
+                        return each.result()
+                    except (TrustError, ValueError) as error:
+                        self._note(did, error, refusals)
+            return signed
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _signed_by(self, did: str, signed: bytes, receipt: Receipt | None) -> bytes:
+        sent = opened(signed).signed
+        asked = msgspec.to_builtins(Asked(sent.envelope, receipt))
+        return added(sent, did, await self._lines[did].ask("cosign", **asked))
+
+
+async def _nothing(_: Facts) -> None:
+    """What a coordinator says unasked concerns no other."""
