@@ -107,6 +107,17 @@ LIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "a party that left": ("/v1/agents/", lambda said: said.update(left="revoked"), "left"),
     "a sum": ("/v1/stats", lambda said: said.update(burnt_units=1), "burnt_units"),
     "a count": ("/v1/stats", lambda said: said.update(claims=99), "claims"),
+    "a leg": (
+        "/v1/stats/overhead",
+        lambda said: said["pairs"][0]["total"]["wait"].update(p50_ms=1),
+        "p50_ms",
+    ),
+    "what coordination takes": (
+        "/v1/stats/overhead",
+        lambda said: said["network"]["total"].update(coordination_ppm=1),
+        "coordination_ppm",
+    ),
+    "advice": ("/v1/stats/overhead", lambda said: said["network"]["advice"].append({}), "advice"),
     "a claim's state": ("/v1/claims/", lambda said: said.update(state="rejected"), "state"),
     "a claim's stake": ("/v1/claims/", lambda said: said.update(staked_units=0.0), "staked_units"),
     "a challenge": ("/v1/claims/", lambda said: said["challenges"].append({}), "challenges"),

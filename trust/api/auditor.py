@@ -11,7 +11,7 @@ from litestar.response import Stream
 
 from trust.api.bodies import HttpRequest
 from trust.api.edge import AT_END_KEY, CALLER_KEY, ONLY_HEAD_KEY
-from trust.api.parameters import Index, Size
+from trust.api.parameters import AfterPair, Index, Limit, Size, TaskKind
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
 from trust.errors import TrustError
@@ -89,6 +89,17 @@ class AuditorController(Controller):
     @get("/stats", summary="Counts and sums of the whole network")
     async def stats(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         return await service.show(request, network.stats)
+
+    @get("/stats/overhead", summary="What coordination takes of tasks' lives, by task kind and relay")
+    async def overhead(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        task_kind: TaskKind = "",
+        after: AfterPair = "",
+        limit: Limit = 100,
+    ) -> Response[bytes]:
+        return await service.show(request, network.overhead, task_kind, after, limit)
 
     @get(
         "/events",

@@ -14,15 +14,19 @@ from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.service import Serving, answer
 from trust.api.views import network
 from trust.api.views.readiness import Outlook, readiness
-from trust.core import strict
+from trust.core import overhead, strict
 from trust.core.entry import FORMAT
+from trust.core.overhead import Reading
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
 from trust.services.drawing import Brought, bring
 from trust.services.publishing import cosigned_head
 from trust.services.receipts import Refusal
 from trust.services.sequencing import MAX_SKEW_MS
+from trust.storage.cosigned import CosignedHead
 from trust.storage.holdings import clock_skew_ms
+from trust.storage.reading import Reader
+from trust.storage.unit import Head
 
 MAX_DRAW_BYTES = 1_024
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -34,6 +38,13 @@ def brought(data: bytes) -> Brought:
         return strict.parse(data, Brought, max_bytes=MAX_DRAW_BYTES)
     except strict.Malformed as error:
         raise TrustError(error.code, str(error)) from error
+
+
+def _measured(reader: Reader) -> tuple[Head, CosignedHead | None, Reading]:
+    """The head, the newest cosigned one, and what coordination took lately."""
+    head = reader.head()
+    lately = overhead.recent(network.network_overhead(reader), head.at_ms)
+    return head, cosigned_head(reader)[1], overhead.reading(lately)
 
 
 class OperatorController(Controller):
@@ -93,7 +104,7 @@ class HealthController(Controller):
 
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
     async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        head, cosigned = await service.run(request, lambda reader: (reader.head(), cosigned_head(reader)[1]))
+        head, cosigned, spent = await service.run(request, _measured)
         quorum = service.cosigning.quorum_state()
         for each in quorum.witnesses:
             good = each.state == "cosigned"
@@ -105,5 +116,10 @@ class HealthController(Controller):
             cosigned_entries=cosigned.size if cosigned else 0,
             cosigned_age_ms=max(0, clock.now_ms() - cosigned.at_ms) if cosigned else 0,
             quorum_missing_ms=quorum.missing_ms,
+            coordination_ppm=spent.coordination_ppm,
+            wait_p50_ms=spent.wait.p50_ms,
+            work_p50_ms=spent.work.p50_ms,
+            settle_p50_ms=spent.settle.p50_ms,
+            waiting_milli=spent.waiting_milli,
         )
         return answer(text, media_type=METRICS_TYPE)

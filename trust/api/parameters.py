@@ -16,6 +16,10 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many, at mo
 After = Annotated[
     str, QueryParameter(max_length=80, pattern=r"^[a-zA-Z0-9._:-]*$", description="Go on after this id")
 ]
+AfterPair = Annotated[
+    str,
+    QueryParameter(max_length=140, pattern=r"^[a-zA-Z0-9._/-]*$", description="Go on after this kind/relay"),
+]
 AfterIndex = Annotated[int, QueryParameter(ge=-1, le=MAX_INDEX, description="Go on after this log index")]
 Index = Annotated[int, QueryParameter(ge=0)]
 Size = Annotated[int | None, QueryParameter(ge=0, description="A log size; now unless given")]

@@ -36,6 +36,11 @@ class Telemetry:
                 ("cosigned_entries", "Entries under the newest cosigned checkpoint; 0 without witnesses"),
                 ("cosigned_age_ms", "Time since a quorum of witnesses was last reached; 0 without witnesses"),
                 ("quorum_missing_ms", "For how long the newest head has lacked its quorum; 0: it has it"),
+                ("coordination_ppm", "Share of tasks' lives that was coordination, lately"),
+                ("wait_p50_ms", "From a task being open to its claim, lately; the median"),
+                ("work_p50_ms", "From a claim to its output, lately; the median"),
+                ("settle_p50_ms", "From an output to its claim's end, lately; the median"),
+                ("waiting_milli", "Tasks that stood open and unclaimed on average, lately, in thousandths"),
             )
         }
         self._witnesses = {

@@ -134,6 +134,7 @@ def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
     """The questions, a kind at a time."""
     parties = _chosen(own, Party, sample)
     yield Question("/v1/stats", expected_answers.stats)
+    yield Question("/v1/stats/overhead", expected_answers.overhead)
     for id in parties:
         yield Question(f"/v1/agents/{id}", _of(expected_answers.agent, id))
         yield Question(f"/v1/agents/{id}/reputation", _of(expected_answers.reputation_of, id))

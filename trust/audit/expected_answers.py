@@ -12,7 +12,22 @@ import msgspec
 from msgspec.structs import asdict
 
 from trust.core import ledger, reputation, scoring
-from trust.core.records import Account, Claim, Party, Record, Round, Score, Seat, Task, Timer
+from trust.core import overhead as overheads
+from trust.core.events import NETWORK
+from trust.core.records import (
+    Account,
+    AdoptedPolicy,
+    Claim,
+    Network,
+    Overhead,
+    Party,
+    Record,
+    Round,
+    Score,
+    Seat,
+    Task,
+    Timer,
+)
 from trust.storage.holdings import bonded_units, challenges_on, locked_units
 from trust.storage.reading import Reader
 from trust.storage.state import SqlView
@@ -55,6 +70,25 @@ def stats(replayed: Replayed) -> Facts:
     reader = replayed.reader
     counted = {name: reader.count(name) for name in COUNTED}
     return {"size": replayed.view.size, "at_ms": replayed.view.at_ms, **counted, **reader.summed()}
+
+
+def overhead(replayed: Replayed) -> Facts:
+    """What coordination took, as the policy in force judges it: in all, and of the first pairs of kind and relay."""
+    view, reader = replayed.view, replayed.reader
+    policy = replayed.need(AdoptedPolicy, str(replayed.need(Network, NETWORK).policy)).terms
+    terms = overheads.thresholds(policy)
+    whole = view.get(Overhead, overheads.NETWORK) or Overhead(id="", task_kind="", relay="")
+
+    def figures(record: Overhead) -> Facts:
+        facts: Facts = msgspec.to_builtins(overheads.told(record, view.at_ms, terms))
+        return facts | {"advice": _listed(facts["advice"])}
+
+    pairs = [(each, {"task_kind": each.task_kind, "relay": each.relay}) for each in reader.overhead()]
+    return {
+        "as_of": {"size": view.size, "at_ms": view.at_ms},
+        "network": figures(whole),
+        "pairs": [named | figures(each) for each, named in pairs],
+    }
 
 
 def agent(replayed: Replayed, id: str) -> Facts:

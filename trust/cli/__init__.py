@@ -33,6 +33,7 @@ GROUPS = {
     "work": "Claim tasks and have your own command do them, again and again.",
     "verify": "Vote on the seats that you are drawn for, as your own command judges.",
     "stake": "Deposit and withdraw money.",
+    "stats": "What the network comes to, and what its coordination costs.",
     "relay": "Register relays, run their coordinators, check what they decided.",
     "evidence": "Put proofs of misbehaviour before the log.",
     "canary": "Commit to work whose answer is known, and open it.",

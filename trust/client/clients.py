@@ -125,6 +125,7 @@ class Client(Bound[C]):
     provenance = forwarded(Exchanges.provenance)
     policy = forwarded(Exchanges.policy)
     stats = forwarded(Exchanges.stats)
+    overhead = forwarded(Exchanges.overhead)
     priorities = forwarded(Exchanges.priorities)
     bring_draw = forwarded(Exchanges.bring_draw)
     receipt = forwarded(Exchanges.receipt)

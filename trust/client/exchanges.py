@@ -335,6 +335,10 @@ class Exchanges:
         """Counts and sums of the whole network."""
         return (yield from self.get("/v1/stats"))
 
+    def overhead(self, task_kind: str | None = None, after: str | None = None) -> Exchange[Facts]:
+        """What coordination takes of tasks' lives, by task kind and relay, with advice."""
+        return (yield from self.get(wire.path("/v1/stats/overhead", task_kind=task_kind, after=after)))
+
     def priorities(
         self, task_kind: str, candidates: Sequence[str], task: str | None = None
     ) -> Exchange[Facts]:

@@ -176,6 +176,16 @@ class Beacons(Section, frozen=True):
     keys: Annotated[tuple[Did, ...], Meta(max_length=7)]
 
 
+class Coordination(Section, frozen=True):
+    """From where on `GET /v1/stats/overhead` advises against a way to coordinate; nothing that decides reads it."""
+
+    work_ratio: Annotated[int, Meta(ge=1, le=10_000)]
+    overhead_ppm: Ppm
+    queue_ppm: Ppm
+    waiting_milli: Milli
+    min_claims: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
 class Policy(Section, frozen=True):
     name: Name
     registration: Registration
@@ -191,6 +201,7 @@ class Policy(Section, frozen=True):
     reputation: Reputation
     witnesses: Witnesses
     beacons: Beacons
+    coordination: Coordination | None = None
 
     @property
     def draw_ms(self) -> int:

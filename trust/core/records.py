@@ -186,7 +186,7 @@ class Withdrawal(Record, frozen=True):
 class Task(Record, frozen=True):
     """`fees_units` is F, the fees escrowed beside the price; before `exclusive_until_ms` only its shortlist may claim
     it; `older` and `newer` are its neighbours among its requester's tasks that are not closed; `abandoned` is true once
-    somebody gave it up for free."""
+    somebody gave it up for free; `reopened_ms` is when it last stood open again (0: never)."""
 
     table: ClassVar[str] = "tasks"
     found_by: ClassVar[tuple[str, ...]] = ("requester",)
@@ -214,6 +214,7 @@ class Task(Record, frozen=True):
     newer: str = ""
     exclusive_until_ms: int = 0
     abandoned: bool = False
+    reopened_ms: int = 0
 
 
 class Poster(Record, frozen=True):
@@ -291,7 +292,8 @@ class Claim(Record, frozen=True):
     left of the stake for evidence after acceptance, `challenge` its last challenge; `unchecked` stays where the coin
     said no check; `canary` is the answer that the operator had committed to ("": none), and `measured`
     says that seats answer for it;
-    `appealable` says whether its pool could seat an appeal, `caught` that it is checked because its worker was caught.
+    `appealable` says whether its pool could seat an appeal, `caught` that it is checked because its worker was caught;
+    `waited_ms` is how long the task had stood open.
     """
 
     table: ClassVar[str] = "claims"
@@ -329,6 +331,7 @@ class Claim(Record, frozen=True):
     appealable: bool = True
     caught: bool = False
     measured: bool = False
+    waited_ms: int = 0
 
 
 # -- panels and their seats, challenges, canaries, and what convicts
@@ -587,6 +590,49 @@ class Timer(Record, frozen=True):
     is_clustered: ClassVar[bool] = True
     due_ms: int
     kind: str
+
+
+Counts = tuple[tuple[int, int], ...]
+"""A histogram: pairs of a bucket and how many fell into it, in order (`core/overhead.py`)."""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What claims took, from when the first of their tasks stood open to the end of the last: sums in ms and histograms
+    of the three legs of those with an output; `lost` ended without one, after `lost_ms` in all."""
+
+    claims: int = 0
+    lost: int = 0
+    lost_ms: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    wait_ms: int = 0
+    work_ms: int = 0
+    settle_ms: int = 0
+    waits: Counts = ()
+    works: Counts = ()
+    settles: Counts = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no claim has ended."""
+        return not self.claims and not self.lost
+
+
+EMPTY_SPENT = Spent()
+
+
+class Overhead(Record, frozen=True):
+    """What claims on work of a kind through a relay took (`id` is kind/relay, or "network" for all): `total` ever,
+    `recent` in the hour that began at `since_ms`, `before` in the one before it."""
+
+    table: ClassVar[str] = "overhead"
+    is_clustered: ClassVar[bool] = True
+    task_kind: str
+    relay: str
+    since_ms: int = 0
+    total: Spent = EMPTY_SPENT
+    recent: Spent = EMPTY_SPENT
+    before: Spent = EMPTY_SPENT
 
 
 RECORDS: tuple[type[Record], ...] = tuple(Record.__subclasses__())

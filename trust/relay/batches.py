@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from trust.errors import ClientError, TrustError
+from trust.relay.figures import Peak
 
 MAX_TOGETHER = 128
 UNDER_WAY = 2
@@ -28,6 +29,12 @@ class Batches(Generic[A, T]):
         self._send_many = send_many
         self._waiting: deque[tuple[Sequence[A], asyncio.Future[list[T | TrustError]]]] = deque()
         self._sending: set[asyncio.Task[None]] = set()
+        self.peak = Peak(MAX_WAITING)
+
+    @property
+    def queue(self) -> dict[str, Any]:
+        """How many requests wait, and waited at most lately."""
+        return self.peak.shown(len(self._waiting))
 
     async def send(self, one: A) -> T:
         """What became of it. Raises its error."""
@@ -42,6 +49,7 @@ class Batches(Generic[A, T]):
             raise ClientError("overloaded", f"{len(self._waiting)} requests wait to be sent", status=503)
         answer: asyncio.Future[list[T | TrustError]] = asyncio.get_running_loop().create_future()
         self._waiting.append((together, answer))
+        self.peak.note(len(self._waiting))
         if len(self._sending) < UNDER_WAY:
             sending = asyncio.create_task(self._send())
             self._sending.add(sending)

@@ -8,6 +8,7 @@ does not get a second signature for that. A promise is over with the task's next
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ GRANT_TRIES = 6
 GRANT_AGAIN_S = 0.1
 SEEN_S = 1.0
 DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
+
+COUNTED: dict[type[Payload], str] = {TaskPost: "posted", OutputSubmit: "delivered"}
 
 Facts = dict[str, Any]
 
@@ -111,6 +114,13 @@ class Desk:
         self._batches: Batches[bytes, Accepted] = Batches(client.send_many)
         self.promises = Promises()
         self.eligible = Eligible(client.priorities)
+        self.tasks: Counter[str] = Counter(posted=0, claimed=0, delivered=0)
+        """What it brought to the log since its start."""
+
+    @property
+    def queue(self) -> Facts:
+        """How many requests wait for the service."""
+        return self._batches.queue
 
     # -- for agents
 
@@ -127,6 +137,7 @@ class Desk:
             self._refused(spoken, said.task, error)
             raise
         accepted = granted.accepted
+        self.tasks["claimed"] += not accepted.repeated
         self._decide(
             "confirmed",
             task=said.task,
@@ -257,6 +268,8 @@ class Desk:
     def _forwarded(self, spoken: Spoken, result: Accepted | TrustError) -> Facts:
         about = str(getattr(spoken.payload, "task", "") or getattr(spoken.payload, "claim", ""))
         if isinstance(result, Accepted):
+            if (counted := COUNTED.get(type(spoken.payload))) and not result.repeated:
+                self.tasks[counted] += 1
             self._decide(
                 "forwarded",
                 what=kind_of(spoken.payload),

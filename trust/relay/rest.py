@@ -86,6 +86,8 @@ class Rest:
         match parts:
             case [""]:
                 return self._about()
+            case ["stats"]:
+                return self._server.stats()
             case ["health"]:
                 return {"status": "ok", "size": mirror.size}
             case ["tasks"]:

@@ -21,6 +21,7 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from trust import clock
 from trust.client import AsyncTrustClient, Relay, cosigning
 from trust.client.statements import Speaker, did_of_seed
 from trust.core import identity, strict
@@ -30,6 +31,7 @@ from trust.relay import messages
 from trust.relay.deciding import Desk, problem
 from trust.relay.eligible import LOWERING
 from trust.relay.feed import Feed, origin_of
+from trust.relay.figures import Peak, a_task
 from trust.relay.group import Group
 from trust.relay.listening import MAX_CONNECTIONS, listen
 from trust.relay.messages import Asked, Hello
@@ -81,6 +83,8 @@ class RelayServer:
         self.here: dict[str, Session] = {}
         self.drops: Counter[str] = Counter()
         self._traffic: Counter[str] = Counter()
+        self._unread = Peak(MAX_WAITING)
+        self._since_ms = clock.now_ms()
         origin = origin_of(client.network, config.relay, config.seed)
         self.feed = Feed(origin, config.seed, config.data)
         self.group = Group(config.cosigners, Speaker(client.network, config.seed))
@@ -241,6 +245,21 @@ class RelayServer:
                 now[name] += getattr(session, name)
         return dict(now)
 
+    def stats(self) -> Facts:
+        """What it did since its start: tasks, traffic in all and for each task, and how full its queues were lately."""
+        tasks = self.desk.tasks
+        unread = max((session.waiting for session in self.here.values()), default=0)
+        return {
+            "network": self.network,
+            "relay": self.relay,
+            "coordinator": self.did,
+            "since_ms": self._since_ms,
+            "tasks": dict(tasks),
+            "traffic": self.traffic,
+            "a_task": a_task(self.traffic, tasks["claimed"]),
+            "queues": {"requests": self.desk.queue, "unread_by_one_agent": self._unread.shown(unread)},
+        }
+
     def _note_drop(self, did: str, code: str) -> None:
         self.drops[code] += 1
         if did:
@@ -266,7 +285,9 @@ class RelayServer:
                 await connection.close(1008, f"no valid hello: {error}"[:120])
             return None
         is_coordinator = hello.did in self.mirror.group.coordinators
-        session = Session(hello.did, connection, hello.contact, is_coordinator=is_coordinator)
+        session = Session(
+            hello.did, connection, hello.contact, is_coordinator=is_coordinator, peak=self._unread
+        )
         if before := self.here.get(hello.did):
             before.drop("replaced", "the same agent connected again")
         self.here[hello.did] = session

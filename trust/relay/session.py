@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from trust import clock
+from trust.relay.figures import Peak
 from trust.relay.messages import encode
 
 MAX_WAITING = 256
@@ -34,8 +35,15 @@ class Session:
     """A connection whose agent has proved who it is."""
 
     def __init__(
-        self, did: str, connection: ServerConnection, contact: str = "", *, is_coordinator: bool = False
+        self,
+        did: str,
+        connection: ServerConnection,
+        contact: str = "",
+        *,
+        is_coordinator: bool = False,
+        peak: Peak | None = None,
     ) -> None:
+        self._peak = peak or Peak(MAX_WAITING)
         self.did = did
         self.contact = contact
         self.is_coordinator = is_coordinator
@@ -63,6 +71,7 @@ class Session:
         data = message if isinstance(message, bytes) else encode(message)
         self._waiting.append(data)
         self._waiting_bytes += len(data)
+        self._peak.note(len(self._waiting))
         if len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             self.drop("too-slow", f"{len(self._waiting)} messages wait for it")
         self._more.set()

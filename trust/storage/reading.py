@@ -21,6 +21,7 @@ from trust.core.records import (
     Claim,
     Key,
     Network,
+    Overhead,
     Party,
     Pool,
     Record,
@@ -51,6 +52,7 @@ _ALLOCATION = STATE[Allocation].c
 _POOL = STATE[Pool].c
 _TIMER = STATE[Timer].c
 _ACCOUNT = STATE[Account].c
+_OVERHEAD = STATE[Overhead].c
 R = TypeVar("R", bound=Record)
 
 _ENTRY = (
@@ -242,6 +244,18 @@ class Reader:
         """The last sealed pool of verifiers of each task kind."""
         pools = self._all(Pool, _POOL.id.startswith("verifiers/") & (_POOL.sealed != ""), _POOL.id)
         return self.records(SealedPool, [pool.sealed for pool in pools])
+
+    def overhead(self, task_kind: str = "", after: str = "", limit: int = 100) -> list[Overhead]:
+        """What coordination took, by task kind and relay, in the order of kind/relay; of one kind where it is given."""
+        of_kind = _OVERHEAD.task_kind == task_kind if task_kind else _OVERHEAD.task_kind != ""
+        start = max(after, f"{task_kind}/" if task_kind else "")
+        return self._page(
+            Overhead,
+            of_kind & (_OVERHEAD.id < f"{task_kind}0" if task_kind else True),
+            _OVERHEAD.id,
+            start,
+            limit,
+        )
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""

@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
+from trust.core.overhead import NETWORK as WHOLE_NETWORK
+from trust.core.overhead import Legs, added, overhead_id
 from trust.core.rate import RateInputs, in_words, percent
-from trust.core.records import Allocation, Bar, Claim, Pins, Poster, Probation, Task
+from trust.core.records import Allocation, Bar, Claim, Overhead, Pins, Poster, Probation, Task
 from trust.core.state import Draft
 
 TASK_TIMER = "task/"
@@ -43,6 +45,20 @@ def _pin(s: Draft, policy: int, change: int) -> None:
     counts = dict(pins.open)
     counts[policy] = counts.get(policy, 0) + change
     s.put(replace(pins, open=tuple(sorted(pair for pair in counts.items() if pair[1]))))
+
+
+def _spend(s: Draft, claim: Claim) -> None:
+    """Counts what a claim took that ends now, for its kind and relay and for the whole network."""
+    task = known(s, Task, claim.task)
+    legs = Legs(claim.waited_ms, lost_ms=s.at_ms - claim.opened_ms)
+    if claim.output:
+        legs = Legs(claim.waited_ms, claim.submitted_ms - claim.opened_ms, s.at_ms - claim.submitted_ms)
+    for id, task_kind, relay in (
+        (overhead_id(task.task_kind, claim.relay), task.task_kind, claim.relay),
+        (WHOLE_NETWORK, "", ""),
+    ):
+        so_far = s.get(Overhead, id) or Overhead(id=id, task_kind=task_kind, relay=relay)
+        s.put(added(so_far, legs, s.at_ms))
 
 
 _ROUTES = {
@@ -122,7 +138,7 @@ class TaskReopened(Event, tag="task.reopened", frozen=True, kw_only=True):
 
     def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
-        s.put(replace(task, state=TaskState.OPEN, claim="", exclusive_until_ms=0))
+        s.put(replace(task, state=TaskState.OPEN, claim="", exclusive_until_ms=0, reopened_ms=s.at_ms))
         s.set_timer(deadline_of(self.task), "deadline", task.deadline_ms)
 
 
@@ -206,6 +222,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     inputs: RateInputs
 
     def write(self, s: Draft) -> None:
+        task = known(s, Task, self.task)
         s.put(
             Claim(
                 id=self.claim,
@@ -223,13 +240,14 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 pool=self.pool,
                 route=self.route,
                 delta_ppm=self.delta_ppm,
+                waited_ms=s.at_ms - max(task.posted_ms, task.reopened_ms),
             )
         )
         if self.route in DRAWN_ROUTES:
             s.put(replace(known(s, Allocation, self.task), used=True))
         if self.route == "probation":
             s.put(Probation(id=self.worker, claim=self.claim))
-        s.put(replace(known(s, Task, self.task), state=TaskState.CLAIMED, claim=self.claim))
+        s.put(replace(task, state=TaskState.CLAIMED, claim=self.claim))
         s.clear_timer(deadline_of(self.task))
         s.set_timer(self.claim, "lease", self.lease_until_ms)
 
@@ -330,6 +348,7 @@ class ClaimEnded(Event, tag="claim.ended", frozen=True, kw_only=True):
         if self.state == ClaimState.ABANDONED:
             s.put(replace(known(s, Task, claim.task), abandoned=True))
         landed(s, claim)
+        _spend(s, claim)
         if self.hold_units:
             s.set_timer(self.claim, "evidence", self.hold_until_ms)
         else:

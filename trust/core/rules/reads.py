@@ -14,6 +14,8 @@ from trust.core import ledger
 from trust.core.commands import Incoming
 from trust.core.events import NETWORK, house_id, round_id, service_key
 from trust.core.events.tasks import PINS
+from trust.core.overhead import NETWORK as WHOLE_NETWORK
+from trust.core.overhead import overhead_id
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -24,6 +26,7 @@ from trust.core.records import (
     House,
     Key,
     Network,
+    Overhead,
     Party,
     Pins,
     Pool,
@@ -103,6 +106,9 @@ def claim(view: Peek, id: str) -> Keys:
     yield Account, ledger.stake(id)
     yield Relay, found.relay
     work = view.peek(Task, found.task)
+    if work is not None:
+        yield Overhead, WHOLE_NETWORK
+        yield Overhead, overhead_id(work.task_kind, found.relay)
     if work is not None and found.output:
         yield Track, f"{found.worker}/{work.task_kind}"
         yield Rater, work.requester
