@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from trust.client import statements, wire
 from trust.client.clients import Bound, C, Client, conversation
 from trust.client.exchanges import Accepted
+from trust.client.following import Following
+from trust.client.speculation import Early
 from trust.client.statements import Speaker, build, did_of_seed, sign
+from trust.client.transports import AsyncTransport
 from trust.client.wire import Exchange
 from trust.core.payloads import (
     MAX_LIFETIME_MS,
@@ -24,6 +27,8 @@ from trust.core.payloads import (
 from trust.core.uploads import LIFETIME_MS, upload
 from trust.verify.failures import NotProven
 from trust.verify.receipts import Proven, check_confirmed, verify_confirmation
+
+T = TypeVar("T")
 
 
 class Agent(Bound[C]):
@@ -62,6 +67,18 @@ class Agent(Bound[C]):
         digest = sha256(data).hexdigest()
         signed = upload(self.me.network, self.me.actor, self.me.seed, digest, until_ms)
         return (yield from self.exchanges.put_blob(data, signed))
+
+    def exchange(self: Agent[AsyncTransport], talk: Exchange[T]) -> Awaitable[T]:
+        """A conversation of this party, on its event loop."""
+        return self.transport.run(talk)
+
+    def build_on(self: Agent[AsyncTransport], claim: str, log: Following, *, patient: bool = False) -> Early:
+        """Work on an output before its check is over: `async with agent.build_on(claim, log) as early`.
+
+        Where a verdict takes the output back, the work is cancelled and undone; with `patient` only where the claim
+        ends so.
+        """
+        return Early(self, claim, log, patient=patient)
 
     @conversation
     def register(

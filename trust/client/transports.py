@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -22,6 +22,7 @@ from trust.verify.receipts import MAX_BATCH_RECEIPT_BYTES
 TIMEOUT_S = 30.0
 DEADLINE_S = 300.0
 """How long a service may be silent, and how long it may take to answer, however often it says a little."""
+MAX_LINE_BYTES = 1024 * 1024
 MOVED_ON = frozenset({502, 503, 504})
 """Answers after which another address is asked, where there is one."""
 PROXY_HINT = "correct ALL_PROXY, HTTP_PROXY or HTTPS_PROXY, or name the service's host in NO_PROXY"
@@ -237,6 +238,25 @@ class AsyncTransport:
     async def close(self) -> None:
         """Closes the connections."""
         await self._own.get().aclose()
+
+    async def lines(self, path: str) -> AsyncIterator[str]:
+        """The lines of an answer without end, from the address that answered last. `Unreachable` where it breaks off,
+        is silent for too long, or has a line longer than any entry."""
+        url, rest = self.addresses.in_turn()[0], bytearray()
+        try:
+            async with self._own.get().stream("GET", url + path, timeout=TIMEOUT_S) as response:
+                if response.status_code != 200:
+                    raise Unreachable(f"{url} answers {response.status_code}")
+                async for part in response.aiter_bytes():
+                    *whole, last = (rest + part).split(b"\n")
+                    for line in whole:
+                        yield line.decode("utf-8", "replace")
+                    rest = bytearray(last)
+                    if len(rest) > MAX_LINE_BYTES:
+                        raise Unreachable(f"{url} streams a line of more than {MAX_LINE_BYTES} bytes")
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            self.addresses.leave(url)
+            raise _unreachable(error, url) from error
 
     async def _perform(self, effect: Effect) -> Any:
         try:

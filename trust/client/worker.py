@@ -11,7 +11,10 @@ from trust.client import statements
 from trust.client.agents import Agent
 from trust.client.clients import C, Client, conversation
 from trust.client.exchanges import Accepted
+from trust.client.following import Following
 from trust.client.items import ItemTree
+from trust.client.speculation import Attempt, Bring
+from trust.client.transports import AsyncTransport
 from trust.client.wire import Exchange, Facts
 from trust.core.lifecycle import Phase
 from trust.core.payloads import (
@@ -35,11 +38,35 @@ class Worker(Agent[C]):
     @conversation
     def request(self, task: str, relay: str, stake_units: int) -> Exchange[bytes]:
         """A signed `claim.request`, for the relay to co-sign and post; exactly this stake locks."""
-        task_facts = yield from self.exchanges.task(task)
-        index = task_facts.get("index")
+        return (yield from Worker.claim_of.talk(self, task, relay, stake_units))
+
+    @conversation
+    def claim_of(
+        self, task: str, relay: str, stake_units: int, task_index: int | None = None
+    ) -> Exchange[bytes]:
+        """The same; where the index of the task's posting is known, from an offer, nobody is asked for it."""
+        index = task_index if task_index is not None else (yield from self.exchanges.task(task)).get("index")
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
         return self.say(ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stake_units)
+
+    def speculate(
+        self: Worker[AsyncTransport],
+        task: str,
+        bring: Bring,
+        *,
+        relay: str,
+        stake_units: int,
+        task_index: int | None = None,
+        log: Following | None = None,
+    ) -> Attempt:
+        """Work on a task before its claim is decided: `async with worker.speculate(...) as attempt`.
+
+        `bring` brings the claim to a relay (`RelayLink.claim`); `log`, where given, says who won even where the relay
+        is silent. The work is cancelled where somebody else wins.
+        """
+        terms = {"relay": relay, "stake_units": stake_units, "task_index": task_index}
+        return Attempt(self, task, bring, log, terms)
 
     @conversation
     def submit(
