@@ -83,11 +83,8 @@ def test_what_was_made_meanwhile_is_delivered_once_the_claim_is_won(town: Networ
                 accepted = await submitting
             assert isinstance(accepted, Accepted)
             [claim] = await made.claims()
-            assert (claim["claim"], claim["worker"], claim["state"]) == (
-                attempt.claim,
-                ada.me.actor,
-                "submitted",
-            )
+            assert (claim["claim"], claim["worker"]) == (attempt.claim, ada.me.actor)
+            assert claim["state"] in ("submitted", "checking")
 
     run(test)
 

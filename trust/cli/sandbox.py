@@ -9,7 +9,8 @@ from cyclopts import App
 
 from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
-from trust.cli.values import Count, Place
+from trust.cli.terminal import say
+from trust.cli.values import Count, Percent, Place, duration_ms
 
 app = App(name="sandbox")
 Pattern = Literal["hierarchical", "p2p", "event-driven", "hybrid"]
@@ -59,6 +60,160 @@ def run(
     documents = size or (2 if pattern == "p2p" else 24)
     chosen = pattern_run.Run(pattern, directory, agents, documents, seed, hosts, lazy, faults)
     return pattern_run.run(chosen, as_json=output.json)
+
+
+@app.command
+def compare(
+    *,
+    data: Path | None = None,
+    agents: Count = 8,
+    size: Count = 32,
+    seed: Place = 1,
+    losses: bool = True,
+    chart: Path | None = None,
+    output: Output = OUTPUT,
+) -> int:
+    """Run the four patterns side by side on the same documents: latency, throughput, the cost of coordination, and
+    what survives the loss of a part. Exit 0 only if everything held.
+
+    Parameters
+    ----------
+    data
+        An empty directory for everything that the runs leave behind; default: trust-sandbox.
+    agents
+        How many agents there are.
+    size
+        How many documents there are in all; four times as many while parts are lost.
+    seed
+        Keys follow from it.
+    losses
+        Whether parts are to be lost, in a second run of each pattern.
+    chart
+        Where to write the figures as an SVG.
+    """
+    import asyncio
+
+    import msgspec
+
+    from trust.cli.failures import FALSE, GOOD
+    from trust.files import write_whole
+    from trust.sandbox import comparing, telling
+    from trust.sandbox.processes import ProcessFailed
+
+    directory = _directory(data)
+    try:
+        found = asyncio.run(
+            comparing.compare(directory, agents, size, seed, telling.teller(True), losses=losses)
+        )
+    except (ProcessFailed, TimeoutError) as error:
+        telling.failed(f"{type(error).__name__}: {error}", directory)
+        return FALSE
+    if chart is not None:
+        write_whole(chart, comparing.svg(found).encode())
+    if output.json or output.field:
+        output.show({"patterns": msgspec.to_builtins(found)})
+    else:
+        say(*comparing.markdown(found))
+    return GOOD if all(each.held for each in found) else FALSE
+
+
+@app.command
+def speculate(
+    *,
+    wait: str = "40ms",
+    work: str = "400ms",
+    check: str = "2s",
+    window: str = "300ms",
+    build: str = "1500ms",
+    bad: Percent = 10,
+    worth: Percent = 100,
+    attempts: Count = 1_000,
+    seed: Place = 1,
+    output: Output = OUTPUT,
+) -> None:
+    """Measure what starting early saves and throws away, and say from which chance on it pays.
+
+    The SDK's own contexts are played in virtual time; beside each figure stands its closed form.
+
+    Parameters
+    ----------
+    wait
+        The mean time from asking for a claim to its decision.
+    work
+        The mean time of a worker's work.
+    check
+        The mean time of a check, to its verdict.
+    window
+        The time in which a verdict, or an output that is not checked, may be challenged.
+    build
+        The mean time of a consumer's work on an output.
+    bad
+        How many of a hundred outputs are bad.
+    worth
+        What 100 ms of saved time are worth in ms of work.
+    attempts
+        How many attempts there are at each chance.
+    seed
+        All chance follows from it.
+    """
+    import msgspec
+
+    from trust.sandbox import speculating
+    from trust.sandbox.tabulating import speculation
+
+    terms = speculating.Terms(
+        wait_ms=_least_ms(wait),
+        work_ms=_least_ms(work),
+        check_ms=_least_ms(check),
+        window_ms=_least_ms(window),
+        build_ms=_least_ms(build),
+        bad=bad / 100,
+        worth=worth / 100,
+        attempts=attempts,
+        seed=seed,
+    )
+    found = speculating.measured(terms)
+    if output.json or output.field:
+        output.show(msgspec.to_builtins(found))
+    else:
+        say(*speculation(found))
+
+
+@app.command
+def learn(*, rounds: Count = 200, seeds: Count = 3, seed: Place = 1, output: Output = OUTPUT) -> None:
+    """Have a bandit learn which pattern and how many first offers suit each kind of work; print its regret.
+
+    It sees what GET /v1/stats/overhead says of its own choices, in a model of the four patterns. Advice only.
+
+    Parameters
+    ----------
+    rounds
+        How often it chooses, for each kind; at least 20.
+    seeds
+        How many times the whole is played.
+    seed
+        The first seed.
+    """
+    import msgspec
+
+    from trust.sandbox import learning
+    from trust.sandbox.tabulating import learned
+
+    if rounds < 2 * len(learning.ARMS):
+        raise Usage(f"--rounds: each of the {len(learning.ARMS)} choices is tried twice first")
+    found = learning.learned(rounds, seeds, seed)
+    if output.json or output.field:
+        output.show({"rounds": rounds, "seeds": seeds, "kinds": msgspec.to_builtins(found)})
+    else:
+        say(*learned(found, rounds, seeds))
+
+
+def _least_ms(text: str) -> int:
+    """A duration of at least 1 ms."""
+    found = duration_ms(text)
+    if not found:
+        raise Usage(f"{text!r}: at least 1ms")
+    return found
 
 
 def _check(pattern: str, faults: str) -> None:

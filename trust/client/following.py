@@ -78,7 +78,11 @@ class Following:
         if index <= self._after:
             return
         for event in entry["events"]:
-            for subject in {str(event.get(name, "")) for name in SUBJECTS}:
-                for queue in self._watchers.get(subject, ()):
-                    queue.put_nowait(Heard(index, event))
+            self.tell(Heard(index, event))
         self._after = index
+
+    def tell(self, heard: Heard) -> None:
+        """Gives an event to those who watch what it names."""
+        for subject in {str(heard.event.get(name, "")) for name in SUBJECTS}:
+            for queue in self._watchers.get(subject, ()):
+                queue.put_nowait(heard)

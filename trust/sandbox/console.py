@@ -69,6 +69,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
         ("post to claim", _times(totals["post_to_claim"])),
         ("claim to output", _times(totals["claim_to_output"])),
         ("output to settlement", _times(totals["output_to_end"])),
+        ("coordination", _coordination(facts["overhead"]["network"]["total"])),
         ("at the relay, a task", f"{messages / tasks:.1f} messages, {size / tasks / 1_000:.1f} kB"),
     ]
     found += [(name.replace("_", " "), str(value)) for name, value in facts["pattern_says"].items()]
@@ -77,6 +78,11 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _coordination(total: Facts) -> str:
+    waiting = total["waiting_milli"] / 1_000
+    return f"{total['coordination_ppm'] / 10_000:.1f} % of tasks' lives, {waiting:.1f} tasks open at a time"
 
 
 def _times(times: Facts) -> str:

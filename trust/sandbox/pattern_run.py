@@ -114,11 +114,13 @@ class _Play:
                     said, phases = await self._driven(driver, board, faults)
             self.tell("done", f"{len(driver.posted)} tasks are at their end")
             traffic = await self._traffic()
+            overhead = await client.overhead()
             await driver.leave()
             await self._settled(board)
         facts: Facts = {"pattern": run.pattern, "agents": run.agents, "seed": run.seed, "pattern_says": said}
         facts["figures"] = msgspec.to_builtins(figures(board, driver.posted))
         facts["relay"] = traffic
+        facts["overhead"] = overhead
         facts["faults"] = phases
         facts["hands"] = [done for each in await world.leave() for done in each.items()]
         if faults is not None:

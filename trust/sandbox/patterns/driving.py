@@ -41,6 +41,8 @@ class Driver:
         self.me = Requester(client, seed)
         self.posted: list[str] = []
         self.heard: list[Facts] = []
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def join(self, contact: str = "") -> None:
         """Connects to every coordinator, so that it is heard and called wherever a worker is."""
@@ -84,6 +86,7 @@ class Driver:
     async def _post(self, envelopes: list[bytes]) -> None:
         """By the relay, whichever coordinator answers; the same bytes again where the line broke."""
         while True:
+            await self.goes_on.wait()
             link = next((link for link in self.links if link.is_up), self.links[0])
             try:
                 results = await link.post(envelopes)
