@@ -126,7 +126,7 @@ def speculate(
     window: str = "300ms",
     build: str = "1500ms",
     bad: Percent = 10,
-    worth: Percent = 100,
+    worth: Count = 100,
     attempts: Count = 1_000,
     seed: Place = 1,
     output: Output = OUTPUT,

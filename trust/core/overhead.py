@@ -1,4 +1,4 @@
-"""What coordination takes of a task's life, folded as claims end (docs/rules.md 9).
+"""What coordination takes of a task's life, folded as claims end (docs/coordination.md 1).
 
 A claim's life has three legs: `wait`, from the task being open to its claim; `work`, from the claim to its output; and
 `settle`, from the output to the claim's end. The first and the last are coordination. Sums and histograms are kept by

@@ -76,7 +76,7 @@ def measured(terms: Terms) -> Speculation:
     """Plays everything."""
     worker = tuple(_worker_row(terms, chance) for chance in CHANCES)
     consumer = tuple(_consumer_row(terms, rate, terms.bad) for rate in RATES)
-    bads = [share / 20 for share in range(1, 20)]
+    bads = [share / 10 for share in range(1, 10)]
     still = [bad for bad in bads if _consumer_row(terms, 1.0, bad).pays]
     return Speculation(
         terms=terms,

@@ -28,7 +28,7 @@ def speculation(found: Speculation) -> Iterator[str]:
     limit = found.consumer_pays_to_bad
     upto = "at no share of bad outputs" if limit is None else f"up to {limit:.0%} bad outputs"
     yield (
-        f"where everything is checked it pays {upto} (tried in steps of 5 %); by the closed form up to "
+        f"where everything is checked it pays {upto} (tried in steps of 10 %); by the closed form up to "
         f"{found.consumer_pays_to_bad_formula:.0%}"
     )
 
