@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
@@ -14,6 +14,7 @@ from trust.cli.values import Count, Percent, Place, duration_ms
 
 app = App(name="sandbox")
 Pattern = Literal["hierarchical", "p2p", "event-driven", "hybrid"]
+Patterns = Annotated[tuple[Pattern, ...], Parameter(name="--pattern", negative_iterable=())]
 
 
 @app.command
@@ -69,6 +70,7 @@ def compare(
     agents: Count = 8,
     size: Count = 32,
     seed: Place = 1,
+    pattern: Patterns = (),
     losses: bool = True,
     chart: Path | None = None,
     output: Output = OUTPUT,
@@ -83,9 +85,11 @@ def compare(
     agents
         How many agents there are.
     size
-        How many documents there are in all; four times as many while parts are lost.
+        How many documents there are in all; eight times as many while parts are lost.
     seed
         Keys follow from it.
+    pattern
+        Only this pattern; may be given several times.
     losses
         Whether parts are to be lost, in a second run of each pattern.
     chart
@@ -103,9 +107,9 @@ def compare(
     directory = _directory(data)
     try:
         found = asyncio.run(
-            comparing.compare(directory, agents, size, seed, telling.teller(True), losses=losses)
+            comparing.compare(directory, agents, size, seed, telling.teller(True), pattern, losses)
         )
-    except (ProcessFailed, TimeoutError) as error:
+    except (ProcessFailed, TimeoutError, asyncio.CancelledError) as error:
         telling.failed(f"{type(error).__name__}: {error}", directory)
         return FALSE
     if chart is not None:

@@ -1,10 +1,10 @@
 """Starting before it is certain: a worker before its claim is final, a consumer before an output's check is over.
 
-Both are contexts around the work (docs/coordination.md 4). `Attempt` is a worker's: the claim is asked for while the work
-already runs, and where somebody else wins the work is cancelled and `Lost` comes out of the block; what was made is
-submitted only once the claim is won. `Early` is a consumer's: the block is a transaction on an output that nobody has
-judged yet; where a verdict takes the output back, the work is cancelled, what it did is undone, and `TakenBack` comes
-out. What is heard of is proven by its entry's receipt before anything is submitted or kept.
+Both are contexts around the work (docs/coordination.md 4). `Attempt` is a worker's: the claim is asked for while the
+work already runs, and where somebody else wins the work is cancelled and `Lost` comes out of the block; what was made
+is submitted only once the claim is won. `Early` is a consumer's: the block is a transaction on an output that nobody
+has judged yet; where a verdict takes the output back, the work is cancelled, what it did is undone, and `TakenBack`
+comes out. What is heard of is proven by its entry's receipt before anything is submitted or kept.
 """
 
 from __future__ import annotations
