@@ -66,11 +66,18 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 async def compare(
-    data: Path, agents: int, size: int, seed: int, tell: Tell, losses: bool = True
+    data: Path,
+    agents: int,
+    size: int,
+    seed: int,
+    tell: Tell,
+    patterns: Sequence[str] = (),
+    losses: bool = True,
 ) -> list[Compared]:
-    """All four, each with `size` documents (for p2p as many in all)."""
+    """These patterns, or all four, each with `size` documents (for p2p as many in all); what is known so far lies in
+    `compared.json` too."""
     found = []
-    for pattern in DRIVERS:
+    for pattern in patterns or DRIVERS:
         tell(pattern, "undisturbed")
         each = max(1, size // agents) if pattern == "p2p" else size
         calm = await running.play(Run(pattern, data / pattern / "calm", agents, each, seed, HOSTS), tell)
