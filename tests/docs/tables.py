@@ -24,7 +24,8 @@ from trust.api.telemetry import Telemetry
 from trust.cli import GROUPS, build
 from trust.core import lifecycle, payloads
 from trust.core.events import BatchTerms, DrawnSeat, Events
-from trust.core.policy import Policy
+from trust.core.overhead import DEFAULT
+from trust.core.policy import Coordination, Policy
 from trust.core.rate import RateInputs
 from trust.core.records import Alternate, Challenge, Claim, Party, Round, Seat, Task, Withdrawal
 from trust.core.rules import acts
@@ -278,7 +279,8 @@ def numbers() -> dict[str, str]:
     found = {}
     for section in msgspec.structs.fields(Policy):
         if section.name != "name":
-            for field in msgspec.structs.fields(section.type):
+            kind = Coordination if section.name == "coordination" else section.type
+            for field in msgspec.structs.fields(kind):
                 found[f"{section.name}.{field.name}"] = _described(field.type)
     return found
 
@@ -292,7 +294,11 @@ def policy_numbers() -> str:
     rows = []
     for number, limits in numbers().items():
         section, name = number.split(".")
-        values = [_value(profile[section][name]) for profile in profiles]
+        values = (
+            [f"({_value(getattr(DEFAULT, name))})"] * 3
+            if section == "coordination"
+            else [_value(profile[section][name]) for profile in profiles]
+        )
         rows.append((f"`{number}`", limits, *values, ", ".join(used.get(number, ()))))
     return table(("number", "type and bounds", "standard", "fast", "sandbox", "rules"), rows)
 

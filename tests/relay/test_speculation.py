@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from tests.relay.networks import Agent, Coordinator, Network, agents, named, run
-from trust.client import Accepted, AsyncTrustClient, Attempt, Following, Lost, NotProven, ServiceError, Worker
+from trust.client import (
+    Accepted,
+    AsyncTrustClient,
+    Attempt,
+    Following,
+    Lost,
+    NotProven,
+    ServiceError,
+    Unreachable,
+    Worker,
+    speculation,
+)
 from trust.client.speculation import Bring
 from trust.client.transports import AsyncTransport
 
@@ -198,6 +209,27 @@ def test_a_relay_that_says_that_another_claim_is_this_workers_is_not_believed(to
                     await attempt.submit({"report.json": b"never"})
             assert [each["worker"] for each in await made.claims()] == [ada.me.actor]
             assert bob.me.actor not in str(await made.client.timeline(made.task))
+
+    run(test)
+
+
+def test_where_no_answer_ever_comes_that_is_no_loss(town: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speculation, "AGAIN_S", (0.0,))
+
+    async def test() -> None:
+        async with contest(town) as (made, _):
+            sent: list[bytes] = []
+
+            async def broken(request: bytes) -> Mapping[str, Any]:
+                sent.append(request)
+                raise Unreachable("the line broke")
+
+            with pytest.raises(Unreachable, match="the line broke"):
+                async with made.attempt(0, broken) as attempt:
+                    await attempt.won()
+            assert not attempt.is_lost
+            assert len(sent) == 2
+            assert len(set(sent)) == 1
 
     run(test)
 

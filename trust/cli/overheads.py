@@ -21,6 +21,7 @@ from trust.simulation.chart import INK, text
 
 Facts = dict[str, Any]
 MAX_BYTES = 64 * 1024
+HINT = "give the address of a coordinator: http://HOST:PORT of trust relay serve"
 TIMEOUT_S = 10.0
 LEGS = ("wait", "work", "settle")
 COLOURS = dict(zip(LEGS, ("#d0722b", "#2a9d5c", "#4a86c8"), strict=True))
@@ -47,13 +48,18 @@ class RelayStats(msgspec.Struct, frozen=True):
 def asked(address: str) -> RelayStats:
     """What a coordinator counts of itself; `Unusable` where it does not say."""
     try:
-        answer = httpx.get(f"{address.rstrip('/')}/stats", timeout=TIMEOUT_S)
-        answer.raise_for_status()
-        return msgspec.json.decode(answer.content[:MAX_BYTES], type=RelayStats)
+        with httpx.stream("GET", f"{address.rstrip('/')}/stats", timeout=TIMEOUT_S) as answer:
+            answer.raise_for_status()
+            said = b""
+            for part in answer.iter_bytes():
+                said += part
+                if len(said) > MAX_BYTES:
+                    raise Unusable(f"{address} says more than {MAX_BYTES} bytes", HINT)
+        return msgspec.json.decode(said, type=RelayStats)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Unusable(
             f"{address} does not say what it counts: {type(error).__name__}: {error}",
-            "give the address of a coordinator: http://HOST:PORT of trust relay serve",
+            HINT,
         ) from error
 
 

@@ -16,7 +16,8 @@ from typing import Any, Self
 from trust.client.clients import AsyncTrustClient
 from trust.client.problems import Unreachable
 
-AGAIN_S = 0.1
+AGAIN_S, LONGEST_S = 0.1, 2.0
+"""How long a stream that broke off is left alone: twice as long each time, until an entry comes."""
 SUBJECTS = ("task", "claim")
 
 Facts = dict[str, Any]
@@ -66,12 +67,15 @@ class Following:
                 del self._watchers[subject]
 
     async def _read(self) -> None:
+        wait_s = AGAIN_S
         while True:
             with suppress(Unreachable, ValueError, LookupError, TypeError):
                 async for line in self._client.transport.lines(f"/v1/events?after={self._after}"):
                     if line.startswith("data:"):
                         self._take(json.loads(line.removeprefix("data:")))
-            await asyncio.sleep(AGAIN_S)
+                        wait_s = AGAIN_S
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_S)
 
     def _take(self, entry: Facts) -> None:
         index = int(entry["index"])

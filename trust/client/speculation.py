@@ -98,7 +98,8 @@ class Attempt(_Block):
     Inside the block: `won` waits for the decision and returns the claim; `submit` delivers once it is won; `is_lost`
     may be read from another thread, by work that cannot be cancelled. Out of the block comes `Lost` where somebody
     else won, whatever the work did meanwhile. Where the work itself fails and the claim is won, the claim is given
-    up. Where the task around the block is cancelled, the claim is left to itself.
+    up. Where no answer ever comes, the last error comes out of the block: the claim may be on the log. Where the task
+    around the block is cancelled, the claim is left to itself.
     """
 
     def __init__(
@@ -170,21 +171,22 @@ class Attempt(_Block):
             self._strike()
 
     async def _ask(self) -> None:
-        """Brings the claim; the same bytes again where no answer came, for it may have been won meanwhile."""
-        failure: TrustError | None = None
-        for wait_s in (*AGAIN_S, 0.0):
+        """Brings the claim; the same bytes again where no answer came, for it may have been won meanwhile. Raises the
+        last error where none ever comes: then nobody knows, and that is no loss."""
+        for wait_s in (*AGAIN_S, None):
             try:
                 told = await self._bring(self._request)
             except TrustError as error:
-                failure = error
                 if not isinstance(error, Unreachable) and getattr(error, "status", 0) < 500:
-                    break
+                    winner = getattr(error, "extra", {}).get("worker", "")
+                    self._lose(f"won by {winner}" if winner else f"not claimed: {error}", error)
+                    return
+                if wait_s is None:
+                    raise
+                await asyncio.sleep(wait_s)
             else:
                 await self._win(int(told["index"]))
                 return
-            await asyncio.sleep(wait_s)
-        winner = getattr(failure, "extra", {}).get("worker", "")
-        self._lose(f"won by {winner}" if winner else f"not claimed: {failure}", failure)
 
     async def _hear(self, log: Following) -> None:
         """The log's own word on who has the task."""

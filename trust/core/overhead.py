@@ -8,6 +8,7 @@ answer reads a few records however long the log is. Nothing that decides reads t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import msgspec
@@ -105,10 +106,11 @@ def middle(number: int) -> int:
 
 
 def _counted(counts: Counts, ms: int) -> Counts:
-    by_bucket = dict(counts)
     number = bucket(ms)
-    by_bucket[number] = by_bucket.get(number, 0) + 1
-    return tuple(sorted(by_bucket.items()))
+    at = bisect_left(counts, (number,))
+    if at < len(counts) and counts[at][0] == number:
+        return (*counts[:at], (number, counts[at][1] + 1), *counts[at + 1 :])
+    return (*counts[:at], (number, 1), *counts[at:])
 
 
 def merged(one: Spent, other: Spent) -> Spent:
