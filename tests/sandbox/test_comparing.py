@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,6 +14,7 @@ from trust.sandbox import comparing
 from trust.sandbox.board import Board
 from trust.sandbox.comparing import PARTS, compared
 from trust.sandbox.patterns import DRIVERS
+from trust.sandbox.patterns.driving import Driver
 
 
 def facts(pattern: str = "hybrid", held: bool = True) -> dict[str, Any]:
@@ -66,11 +69,34 @@ def test_outputs_are_counted_between_two_moments_of_the_log() -> None:
     assert comparing.outputs(board, 10, 20) == 2
 
 
+def test_a_driver_that_is_held_posts_nothing_until_it_goes_on() -> None:
+    class Link:
+        is_up = True
+        posted: ClassVar[list[bytes]] = []
+
+        async def post(self, envelopes: list[bytes]) -> list[dict[str, Any]]:
+            self.posted.extend(envelopes)
+            return [{"status": 201}] * len(envelopes)
+
+    async def test() -> None:
+        nothing: Any = SimpleNamespace(transport=None, exchanges=None, network="n", now_ms=lambda: 0)
+        driver = Driver(nothing, nothing, nothing, bytes(32), 1)
+        driver.links = [Link()]  # type: ignore[list-item]
+        driver.goes_on.clear()
+        posting = asyncio.create_task(driver._post([b"one"]))
+        await asyncio.sleep(0)
+        assert not posting.done()
+        assert Link.posted == []
+        driver.goes_on.set()
+        await posting
+        assert Link.posted == [b"one"]
+
+    asyncio.run(test())
+
+
 @pytest.mark.slow
 @pytest.mark.journey
 def test_the_four_patterns_run_side_by_side_and_everything_holds(tmp_path: Path) -> None:
-    import asyncio
-
     found = asyncio.run(comparing.compare(tmp_path, 6, 12, 3, lambda *_: None))
     assert [each.pattern for each in found] == list(DRIVERS)
     assert all(each.held for each in found)
