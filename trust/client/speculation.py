@@ -132,9 +132,11 @@ class Attempt(_Block):
         """The claim, once it is won. Raises `Lost`."""
         return await asyncio.shield(self._decided)
 
-    async def submit(self, artifacts: Mapping[str, bytes], items: Sequence[bytes] = ()) -> Accepted:
+    async def submit(
+        self, artifacts: Mapping[str, bytes], items: Sequence[bytes] = (), inputs: Sequence[str] = ()
+    ) -> Accepted:
         """Delivers the output, once the claim is won. Raises `Lost`, and then nothing was said or stored."""
-        return await self._worker.submit(await self.won(), artifacts, items)
+        return await self._worker.submit(await self.won(), artifacts, items, inputs)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
