@@ -101,16 +101,16 @@ def compare(
 
     from trust.cli.failures import FALSE, GOOD
     from trust.files import write_whole
-    from trust.sandbox import comparing, telling
+    from trust.sandbox import comparing, console
     from trust.sandbox.processes import ProcessFailed
 
     directory = _directory(data)
     try:
         found = asyncio.run(
-            comparing.compare(directory, agents, size, seed, telling.teller(True), pattern, losses)
+            comparing.compare(directory, agents, size, seed, console.teller(True), pattern, losses)
         )
     except (ProcessFailed, TimeoutError, asyncio.CancelledError) as error:
-        telling.failed(f"{type(error).__name__}: {error}", directory)
+        console.failed(f"{type(error).__name__}: {error}", directory)
         return FALSE
     if chart is not None:
         write_whole(chart, comparing.svg(found).encode())

@@ -21,7 +21,7 @@ from trust.client.following import Following, Heard
 from trust.client.problems import Unreachable
 from trust.client.transports import AsyncTransport
 from trust.core.lifecycle import ClaimState
-from trust.core.payloads import OutputSubmit
+from trust.core.payloads import ClaimAbandon, OutputSubmit
 from trust.errors import ClientError, TrustError
 from trust.verify.failures import NotProven
 
@@ -148,7 +148,7 @@ class Attempt(_Block):
                 await self.won()
             elif not is_foreign and not isinstance(error, Lost):
                 with suppress(TrustError):
-                    await self._worker.abandon(await self.won())
+                    await self._worker.send(ClaimAbandon, claim=await self.won())
         finally:
             await self._quiet()
 

@@ -244,19 +244,20 @@ class AsyncTransport:
         is silent for too long, or has a line longer than any entry."""
         url, rest = self.addresses.in_turn()[0], bytearray()
         try:
-            async with self._own.get().stream("GET", url + path, timeout=TIMEOUT_S) as response:
-                if response.status_code != 200:
-                    raise Unreachable(f"{url} answers {response.status_code}")
-                async for part in response.aiter_bytes():
-                    *whole, last = (rest + part).split(b"\n")
-                    for line in whole:
-                        yield line.decode("utf-8", "replace")
-                    rest = bytearray(last)
-                    if len(rest) > MAX_LINE_BYTES:
-                        raise Unreachable(f"{url} streams a line of more than {MAX_LINE_BYTES} bytes")
-        except (httpx.RequestError, httpx.InvalidURL) as error:
+            with _reaching(url):
+                async with self._own.get().stream("GET", url + path, timeout=TIMEOUT_S) as response:
+                    if response.status_code != 200:
+                        raise Unreachable(f"{url} answers {response.status_code}")
+                    async for part in response.aiter_bytes():
+                        *whole, last = (rest + part).split(b"\n")
+                        for line in whole:
+                            yield line.decode("utf-8", "replace")
+                        rest = bytearray(last)
+                        if len(rest) > MAX_LINE_BYTES:
+                            raise Unreachable(f"{url} streams a line of more than {MAX_LINE_BYTES} bytes")
+        except Unreachable:
             self.addresses.leave(url)
-            raise _unreachable(error, url) from error
+            raise
 
     async def _perform(self, effect: Effect) -> Any:
         try:

@@ -19,13 +19,13 @@ from trust import clock
 from trust.client import AsyncTrustClient
 from trust.core import scoring
 from trust.relay.running import PATIENT
-from trust.sandbox import running
+from trust.sandbox import pattern_run
 from trust.sandbox.board import Board
 from trust.sandbox.crew import TASK_KIND
 from trust.sandbox.patterns import DRIVERS
 from trust.sandbox.patterns.driving import Driver, quiet
 from trust.sandbox.patterns.p2p import PeerToPeer
-from trust.sandbox.running import Facts, Run, Tell
+from trust.sandbox.pattern_run import Facts, Run, Tell
 from trust.sandbox.world import COORDINATORS, World
 
 HOLD_S = 4.0
@@ -80,7 +80,7 @@ async def compare(
     for pattern in patterns or DRIVERS:
         tell(pattern, "undisturbed")
         each = max(1, size // agents) if pattern == "p2p" else size
-        calm = await running.play(Run(pattern, data / pattern / "calm", agents, each, seed, HOSTS), tell)
+        calm = await pattern_run.play(Run(pattern, data / pattern / "calm", agents, each, seed, HOSTS), tell)
         survives: dict[str, int | None] = {}
         if losses:
             tell(pattern, "while parts are lost")
