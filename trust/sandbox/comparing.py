@@ -22,10 +22,10 @@ from trust.relay.running import PATIENT
 from trust.sandbox import pattern_run
 from trust.sandbox.board import Board
 from trust.sandbox.crew import TASK_KIND
+from trust.sandbox.pattern_run import Facts, Run, Tell
 from trust.sandbox.patterns import DRIVERS
 from trust.sandbox.patterns.driving import Driver, quiet
 from trust.sandbox.patterns.p2p import PeerToPeer
-from trust.sandbox.pattern_run import Facts, Run, Tell
 from trust.sandbox.world import COORDINATORS, World
 
 HOLD_S = 4.0
