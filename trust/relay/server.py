@@ -233,14 +233,15 @@ class RelayServer:
         running.add_done_callback(self._running.discard)
 
     def _count(self, session: Session) -> None:
-        for name in ("sent", "sent_bytes", "received", "received_bytes"):
-            self._traffic[name] += getattr(session, name)
+        if not session.is_coordinator:
+            for name in ("sent", "sent_bytes", "received", "received_bytes"):
+                self._traffic[name] += getattr(session, name)
 
     @property
     def traffic(self) -> dict[str, int]:
         """Messages and bytes to and from agents since the start."""
         now = Counter(self._traffic)
-        for session in self.here.values():
+        for session in (each for each in self.here.values() if not each.is_coordinator):
             for name in ("sent", "sent_bytes", "received", "received_bytes"):
                 now[name] += getattr(session, name)
         return dict(now)
