@@ -43,9 +43,8 @@ def sample(type_: Any, number: int) -> Any:
 
 
 def record_of(kind: type[Record], number: int, id: str = "") -> Record:
-    fields = {
-        name: hint for name, hint in get_type_hints(kind).items() if name not in ("table", "life", "id")
-    }
+    hints = get_type_hints(kind)
+    fields = {name: hints[name] for name in kind.__struct_fields__ if name != "id"}
     return kind(id=id or f"id {number}", **{name: sample(type_, number) for name, type_ in fields.items()})
 
 

@@ -145,13 +145,15 @@ class Worker(Agent[C]):
         return Accepted(proven.spoken.id, True, receipt, proven)
 
     @conversation
-    def step(self, items: Callable[[str], Sequence[bytes]] = lambda _: ()) -> Exchange[list[Accepted]]:
+    def step(self, items: Callable[[str], Sequence[bytes]] | None = None) -> Exchange[list[Accepted]]:
         """Opens what waits to be opened of every claim of this worker, as the service knows them: so it needs no memory
         of its own, but for the items of a batch, which `items` gives by claim."""
         done: list[Accepted] = []
         for claim in (yield from Worker.underway.talk(self)):
             if claim["state"] == "checking":
-                done += yield from Worker.attend.talk(self, claim["claim"], items(claim["claim"]))
+                done += yield from Worker.attend.talk(
+                    self, claim["claim"], items(claim["claim"]) if items else ()
+                )
         return done
 
     @conversation
