@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from tests.core.flows import Scene
 from tests.core.network import Net
@@ -16,9 +17,10 @@ from trust.core.scorebook import POOL
 from trust.log import merkle
 from trust.services.rebuilding import rebuild
 from trust.services.sealing import due_seals
-from trust.storage import scorebook
+from trust.storage import scorebook, tables
 from trust.storage.engine import Database
 from trust.storage.reading import reading
+from trust.storage.rows import table_of
 
 EPOCH_MS = 5_000
 
@@ -63,6 +65,35 @@ def test_a_seal_of_scores_is_that_of_all_observations_before_its_epoch(
         assert seal == expected
         assert seal.count == len(net.rows(pool.as_of)) >= 4
         net.do(seal)
+
+
+def test_a_row_that_changes_between_the_epoch_and_its_seal_stays_the_one_of_the_seal_before(
+    scene: Scene, database: Database
+) -> None:
+    net = scene.net
+    work(scene, "early")
+    begin_epoch(net)
+    net.do(due(database))
+    before = stored_epochs(database)
+    net.say(p.AgentRevoke, scene.rival, reason="enough")
+    pool = begin_epoch(net)
+    claim = scene.claimed("late")
+    net.now_ms += 1_100
+    net.settle()
+    net.say(p.ClaimAbandon, scene.worker, claim=claim)
+    assert net.get(Pool, POOL).epoch == pool.epoch
+    net.do(due(database))
+    after = stored_epochs(database)
+    unchanged = [id for id in before if id.startswith(scene.worker.did)]
+    assert unchanged
+    assert {id: after[id] for id in unchanged} == {id: before[id] for id in unchanged}
+
+
+def stored_epochs(database: Database) -> dict[str, int]:
+    """The epoch since which each row stands."""
+    with reading(database) as reader:
+        table = table_of(tables.SealedScores)
+        return {row.id: row.epoch for row in reader.connection.execute(select(table).order_by(table.c.epoch))}
 
 
 def test_what_was_observed_after_the_epoch_began_is_not_in_its_seal(scene: Scene, database: Database) -> None:

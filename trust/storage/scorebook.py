@@ -20,6 +20,7 @@ from trust.core.scorebook import Row
 from trust.log import merkle
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
+from trust.storage.engine import listed
 from trust.storage.observations import between
 from trust.storage.reading import Reader
 from trust.storage.rows import table_of
@@ -85,14 +86,28 @@ def _left(reader: Reader, since: int, as_of: int) -> list[Row]:
 
 
 def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
-    """Stores the changed rows of the epoch that scores are in, in place of those that they change."""
+    """Stores the changed rows of the epoch that scores are in, in place of those that they change.
+
+    A row that changed only after the epoch began stands as it was: whether it is among `rows` depends on when they were
+    read, and what is stored must not.
+    """
     if not rows:
         return
     leaves = [(row.id, data, merkle.leaf_hash(data)) for row in rows for data in (row.encode(),)]
+    standing = _standing(connection, [row.id for row in rows])
+    leaves = [leaf for leaf in leaves if standing.get(leaf[0]) != leaf[2]]
     connection.execute(delete(_TABLE).where(col(_TABLE.until_epoch) <= pool.sealed_epoch))
     connection.execute(_SUPERSEDE, [{"of": id, "now": pool.epoch} for id, _, _ in leaves])
     new = [(id, pool.epoch, STANDING, data, leaf_hash) for id, data, leaf_hash in leaves]
     bulk.insert(connection, table_of(_TABLE), new, Existing.KEEP)
+
+
+def _standing(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
+    """Returns the leaf hashes of the rows that no later one replaced, by id."""
+    query = select(col(_TABLE.id), col(_TABLE.leaf_hash)).where(
+        col(_TABLE.until_epoch) == STANDING, col(_TABLE.id).in_(listed(connection, ids))
+    )
+    return {id: bytes(leaf_hash) for id, leaf_hash in connection.execute(query)}
 
 
 def seal(reader: Reader, pool: Pool) -> Seal:
