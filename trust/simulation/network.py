@@ -8,10 +8,11 @@ the scores are not sealed, since no decision reads that.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from hashlib import sha256, sha512
-from itertools import count
+from types import MethodType
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -78,7 +79,7 @@ class Network:
         self.keep_log, self.proven = keep_log, proven
         self.listeners: list[Hear] = []
         self._agenda: list[tuple[int, int, Act]] = []
-        self._serial = count()
+        self._serial = 0
         self._pools: dict[str, _Pool] = {}
         self._drawn_from = pools
         self._found(Key(f"{name}/log"))
@@ -103,7 +104,8 @@ class Network:
 
     def after(self, delay_ms: int, act: Act) -> None:
         """Puts an act on the agenda."""
-        heapq.heappush(self._agenda, (self.now_ms + delay_ms, next(self._serial), act))
+        self._serial += 1
+        heapq.heappush(self._agenda, (self.now_ms + delay_ms, self._serial, act))
 
     def run(self, until: Callable[[], bool]) -> None:
         """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for."""
@@ -128,13 +130,19 @@ class Network:
         return self._agenda[0][0] if self._agenda else NEVER, NEVER if due_ms is None else due_ms
 
     def fork(self) -> Network:
-        """A network that goes on from here by itself; who listens here hears nothing of it. Nothing may be planned."""
-        assert not self._agenda, "what is on the agenda belongs to this network"
+        """A network that goes on from here by itself; who listens here hears nothing of it. What is planned stays
+        behind: see `plan_like`."""
         other = copy(self)
         other.state, other.log = self.state.copy(), self.log.copy()
         other._pools = {name: pool.copy() for name, pool in self._pools.items()}
-        other.listeners, other._agenda, other._serial = [], [], count()
+        other.listeners, other._agenda = [], []
         return other
+
+    def plan_like(self, other: Network, heirs: Mapping[int, object]) -> None:
+        """Plans what another network does, done by the heirs of those who do it there (by their `id`). Each act must be
+        a partial of a method."""
+        heirs = {id(other): self, **heirs}
+        self._agenda = [(ms, serial, _inherited(act, heirs)) for ms, serial, act in other._agenda]
 
     # -- the log
 
@@ -230,10 +238,17 @@ class Network:
         root = pool.root
         counts = root.count, root.total, pool.heavy(), *pool.members()
         seal = Seal(event.pool, event.epoch, event.as_of, root.digest.hex(), *counts)
-        self.after(0, lambda: self._put_seal(seal))
+        self.after(0, partial(self._put_seal, seal))
 
     def _put_seal(self, seal: Seal) -> None:
         self.put(seal)
+
+
+def _inherited(act: Act, heirs: Mapping[int, object]) -> Act:
+    """The same act, done by the heir of who would have done it."""
+    assert isinstance(act, partial), "only a partial of a method can be planned anew"
+    method = act.func
+    return partial(MethodType(method.__func__, heirs[id(method.__self__)]), *act.args)
 
 
 def _proof(seed: bytes, _: str, alpha: bytes) -> tuple[bytes, bytes]:
