@@ -187,7 +187,7 @@ def exploit(
 
     Histories of acts are made up by chance, and those that gained most are changed and joined. What the coalition
     earned honestly is no gain. Prints the best histories in words, their gain with its interval, and how claims ended.
-    A core plays some 50 games a second: 10,000 games take some four minutes, a million some six hours.
+    SPEED
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ WORKERS = "workers/", "probation/"
 HEAVY_DIVISOR = 10
 BLANK = bytes(64)
 
-Act = Callable[[], None]
+Act = Callable[[], object]
 Hear = Callable[[Decided], None]
 R = TypeVar("R", bound=Record)
 
@@ -107,27 +107,29 @@ class Network:
         self._serial += 1
         heapq.heappush(self._agenda, (self.now_ms + delay_ms, self._serial, act))
 
-    def run(self, until: Callable[[], bool]) -> None:
-        """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for."""
+    def run(self, until: Callable[[], bool], before_ms: int = NEVER) -> None:
+        """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for that
+        happens before a time."""
         while not until():
             due_ms = self.state.next_due_ms
-            if self._agenda and (due_ms is None or self._agenda[0][0] < due_ms):
+            due_ms = NEVER if due_ms is None else due_ms
+            done_ms = self._agenda[0][0] if self._agenda else NEVER
+            if min(due_ms, done_ms) >= before_ms:
+                return
+            if done_ms < due_ms:
                 self.now_ms, _, act = heapq.heappop(self._agenda)
                 act()
-            elif due_ms is not None:
+            else:
                 self.now_ms = max(self.now_ms, due_ms)
                 self._settle()
-            else:
-                return
 
     def end(self, before_ms: int) -> None:
         """Lets everything come to its end that does so before a time."""
-        self.run(lambda: min(self._next_ms()) >= before_ms)
+        self.run(_never, before_ms)
 
-    def _next_ms(self) -> tuple[int, int]:
-        """When something is done next, and when something is due."""
-        due_ms = self.state.next_due_ms
-        return self._agenda[0][0] if self._agenda else NEVER, NEVER if due_ms is None else due_ms
+    def close(self) -> None:
+        """Forgets who listens and what is planned: nothing happens here any more."""
+        self.listeners, self._agenda = [], []
 
     def fork(self) -> Network:
         """A network that goes on from here by itself; who listens here hears nothing of it. What is planned stays
@@ -244,10 +246,15 @@ class Network:
         self.put(seal)
 
 
+def _never() -> bool:
+    return False
+
+
 def _inherited(act: Act, heirs: Mapping[int, object]) -> Act:
     """The same act, done by the heir of who would have done it."""
-    assert isinstance(act, partial), "only a partial of a method can be planned anew"
-    method = act.func
+    method = act.func if isinstance(act, partial) else act
+    if not isinstance(act, partial) or not isinstance(method, MethodType):
+        raise TypeError("only a partial of a method has an heir")
     return partial(MethodType(method.__func__, heirs[id(method.__self__)]), *act.args)
 
 
