@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.simulation.old_rules import put_back_the_burst, put_back_the_freeze
 from tests.simulation.worlds import standard
-from trust.audit import storytelling
+from trust.audit.story import tell
 from trust.core.entry import decode_entry
 from trust.core.events import ClaimOpened
 from trust.core.policy import Policy
@@ -145,4 +145,4 @@ def test_what_pays_is_shrunk_to_a_few_moves_and_told(monkeypatch: pytest.MonkeyP
         if isinstance(event, ClaimOpened)
     ]
     assert claims
-    assert all(storytelling.story(claim, entries) for claim in claims)
+    assert all(tell(claim, entries).summary for claim in claims)
