@@ -101,7 +101,9 @@ def test_a_search_gives_the_same_json_and_a_log_that_is_told(
     assert told[0] == told[1]
     facts = json.loads(told[0])
     assert facts["games"] >= 1
-    assert {"best", "others", "tried", "taken", "honest_loss_units"} <= facts.keys()
+    assert {"best", "others", "tried", "taken", "seen", "harm"} <= facts.keys()
+    assert facts["distinct"] <= facts["games"]
+    assert facts["honest_loss_units"] <= facts["liveness_fault_units"]
     log = tmp_path / "best.jsonl"
     assert run([*SOUGHT, "--log", str(log)]) == GOOD
     assert "games" in capsys.readouterr().out

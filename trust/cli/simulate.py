@@ -187,7 +187,8 @@ def exploit(
 
     Histories of acts are made up by chance, and those that gained most are changed and joined. What the coalition
     earned honestly is no gain. Prints the best histories in words, their gain with its interval, and how claims ended.
-    A core plays some 50 games a second: 10,000 games take some four minutes, a million some six hours.
+    A core plays some hundred games a second: 10,000 games take less than two minutes, a million less than three hours,
+    or half of it with --processes 2.
 
     Parameters
     ----------

@@ -8,10 +8,11 @@ the scores are not sealed, since no decision reads that.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from hashlib import sha256, sha512
-from itertools import count
+from types import MethodType
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -42,7 +43,7 @@ WORKERS = "workers/", "probation/"
 HEAVY_DIVISOR = 10
 BLANK = bytes(64)
 
-Act = Callable[[], None]
+Act = Callable[[], object]
 Hear = Callable[[Decided], None]
 R = TypeVar("R", bound=Record)
 
@@ -78,7 +79,7 @@ class Network:
         self.keep_log, self.proven = keep_log, proven
         self.listeners: list[Hear] = []
         self._agenda: list[tuple[int, int, Act]] = []
-        self._serial = count()
+        self._serial = 0
         self._pools: dict[str, _Pool] = {}
         self._drawn_from = pools
         self._found(Key(f"{name}/log"))
@@ -103,38 +104,47 @@ class Network:
 
     def after(self, delay_ms: int, act: Act) -> None:
         """Puts an act on the agenda."""
-        heapq.heappush(self._agenda, (self.now_ms + delay_ms, next(self._serial), act))
+        self._serial += 1
+        heapq.heappush(self._agenda, (self.now_ms + delay_ms, self._serial, act))
 
-    def run(self, until: Callable[[], bool]) -> None:
-        """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for."""
+    def run(self, until: Callable[[], bool], before_ms: int = NEVER) -> None:
+        """Lets everything happen in its order, what is due before what is done, until nothing is left to wait for that
+        happens before a time."""
         while not until():
             due_ms = self.state.next_due_ms
-            if self._agenda and (due_ms is None or self._agenda[0][0] < due_ms):
+            due_ms = NEVER if due_ms is None else due_ms
+            done_ms = self._agenda[0][0] if self._agenda else NEVER
+            if min(due_ms, done_ms) >= before_ms:
+                return
+            if done_ms < due_ms:
                 self.now_ms, _, act = heapq.heappop(self._agenda)
                 act()
-            elif due_ms is not None:
+            else:
                 self.now_ms = max(self.now_ms, due_ms)
                 self._settle()
-            else:
-                return
 
     def end(self, before_ms: int) -> None:
         """Lets everything come to its end that does so before a time."""
-        self.run(lambda: min(self._next_ms()) >= before_ms)
+        self.run(_never, before_ms)
 
-    def _next_ms(self) -> tuple[int, int]:
-        """When something is done next, and when something is due."""
-        due_ms = self.state.next_due_ms
-        return self._agenda[0][0] if self._agenda else NEVER, NEVER if due_ms is None else due_ms
+    def close(self) -> None:
+        """Forgets who listens and what is planned: nothing happens here any more."""
+        self.listeners, self._agenda = [], []
 
     def fork(self) -> Network:
-        """A network that goes on from here by itself; who listens here hears nothing of it. Nothing may be planned."""
-        assert not self._agenda, "what is on the agenda belongs to this network"
+        """A network that goes on from here by itself; who listens here hears nothing of it. What is planned stays
+        behind: see `plan_like`."""
         other = copy(self)
         other.state, other.log = self.state.copy(), self.log.copy()
         other._pools = {name: pool.copy() for name, pool in self._pools.items()}
-        other.listeners, other._agenda, other._serial = [], [], count()
+        other.listeners, other._agenda = [], []
         return other
+
+    def plan_like(self, other: Network, heirs: Mapping[int, object]) -> None:
+        """Plans what another network does, done by the heirs of those who do it there (by their `id`). Each act must be
+        a partial of a method."""
+        heirs = {id(other): self, **heirs}
+        self._agenda = [(ms, serial, _inherited(act, heirs)) for ms, serial, act in other._agenda]
 
     # -- the log
 
@@ -230,10 +240,22 @@ class Network:
         root = pool.root
         counts = root.count, root.total, pool.heavy(), *pool.members()
         seal = Seal(event.pool, event.epoch, event.as_of, root.digest.hex(), *counts)
-        self.after(0, lambda: self._put_seal(seal))
+        self.after(0, partial(self._put_seal, seal))
 
     def _put_seal(self, seal: Seal) -> None:
         self.put(seal)
+
+
+def _never() -> bool:
+    return False
+
+
+def _inherited(act: Act, heirs: Mapping[int, object]) -> Act:
+    """The same act, done by the heir of who would have done it."""
+    method = act.func if isinstance(act, partial) else act
+    if not isinstance(act, partial) or not isinstance(method, MethodType):
+        raise TypeError("only a partial of a method has an heir")
+    return partial(MethodType(method.__func__, heirs[id(method.__self__)]), *act.args)
 
 
 def _proof(seed: bytes, _: str, alpha: bytes) -> tuple[bytes, bytes]:

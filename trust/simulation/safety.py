@@ -144,9 +144,11 @@ def _of_stake(policy: Policy, stake: str, seeds: Sequence[int]) -> Iterator[Cost
     moves = (Move(act="work", who=WORKER, args={**DONE, "stake": stake}, after=SETTLED),) * RECORDS[-1]
     played = []
     for seed in seeds:
-        game = Game(opening, moves, seed)
+        game = Game(opening, seed)
         meter = _Meter(game)
-        game.play()
+        for move in moves:
+            game.make(move)
+        game.end()
         played.append(meter.tasks)
     for record, until in pairwise(RECORDS):
         classes = [tasks[record:until] for tasks in played if tasks[record:until]]

@@ -17,13 +17,16 @@ Report = Callable[[int, int], None]
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """A game's records only grow; looking for garbage among them would take a fifth of its time."""
+    """A game's records only grow; looking for garbage among them would take a fifth of its time. At the end only what
+    came into being since is looked at."""
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
-        gc.enable()
         gc.collect()
+        gc.unfreeze()
+        gc.enable()
 
 
 def done(act: Callable[[J], P], jobs: Sequence[J], processes: int, report: Report | None) -> list[P]:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
 from typing import Protocol
@@ -115,7 +116,12 @@ def digest_of(data: bytes) -> bytes:
 
 def load(ref: Ref, get: Get) -> Node:
     """The node that `ref` speaks of, from the bytes that `get` gives for its digest; BadNode where wrong."""
-    data = get(ref.digest)
+    return _decoded(ref, get(ref.digest))
+
+
+@lru_cache(1_024)
+def _decoded(ref: Ref, data: bytes) -> Node:
+    """The node in these bytes; a pool's top nodes are asked for with every draw."""
     if digest_of(data) != ref.digest:
         raise BadNode("node bytes do not have the digest they are stored under")
     if data[:_HEADER_BYTES] != _header(ref.level, ref.count):
