@@ -67,6 +67,7 @@ class Game:
         self.tally.ring_units = sum(
             ledger.balance(self.net.state, ledger.free(did))
             + ledger.balance(self.net.state, ledger.verifier_stake(did))
+            + ledger.balance(self.net.state, ledger.name_bond(did))
             - PURSE_UNITS["verifier"]
             for did, number in self._verifiers.items()
             if self.chance.colludes(number)
