@@ -178,7 +178,9 @@ CODES: dict[str, Code] = {
     "other-sizes": Code(422, "show two checkpoints of one size; other forks convict offline"),
     "same-tree": Code(422, "both checkpoints are of one tree"),
     "bad-canary": Code(422, "make leaf, path and preimage again from the tree that was committed to"),
-    "not-attested": Code(422, "a relay attests openings, commitments and reveals"),
+    "not-attested": Code(
+        422, "a relay attests outputs, renewals, givings-up, openings, commitments and reveals"
+    ),
     "tolerates-too-much": Code(422, "ask for a smaller share of bad items to be tolerated"),
     "canary-kind": Code(422, "a canary is a single output of an exact kind"),
     "canary-too-new": Code(422, "commit to canaries an epoch before they are claimed"),

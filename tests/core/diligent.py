@@ -83,7 +83,11 @@ class Diligent(Steps):
             if claim.worker == self.hand.did and not claim.ended_ms:
                 if claim.state == "claimed":
                     self._deliver(claim)
-                elif claim.state == "checking" and self.scene.round(claim.id).phase == "opening":
+                elif (
+                    claim.state == "checking"
+                    and claim.round
+                    and self.scene.round(claim.id).phase == "opening"
+                ):
                     self._open_some(claim, self.scene.round(claim.id))
         for seat in self.net.all(Seat):
             if seat.agent in self._diligent and seat.state in ("seated", "committed"):

@@ -11,7 +11,7 @@ from tests.core.network import Records
 from trust.core import ledger, rawsums, reputation, rulebook, scoring
 from trust.core.entry import MAX_ENTRY_BYTES, decode_entry
 from trust.core.events import MoneyMoved
-from trust.core.events.parties import policy_timer, verifier_timer
+from trust.core.events.parties import name_timer, policy_timer, verifier_timer
 from trust.core.events.tasks import leaving
 from trust.core.records import (
     Account,
@@ -202,12 +202,18 @@ class Checker:
     # -- every open thing has a future
 
     def _check_futures(self) -> None:
-        timers = [timer for timer in self._all(Timer) if timer.kind not in ("party", "leaving", "verifier")]
+        timers = [
+            timer for timer in self._all(Timer) if timer.kind not in ("party", "leaving", "verifier", "name")
+        ]
         for party in self._all(Party):
             staked = bool(self._balance(ledger.verifier_stake(party.id)))
             leaves = self._get(Timer, verifier_timer(party.id)) is not None
             assert not (leaves and party.enrolled), f"{party.id} checks and leaves"
             assert leaves or party.enrolled or not staked, f"the stake of {party.id} stays for ever"
+            bonded = bool(self._balance(ledger.name_bond(party.id)))
+            returns = self._get(Timer, name_timer(party.id)) is not None
+            assert returns or not (party.left and bonded), f"the bond of {party.id}'s name stays for ever"
+            assert party.left or not returns, f"the bond of {party.id}'s name comes back, and it works on"
         for timer in timers:
             assert timer.due_ms > self._at_ms_now, f"{timer} is due and not settled"
         expected = dict(self._expected_timers())
@@ -304,6 +310,9 @@ def _check_posting(event: MoneyMoved) -> None:
         for account, change in event.postings:
             locks = account.startswith("claim/") or account.endswith(("/free", "/unbonding"))
             assert locks if change < 0 else account == ledger.BURN or account.endswith("/free")
+    elif event.why == "slash.name":
+        for account, change in event.postings:
+            assert account.endswith("/name") if change < 0 else account == ledger.BURN
     elif event.why.startswith(("slash.", "seat.slash")):
         lock = "claim/" if event.why.startswith("slash.") else "verifier/"
         for account, change in event.postings:

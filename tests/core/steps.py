@@ -29,6 +29,7 @@ T = TypeVar("T")
 TASKS = tuple(f"t{number}" for number in range(6))
 PEOPLE = 28
 TERMS: dict[str, object] = {
+    "name_bond_units": 50,
     "probation_ppm": 300_000,
     "panels": [2, 3, 5],
     "trusted_streak": 1,

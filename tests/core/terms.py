@@ -11,6 +11,7 @@ from trust.core.policy import parse as parse_policy
 EXACT, JUDGED = "code-review", "essay"
 TERMS: dict[str, object] = {
     "pow_bits": 4,
+    "name_bond_units": 0,
     "min_stake_units": 100,
     "max_stake_ratio_ppm": 5_000_000,
     "lease_ms": 10_000,

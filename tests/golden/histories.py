@@ -50,7 +50,7 @@ def chance() -> History:
 
 def disputes() -> History:
     """A batch through three rounds to its slash; disputes won, lost and returned; short fees; who leaves."""
-    town = Scene(Net(policy_of(round_reserve_ppm=0)), verifiers=30)
+    town = Scene(Net(policy_of(round_reserve_ppm=0, name_bond_units=50)), verifiers=30)
     _short_fees(town)
     _batch_of_three_rounds(town)
     _challenges(town)

@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "ebb469ccb591a9cbccf02fba93a71baf5733b2af1e8144eb7a9d594d2bb94e05"}
+SEALED = {"rules-2": "f67f7a5cd611a1183e37b4946d82c78b94f8536db775e4c59bd937aa049553af"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 

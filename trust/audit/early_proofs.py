@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, heard
 from trust.core.entry import Draw
 from trust.core.events import task_draw
 from trust.core.identity import key_of
@@ -47,6 +47,7 @@ class EarlyProofs:
 
     def hear(self, said: Spoken) -> None:
         """Takes up a statement whose signatures hold."""
+        said = heard(said)
         match said.payload:
             case OutputSubmit(network=network, claim=claim):
                 self._keep(claim, _Heard(network, said.id))

@@ -121,7 +121,8 @@ class Relay(Bound[C]):
     def attest(self, envelope: bytes) -> Exchange[Accepted]:
         """Says for somebody whom the service did not hear that these coordinators were shown this statement now.
 
-        Only an opening, a commitment or a reveal on a claim through this relay, and only within its window.
+        Only what a worker or a verifier owes on a claim through this relay (an output, a renewal, a giving up, an
+        opening, a commitment, a reveal), and only within its window.
         """
         now_ms = self._now_ms()
         said = self._speaker.say(

@@ -21,6 +21,7 @@ from trust.client.items import item_of
 from trust.client.votes import Vote, VoteBook
 from trust.client.wire import Exchange, Facts
 from trust.core import strict
+from trust.core.commands import heard
 from trust.core.lifecycle import Phase, SeatState
 from trust.core.payloads import (
     CLAIM,
@@ -157,7 +158,7 @@ class Verifier(Agent[C]):
     def _said(self, index: int, kind: type[P]) -> Exchange[P]:
         """The statement of one kind that an entry holds, proven."""
         _, proven = yield from self.exchanges.receipt(index)
-        said = proven.spoken.payload if proven.spoken else None
+        said = heard(proven.spoken).payload if proven.spoken else None
         if not isinstance(said, kind):
             raise NotProven(f"entry {index} is no {kind.__name__}")
         return said

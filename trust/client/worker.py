@@ -16,6 +16,7 @@ from trust.client.items import ItemTree
 from trust.client.speculation import Attempt, Bring
 from trust.client.transports import AsyncTransport
 from trust.client.wire import Exchange, Facts
+from trust.core.commands import heard
 from trust.core.lifecycle import Phase
 from trust.core.payloads import (
     Artifact,
@@ -135,14 +136,15 @@ class Worker(Agent[C]):
     ) -> Exchange[Accepted]:
         """The output that a claim has, proven, where it is this one; nothing is signed."""
         receipt, proven = yield from self.exchanges.receipt(index)
-        said = proven.spoken.payload if proven.spoken else None
-        if proven.spoken is None or not isinstance(said, OutputSubmit) or said.claim != claim:
+        output = heard(proven.spoken) if proven.spoken else None
+        said = output.payload if output else None
+        if output is None or not isinstance(said, OutputSubmit) or said.claim != claim:
             raise NotProven(f"entry {index} is no output of {claim}")
         if (set(said.artifacts), said.items_root) != (set(artifacts), items_root):
             raise ClientError("output-exists", f"{claim} has another output, entry {index}", status=409)
         if self.exchanges.outbox is not None:
             self.exchanges.outbox.forget("output.submit", claim=claim)
-        return Accepted(proven.spoken.id, True, receipt, proven)
+        return Accepted(output.id, True, receipt, proven)
 
     @conversation
     def step(self, items: Callable[[str], Sequence[bytes]] | None = None) -> Exchange[list[Accepted]]:

@@ -64,6 +64,11 @@ def enclosed(said: Payload) -> tuple[Spoken, ...]:
     return tuple([_one(envelope.open_envelope(text.encode())) for text in shown])
 
 
+def heard(said: Spoken) -> Spoken:
+    """The statement that an entry is about: the one that a relay attests in it, else its own."""
+    return enclosed(said.payload)[0] if isinstance(said.payload, RelayAttest) else said
+
+
 def signed_parts(incoming: Incoming) -> list[Signed]:
     """Everything in a command that somebody signed, each signature of which must hold."""
     if not isinstance(incoming, Spoken):

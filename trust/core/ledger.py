@@ -46,6 +46,11 @@ def verifier_stake(party: str) -> str:
     return f"verifier/{party}/stake"
 
 
+def name_bond(party: str) -> str:
+    """What a party's name answers with: locked while it works or checks, burned when its work is caught."""
+    return f"agent/{party}/name"
+
+
 def challenge_bond(challenge: str) -> str:
     """The challenger's lock on a challenge: its bond, and the fees of the panel that it asks for."""
     return f"challenge/{challenge}/bond"

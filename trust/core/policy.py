@@ -40,6 +40,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 class Registration(Section, frozen=True):
     pow_bits: Annotated[int, Meta(ge=0, le=40)]
+    name_bond_units: Units
 
 
 class Claims(Section, frozen=True):
@@ -429,6 +430,8 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
          ("no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
           "stake by not listening")),
         (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
+        (policy.registration.name_bond_units == 0,
+         "a name costs nothing: who is caught comes back under another, into the places of newcomers"),
         (policy.registration.pow_bits < 8, "registering anew is nearly free"),
         (
             policy.allocation.probation_ppm == 0,

@@ -43,6 +43,7 @@ from trust.core.rules import (
     claims,  # noqa: F401
     evidence,  # noqa: F401
     governance,
+    names,  # noqa: F401
     panel,
     parties,  # noqa: F401
     pools,

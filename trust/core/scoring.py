@@ -87,9 +87,13 @@ def worker_weight(view: View, party: Party, task_kind: str) -> int:
 
 
 def probation_weight(view: View, party: Party, task_kind: str) -> int:
-    """1 while a worker is in the probation lane of this kind, by the policy in force; else 0."""
-    few = _policy(view).allocation.probation_milli
-    return int(not party.left and observed_milli(view, party.id, task_kind) < few)
+    """1 while a worker is in the probation lane of this kind, by the policy in force; else 0. Only names that have paid
+    are in it: a lane of names that cost nothing would be full of those of cheats."""
+    policy = _policy(view)
+    needed = policy.registration.name_bond_units
+    paid = not needed or ledger.balance(view, ledger.name_bond(party.id)) >= needed
+    few = policy.allocation.probation_milli
+    return int(not party.left and paid and observed_milli(view, party.id, task_kind) < few)
 
 
 def observed_milli(view: View, agent: str, task_kind: str) -> int:

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from trust.core import commands
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
-from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, RelayAttest, kind_of
+from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, kind_of
 from trust.core.records import Claim
 from trust.core.rulebook import incoming_of
 from trust.core.strict import Malformed, b64
@@ -149,8 +149,8 @@ def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
 
 def _opening_in(spoken: Spoken) -> Spoken | None:
     """The opening that a statement is, or that a relay attests in it; None where it is none."""
-    shown = commands.enclosed(spoken.payload) if isinstance(spoken.payload, RelayAttest) else (spoken,)
-    return next((each for each in shown if _opens(each.payload)), None)
+    said = commands.heard(spoken)
+    return said if _opens(said.payload) else None
 
 
 def _opens(payload: object) -> bool:
@@ -167,9 +167,10 @@ def _needed(reader: Reader, opening: Spoken) -> list[str]:
     claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
     entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
     statement = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    if not isinstance(statement, Spoken) or not isinstance(statement.payload, OutputSubmit):
+    output = commands.heard(statement).payload if isinstance(statement, Spoken) else None
+    if not isinstance(output, OutputSubmit):
         return []  # there is no such output: the rulebook says so
-    return [artifact.sha256 for artifact in statement.payload.artifacts]
+    return [artifact.sha256 for artifact in output.artifacts]
 
 
 def _leaves(payload: ItemsOpen) -> list[str]:

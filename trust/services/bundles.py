@@ -206,12 +206,14 @@ def _visit_shortlist(reader: Reader, claim: Claim, get: Get) -> None:
     if allocation is None or draw is None or pinned is None:
         return
     _, adopted = pinned
+    pool, lane = reader.record(SealedPool, allocation.pool), reader.record(SealedPool, allocation.lane)
+    most_ppm, newcomers = adopted.terms.allocation.probation_ppm, lane.members if lane else 0
     shortlist.retrace(
         Stream(bytes.fromhex(draw.beacons[0].beta), shortlist.LABEL),
         allocation.size,
-        adopted.terms.allocation.probation_ppm,
-        root_of(reader.record(SealedPool, allocation.pool)),
-        root_of(reader.record(SealedPool, allocation.lane)),
+        shortlist.lane_share_ppm(most_ppm, newcomers, pool.members if pool else 0),
+        root_of(pool),
+        root_of(lane),
         get,
         allocation.shortlist,
     )

@@ -69,7 +69,7 @@ def terms(policy: Policy, checks: Checks) -> Policy:
     the floor, the reputation's term and the deterrence to what allows 2.5 %; the term 1/streak is a rule, no number
     of a policy, and stays.
     """
-    policy = replace(policy, registration=Registration(0))
+    policy = replace(policy, registration=Registration(0, 0))
     if checks == "standard":
         return policy
     rates = replace(policy.checks, trusted_streak=0)

@@ -18,7 +18,7 @@ from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
 from trust.core.lifecycle import ClaimState
-from trust.core.policy import Policy, Registration
+from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rulebook import Decided
 from trust.simulation.chance import Chance, Verdict, Work
@@ -53,7 +53,9 @@ class Game:
         self._verifiers: dict[str, int] = {}
         self._waiting = 0
         self._hears = self._handlers()
-        self.net = Network(replace(policy, registration=Registration(0)), self._name, keep_log)
+        self.net = Network(
+            replace(policy, registration=replace(policy.registration, pow_bits=0)), self._name, keep_log
+        )
         self._pace_ms = policy.windows.challenge_ms // TASKS_IN_WINDOW
         Checking(self.net, self._verdict)
         self.net.listeners.append(self._hear)
@@ -65,6 +67,7 @@ class Game:
         self.tally.ring_units = sum(
             ledger.balance(self.net.state, ledger.free(did))
             + ledger.balance(self.net.state, ledger.verifier_stake(did))
+            + ledger.balance(self.net.state, ledger.name_bond(did))
             - PURSE_UNITS["verifier"]
             for did, number in self._verifiers.items()
             if self.chance.colludes(number)

@@ -41,18 +41,21 @@ def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
 
 
 def bonded_units(connection: Connection, party: str) -> int:
-    """Returns what a party has in its stake as a verifier, and in bonds of challenges that are not settled."""
+    """Returns what a party has in its stake as a verifier, in the bond of its name, and in bonds of challenges that are
+    not settled."""
     locked = func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)
     bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == ChallengeState.OPEN)
     account = STATE[Account].c
-    staked = select(account.balance_units).where(account.id == ledger.verifier_stake(party))
-    return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar() or 0)
+    locks = ledger.verifier_stake(party), ledger.name_bond(party)
+    staked = select(func.coalesce(func.sum(account.balance_units), 0)).where(account.id.in_(locks))
+    return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar_one())
 
 
 def accounts_of(party: str) -> CompoundSelect[str]:
-    """The names of a party's accounts: free, unbonding, its stake as a verifier, and the locks on its claims and
-    challenges."""
-    own = [select(literal(name(party))) for name in (ledger.free, ledger.unbonding, ledger.verifier_stake)]
+    """The names of a party's accounts: free, unbonding, its stake as a verifier, the bond of its name, and the locks on
+    its claims and challenges."""
+    names = (ledger.free, ledger.unbonding, ledger.verifier_stake, ledger.name_bond)
+    own = [select(literal(name(party))) for name in names]
     locks = [
         select(literal(f"{kind}/").concat(id).concat(f"/{lock}")).where(holder == party)
         for kind, lock, id, holder in (

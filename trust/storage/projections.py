@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trust.core.entry import Entry
+from trust.core.envelope import open_envelope
 from trust.core.events import Event, ItemsOpened, MoneyMoved, Observed, PoolWeight
 from trust.core.strict import b64
 from trust.storage import bulk, tables
@@ -47,6 +48,7 @@ class _Said(msgspec.Struct):
     artifacts: tuple[_Artifact, ...] = ()
     inputs: tuple[str, ...] = ()
     report_sha256: str | None = None
+    statement: str = ""
 
 
 _said_decoder = msgspec.json.Decoder(_Said)
@@ -109,8 +111,10 @@ def said_in(entry: Entry) -> tuple[str, list[str]]:
 
 
 def subjects_of(payload: object) -> list[str]:
-    """Returns what a payload names and its events do not: the digests of what was delivered and of reports, and
-    what the output was made from (`made_from`)."""
+    """Returns what a payload, or what a relay attests in it, names and its events do not: the digests of what was
+    delivered and of reports, and what the output was made from (`made_from`)."""
+    if attested := getattr(payload, "statement", ""):
+        payload = _said_decoder.decode(open_envelope(attested.encode()).payload)
     report = getattr(payload, "report_sha256", None)
     delivered = [artifact.sha256 for artifact in getattr(payload, "artifacts", ())]
     sources = [made_from(source) for source in getattr(payload, "inputs", ())]

@@ -71,6 +71,7 @@ _SUMMED = {
     "escrow": "task/%/escrow",
     "stakes": "claim/%/stake",
     "verifier_stakes": "verifier/%/stake",
+    "name_bonds": "agent/%/name",
     "challenge_bonds": "challenge/%/bond",
     "verification_pool": "pool/verification",
     "operator_bond": "operator/bond",

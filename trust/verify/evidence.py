@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from trust.core import envelope, strict
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, heard
 from trust.core.envelope import Envelope
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, CanaryOpen, OutputSubmit
 from trust.core.receipt import Receipt
@@ -110,7 +110,7 @@ def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)
     other = verify_statement(file.statement, "the other output")
-    first = proven.spoken
+    first = heard(proven.spoken) if proven.spoken else None
     one, two = (None if each is None else each.payload for each in (first, other))
     if first is None or not isinstance(one, OutputSubmit) or not isinstance(two, OutputSubmit):
         raise NotProven("an equivocation is two output.submit")

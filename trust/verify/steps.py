@@ -17,7 +17,7 @@ import msgspec
 from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.commands import enclosed
+from trust.core.commands import enclosed, heard
 from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
@@ -140,7 +140,7 @@ def _submitted(case: CaseHistory, event: e.OutputSubmitted) -> None:
     expect("the state before an output", ClaimState.CLAIMED, case.claim.state)
     statement = case.statement_by(p.OutputSubmit, case.claim.worker, claim=event.claim)
     expect("the root of the items", statement.items_root or "", event.items_root)
-    expect("the output", None if case.spoken is None else case.spoken.id, event.output)
+    expect("the output", None if case.spoken is None else heard(case.spoken).id, event.output)
 
 
 def _accepted(case: CaseHistory, event: e.OutputAccepted) -> None:
@@ -381,8 +381,9 @@ def _allocated(case: CaseHistory, event: e.TaskAllocated) -> None:
 
 
 def _among_named(case: CaseHistory, stream: Stream, event: e.TaskAllocated) -> tuple[str, ...]:
-    allocation, lane_ppm = case.need(Allocation, event.task), case.policy.allocation.probation_ppm
-    agents = [each.agent for each in event.among]
+    allocation, agents = case.need(Allocation, event.task), [each.agent for each in event.among]
+    newcomers = sum(each.newcomer for each in event.among)
+    lane_ppm = shortlist.lane_share_ppm(case.policy.allocation.probation_ppm, newcomers, len(agents))
     expect(
         "the candidates that may claim", [each for each in allocation.candidates if each in agents], agents
     )
@@ -393,7 +394,7 @@ def _among_named(case: CaseHistory, stream: Stream, event: e.TaskAllocated) -> t
 
 
 def _among_all(case: CaseHistory, stream: Stream, event: e.TaskAllocated) -> tuple[str, ...] | None:
-    allocation, lane_ppm = case.need(Allocation, event.task), case.policy.allocation.probation_ppm
+    allocation = case.need(Allocation, event.task)
     sealed = case.sealed.get(allocation.pool)
     if sealed is None:
         raise DoesNotFollow(f"the bundle does not have the seal of {allocation.pool}")
@@ -402,6 +403,8 @@ def _among_all(case: CaseHistory, stream: Stream, event: e.TaskAllocated) -> tup
     if not case.pool:
         return None
     pool, lane = _root(case, allocation.pool), _root(case, allocation.lane)
+    newcomers = case.sealed[allocation.lane].members if allocation.lane in case.sealed else 0
+    lane_ppm = shortlist.lane_share_ppm(case.policy.allocation.probation_ppm, newcomers, sealed.members)
     return shortlist.retrace(stream, allocation.size, lane_ppm, pool, lane, case.node, event.shortlist)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from trust.api.views.log import told_entry
 from trust.api.views.shapes import ID, NAME, find, page, shown
 from trust.core import ledger, strict
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, heard
 from trust.core.entry import decode_entry
 from trust.core.events import round_id
 from trust.core.lifecycle import Phase
@@ -233,12 +233,13 @@ def _delivered(reader: Reader, index: int) -> dict[str, Any]:
 
 
 def submitted(reader: Reader, index: int) -> OutputSubmit:
-    """The `output.submit` that entry `index` holds."""
+    """The `output.submit` that entry `index` holds, or that a relay attests in it."""
     entry = reader.entry(index)
     said = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
+    output = heard(said).payload if isinstance(said, Spoken) else None
+    if not isinstance(output, OutputSubmit):
         raise strict.Malformed(f"entry {index} is no output")
-    return said.payload
+    return output
 
 
 def claim_bundle(reader: Reader, id: str) -> bytes:

@@ -34,6 +34,11 @@ def verifier_timer(party: str) -> str:
     return f"verifier/{party}"
 
 
+def name_timer(party: str) -> str:
+    """The timer by which the bond of a name whose party left comes back."""
+    return f"name/{party}"
+
+
 def house_id(task_kind: str, owner: str) -> str:
     """The key of what one owner has in the pool of a task kind."""
     return f"{task_kind}/{owner}"
@@ -223,6 +228,29 @@ class VerifierReleased(Event, tag="verifier.released", frozen=True, kw_only=True
     def write(self, s: Draft) -> None:
         known(s, Party, self.party)
         s.clear_timer(verifier_timer(self.party))
+
+
+class NameReturning(Event, tag="name.returning", frozen=True, kw_only=True):
+    """Its party left; what is left of the bond of its name comes back at `until_ms`."""
+
+    says: ClassVar[str] = "The bond of {party}'s name comes back at {until_ms}."
+
+    party: str
+    until_ms: int
+
+    def write(self, s: Draft) -> None:
+        known(s, Party, self.party)
+        s.set_timer(name_timer(self.party), "name", self.until_ms)
+
+
+class NameReleased(Event, tag="name.released", frozen=True, kw_only=True):
+    says: ClassVar[str] = "The bond of {party}'s name is free."
+
+    party: str
+
+    def write(self, s: Draft) -> None:
+        known(s, Party, self.party)
+        s.clear_timer(name_timer(self.party))
 
 
 class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):

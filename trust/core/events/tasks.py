@@ -203,7 +203,8 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     """The claim, its stake's lock, and the check rate with what it follows from beside the policy.
 
     `route` is allocated, probation (allocated out of that lane), first-come, assigned or own; `delta_ppm` is what a
-    good observation of this claim counts for it.
+    good observation of this claim counts for it. The lease runs out `grace_ms` after its end: until then counts what
+    its relay was shown in time.
     """
 
     creates: ClassVar[tuple[str, ...]] = ("claim", "lease_until_ms")
@@ -220,6 +221,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
     delta_ppm: int
     rate_ppm: int
     inputs: RateInputs
+    grace_ms: int = 0
 
     def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
@@ -249,7 +251,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
             s.put(Probation(id=self.worker, claim=self.claim))
         s.put(replace(task, state=TaskState.CLAIMED, claim=self.claim))
         s.clear_timer(deadline_of(self.task))
-        s.set_timer(self.claim, "lease", self.lease_until_ms)
+        s.set_timer(self.claim, "lease", self.lease_until_ms + self.grace_ms)
 
     def sentence(self) -> str:
         return (
@@ -264,11 +266,12 @@ class ClaimRenewed(Event, tag="claim.renewed", frozen=True, kw_only=True):
 
     claim: str
     lease_until_ms: int
+    grace_ms: int = 0
 
     def write(self, s: Draft) -> None:
         claim = known(s, Claim, self.claim)
         s.put(replace(claim, lease_until_ms=self.lease_until_ms, renewals=claim.renewals + 1))
-        s.set_timer(self.claim, "lease", self.lease_until_ms)
+        s.set_timer(self.claim, "lease", self.lease_until_ms + self.grace_ms)
 
 
 class OutputSubmitted(Event, tag="output.submitted", frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from trust.core.policy import Policy
 from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
 from trust.core.refusal import Refused
 from trust.core.reputation import Route
-from trust.core.rules import reads
+from trust.core.rules import names, reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision, has_left
 from trust.core.rules.reads import Keys, Peek
@@ -138,16 +138,20 @@ def why_not(d: Decision, party: Party, task: Task, policy: Policy, asked_index: 
         (task.task_kind not in party.capabilities, "not-capable"),
         (party.owner == d.owner(task.requester), "own"),
         (d.get(Bar, f"{task.id}/{party.owner}") is not None, "barred"),
-        (d.balance(ledger.free(party.id)) < _stake(task, policy), "insufficient-funds"),
+        (
+            d.balance(ledger.free(party.id)) < _stake(task, policy) + names.due_units(d, party),
+            "insufficient-funds",
+        ),
     )
     return next((reason for holds, reason in reasons if holds), "")
 
 
 def may_be_tried(d: Decision, party: Party, task: Task, policy: Policy) -> bool:
-    """Whether one who may be drawn is in the probation lane now: few observations, no claim of it in flight, and money
-    for its larger stake."""
+    """Whether one who may be drawn is in the probation lane now: few observations, a name that has paid, no claim of it
+    in flight, and money for its larger stake."""
     return (
-        scoring.observed_milli(d, party.id, task.task_kind) < policy.allocation.probation_milli
+        not names.due_units(d, party)
+        and scoring.observed_milli(d, party.id, task.task_kind) < policy.allocation.probation_milli
         and d.get(Probation, party.id) is None
         and d.balance(ledger.free(party.id)) >= max(_stake(task, policy), probation_stake(task, policy))
     )

@@ -2,8 +2,9 @@
 
 Specified in docs/rules.md 8.
 
-1. The threshold of the claim's relay says that it was shown an opening, a commitment or a reveal at a time within its
-   window; the statement stands in it whole, and is judged as if it had been said then.
+1. The threshold of the claim's relay says that it was shown what a worker or a verifier owes at a time within its
+   window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The statement
+   stands in it whole, and is judged as if it had been said then.
 2. It counts until the grace after the window is over (`windows.grace_ms`). The grace is waited only where somebody is
    silent: a window ends early once everybody acted.
 3. A relay that lies for a friend makes a window longer by the grace, and nothing else.
@@ -48,7 +49,7 @@ def attest(d: Decision, said: p.RelayAttest) -> None:
 
 
 def _claim_of(d: Decision, said: p.Payload) -> Claim:
-    if isinstance(said, p.OutputOpen):
+    if isinstance(said, p.OutputSubmit | p.ClaimRenew | p.ClaimAbandon | p.OutputOpen):
         return d.find(Claim, said.claim)
     assert isinstance(said, p.ItemsOpen | p.VoteCommit | p.VoteReveal)
     return d.need(Claim, d.find(Seat, said.seat).claim)

@@ -8,6 +8,7 @@ stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, 
 from __future__ import annotations
 
 from trust.core import ledger
+from trust.core.commands import heard
 from trust.core.events import (
     ClaimEnded,
     ClaimOpened,
@@ -39,7 +40,7 @@ from trust.core.records import (
     Track,
 )
 from trust.core.refusal import Refused
-from trust.core.rules import allocation, bond, panel, parties, rating, reads, settlement, tasks
+from trust.core.rules import allocation, bond, names, panel, parties, rating, reads, settlement, tasks
 from trust.core.rules.acts import act, due
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
@@ -116,8 +117,10 @@ def request(d: Decision, said: ClaimRequest) -> None:
             delta_ppm=way.delta_ppm,
             rate_ppm=rate_ppm,
             inputs=inputs,
+            grace_ms=policy.windows.grace_ms,
         )
     )
+    names.lock(d, worker)
     lock = d.opened(ledger.stake(claim))
     d.pay("stake.lock", (ledger.free(worker.id), lock, said.stake_units))
 
@@ -158,9 +161,13 @@ def _check_worker(
     least = max(task.stake_units, policy.claims.min_stake_units, way.min_stake_units)
     if said.stake_units < least:
         raise Refused("insufficient-stake", f"{task.id} asks for a stake of {least} units", stake_units=least)
-    held = d.balance(ledger.free(worker.id))
-    if held < said.stake_units:
-        raise Refused("insufficient-funds", f"{said.stake_units} units are offered as stake, {held} are free")
+    held, name_units = d.balance(ledger.free(worker.id)), names.due_units(d, worker)
+    if held < said.stake_units + name_units:
+        raise Refused(
+            "insufficient-funds",
+            f"{said.stake_units} units are offered as stake, and {name_units} are due as the bond of the name: "
+            f"{held} are free",
+        )
     bond.check_covers(d, task, said.stake_units)
 
 
@@ -170,30 +177,36 @@ def _held(d: Decision, id: str) -> tuple[Claim, Task]:
     return claim, d.need(Task, claim.task)
 
 
-def _in_lease(claim: Claim) -> None:
-    if claim.state == ClaimState.EXPIRED:
+def _in_lease(claim: Claim, said_ms: int) -> None:
+    """Refuses what was said after the lease: by its worker, or to its relay, which attests when."""
+    if claim.state == ClaimState.EXPIRED or (
+        claim.state == ClaimState.CLAIMED and said_ms >= claim.lease_until_ms
+    ):
         raise Refused("lease-over", f"the lease of {claim.id} was over at {claim.lease_until_ms}")
     if claim.state != ClaimState.CLAIMED:
         raise Refused("claim-state", f"{claim.id} is {claim.state}", state=claim.state)
 
 
-@act(ClaimRenew, reads=reads.of_claim)
-def renew(d: Decision, said: ClaimRenew) -> None:
+@act(ClaimRenew, reads=reads.of_claim, is_attestable=True)
+def renew(d: Decision, said: ClaimRenew, shown_ms: int | None = None) -> None:
     claim, task = _held(d, said.claim)
     d.present(said.actor)
-    _in_lease(claim)
-    if claim.renewals >= d.task_policy(task).claims.renewals:
+    _in_lease(claim, d.at_ms if shown_ms is None else shown_ms)
+    policy = d.task_policy(task)
+    if claim.renewals >= policy.claims.renewals:
         raise Refused("no-renewals-left", f"{claim.id} was renewed {claim.renewals} times")
-    d.emit(ClaimRenewed(claim=claim.id, lease_until_ms=claim.lease_until_ms + task.lease_ms))
+    until_ms = claim.lease_until_ms + task.lease_ms
+    d.emit(ClaimRenewed(claim=claim.id, lease_until_ms=until_ms, grace_ms=policy.windows.grace_ms))
 
 
-@act(ClaimAbandon, reads=reads.of_claim)
-def abandon(d: Decision, said: ClaimAbandon) -> None:
-    """Gives a claim up: for nothing within the grace, but only the first time on each task."""
+@act(ClaimAbandon, reads=reads.of_claim, is_attestable=True)
+def abandon(d: Decision, said: ClaimAbandon, shown_ms: int | None = None) -> None:
+    """Gives a claim up: for nothing in the first part of the lease, but only the first time on each task."""
     claim, task = _held(d, said.claim)
-    _in_lease(claim)
-    grace_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
-    late = d.at_ms - claim.opened_ms >= grace_ms
+    said_ms = d.at_ms if shown_ms is None else shown_ms
+    _in_lease(claim, said_ms)
+    free_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
+    late = said_ms - claim.opened_ms >= free_ms
     _give_up(d, claim, task, ClaimState.ABANDONED, at_fault=late or task.abandoned)
 
 
@@ -243,13 +256,13 @@ def _delivering(view: Peek, said: OutputSubmit) -> Keys:
             yield AdoptedPolicy, str(task.policy)
 
 
-@act(OutputSubmit, reads=_delivering, reads_money=False)
-def submit(d: Decision, said: OutputSubmit) -> None:
+@act(OutputSubmit, reads=_delivering, reads_money=False, is_attestable=True)
+def submit(d: Decision, said: OutputSubmit, shown_ms: int | None = None) -> None:
     claim, task = _held(d, said.claim)
     d.present(said.actor)
     if claim.output:
         raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
-    _in_lease(claim)
+    _in_lease(claim, d.at_ms if shown_ms is None else shown_ms)
     if (said.items_count or 0) != task.items_count or (said.items_root is None) != (said.items_count is None):
         raise Refused("items-mismatch", f"{task.id} asks for {task.items_count} items under one root")
     policy = d.task_policy(task)
@@ -263,7 +276,7 @@ def submit(d: Decision, said: OutputSubmit) -> None:
     d.emit(
         OutputSubmitted(
             claim=claim.id,
-            output=d.spoken.id,
+            output=heard(d.spoken).id,
             draw_by_ms=d.at_ms + policy.draw_ms,
             items_root=said.items_root or "",
             opened=said.opened,

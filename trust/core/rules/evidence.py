@@ -23,7 +23,7 @@ from trust.core.events import Convicted, RelaySuspended, StakeSlashed, Unbonding
 from trust.core.payloads import CanaryOpen, EvidenceSubmit, OutputSubmit, Payload, RelayConfirm
 from trust.core.records import Account, Claim, Conviction, Key, Party, Pool, Poster, Relay, Task
 from trust.core.refusal import Refused
-from trust.core.rules import bond, parties, rating, reads, settlement
+from trust.core.rules import bond, names, parties, rating, reads, settlement
 from trust.core.rules.acts import act
 from trust.core.rules.canaries import canary, shown
 from trust.core.rules.decision import Decision
@@ -141,6 +141,7 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
     _convict(d, f"equivocation/{claim.id}", claim.worker, said.actor)
     parties.catch(d, claim.worker)
     _slash(d, claim, said.actor)
+    names.burn(d, claim.worker)
     if d.need(Party, claim.worker).left != "tombstoned":
         parties.leave(d, d.need(Party, claim.worker), "tombstoned")
 

@@ -25,7 +25,7 @@ from trust.core.lifecycle import TaskState
 from trust.core.payloads import AgentRegister, AgentRevoke, AgentRotate, VerifierEnroll, VerifierLeave
 from trust.core.records import Handle, House, Key, Party, Pool, Poster, Score, Slot, Task
 from trust.core.refusal import Refused
-from trust.core.rules import reads, tasks
+from trust.core.rules import names, reads, tasks
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
 from trust.core.rules.reads import Keys, Peek
@@ -115,6 +115,7 @@ def leave(d: Decision, party: Party, how: str, *, by_operator: bool = False) -> 
     if party.enrolled:
         _end_enrolments(d, party)
     d.emit(PartyLeft(party=party.id, how=how, by_operator=by_operator))
+    names.leave(d, d.need(Party, party.id))
     d.touch(party.id)
     d.observed(party.id, *party.capabilities)
     poster = d.get(Poster, party.id)
@@ -193,6 +194,7 @@ def enroll(d: Decision, said: VerifierEnroll) -> None:
         raise Refused(
             "insufficient-stake", f"a verifier has a stake of at least {least} units", stake_units=least
         )
+    names.lock(d, party)
     for task_kind in kinds:
         pool = d.get(Pool, verifier_pool(task_kind))
         slot = dict(party.vacated).get(task_kind, pool.slots if pool else 0)

@@ -60,6 +60,7 @@ def party(did: str) -> Keys:
     """A party and its money."""
     yield Party, did
     yield Account, ledger.free(did)
+    yield Account, ledger.name_bond(did)
 
 
 def verifier(view: Peek, did: str) -> Keys:
@@ -153,6 +154,7 @@ def drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Keys:
     for did in candidates:
         yield Party, did
         yield Account, ledger.free(did)
+        yield Account, ledger.name_bond(did)
         yield Probation, did
         yield Score, f"{did}/worker/{task.task_kind}"
         if (found := view.peek(Party, did)) is not None:

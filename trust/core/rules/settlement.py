@@ -23,7 +23,7 @@ from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, r
 from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
-from trust.core.rules import bond, disputes, parties, rating, tasks
+from trust.core.rules import bond, disputes, names, parties, rating, tasks
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
 
@@ -119,7 +119,8 @@ def fees_units(claim: Claim, task: Task) -> int:
 
 
 def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
-    """A failed exact check: tombstone at the last strike in memory."""
+    """A failed exact check: the bond of the name burns; tombstone at the last strike in memory."""
+    names.burn(d, claim.worker)
     party = d.need(Party, claim.worker)
     since_ms = d.at_ms - policy.faults.failure_memory_ms
     times = (*[at for at in party.failures_ms if at > since_ms][-20:], d.at_ms)

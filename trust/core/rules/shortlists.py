@@ -81,12 +81,15 @@ def _among_candidates(
         for party in eligible
     )
     source = shortlist.Named(stream, among)
+    lane_ppm = shortlist.lane_share_ppm(
+        policy.allocation.probation_ppm, sum(each.newcomer for each in among), len(among)
+    )
     return TaskAllocated(
         task=task.id,
         exclusive_until_ms=d.at_ms + allocation.exclusive_ms,
         eligible=len(eligible),
         owners=len({party.owner for party in eligible}),
-        shortlist=shortlist.drawn(stream, allocation.size, policy.allocation.probation_ppm, source),
+        shortlist=shortlist.drawn(stream, allocation.size, lane_ppm, source),
         among=among,
     )
 
@@ -112,11 +115,11 @@ def _among_all(
     def node(digest: bytes) -> bytes:
         return d.need(Node, digest.hex()).data
 
-    pool = d.need(SealedPool, allocation.pool)
-    source = shortlist.Sealed(
-        stream, sumtree.root_of(pool), sumtree.root_of(d.get(SealedPool, allocation.lane)), node, accept
-    )
-    places = shortlist.drawn(stream, allocation.size, policy.allocation.probation_ppm, source)
+    pool, lane = d.need(SealedPool, allocation.pool), d.get(SealedPool, allocation.lane)
+    source = shortlist.Sealed(stream, sumtree.root_of(pool), sumtree.root_of(lane), node, accept)
+    most_ppm, newcomers = policy.allocation.probation_ppm, lane.members if lane else 0
+    lane_ppm = shortlist.lane_share_ppm(most_ppm, newcomers, pool.members)
+    places = shortlist.drawn(stream, allocation.size, lane_ppm, source)
     return TaskAllocated(
         task=task.id,
         exclusive_until_ms=d.at_ms + allocation.exclusive_ms,

@@ -8,7 +8,7 @@ from trust.core.lifecycle import WithdrawalState
 from trust.core.payloads import StakeDeposit, StakePayout, StakeWithdraw
 from trust.core.records import Account, Booking, Party, Withdrawal
 from trust.core.refusal import Refused
-from trust.core.rules import bond, reads
+from trust.core.rules import bond, names, reads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision
 from trust.core.rules.governance import check_treasurer
@@ -36,6 +36,8 @@ def deposit(d: Decision, said: StakeDeposit) -> None:
         _check_agent(said.account)
         target = ledger.free(d.active(said.account).id)
     d.pay("deposit", (ledger.EXTERNAL, target, said.amount_units))
+    if (party := d.get(Party, said.account)) is not None:
+        names.lock_if_covered(d, party)
 
 
 def _check_agent(account: str) -> None:

@@ -57,6 +57,12 @@ class Source(Protocol):
         ...
 
 
+def lane_share_ppm(most_ppm: int, lane: int, pool: int) -> int:
+    """The probability in ppm that a place goes to the probation lane: what its members would have of all places if each
+    were drawn as often as the average of the pool, rounded up; at most `most_ppm`."""
+    return min(most_ppm, -(-lane * 1_000_000 // pool)) if pool else 0
+
+
 def drawn(stream: Stream, size: int, lane_ppm: int, source: Source) -> tuple[Shortlisted, ...]:
     """The shortlist of at most `size` places."""
     places: list[Shortlisted] = []
