@@ -7,11 +7,12 @@ that is behind the head that was signed last (a restored backup would fork the l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from litestar import Litestar
 
@@ -19,11 +20,11 @@ from trust import clock, journal
 from trust.api.application import application
 from trust.api.callers import Places
 from trust.api.edge import Edge
-from trust.api.feed import Feed, Read
+from trust.api.feed import Feed
 from trust.api.server import HttpServer, Place
 from trust.api.service import Service
 from trust.api.telemetry import Telemetry
-from trust.api.views import log
+from trust.api.views import stream
 from trust.core.events import NETWORK
 from trust.core.identity import did_of, key_of
 from trust.core.records import Network
@@ -95,6 +96,9 @@ class Safeguards:
         """Returns notices for the operator; what was told at the start holds until a witness has cosigned."""
         heard = any(each.good_ago_ms >= 0 for each in cosigning.quorum_state().witnesses)
         return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,7 @@ def build(settings: Settings, word: Word | None = None) -> App:
         readers=readers,
         vkey=str(Verifier(network.origin, key_of(network.log_key))),
         streams=Places(settings.streams_max, settings.streams_per_caller, "streams of events"),
-        feed=Feed(notifier, _events(database, readers)),
+        feed=_feed(notifier, database, readers),
     )
     jobs = [*_jobs(database, sequencer, notifier, blobs, drawing, graph), *_chores(safeguards)]
     schedule = Schedule(jobs, notifier, vitals)
@@ -277,15 +281,18 @@ def _jobs(
     ]
 
 
-def _events(database: Database, readers: ThreadPoolExecutor) -> Read:
-    def read(start: int, end: int) -> list[bytes]:
-        with reading(database) as reader:
-            return log.events(reader, start, end)
+def _feed(notifier: Notifier, database: Database, readers: ThreadPoolExecutor) -> Feed:
+    def on_reader(view: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+        def read(*args: Any) -> T:
+            with reading(database) as reader:
+                return view(reader, *args)
 
-    async def on_reader(start: int, end: int) -> list[bytes]:
-        return await asyncio.get_running_loop().run_in_executor(readers, read, start, end)
+        async def asked(*args: Any) -> T:
+            return await asyncio.get_running_loop().run_in_executor(readers, read, *args)
 
-    return on_reader
+        return asked
+
+    return Feed(notifier, on_reader(stream.told), skip=on_reader(stream.first_wanted))
 
 
 def _quotas(settings: Settings) -> Quotas:

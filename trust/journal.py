@@ -109,6 +109,7 @@ def configure(stream: TextIO | None = None) -> Lines:
     lines = Lines(stream)
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,

@@ -14,6 +14,7 @@ import pytest
 
 from tests.api.house import House, house, settings_for
 from tests.services.statements import Party
+from tests.storage.stores import without_lists
 from trust.app import build
 from trust.core import payloads, uploads
 from trust.services.rebuilding import rebuild
@@ -101,8 +102,10 @@ def test_an_upgrade_finds_what_entries_name_as_a_rebuild_does(tmp_path: Path) ->
         home.checked("checked", "pass")
         size = home.get("/v1/stats")["size"]
     with closing(sqlite3.connect(tmp_path / "trust.db")) as database, database:
-        made = _digests(database)
+        made, listed = _digests(database), _listed(database)
         assert len(made) >= 2
+        assert all(kind for _, kind in listed)
+        _before_0003(database)
         database.execute("DELETE FROM mentions WHERE length(subject) = 64")
         database.execute("DROP INDEX ix_blobs_party")
         database.execute("ALTER TABLE blobs DROP COLUMN party")
@@ -110,12 +113,25 @@ def test_an_upgrade_finds_what_entries_name_as_a_rebuild_does(tmp_path: Path) ->
     upgrade(url)
     with closing(sqlite3.connect(tmp_path / "trust.db")) as database:
         assert _digests(database) == made
+        assert _listed(database) == listed
     assert size
     parts = build(settings_for(tmp_path, url))
     rebuild(parts.database)
     parts.database.close()
     with closing(sqlite3.connect(tmp_path / "trust.db")) as database:
         assert _digests(database) == made
+
+
+def _before_0003(database: sqlite3.Connection) -> None:
+    """Takes back what migrations 0003 and 0004 made."""
+    without_lists(database.execute)
+    database.execute("ALTER TABLE tasks DROP COLUMN reopened_ms")
+    database.execute("ALTER TABLE claims DROP COLUMN waited_ms")
+    database.execute("DROP TABLE overhead")
+
+
+def _listed(database: sqlite3.Connection) -> list[Any]:
+    return database.execute("SELECT id, task_kind FROM claims ORDER BY id").fetchall()
 
 
 def _digests(database: sqlite3.Connection) -> list[Any]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from trust.api import feed as feeds
-from trust.api.feed import HEARTBEAT, PAGE, Feed
+from trust.api.feed import HEARTBEAT, PAGE, Feed, Told, Wanted, event
 from trust.services.notifying import Notifier
 
 
@@ -20,9 +20,9 @@ class Log:
         self.notifier.committed(size)
         self.feed = Feed(self.notifier, self.read, heartbeat_s)
 
-    async def read(self, start: int, end: int) -> list[bytes]:
+    async def read(self, start: int, end: int) -> list[Told]:
         await asyncio.sleep(0)
-        return [b"%d\n" % index for index in range(start, min(end, self.notifier.size))]
+        return [Told(b"%d\n" % index) for index in range(start, min(end, self.notifier.size))]
 
 
 async def _indexes(stream: AsyncIterator[bytes], count: int) -> list[int]:
@@ -75,3 +75,45 @@ def test_a_quiet_stream_has_a_heartbeat_without_a_query_and_ends_with_the_servic
         assert [data async for data in stream] in ([], [HEARTBEAT])
 
     asyncio.run(asyncio.wait_for(quiet(), 5))
+
+
+def _about(index: int) -> Told:
+    return Told(event(index, "vote", b"%d" % index), frozenset({"kind/vote", f"task-{index % 7}"}))
+
+
+def test_a_stream_of_some_entries_skips_to_them_and_whoever_comes_back_goes_on_behind_what_was_looked_at() -> (
+    None
+):
+    async def some() -> None:
+        log, skipped = Log(10 * PAGE), []
+
+        async def read(start: int, end: int) -> list[Told]:
+            return [_about(index) for index in range(start, min(end, log.notifier.size))]
+
+        async def skip(start: int, wanted: Wanted) -> int:
+            skipped.append(start)
+            return max(start, 9 * PAGE)
+
+        feed = Feed(log.notifier, read, 0.01, skip)
+        stream = feed.follow(0, Wanted(kind="vote", task="task-3"))
+        found = (await anext(stream)).split(b"\n\n")
+        first = next(index for index in range(9 * PAGE, 10 * PAGE) if index % 7 == 3)
+        assert found[0] == event(first, "vote", b"%d" % first).strip()
+        assert skipped == [0]
+        assert len(found) - 1 == len([index for index in range(9 * PAGE, 10 * PAGE) if index % 7 == 3])
+        assert await anext(stream) == b": nothing new\nid: %d\n\n" % (10 * PAGE - 1)
+
+    asyncio.run(asyncio.wait_for(some(), 5))
+
+
+def test_every_event_can_be_had_as_a_plain_message() -> None:
+    async def plain() -> None:
+        log = Log(1)
+
+        async def read(start: int, end: int) -> list[Told]:
+            return [_about(index) for index in range(start, 1)]
+
+        stream = Feed(log.notifier, read).follow(0, as_messages=True)
+        assert await anext(stream) == b"id: 0\ndata: 0\n\n"
+
+    asyncio.run(asyncio.wait_for(plain(), 5))

@@ -12,7 +12,7 @@ ORIGIN = {"origin": "https://page.example"}
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 NAMES = {
     "agent": "@nobody", "task": "nothing", "claim": "clm_" + "a" * 26, "digest": "0" * 64, "index": "0",
-    "path": "0/000",
+    "path": "0/000", "relay": "rly_" + "a" * 26,
 }  # fmt: skip
 
 
@@ -81,7 +81,8 @@ def test_a_page_of_another_origin_is_granted_exactly_what_works(
         assert ("access-control-allow-origin" in preflight.headers) == bool(granted), path
     assert granted_of(town, "/v1/priorities") == "POST"
     assert granted_of(town, f"/v1/blobs/{'0' * 64}") == "GET, HEAD"
-    assert granted_of(town, "/v1/tasks") is None
+    assert granted_of(town, "/v1/tasks") == "GET, HEAD"
+    assert granted_of(town, "/v1/outputs") is None
 
 
 def granted_of(town: House, path: str) -> str | None:

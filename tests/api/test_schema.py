@@ -13,7 +13,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.api.house import found, settings_for
 from tests.api.processes import serving
@@ -23,6 +27,7 @@ CHECKS: list[Any] = [
     checks.not_a_server_error,
     content_type_conformance,
     status_code_conformance,
+    response_schema_conformance,
 ]
 
 

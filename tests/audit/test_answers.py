@@ -83,7 +83,7 @@ def test_the_answers_of_an_honest_service_are_those_of_its_log(town: House) -> N
     assert report.findings == ()
     assert [each.ok for each in report.steps] == [True] * 8
     paths = {request.url.path.split("/")[2] for request in heard}
-    assert paths == {"stats", "agents", "priorities", "claims", "tasks"}
+    assert paths == {"stats", "agents", "priorities", "claims", "tasks", "seats", "relays"}
     assert line(report, Step.ANSWERS) == (True, f"{len(heard) - 1} compared")
 
 
@@ -145,6 +145,27 @@ def test_an_answer_that_is_not_the_logs_is_named(name: str, town: House) -> None
     assert place in finding.reason
     assert "the log leads to" in finding.reason
     assert line(report, Step.DECISIONS)[0] is True
+
+
+LISTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "tasks that are hidden": ("/v1/tasks", lambda said: said["tasks"].clear()),
+    "claims that are hidden": ("/v1/claims", lambda said: said["claims"].clear()),
+    "agents in another order": ("/v1/agents", lambda said: said["agents"].reverse()),
+    "a relay that is in favour": ("/v1/relays", lambda said: said["relays"][0].update(threshold=7)),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_that_is_not_the_logs_is_named(name: str, town: House) -> None:
+    path, change = LISTS[name]
+
+    def lie(asked_path: str, said: Any) -> None:
+        if asked_path == path:
+            change(said)
+
+    (finding,) = asked(town, lie).findings
+    assert finding.reason.startswith((f"{path}?", f"{path}: "))
+    assert "the log leads to" in finding.reason
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def statement_fields() -> str:
 
 
 def nested_fields() -> str:
-    shapes = (payloads.Items, payloads.Artifact, payloads.OpenedItem, payloads.JudgedItem)
+    shapes = (payloads.Items, payloads.Reference, payloads.Artifact, payloads.OpenedItem, payloads.JudgedItem)
     rows = [
         (f"`{shape.__name__}`", f"`{each.encode_name}`", bounds(each.type), presence(each))
         for shape in shapes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -82,9 +83,9 @@ class Town:
         )
         return parse(envelope.sign(msgspec.json.encode(said), [signer.seed for signer in signers]))
 
-    def register(self, party: Party) -> Spoken:
+    def register(self, party: Party, **fields: Any) -> Spoken:
         nonce = next(f"{n:x}" for n in count() if work_bits(self.origin, party.did, f"{n:x}") >= self._bits)
-        return self.say(payloads.AgentRegister, party, pow=nonce, capabilities=(KIND,))
+        return self.say(payloads.AgentRegister, party, pow=nonce, **{"capabilities": (KIND,), **fields})
 
     def deposit(self, account: str, amount_units: int = MONEY_UNITS) -> Spoken:
         reference = f"ref-{next(self._serial)}"

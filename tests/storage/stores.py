@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from trust.core.records import RECORDS, Node
 from trust.core.rulebook import Decided
 from trust.core.state import Draft
 from trust.log.merkle import EMPTY_ROOT, leaf_hash
+from trust.settings import shipped
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.projections import TABLES, Projections, said_in
@@ -75,6 +77,17 @@ def database(migrated_url: str) -> Iterator[Database]:
     opened = Database(migrated_url)
     yield opened
     opened.close()
+
+
+def without_lists(execute: Callable[[str], object]) -> None:
+    """Takes back what the migration of the lists made, so that an older one can be made again."""
+    made = runpy.run_path(str(shipped("alembic") / "versions" / "0004_lists.py"))
+    for name, *_ in made["NEW"]:
+        execute(f"DROP INDEX {name}")
+    for table, column in made["REPLACED"]:
+        execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
+    execute('ALTER TABLE tasks DROP COLUMN "references"')
+    execute("ALTER TABLE claims DROP COLUMN task_kind")
 
 
 def all_rows(connection: Connection) -> Rows:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.services.statements import policy_of
+from trust.core.payloads import Reference
 from trust.core.policy import Policy
 from trust.core.records import RECORDS, Account, Record
 from trust.core.state import Writes
@@ -34,12 +35,15 @@ def sample(type_: Any, number: int) -> Any:
         return number % 2 == 1
     if type_ is Policy:
         return policy_of("fast")
+    if type_ is Reference:
+        return Reference("a2a-task", f"value-{number}")
     if get_origin(type_) is tuple:
         of, *rest = get_args(type_)
         parts = [of] * number if rest == [...] else [of, *rest]
         return tuple(sample(part, number) for part in parts)
     assert not isinstance(type_, UnionType)
-    return type_(**{name: sample(field, number) for name, field in get_type_hints(type_).items()})
+    hints = get_type_hints(type_)
+    return type_(**{name: sample(hints[name], number) for name in type_.__struct_fields__})
 
 
 def record_of(kind: type[Record], number: int, id: str = "") -> Record:
@@ -72,7 +76,9 @@ def test_a_record_that_was_put_again_is_the_last_one_and_a_dropped_one_is_gone(d
     for kind in RECORDS:
         first, second = record_of(kind, 1, "same"), record_of(kind, 2, "same")
         unchanging = {
-            column.name: getattr(first, column.name) for column in CODECS[kind].table.columns if column.index
+            column.name: getattr(first, column.name)
+            for column in CODECS[kind].table.columns
+            if column.info["fixed"]
         }
         second = msgspec.structs.replace(second, **unchanging)
         write(database, {(kind, "same"): first, (kind, "other"): record_of(kind, 1, "other")})

@@ -40,9 +40,8 @@ def test_a_table_has_the_fields_of_its_record_in_their_order_and_types(kind: typ
 def test_a_table_of_state_has_the_indexes_that_are_named_for_it() -> None:
     assert set(STATE) == set(RECORDS)
     for kind, table in STATE.items():
-        named = {f"ix_{kind.table}_{field}" for field in kind.found_by}
-        named |= {str(INDEXES[kind].name)} if kind in INDEXES else set()
-        assert {index.name for index in table.indexes} == named
+        assert table.indexes == set(INDEXES.get(kind, ()))
+        assert {column.name for column in table.columns if column.info["fixed"]} == set(kind.fixed)
         assert table.dialect_options["sqlite"]["with_rowid"] is not kind.is_clustered
 
 

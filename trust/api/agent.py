@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from trust.api.bodies import HttpRequest, read
 from trust.api.documents import json_body
-from trust.api.parameters import After, AfterIndex, Limit, TaskKind
+from trust.api.parameters import After, AfterIndex, AfterPlace, Limit, TaskKind
 from trust.api.service import Serving, answer
 from trust.api.views import agents
 from trust.api.views.shapes import find_party
@@ -128,24 +128,24 @@ class AgentController(Controller):
     ) -> Response[bytes]:
         return await service.show(request, agents.seats, agent, seat_state, after, limit)
 
-    @get("/agents/{agent:str}/tasks", summary="The tasks that it posted")
+    @get("/agents/{agent:str}/tasks", summary="The tasks that it posted, the newest first")
     async def tasks(
         self,
         request: HttpRequest,
         service: Serving,
         agent: FromPath[str],
-        after: After = "",
+        after: AfterPlace = "",
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, agents.tasks, agent, after, limit)
 
-    @get("/agents/{agent:str}/claims", summary="The claims that it won")
+    @get("/agents/{agent:str}/claims", summary="The claims that it won, the newest first")
     async def claims(
         self,
         request: HttpRequest,
         service: Serving,
         agent: FromPath[str],
-        after: After = "",
+        after: AfterPlace = "",
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, agents.claims, agent, after, limit)

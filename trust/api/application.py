@@ -17,16 +17,18 @@ from trust.api.auditor import AuditorController, LogController
 from trust.api.blobs import BlobController
 from trust.api.documents import Document, Page
 from trust.api.edge import Edge, Limits
+from trust.api.lists import HANDLERS as LISTS
 from trust.api.methods import Methods
 from trust.api.operator import HealthController, OperatorController
 from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.api.relay import RelayController
 from trust.api.service import Service
-from trust.api.writes import HANDLERS
+from trust.api.writes import HANDLERS as WRITES
 from trust.errors import TrustError
 
 ROUTES: tuple[type[Controller] | HTTPRouteHandler, ...] = (
-    *HANDLERS,
+    *WRITES,
+    *LISTS,
     RelayController,
     AgentController,
     BlobController,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
@@ -11,9 +11,11 @@ from litestar.response import Stream
 
 from trust.api.bodies import HttpRequest
 from trust.api.edge import AT_END_KEY, CALLER_KEY, ONLY_HEAD_KEY
-from trust.api.parameters import AfterPair, Index, Limit, Size, TaskKind
+from trust.api.feed import Wanted
+from trust.api.parameters import AfterPair, EntryKind, Index, Limit, RelayId, Size, TaskKind, agent_named
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
+from trust.api.views.shapes import find_party
 from trust.errors import TrustError
 
 MAX_BEHIND_S = 1.0
@@ -24,6 +26,27 @@ _INDEX = re.compile(r"-1|0|[1-9][0-9]{0,39}")
 AfterSeen = Annotated[
     int | None,
     QueryParameter(ge=-1, description="The last index seen; what is new unless given"),
+]
+AgentName = Annotated[str, agent_named("agent", "Only entries that name this agent")]
+ClaimId = Annotated[
+    str,
+    QueryParameter(
+        max_length=32, pattern=r"^(clm_[a-z2-7]{26})?$", description="Only entries about this claim"
+    ),
+]
+TaskId = Annotated[
+    str,
+    QueryParameter(
+        max_length=64,
+        pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$",
+        description="Only entries about this task and the claims on it",
+    ),
+]
+Form = Annotated[
+    Literal["event", "message"],
+    QueryParameter(
+        name="as", description="`message`: without the event's name, so that a browser's onmessage gets each"
+    ),
 ]
 PolicyNumber = Annotated[int | None, QueryParameter(ge=0, description="In force now unless given")]
 
@@ -104,14 +127,29 @@ class AuditorController(Controller):
     @get(
         "/events",
         media_type="text/event-stream",
-        summary="Entries as they come (SSE); Last-Event-ID or after is the last index seen",
+        summary="Entries as they come (SSE), all or some; Last-Event-ID or after is the last index seen",
     )
-    async def events(self, request: HttpRequest, service: Serving, after: AfterSeen = None) -> Stream:
+    async def events(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        after: AfterSeen = None,
+        entry_kind: EntryKind = "",
+        task_kind: TaskKind = "",
+        agent: AgentName = "",
+        relay: RelayId = "",
+        claim: ClaimId = "",
+        task: TaskId = "",
+        form: Form = "event",
+    ) -> Stream:
         start = await _start(request, service, _resume(request, after))
+        named = (await service.run(request, find_party, agent)).id if agent else ""
+        wanted = Wanted(entry_kind, task_kind, named, relay, claim, task)
+        as_messages = form == "message"
         scope = cast(dict[str, Any], request.scope)
         scope[AT_END_KEY].enter_context(service.streams.taken(scope[CALLER_KEY]))
         return Stream(
-            () if ONLY_HEAD_KEY in scope else service.feed.follow(start),
+            () if ONLY_HEAD_KEY in scope else service.feed.follow(start, wanted, as_messages=as_messages),
             media_type="text/event-stream",
             headers={"cache-control": NO_CACHE, "x-accel-buffering": "no"},
         )

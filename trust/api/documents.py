@@ -1,11 +1,13 @@
 """The API described: OpenAPI with the bodies that no handler's signature shows, and a page of it that needs no network.
 
-Bodies are read as bytes by our own parser, so the framework cannot see their types: `envelope_body` and its like say
-what they are. Every answer of 4xx and 5xx is the one problem type.
+Bodies and answers are bytes to the framework: `envelope_body` and its like say what goes in, `answers.py` what comes
+out, and every answer of 4xx and 5xx is the one problem type. A schema is named once and referred to. Patterns are
+published without what only Python knows, so that RE2 (Go) and browsers compile them; what is taken does not change.
 """
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
@@ -24,27 +26,34 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from trust.api.answers import ANSWERS
 from trust.core import payloads, uploads
 from trust.core.envelope import MAX_SIGNATURES, PAYLOAD_TYPE
 
 REF = "#/components/schemas/{name}"
-_TEXT = Schema(type=OpenAPIType.STRING)
-_SIGNATURE = Schema(
-    type=OpenAPIType.OBJECT, properties={"keyid": _TEXT, "sig": _TEXT}, required=["keyid", "sig"]
-)
-_ENVELOPE = Schema(
-    type=OpenAPIType.OBJECT,
-    title="DSSE envelope",
-    properties={
-        "payloadType": Schema(type=OpenAPIType.STRING, const=PAYLOAD_TYPE),
-        "payload": Schema(type=OpenAPIType.STRING, description="Canonical base64 of the payload's JSON"),
-        "signatures": Schema(type=OpenAPIType.ARRAY, items=_SIGNATURE, min_items=1, max_items=MAX_SIGNATURES),
+_ENVELOPE: dict[str, Any] = {
+    "type": "object",
+    "description": "A DSSE envelope",
+    "required": ["payloadType", "payload", "signatures"],
+    "properties": {
+        "payloadType": {"type": "string", "const": PAYLOAD_TYPE},
+        "payload": {"type": "string", "description": "Canonical base64 of the payload's JSON"},
+        "signatures": {
+            "type": "array",
+            "items": {"$ref": REF.format(name="Signature")},
+            "minItems": 1,
+            "maxItems": MAX_SIGNATURES,
+        },
     },
-    required=["payloadType", "payload", "signatures"],
-)
+}
+_SIGNATURE: dict[str, Any] = {
+    "type": "object",
+    "required": ["keyid", "sig"],
+    "properties": {"keyid": {"type": "string"}, "sig": {"type": "string"}},
+}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
-    "title": "Problem (RFC 9457)",
+    "description": "A problem (RFC 9457)",
     "required": ["type", "title", "status", "detail", "code", "reasons", "hint"],
     "properties": {
         "type": {"type": "string"},
@@ -68,6 +77,10 @@ _NAMED = {"digest": {"pattern": "^[0-9a-f]{64}$"}, "index": {"pattern": "^(0|[1-
 _UPLOAD = {"type": "string", "pattern": f"^{uploads.PATTERN}$"}
 ABOUT_UPLOADS = "Signs for bytes that no statement names yet: a DID, Unix time in ms, a signature"
 _SAID = {"200": "The answer", "201": "Done"}
+_PLAIN: dict[Any, dict[str, Any]] = {str: {"type": "string"}, bytes: {"type": "string", "format": "binary"}}
+_ONLY_PYTHON = r"(?!\n)"
+_CLASS = re.compile(r"\[((?:\\.|[^\]\\])*)\]")
+_UNESCAPED = re.compile(r"(?<!\\)([/|(){}])")
 
 
 def _with_body(body: RequestBody) -> type[Operation]:
@@ -85,14 +98,15 @@ def _content(schema: Schema | Reference, *media_types: str) -> dict[str, OpenAPI
 
 def envelope_body(*kinds: str) -> type[Operation]:
     """An operation whose body is one envelope of these kinds."""
-    content = _content(_ENVELOPE, "application/json")
+    content = _content(Reference(ref=REF.format(name="Envelope")), "application/json")
     return _with_body(RequestBody(content, f"A signed statement: {', '.join(kinds)}", required=True))
 
 
 def batch_body() -> type[Operation]:
     """An operation whose body is a batch."""
-    batch = Schema(type=OpenAPIType.ARRAY, items=_ENVELOPE, min_items=1, max_items=1_000)
-    content = _content(batch, "application/json") | _content(_ENVELOPE, "application/x-ndjson")
+    one = Reference(ref=REF.format(name="Envelope"))
+    batch = Schema(type=OpenAPIType.ARRAY, items=one, min_items=1, max_items=1_000)
+    content = _content(batch, "application/json") | _content(one, "application/x-ndjson")
     return _with_body(RequestBody(content, "An array, or one envelope a line; at most 4 MiB", required=True))
 
 
@@ -133,17 +147,17 @@ class Page(OpenAPIRenderPlugin):
 
 
 def describe(framework: dict[str, Any]) -> dict[str, Any]:
-    """The whole OpenAPI document: what Litestar knows, the payload types, and the problems."""
+    """The whole OpenAPI document: what Litestar knows, the payload types, the answers, and the problems."""
     document: dict[str, Any] = deepcopy(framework)
     kinds = [kind for kind in vars(payloads).values() if _is_payload(kind)]
-    _, shapes = msgspec.json.schema_components([*kinds, *BODIES.values()], ref_template=REF)
-    document.setdefault("components", {})["schemas"] = {"Problem": _PROBLEM, **shapes}
-    for operations in document["paths"].values():
-        for operation in operations.values():
+    answers = list(dict.fromkeys(each for each in ANSWERS.values() if each not in _PLAIN))
+    _, shapes = msgspec.json.schema_components([*kinds, *BODIES.values(), *answers], ref_template=REF)
+    own = {"Problem": _PROBLEM, "Envelope": _ENVELOPE, "Signature": _SIGNATURE}
+    document.setdefault("components", {})["schemas"] = {**own, **shapes}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             if isinstance(operation, dict) and "responses" in operation:
-                operation["responses"] = {**_good(operation["responses"]), "default": _DEFAULT}
-                for parameter in operation.get("parameters", ()):
-                    parameter["schema"] = _parameter(parameter["name"], parameter["schema"])
+                _describe(operation, method.upper(), path)
     upload = {
         "name": uploads.HEADER,
         "in": "header",
@@ -152,23 +166,68 @@ def describe(framework: dict[str, Any]) -> dict[str, Any]:
         "schema": _UPLOAD,
     }
     document["paths"]["/v1/blobs/{digest}"]["put"]["parameters"].append(upload)
-    return document
+    published: dict[str, Any] = _published(document)
+    return published
+
+
+def _describe(operation: dict[str, Any], method: str, path: str) -> None:
+    """Says of one operation what it takes and answers."""
+    operation["operationId"] = _name(method, path)
+    shape = ANSWERS[f"{method} {path}"]
+    schema = _PLAIN.get(shape) or {"$ref": REF.format(name=shape.__name__)}
+    operation["responses"] = {**_good(operation["responses"], schema), "default": _DEFAULT}
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _parameter(parameter["name"], parameter["schema"])
+
+
+def _name(method: str, path: str) -> str:
+    """The name of an operation in clients that are made from the document: getTasks, getTasksByTask."""
+    parts = [part for part in path.split("/") if part and part != "v1"]
+    named = [f"By{part[1:-1].capitalize()}" if part.startswith("{") else part.capitalize() for part in parts]
+    return method.lower() + "".join(named)
+
+
+def _published(value: Any) -> Any:
+    """The document as generators of clients and every dialect of patterns read it."""
+    if isinstance(value, dict):
+        return {
+            key: plain_pattern(each) if key == "pattern" and isinstance(each, str) else _published(each)
+            for key, each in value.items()
+            if each is not False
+            or key != "items"  # the length says it, and generators know no schema `false`
+        }
+    return [_published(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def plain_pattern(pattern: str) -> str:
+    """A pattern of ours as RE2 and JavaScript (with any flag) take it: the same texts, but that `$` means the end."""
+    return _CLASS.sub(_plain_class, pattern.replace(_ONLY_PYTHON, ""))
+
+
+def _plain_class(found: re.Match[str]) -> str:
+    members = _UNESCAPED.sub(r"\\\1", found[1])
+    return f"[{members[:-1]}\\-]" if members.endswith("-") and not members.endswith("\\-") else f"[{members}]"
 
 
 def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema with what the framework cannot tell of it: a number that may be left out is not null."""
+    """A parameter's schema with what the framework cannot tell of it: a number that may be left out is not null, and
+    what is not given is no empty text."""
     if any(each.get("type") == "integer" for each in schema.get("oneOf", ())):
         kept = {key: value for key, value in schema.items() if key != "oneOf"}
         return {"type": "integer", "minimum": 0, **kept}
+    if schema.get("default") == "":
+        schema = {key: value for key, value in schema.items() if key != "default"}
+    if "enum" in schema:
+        schema = {**schema, "enum": [each for each in schema["enum"] if each]}
     return {**schema, **_NAMED.get(name, {})} if schema == {"type": "string"} else schema
 
 
-def _good(responses: dict[str, Any]) -> dict[str, Any]:
-    """The answers that are no problems. Handlers give bytes, whose schema says nothing; what was there gets 200."""
+def _good(responses: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The answers that are no problems; what was there already gets 200."""
     good: dict[str, Any] = {}
     for status, response in responses.items():
         if status < "400":
-            types: dict[str, Any] = {media_type: {} for media_type in response.get("content", {})}
+            types = {media_type: {"schema": schema} for media_type in response.get("content", {})}
             good[status] = {"description": _SAID[status], "content": types}
     if "201" in good:
         good["200"] = {**good["201"], "description": "It was there already"}

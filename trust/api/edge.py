@@ -22,6 +22,7 @@ from trust.api.deadlines import PATIENCE_S, Message, Receive, Send, TooSlow, Tra
 from trust.api.methods import Methods, is_read
 from trust.api.problems import PROBLEM_TYPE, problem, unexpected
 from trust.api.telemetry import Telemetry
+from trust.api.tracing import traced
 from trust.clock import monotonic_ms
 from trust.errors import TrustError
 from trust.services.notifying import Notifier
@@ -45,7 +46,7 @@ _ALLOW_ANY: Header = (b"access-control-allow-origin", b"*")
 _EXPOSE: Header = (b"access-control-expose-headers", b"Request-Id, Trust-Size, Retry-After, ETag")
 _ALLOW_HEADERS: Header = (
     b"access-control-allow-headers",
-    b"Content-Type, If-None-Match, Last-Event-ID, Request-Id",
+    b"Content-Type, If-None-Match, Last-Event-ID, Request-Id, traceparent",
 )
 _MAX_AGE: Header = (b"access-control-max-age", b"86400")
 
@@ -81,6 +82,10 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        with traced(scope["headers"]):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_ms, peer, task = monotonic_ms(), _peer(scope), asyncio.current_task()
         transfer = Transfer(receive, send, self._waiting, self._patience_s)
         answer = _Answer(transfer.send, scope, self._notifier, self._methods)

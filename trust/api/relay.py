@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -19,20 +19,29 @@ from trust.api.views import cases, dry_run, provenance
 from trust.api.writes import kinds_at
 from trust.core import strict
 from trust.core.envelope import MAX_ENVELOPE_BYTES
-from trust.core.payloads import Did, Name
+from trust.core.payloads import Name
 from trust.errors import TrustError
 from trust.services import scoring
+from trust.storage.reading import Reader
 
 CLAIMS = "/v1/claims"
 MAX_CANDIDATES = 1_000
 MAX_ASKED_BYTES = 128 * 1024
 
 
+DidOrHandle = Annotated[
+    str,
+    Meta(max_length=64, pattern=r"^(did:key:z[1-9A-HJ-NP-Za-km-z]{42,56}|@[a-z0-9][a-z0-9-]{1,31})$(?!\n)"),
+]
+
+
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/priorities`."""
 
     task_kind: Name
-    candidates: Annotated[tuple[Did, ...], Meta(min_length=1, extra_json_schema={"maxItems": MAX_CANDIDATES})]
+    candidates: Annotated[
+        tuple[DidOrHandle, ...], Meta(min_length=1, extra_json_schema={"maxItems": MAX_CANDIDATES})
+    ]
     task: Name | None = None
 
 
@@ -66,9 +75,7 @@ class RelayController(Controller):
     )
     async def priorities(self, request: HttpRequest, service: Serving) -> Response[bytes]:
         asked = _asked(await read(request, MAX_ASKED_BYTES))
-        return await service.show(
-            request, scoring.priorities, asked.task_kind, asked.candidates, asked.task or ""
-        )
+        return await service.show(request, priorities, asked)
 
     @get("/tasks/{task:str}", summary="A task and the claims on it")
     async def task(self, request: HttpRequest, service: Serving, task: FromPath[str]) -> Response[bytes]:
@@ -118,6 +125,14 @@ class RelayController(Controller):
         return answer(await service.run(request, cases.claim_bundle, claim))
 
 
+def priorities(reader: Reader, asked: Asked) -> dict[str, Any]:
+    """The order of the candidates, who may be named by their handles."""
+    candidates = scoring.dids_of(reader, asked.candidates)
+    if twice := [did for did, count in Counter(candidates).items() if count > 1]:
+        raise TrustError("named-twice", f"candidates: {twice[0]} stands there more than once")
+    return scoring.priorities(reader, asked.task_kind, candidates, asked.task or "")
+
+
 def _asked(body: bytes) -> Asked:
     try:
         asked = strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
@@ -125,6 +140,4 @@ def _asked(body: bytes) -> Asked:
         raise TrustError("malformed", str(error)) from None
     if len(asked.candidates) > MAX_CANDIDATES:
         raise TrustError("too-large", f"{len(asked.candidates)} candidates; at most {MAX_CANDIDATES} at once")
-    if twice := [did for did, count in Counter(asked.candidates).items() if count > 1]:
-        raise TrustError("named-twice", f"candidates: {twice[0]} stands there more than once")
     return asked

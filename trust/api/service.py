@@ -15,6 +15,7 @@ import msgspec
 from litestar import Response
 from litestar.di import NamedDependency
 
+from trust.api import tracing
 from trust.api.bodies import HttpRequest, read, read_batch
 from trust.api.callers import Places
 from trust.api.edge import SIZE_KEY
@@ -22,15 +23,17 @@ from trust.api.feed import Feed
 from trust.api.problems import PROBLEM_TYPE, refusal_problem
 from trust.api.receipts import batch_answer, shared_checkpoint, written
 from trust.api.telemetry import Telemetry
+from trust.core.commands import Spoken
 from trust.core.envelope import MAX_ENVELOPE_BYTES
-from trust.services.admission import Admission
+from trust.core.payloads import kind_of
+from trust.services.admission import Admission, Result
 from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
 from trust.services.foreign_scores import ForeignScores
 from trust.services.graph import Graph
 from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
-from trust.services.receipts import Refusal
+from trust.services.receipts import Receipt, Refusal
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.scrub import Scrub
 from trust.services.sequencing import Sequencer
@@ -127,6 +130,7 @@ class Service:
         data = await read(request, MAX_ENVELOPE_BYTES)
         spoken, outcome = await self.admission.say(data, endpoint)
         self._count([outcome])
+        _tell(spoken, outcome)
         if isinstance(outcome, Refusal):
             status, problem = refusal_problem(outcome)
             return answer(_encode(problem), status, PROBLEM_TYPE)
@@ -137,6 +141,8 @@ class Service:
         items = await read_batch(request, self.settings.body_max_bytes)
         results = await self.admission.say_all(items)
         self._count([outcome for _, outcome in results])
+        for spoken, outcome in results:
+            _tell(spoken, outcome)
         checkpoint = shared_checkpoint(results) or await self.run(
             request, lambda reader: reader.head().checkpoint
         )
@@ -145,6 +151,16 @@ class Service:
     def _count(self, outcomes: Sequence[object]) -> None:
         for result, count in Counter(getattr(outcome, "code", "accepted") for outcome in outcomes).items():
             self.telemetry.decided(result, count)
+
+
+def _tell(spoken: Spoken | None, outcome: Result) -> None:
+    """Logs what became of a statement, for who traces it."""
+    if spoken is None:
+        return
+    if isinstance(outcome, Receipt):
+        tracing.tell(spoken.id, kind=kind_of(spoken.payload), index=outcome.index, repeated=outcome.repeated)
+    else:
+        tracing.tell(spoken.id, kind=kind_of(spoken.payload), refused=outcome.code)
 
 
 Serving = NamedDependency[Service]

@@ -25,6 +25,7 @@ from trust.audit.fetching import MAX_ANSWER_BYTES, Service
 from trust.audit.report import Finding, Step
 from trust.audit.scratch import Scratch
 from trust.core.records import Claim, Party, Record, Task
+from trust.storage.listing import CLAIM_STATES, TASK_STATES
 from trust.storage.rows import CODECS
 
 SAMPLE = 200
@@ -70,7 +71,8 @@ class Asking:
                 yield list(threads.map(self._ask, batch))
 
     def _ask(self, question: Question) -> Answered:
-        url = f"{self._service.address}{question.path}?min_size={self._asked_at}"
+        joint = "&" if "?" in question.path else "?"
+        url = f"{self._service.address}{question.path}{joint}min_size={self._asked_at}"
         answer = self._service.ask(url, MAX_ANSWER_BYTES, question.posted)
         if answer is None:
             return Answered(question, self._asked_at, None)
@@ -139,6 +141,7 @@ def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
         yield Question(f"/v1/agents/{id}", _of(expected_answers.agent, id))
         yield Question(f"/v1/agents/{id}/reputation", _of(expected_answers.reputation_of, id))
     yield from _priorities(own, parties)
+    yield from _lists(parties)
     for kind, path, expect in (
         (Claim, "claims", expected_answers.claim),
         (Task, "tasks", expected_answers.task),
@@ -157,6 +160,20 @@ def _priorities(own: Scratch, parties: Sequence[str]) -> Iterator[Question]:
     for kind, group in [(kind, group) for kind in kinds.scalars() for group in groups]:
         posted = msgspec.json.encode({"task_kind": kind, "candidates": group})
         yield Question("/v1/priorities", _of(expected_answers.priorities, kind, group), posted)
+
+
+def _lists(parties: Sequence[str]) -> Iterator[Question]:
+    """The first page of each list of state: who keeps a task, a claim or a seat from those who look for it is found."""
+    for state in TASK_STATES:
+        yield Question(f"/v1/tasks?state={state}", _of(expected_answers.tasks, {"state": state}))
+    for state in CLAIM_STATES:
+        yield Question(f"/v1/claims?state={state}", _of(expected_answers.claims, {"state": state}))
+    for id in parties:
+        yield Question(f"/v1/tasks?requester={id}", _of(expected_answers.tasks, {"requester": id}))
+        yield Question(f"/v1/claims?worker={id}", _of(expected_answers.claims, {"worker": id}))
+    yield Question("/v1/seats?state=open", expected_answers.open_seats)
+    yield Question("/v1/agents", expected_answers.agents)
+    yield Question("/v1/relays", expected_answers.relays)
 
 
 def _of(expect: Callable[..., Facts], *named: Any) -> Expect:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
+from sqlalchemy import select
 
 from trust.core import ledger, reputation, scoring
 from trust.core import overhead as overheads
 from trust.core.events import NETWORK
+from trust.core.lifecycle import SeatState
 from trust.core.records import (
     Account,
     AdoptedPolicy,
@@ -22,6 +24,7 @@ from trust.core.records import (
     Overhead,
     Party,
     Record,
+    Relay,
     Round,
     Score,
     Seat,
@@ -30,10 +33,13 @@ from trust.core.records import (
 )
 from trust.storage.holdings import bonded_units, challenges_on, locked_units
 from trust.storage.reading import Reader
+from trust.storage.rows import CODECS
 from trust.storage.state import SqlView
+from trust.storage.tables import STATE
 
 R = TypeVar("R", bound=Record)
 Facts = dict[str, Any]
+PAGE = 100
 COUNTED = ("parties", "relays", "tasks", "claims", "seats", "withdrawals")
 
 
@@ -210,6 +216,59 @@ def _round(found: Round, seats: list[Seat]) -> Facts:
             for seat in mine
         ],
     }
+
+
+def tasks(replayed: Replayed, where: Facts) -> Facts:
+    """The newest tasks whose fields are as given."""
+    return {"tasks": [_task(each) for each in _newest(replayed, Task, where)]}
+
+
+def claims(replayed: Replayed, where: Facts) -> Facts:
+    """The newest claims whose fields are as given."""
+    return {"claims": [{"claim": each.id, **_shown(each)} for each in _newest(replayed, Claim, where)]}
+
+
+def open_seats(replayed: Replayed) -> Facts:
+    """The newest seats that wait for their verifiers."""
+    seat = STATE[Seat].c
+    waits = seat.state.in_((SeatState.SEATED, SeatState.COMMITTED)) & (seat.outcome == "")
+    found = _newest(replayed, Seat, {}, waits)
+    return {"seats": [{"seat": each.id, **_shown(each, "until_ms")} for each in found]}
+
+
+def agents(replayed: Replayed) -> Facts:
+    """The newest parties, and what they offer."""
+    return {
+        "agents": [
+            {
+                "agent": each.id,
+                "handle": each.handle or None,
+                "owner": each.owner,
+                "capabilities": list(each.capabilities),
+                "checks": [kind for kind, _ in each.enrolled],
+                "left": each.left or None,
+                "jailed_until_ms": each.jailed_until_ms,
+            }
+            for each in _newest(replayed, Party, {})
+        ]
+    }
+
+
+def relays(replayed: Replayed) -> Facts:
+    """The first relays by id."""
+    table = STATE[Relay]
+    query = select(table).order_by(table.c.id).limit(PAGE)
+    found = [CODECS[Relay].to_record(row) for row in replayed.reader.connection.execute(query)]
+    return {"relays": [{"relay": each.id, **_shown(each)} for each in found]}
+
+
+def _newest(replayed: Replayed, kind: type[R], where: Facts, *more: Any) -> list[R]:
+    """A page of records as they lie in the replay's own table, the newest first."""
+    table = STATE[kind]
+    wanted = [table.c[name] == value for name, value in where.items()]
+    query = select(table).where(*wanted, *more).order_by(table.c.index.desc(), table.c.id.desc()).limit(PAGE)
+    found: Any = map(CODECS[kind].to_record, replayed.reader.connection.execute(query))
+    return list(found)
 
 
 def _balance(replayed: Replayed, account: str) -> int:

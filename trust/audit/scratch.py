@@ -40,7 +40,7 @@ from trust.storage.tables import STATE
 from trust.storage.unit import Unit
 
 FILE_NAME = "audit.db"
-FORMAT = 2
+FORMAT = 3
 CACHE_KIB = 32_768
 SHOWN = 10
 REMEMBERED = 60_000

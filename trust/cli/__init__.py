@@ -28,6 +28,7 @@ GROUPS = {
     "agent": "Register agents; what their records say.",
     "task": "Post tasks and look at them.",
     "claim": "Claim tasks and look at claims.",
+    "search": "Find an agent, a task, a claim, an entry by any of its names.",
     "output": "Deliver and open outputs.",
     "check": "Check the work of others.",
     "work": "Claim tasks and have your own command do them, again and again.",

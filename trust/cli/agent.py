@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from trust.cli import scores
 from trust.cli.connection import SERVICE, Me, ReceiptFile, Service, read_key
+from trust.cli.lists import gathered, tell_list
 from trust.cli.statements import statement
 from trust.cli.terminal import give, say
 from trust.cli.values import Count
@@ -75,6 +76,41 @@ def show(agent: str, /, *, service: Service = SERVICE) -> None:
     """
     with service.client() as client:
         service.show(client.agent(agent))
+
+
+@app.command(name="list")
+def list_agents(
+    *,
+    capability: str | None = None,
+    role: str | None = None,
+    sort: str | None = None,
+    most: Count = 100,
+    service: Service = SERVICE,
+) -> None:
+    """List agents, the newest first.
+
+    Parameters
+    ----------
+    capability
+        A kind of task that they offer.
+    role
+        worker, or verifier for those who offer checks.
+    sort
+        registered, or weight: who is drawn for the capability most likely.
+    most
+        How many at most.
+    """
+    with service.client() as client:
+        found = gathered(
+            "agents", most, lambda after: client.agents(capability, role=role, sort=sort, after=after)
+        )
+    tell_list(service, "agents", found, _line, "no agent is like that")
+
+
+def _line(agent: dict[str, Any]) -> str:
+    handle = f"@{agent['handle']}  " if agent["handle"] else ""
+    offers = ", ".join([*agent["capabilities"], *(f"checks {kind}" for kind in agent["checks"])])
+    return f"{agent['agent']}  {handle}{offers}{', ' + agent['left'] if agent['left'] else ''}"
 
 
 @app.command

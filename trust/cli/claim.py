@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
-from trust.cli.values import Units
+from trust.cli.values import Count, Units
 from trust.core.payloads import ClaimAbandon, ClaimRenew
 from trust.files import write_whole
 
@@ -75,6 +76,42 @@ def _least_stake(client: TrustClient, task: str) -> int:
 CLAIM = {"claim": "The claim's id (clm_...)."}
 statement(app, "renew", ClaimRenew, "Ask for another lease.", CLAIM)
 statement(app, "abandon", ClaimAbandon, "Give a claim up; after a tenth of the lease this costs.", CLAIM)
+
+
+@app.command(name="list")
+def list_claims(
+    *,
+    state: str = "open",
+    worker: str | None = None,
+    kind: str | None = None,
+    most: Count = 100,
+    service: Service = SERVICE,
+) -> None:
+    """List claims, the newest first: those that have not ended, unless told otherwise.
+
+    Parameters
+    ----------
+    state
+        open, a state of claims such as checking or accepted, or all.
+    worker
+        Who holds them: a DID, or @handle.
+    kind
+        The kind of task.
+    most
+        How many at most.
+    """
+    with service.client() as client:
+        found = gathered(
+            "claims",
+            most,
+            lambda after: client.claims(state_of(state), worker=worker, task_kind=kind, after=after),
+        )
+    tell_list(service, "claims", found, _line, "no claim is like that")
+
+
+def _line(claim: dict[str, Any]) -> str:
+    verdict = f", {claim['verdict']}" if claim["verdict"] else ""
+    return f"{claim['claim']}  {claim['task']}, {claim['state']}{verdict}, stake {claim['stake_units']}"
 
 
 @app.command

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from trust import clock
 from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
 from trust.cli.failures import Usage
+from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
 from trust.cli.values import Amount, Count, Share, Units, duration_ms
 from trust.core.payloads import TaskCancel
@@ -33,6 +34,7 @@ def post(
     tolerated_bad_ppm: Share = 0,
     assignee: str | None = None,
     relay: str | None = None,
+    reference: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
@@ -62,9 +64,11 @@ def post(
         The only agent that may claim it.
     relay
         The only relay that may hand it out.
+    reference
+        What it is called elsewhere, such as a2a-task=7c9e6679; may be given several times.
     """
     from trust.client import Requester
-    from trust.core.payloads import Items
+    from trust.core.payloads import Items, Reference
 
     if items is None and tolerated_bad_ppm:
         raise Usage("--tolerated-bad-ppm is for batches: give --items too")
@@ -80,8 +84,16 @@ def post(
             items=Items(count=items, tolerated_bad_ppm=tolerated_bad_ppm) if items else None,
             assignee=assignee,
             relay=relay,
+            references=[Reference(*_named_elsewhere(each)) for each in reference],
         )
         service.accepted(done, receipt)
+
+
+def _named_elsewhere(text: str) -> tuple[str, str]:
+    scheme, equals, value = text.partition("=")
+    if not (scheme and equals and value):
+        raise Usage(f"--reference is SCHEME=VALUE, such as a2a-task=7c9e6679, not {text!r}")
+    return scheme, value
 
 
 @app.command
@@ -124,6 +136,43 @@ def allocate(
 
 
 statement(app, "cancel", TaskCancel, "Take an open task back.", {"task": "The task's id."})
+
+
+@app.command(name="list")
+def list_tasks(
+    *,
+    state: str = "open",
+    kind: str | None = None,
+    relay: str | None = None,
+    requester: str | None = None,
+    most: Count = 100,
+    service: Service = SERVICE,
+) -> None:
+    """List tasks, the newest first: those that are open, unless told otherwise.
+
+    Parameters
+    ----------
+    state
+        open, allocating, claimed, closed, or all.
+    kind
+        The kind of task.
+    relay
+        Those that only this relay may hand out (rly_...).
+    requester
+        Who posted them: a DID, or @handle.
+    most
+        How many at most.
+    """
+    with service.client() as client:
+        asked: dict[str, Any] = {"task_kind": kind, "relay": relay, "requester": requester}
+        found = gathered("tasks", most, lambda after: client.tasks(state_of(state), **asked, after=after))
+    tell_list(service, "tasks", found, _line, "no task is like that")
+
+
+def _line(task: dict[str, Any]) -> str:
+    left_s = max(0, task["deadline_ms"] - clock.now_ms()) // 1_000
+    left = f", {left_s} s left" if task["state"] != "closed" else f": {task['closed_why']}"
+    return f"{task['task']}  {task['task_kind']}, price {task['price_units']}, {task['state']}{left}"
 
 
 @app.command

@@ -283,9 +283,64 @@ class Exchanges:
         """A verifier's seats, those that wait for it unless told otherwise."""
         return (yield from self.get(wire.path("/v1/agents/{}/seats", id, state=state, after=after)))
 
-    def claims(self, id: str, after: str | None = None) -> Exchange[Facts]:
-        """A worker's claims, a page of them."""
-        return (yield from self.get(wire.path("/v1/agents/{}/claims", id, after=after, limit=100)))
+    def tasks(
+        self,
+        state: str | None = None,
+        *,
+        task_kind: str | None = None,
+        relay: str | None = None,
+        requester: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Exchange[Facts]:
+        """A page of tasks, the newest first; go on with `after` until it is None, even behind a page without any."""
+        asked = {"state": state, "task_kind": task_kind, "relay": relay, "requester": requester}
+        return (yield from self.get(wire.path("/v1/tasks", **asked, after=after, limit=limit)))
+
+    def claims(
+        self,
+        state: str | None = None,
+        *,
+        worker: str | None = None,
+        task_kind: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Exchange[Facts]:
+        """A page of claims, the newest first; the state `open` stands for all that have not ended."""
+        asked = {"state": state, "worker": worker, "task_kind": task_kind}
+        return (yield from self.get(wire.path("/v1/claims", **asked, after=after, limit=limit)))
+
+    def agents(
+        self,
+        capability: str | None = None,
+        *,
+        role: str | None = None,
+        sort: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Exchange[Facts]:
+        """A page of agents: those who offer a kind of work, or with the role `verifier` its checks; the newest first,
+        or by `weight` in draws."""
+        asked = {"capability": capability, "role": role, "sort": sort}
+        return (yield from self.get(wire.path("/v1/agents", **asked, after=after, limit=limit)))
+
+    def relays(self, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
+        """A page of the relays."""
+        return (yield from self.get(wire.path("/v1/relays", after=after, limit=limit)))
+
+    def open_seats(self, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
+        """A page of the seats that wait for their verifiers, whoever they are."""
+        return (yield from self.get(wire.path("/v1/seats", state="open", after=after, limit=limit)))
+
+    def entries(
+        self, kind: str | None = None, after: int | None = None, limit: int | None = None
+    ) -> Exchange[Facts]:
+        """A page of entries with their events, the newest first; `after` is the index before which to go on."""
+        return (yield from self.get(wire.path("/v1/entries", kind=kind, after=after, limit=limit)))
+
+    def search(self, word: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
+        """What a word names: a DID, handle, task, claim, entry, statement, hash, or a name elsewhere."""
+        return (yield from self.get(wire.path("/v1/search", q=word, after=after, limit=limit)))
 
     def task(self, id: str) -> Exchange[Facts]:
         """A task."""

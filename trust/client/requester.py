@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trust.client.agents import Agent
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.wire import Exchange
-from trust.core.payloads import Items, TaskPost
+from trust.core.payloads import Items, Reference, TaskPost
 
 
 class Requester(Agent[C]):
@@ -31,10 +33,12 @@ class Requester(Agent[C]):
         items: Items | None = None,
         assignee: str | None = None,
         relay: str | None = None,
+        references: Sequence[Reference] = (),
     ) -> Exchange[Accepted]:
         """Posts a task; `spec` are the bytes that say what is to be done, stored before the task is posted.
 
         `deadline_ms` is Unix time. `items` makes it a batch: how many there are, and the tolerated share of bad ones.
+        `references` are the task's names elsewhere.
         """
         digest = yield from self.store(spec)
         envelope = self.say(
@@ -49,5 +53,6 @@ class Requester(Agent[C]):
             items=items,
             assignee=assignee,
             relay=relay,
+            references=tuple(references),
         )
         return (yield from self.exchanges.send(envelope))

@@ -164,8 +164,8 @@ class Worker(Agent[C]):
         found: list[Facts] = []
         after = None
         while True:
-            page = yield from self.exchanges.claims(self.did, after)
-            found += [claim for claim in page["claims"] if not claim["ended_ms"]]
+            page = yield from self.exchanges.claims("open", worker=self.did, after=after)
+            found += page["claims"]
             after = page.get("after")
             if not after:
                 return found

@@ -8,6 +8,7 @@ from trust.core import envelope, strict
 from trust.core.entry import Command, Draw, Genesis, Seal, encode_command
 from trust.core.envelope import Signed
 from trust.core.payloads import (
+    KINDS,
     LARGE_KINDS,
     MAX_LARGE_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -39,6 +40,8 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 Incoming = Spoken | Draw | Seal | Genesis
+ENTRY_KINDS = ("genesis", *(kind for kind, said in KINDS.items() if said.endpoint), "clock", "draw", "seal")
+"""Every kind of entry: for a statement its payload's."""
 
 
 def parse(data: bytes) -> Spoken:

@@ -20,6 +20,7 @@ LARGE_KINDS = frozenset({"policy.adopt", "evidence.submit", "items.open", "relay
 MAX_PAYLOAD_BYTES = 16 * 1024
 MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
 MAX_JUDGED_ITEMS = 128
+MAX_REFERENCES = 8
 MAX_INPUTS = 64
 CLAIM = "clm_"
 """How the id of a claim begins."""
@@ -227,6 +228,14 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     tolerated_bad_ppm: Ppm = 0
 
 
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the same thing is called elsewhere, such as `a2a-task`, `mcp-request`, `x402-transaction`, `traceparent` or
+    `nostr-event`; nothing is decided by it."""
+
+    scheme: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$(?!\n)")]
+    value: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
+
+
 class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
     endpoint: ClassVar[str] = "/v1/tasks"
     signers: ClassVar[Signers] = Signers("the requester", "active")
@@ -242,6 +251,7 @@ class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
     items: Items | None = None
     assignee: Did | None = None
     relay: Id | None = None
+    references: Annotated[tuple[Reference, ...], Meta(max_length=MAX_REFERENCES)] = ()
 
 
 class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 
 from trust.core import lifecycle
 from trust.core.lifecycle import Life
+from trust.core.payloads import Reference
 from trust.core.policy import Policy
 from trust.core.sampling.shortlist import Shortlisted
 
@@ -19,12 +20,12 @@ from trust.core.sampling.shortlist import Shortlisted
 class Record(msgspec.Struct, frozen=True):
     """One row of state. `table` names it in SQL; `id` is its key; `life` is how its state may change.
 
-    `found_by` are the fields that have an index of their own; `is_clustered` says that on SQLite the rows lie in the
-    primary key's own tree, so that a write touches one tree.
+    `fixed` are the indexed fields that never change once the row is there; `is_clustered` says that on SQLite the rows
+    lie in the primary key's own tree, so that a write touches one tree.
     """
 
     table: ClassVar[str]
-    found_by: ClassVar[tuple[str, ...]] = ()
+    fixed: ClassVar[tuple[str, ...]] = ()
     is_clustered: ClassVar[bool] = False
     life: ClassVar[Life | None] = None
     id: str
@@ -76,7 +77,7 @@ class Party(Record, frozen=True):
     leave."""
 
     table: ClassVar[str] = "parties"
-    found_by: ClassVar[tuple[str, ...]] = ("owner",)
+    fixed: ClassVar[tuple[str, ...]] = ("owner", "index")
     is_clustered: ClassVar[bool] = True
     key: str
     owner: str
@@ -169,7 +170,7 @@ class Withdrawal(Record, frozen=True):
     `reference` is the payment that it names ("": none, and its party signs the payout)."""
 
     table: ClassVar[str] = "withdrawals"
-    found_by: ClassVar[tuple[str, ...]] = ("party",)
+    fixed: ClassVar[tuple[str, ...]] = ("party",)
     life: ClassVar[Life | None] = lifecycle.WITHDRAWAL
     party: str
     source: str
@@ -189,7 +190,7 @@ class Task(Record, frozen=True):
     somebody gave it up for free; `reopened_ms` is when it last stood open again (0: never)."""
 
     table: ClassVar[str] = "tasks"
-    found_by: ClassVar[tuple[str, ...]] = ("requester",)
+    fixed: ClassVar[tuple[str, ...]] = ("requester", "task_kind", "relay", "index")
     life: ClassVar[Life | None] = lifecycle.TASK
     requester: str
     task_kind: str
@@ -215,6 +216,7 @@ class Task(Record, frozen=True):
     exclusive_until_ms: int = 0
     abandoned: bool = False
     reopened_ms: int = 0
+    references: tuple[Reference, ...] = ()
 
 
 class Poster(Record, frozen=True):
@@ -297,7 +299,7 @@ class Claim(Record, frozen=True):
     """
 
     table: ClassVar[str] = "claims"
-    found_by: ClassVar[tuple[str, ...]] = ("task", "worker")
+    fixed: ClassVar[tuple[str, ...]] = ("task", "worker", "task_kind", "index")
     life: ClassVar[Life | None] = lifecycle.CLAIM
     task: str
     worker: str
@@ -332,6 +334,7 @@ class Claim(Record, frozen=True):
     caught: bool = False
     measured: bool = False
     waited_ms: int = 0
+    task_kind: str = ""
 
 
 # -- panels and their seats, challenges, canaries, and what convicts
@@ -354,7 +357,7 @@ class Round(Record, frozen=True):
     """
 
     table: ClassVar[str] = "rounds"
-    found_by: ClassVar[tuple[str, ...]] = ("claim",)
+    fixed: ClassVar[tuple[str, ...]] = ("claim",)
     life: ClassVar[Life | None] = lifecycle.ROUND
     claim: str
     number: int
@@ -380,7 +383,7 @@ class Seat(Record, frozen=True):
     passed or idle."""
 
     table: ClassVar[str] = "seats"
-    found_by: ClassVar[tuple[str, ...]] = ("claim", "agent")
+    fixed: ClassVar[tuple[str, ...]] = ("claim", "agent", "index")
     life: ClassVar[Life | None] = lifecycle.SEAT
     claim: str
     round: int
@@ -405,7 +408,7 @@ class Challenge(Record, frozen=True):
     """
 
     table: ClassVar[str] = "challenges"
-    found_by: ClassVar[tuple[str, ...]] = ("claim", "challenger")
+    fixed: ClassVar[tuple[str, ...]] = ("claim", "challenger")
     life: ClassVar[Life | None] = lifecycle.CHALLENGE
     claim: str
     challenger: str
@@ -480,7 +483,7 @@ class Score(Record, frozen=True):
     """The raw sums of one (agent, role, task kind), `id` is agent/role/kind; sums grow for ever, hence bytes."""
 
     table: ClassVar[str] = "scores"
-    found_by: ClassVar[tuple[str, ...]] = ("agent",)
+    fixed: ClassVar[tuple[str, ...]] = ("agent",)
     is_clustered: ClassVar[bool] = True
     agent: str
     role: str
@@ -554,6 +557,7 @@ class Slot(Record, frozen=True):
     """An enrolment's place in a pool, `id` is pool/number; a place that was left keeps weight 0."""
 
     table: ClassVar[str] = "slots"
+    fixed: ClassVar[tuple[str, ...]] = ("pool", "number")
     pool: str
     number: int
     agent: str
@@ -574,6 +578,7 @@ class Said(Record, frozen=True):
     what is said in one hour lies together, and remembering it costs the same however long the log is."""
 
     table: ClassVar[str] = "said"
+    fixed: ClassVar[tuple[str, ...]] = ("index",)
     is_clustered: ClassVar[bool] = True
     index: int
 

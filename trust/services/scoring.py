@@ -43,6 +43,13 @@ def resolve(reader: Reader, name: str) -> Party | None:
     return reader.record(Party, name)
 
 
+def dids_of(reader: Reader, names: Sequence[str]) -> list[str]:
+    """The DIDs of DIDs and @handles, in their order; a handle that nobody has stays."""
+    handles = [name.removeprefix("@") for name in names if name.startswith("@")]
+    parties = {f"@{handle.id}": handle.party for handle in reader.records(Handle, handles)} if handles else {}
+    return [parties.get(name, name) for name in names]
+
+
 def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: str) -> dict[str, Any]:
     """The candidates in the order in which a relay should prefer them, as of the log's head."""
     view = view_of(reader)

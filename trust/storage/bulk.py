@@ -126,7 +126,8 @@ def _insert_arrays(table: Table, existing: Existing) -> str:
 def _on_conflict(table: Table, existing: Existing) -> str:
     if existing is Existing.REFUSE:
         return ""
-    changing = [column.name for column in table.columns if not (column.primary_key or column.index)]
+    kept = [column.name for column in table.columns if column.primary_key or column.info.get("fixed")]
+    changing = [column.name for column in table.columns if column.name not in kept]
     changes = ",".join(f'"{name}"=excluded."{name}"' for name in changing)
     if existing is Existing.KEEP or not changes:
         return " ON CONFLICT DO NOTHING"

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from trust.core.entry import Entry
 from trust.core.envelope import open_envelope
 from trust.core.events import Event, ItemsOpened, MoneyMoved, Observed, PoolWeight
+from trust.core.payloads import Reference
 from trust.core.strict import b64
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
@@ -35,8 +36,8 @@ SUBJECTS = frozenset(
 )
 """The event fields that name something whose history can be asked for."""
 
-PLACES = frozenset({"seats", "next", "shortlist"})
-"""The event fields that hold seats which were taken, or places on a shortlist."""
+NESTED = frozenset({"seats", "next", "shortlist", "references"})
+"""The event fields that hold seats which were taken, places on a shortlist, or names elsewhere."""
 
 
 class _Artifact(msgspec.Struct):
@@ -68,7 +69,7 @@ class Projections:
         named = {actor, *subjects} if actor else set()
         position = 0
         for event in events:
-            named.update(_subjects(event))
+            named.update(named_by(event))
             if isinstance(event, MoneyMoved):
                 for account, change_units in event.postings:
                     self._postings.append((index, position, account, change_units, event.why))
@@ -126,7 +127,15 @@ def made_from(source: str) -> str:
     return f"input/{source}"
 
 
-def _subjects(value: msgspec.Struct) -> list[str]:
+def reference_subject(value: str) -> str:
+    """The subject under which entries are found that give a name from elsewhere."""
+    return f"reference/{value}"
+
+
+def named_by(value: msgspec.Struct) -> list[str]:
+    """What an event names, some of it perhaps twice."""
+    if isinstance(value, Reference):
+        return [reference_subject(value.value)]
     if isinstance(value, ItemsOpened):
         return [value.claim, *(leaf for _, leaf in value.items)]
     named, nested = _fields(type(value))
@@ -134,12 +143,12 @@ def _subjects(value: msgspec.Struct) -> list[str]:
     for name in nested:
         inner = getattr(value, name)
         for each in inner if isinstance(inner, tuple) else (inner,):
-            found += _subjects(each) if isinstance(each, msgspec.Struct) else ()
+            found += named_by(each) if isinstance(each, msgspec.Struct) else ()
     return found
 
 
 @lru_cache(maxsize=1_024)
 def _fields(kind: type[msgspec.Struct]) -> tuple[list[str], list[str]]:
-    """The fields of a type that name a subject, and those that hold places."""
+    """The fields of a type that name a subject, and those that hold such."""
     names = kind.__struct_fields__
-    return [name for name in names if name in SUBJECTS], [name for name in names if name in PLACES]
+    return [name for name in names if name in SUBJECTS], [name for name in names if name in NESTED]

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, or_, select
+from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, or_, select, text
 from sqlmodel import SQLModel, col
 
 from trust.core.events import NETWORK
-from trust.core.lifecycle import AllocationState, SeatState
+from trust.core.lifecycle import AllocationState
 from trust.core.records import (
     Account,
     Allocation,
@@ -63,8 +63,8 @@ _ENTRY = (
     col(tables.Entries.leaf_hash),
 )
 _WEIGHTS = table_of(tables.Weights)
-_COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
-_SUMMED = {
+COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
+SUMMED = {
     "external": "external",
     "agents_free": "agent/%/free",
     "agents_unbonding": "agent/%/unbonding",
@@ -135,11 +135,22 @@ class Reader:
         query = query.order_by(index.desc() if last else index).limit(1 if last else limit)
         return [_whole(StoredEntry(*row)) for row in self.connection.execute(query)]
 
+    def newest(self, before: int, kind: str = "", limit: int = 100) -> list[StoredEntry]:
+        """The last entries before an index, the newest first; of one kind where named."""
+        index = col(tables.Entries.index)
+        query = select(*_ENTRY).where(index < before).order_by(index.desc()).limit(limit)
+        if kind:
+            query = query.where(col(tables.Entries.kind) == kind)
+        return [_whole(StoredEntry(*row)) for row in self.connection.execute(query)]
+
+    def segments(self) -> range:
+        """The parts of the log, by which hashes are looked up."""
+        return range((self.head().size >> tables.SEGMENT_BITS) + 1)
+
     def index_of_leaf(self, leaf_hash: bytes) -> int | None:
         """Where the (first) entry with this leaf hash stands."""
-        segments = range((self.head().size >> tables.SEGMENT_BITS) + 1)
         query = select(func.min(col(tables.Entries.index))).where(
-            literal_column(tables.SEGMENT).in_(segments), col(tables.Entries.leaf_hash) == leaf_hash
+            literal_column(tables.SEGMENT).in_(self.segments()), col(tables.Entries.leaf_hash) == leaf_hash
         )
         return cast("int | None", self.connection.execute(query).scalar_one())
 
@@ -179,14 +190,6 @@ class Reader:
         assert found is not None
         return found
 
-    def tasks_of(self, requester: str, after: str = "", limit: int = 100) -> list[Task]:
-        """A requester's tasks, by id."""
-        return self._page(Task, _TASK.requester == requester, _TASK.id, after, limit)
-
-    def claims_of(self, worker: str, after: str = "", limit: int = 100) -> list[Claim]:
-        """A worker's claims, by id."""
-        return self._page(Claim, _CLAIM.worker == worker, _CLAIM.id, after, limit)
-
     def claims_on(self, task: str) -> list[Claim]:
         """Every claim that a task had, oldest first."""
         return self._all(Claim, _CLAIM.task == task, _CLAIM.index)
@@ -203,7 +206,7 @@ class Reader:
         """A verifier's seats by id: all, those in one state, or with `open` those that wait for it to act."""
         mine = _SEAT.agent == agent
         if state == "open":
-            mine &= _SEAT.state.in_((SeatState.SEATED, SeatState.COMMITTED)) & (_SEAT.outcome == "")
+            mine &= text(tables.OPEN_SEAT)
         elif state:
             mine &= _SEAT.state == state
         return self._page(Seat, mine, _SEAT.id, after, limit)
@@ -299,17 +302,17 @@ class Reader:
 
     def stats(self) -> dict[str, int]:
         """How many rows the tables for users have, and what lies on each kind of account, in units."""
-        return {name: self.count(name) for name in _COUNTED} | self.summed()
+        return {name: self.count(name) for name in COUNTED} | self.summed()
 
     def summed(self) -> dict[str, int]:
         """Returns the sum on each kind of account, in units."""
         account, balance = _ACCOUNT.id, _ACCOUNT.balance_units
         sums = [
             func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
-            for pattern in _SUMMED.values()
+            for pattern in SUMMED.values()
         ]
         row = self.connection.execute(select(*sums)).one()
-        return {f"{name}_units": int(total) for name, total in zip(_SUMMED, row, strict=True)}
+        return {f"{name}_units": int(total) for name, total in zip(SUMMED, row, strict=True)}
 
     def count(self, name: str) -> int:
         """How many rows a table has."""

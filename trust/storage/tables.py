@@ -10,8 +10,8 @@
   dropped and refolded from `entries`.
 
 SQLModel's own `int` has 32 bits on PostgreSQL. Text compares by code point on both databases, as it does in the
-rulebook: a collation of the server's choice would settle timers in another order than an auditor does. A field with an
-index of its own never changes once the row is there, so that replacing a row leaves that index alone.
+rulebook: a collation of the server's choice would settle timers in another order than an auditor does. A field that
+never changes once the row is there (`fixed`) is not written again, so that replacing a row leaves its indexes alone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,22 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 from sqlmodel import Field, SQLModel
 
-from trust.core.lifecycle import AllocationState
-from trust.core.records import RECORDS, Allocation, Claim, Record, Slot, Timer
+from trust.core.records import (
+    RECORDS,
+    Allocation,
+    Challenge,
+    Claim,
+    Party,
+    Record,
+    Round,
+    Said,
+    Score,
+    Seat,
+    Slot,
+    Task,
+    Timer,
+    Withdrawal,
+)
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 WORDS = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
@@ -55,7 +69,10 @@ index to which entries are added stays small."""
 class Entries(SQLModel, table=True):
     """The log: the bytes of entry `index`. `kind` is the command's, for a statement its payload's."""
 
-    __table_args__ = (Index("ix_entries_leaf_hash", text(SEGMENT), "leaf_hash"),)
+    __table_args__ = (
+        Index("ix_entries_leaf_hash", text(SEGMENT), "leaf_hash"),
+        Index("ix_entries_kind", "kind", "index"),
+    )
     index: KeyWhole
     at_ms: Whole
     kind: Words
@@ -177,18 +194,63 @@ METADATA = Entries.metadata
 """All tables."""
 
 
-def _while(condition: str) -> dict[str, Any]:
-    """An index of the rows for which a condition holds, on both databases."""
-    return {f"{dialect}_where": text(condition) for dialect in ("sqlite", "postgresql")}
+OPEN_SEAT = "state IN ('seated', 'committed') AND outcome = ''"
+"""The condition, in SQL, for a seat that waits for its verifier."""
+
+OFFERS_WORK = "capabilities <> '[]'"
+OFFERS_CHECKS = "enrolled <> '[]'"
+OF_A_RELAY = "relay <> ''"
+
+SAID_IN = "substr(id, 16)"
+"""The id of the statement in the key of the record that it was said."""
 
 
-INDEXES: dict[type[Record], Index] = {
-    Allocation: Index("ix_allocations_awaited", "index", **_while(f"state = '{AllocationState.AWAITED}'")),
-    Claim: Index("ix_claims_draw_round", "draw_round", **_while("draw_round > 0")),
-    Slot: Index("ix_slots_pool_index", "pool", "index"),
-    Timer: Index("ix_timers_due", "due_ms", "kind", "id"),
+def _index(name: str, *columns: Any, where: str = "") -> Index:
+    """An index, or one of the rows for which a condition holds, on both databases."""
+    options: dict[str, Any] = {f"{kind}_where": text(where) for kind in ("sqlite", "postgresql") if where}
+    return Index(name, *columns, **options)
+
+
+INDEXES: dict[type[Record], tuple[Index, ...]] = {
+    Party: (
+        _index("ix_parties_owner", "owner"),
+        _index("ix_parties_listed", "index", "id"),
+        _index("ix_parties_workers", "index", "id", where=OFFERS_WORK),
+        _index("ix_parties_verifiers", "index", "id", where=OFFERS_CHECKS),
+    ),
+    Withdrawal: (_index("ix_withdrawals_party", "party"),),
+    Task: (
+        _index("ix_tasks_listed", "state", "index", "id"),
+        _index("ix_tasks_task_kind", "task_kind", "state", "index", "id"),
+        _index("ix_tasks_requester", "requester", "state", "index", "id"),
+        _index("ix_tasks_relay", "relay", "state", "index", "id", where=OF_A_RELAY),
+    ),
+    Allocation: (_index("ix_allocations_awaited", "index", where="state = 'awaited'"),),
+    Claim: (
+        _index("ix_claims_task", "task"),
+        _index("ix_claims_listed", "state", "index", "id"),
+        _index("ix_claims_task_kind", "task_kind", "state", "index", "id"),
+        _index("ix_claims_worker", "worker", "state", "index", "id"),
+        _index("ix_claims_draw_round", "draw_round", where="draw_round > 0"),
+    ),
+    Round: (_index("ix_rounds_claim", "claim"),),
+    Seat: (
+        _index("ix_seats_claim", "claim"),
+        _index("ix_seats_agent", "agent", "id"),
+        _index("ix_seats_open", "index", "id", where=OPEN_SEAT),
+        _index("ix_seats_agent_open", "agent", "id", where=OPEN_SEAT),
+    ),
+    Challenge: (_index("ix_challenges_claim", "claim"), _index("ix_challenges_challenger", "challenger")),
+    Score: (_index("ix_scores_agent", "agent"),),
+    Slot: (
+        _index("ix_slots_pool_index", "pool", "index"),
+        _index("ix_slots_pool_number", "pool", "number"),
+        _index("ix_slots_pool_weight", "pool", "weight", "number"),
+    ),
+    Said: (_index("ix_said_statement", text(SEGMENT), text(SAID_IN)),),
+    Timer: (_index("ix_timers_due", "due_ms", "kind", "id"),),
 }
-"""The indexes of several columns, or of some rows."""
+"""The indexes of the tables of state: what refers to a record, what is due, and the lists that are asked for."""
 
 _TYPES: dict[Any, Any] = {str: WORDS, int: NUMBER, bytes: LargeBinary, bool: Boolean}
 
@@ -200,15 +262,13 @@ def _table(kind: type[Record]) -> Table:
             name,
             _TYPES.get(hints[name], Text),
             primary_key=name == "id",
-            index=True if name in kind.found_by else None,
             nullable=False,
+            info={"fixed": name in kind.fixed},
         )
         for name in kind.__struct_fields__
     ]
-    if kind in INDEXES:
-        columns.append(INDEXES[kind])
     options: dict[str, Any] = {"sqlite_with_rowid": False} if kind.is_clustered else {}
-    return Table(kind.table, METADATA, *columns, **options)
+    return Table(kind.table, METADATA, *columns, *INDEXES.get(kind, ()), **options)
 
 
 STATE: Final[dict[type[Record], Table]] = {kind: _table(kind) for kind in RECORDS}

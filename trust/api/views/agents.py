@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from trust.api.views import cases
+from trust.api.views import cases, lists
 from trust.api.views.log import told_entry
 from trust.api.views.shapes import find_party, page, shown
 from trust.core import ledger
@@ -104,13 +104,13 @@ def seats(reader: Reader, name: str, state: str, after: str, limit: int) -> dict
 
 
 def tasks(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
-    """The tasks that an agent posted, by id."""
-    return cases.tasks_of(reader, find_party(reader, name).id, after, limit)
+    """The tasks that an agent posted, the newest first."""
+    return lists.tasks(reader, "", {"requester": name}, after, limit)
 
 
 def claims(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
-    """The claims that an agent won, by id."""
-    return cases.claims_of(reader, find_party(reader, name).id, after, limit)
+    """The claims that an agent won, the newest first."""
+    return lists.claims(reader, "", {"worker": name}, after, limit)
 
 
 def timeline(reader: Reader, name: str, after: int, limit: int) -> dict[str, Any]:

@@ -87,18 +87,6 @@ def _balance(reader: Reader, account: str) -> int:
     return 0 if record is None else record.balance_units
 
 
-def tasks_of(reader: Reader, requester: str, after: str, limit: int) -> dict[str, Any]:
-    """A requester's tasks by id."""
-    task_records = reader.tasks_of(requester, after, limit + 1)
-    return page("tasks", [shown_task(each) for each in task_records], limit, "task")
-
-
-def claims_of(reader: Reader, worker: str, after: str, limit: int) -> dict[str, Any]:
-    """A worker's claims by id."""
-    claim_records = reader.claims_of(worker, after, limit + 1)
-    return page("claims", [shown(each, "claim") for each in claim_records], limit, "claim")
-
-
 def claim(reader: Reader, id: str) -> dict[str, Any]:
     """A claim with its task, output, challenges, rounds and their seats, and what is due next."""
     claim_record = find(reader, Claim, id, ID)

@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
-from trust.api.feed import event
 from trust.api.receipts import receipt_json
 from trust.api.views.shapes import HEX32
-from trust.core.entry import decode_entry
+from trust.core.entry import Entry, decode_entry
 from trust.core.receipt import ReceiptAnswer
 from trust.core.words import told
 from trust.errors import TrustError
@@ -125,7 +124,11 @@ def receipt(reader: Reader, index: str) -> ReceiptAnswer:
 
 def told_entry(stored: StoredEntry) -> dict[str, Any]:
     """An entry with its events, in words too."""
-    entry = decode_entry(stored.data)
+    return described(stored, decode_entry(stored.data))
+
+
+def described(stored: StoredEntry, entry: Entry) -> dict[str, Any]:
+    """The same, of an entry that is decoded already."""
     return {
         "index": stored.index,
         "at_ms": stored.at_ms,
@@ -133,11 +136,3 @@ def told_entry(stored: StoredEntry) -> dict[str, Any]:
         "words": told(stored.kind, entry),
         "events": msgspec.to_builtins(entry.events),
     }
-
-
-def events(reader: Reader, start: int, end: int) -> list[bytes]:
-    """The entries [start, end), as far as there are any, as events of the stream."""
-    return [
-        event(each.index, each.kind, msgspec.json.encode(told_entry(each)))
-        for each in reader.entries(start, end)
-    ]

@@ -22,7 +22,7 @@ MISSING_MS = 5_000
 NO_SECOND_PLACE = "the head is kept in one place only: name witnesses, or set head_copy to a second one"
 
 
-class Witnesses(msgspec.Struct, frozen=True):
+class QuorumReport(msgspec.Struct, frozen=True):
     """The newest cosigned checkpoint and its age (-1: none yet), how long the head has lacked one, and each witness."""
 
     cosigned_size: int
@@ -36,7 +36,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: str
     warnings: tuple[str, ...] = ()
-    witnesses: Witnesses | None = None
+    witnesses: QuorumReport | None = None
     threads: tuple[Shown, ...] = ()
     scrub: Scrubbed | None = None
 
@@ -63,7 +63,7 @@ def readiness(reader: Reader, quorum: QuorumState, outlook: Outlook) -> Ready:
         return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
     size = cosigned.size if cosigned else 0
-    witnesses = Witnesses(size, age_ms, quorum.missing_ms, quorum.witnesses)
+    witnesses = QuorumReport(size, age_ms, quorum.missing_ms, quorum.witnesses)
     return Ready("ready", (*troubled, *_warnings(quorum)), witnesses, threads, outlook.scrub)
 
 

@@ -10,6 +10,7 @@ from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.overhead import NETWORK as WHOLE_NETWORK
 from trust.core.overhead import Legs, added, overhead_id
+from trust.core.payloads import Reference
 from trust.core.rate import RateInputs, in_words, percent
 from trust.core.records import Allocation, Bar, Claim, Overhead, Pins, Poster, Probation, Task
 from trust.core.state import Draft
@@ -88,6 +89,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     tolerated_bad_ppm: int = 0
     assignee: str = ""
     relay: str = ""
+    references: tuple[Reference, ...] = ()
 
     def write(self, s: Draft) -> None:
         poster = s.get(Poster, self.requester) or Poster(id=self.requester)
@@ -115,6 +117,7 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 assignee=self.assignee,
                 relay=self.relay,
                 older=poster.newest,
+                references=self.references,
             )
         )
         _pin(s, self.policy, 1)
@@ -122,10 +125,12 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
 
     def sentence(self) -> str:
         batch = f" It is a batch of {self.items_count} items." if self.items_count else ""
+        named = ", ".join(f"{each.scheme} {each.value}" for each in self.references)
+        elsewhere = f" Elsewhere it is {named}." if named else ""
         return (
             f"{self.requester} posts {self.task} ({self.task_kind}): price {self.price_units}, "
             f"fees {self.fees_units}, a stake of at least {self.stake_units}, under policy {self.policy}, "
-            f"until {self.deadline_ms}.{batch}"
+            f"until {self.deadline_ms}.{batch}{elsewhere}"
         )
 
 
@@ -243,6 +248,7 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
                 route=self.route,
                 delta_ppm=self.delta_ppm,
                 waited_ms=s.at_ms - max(task.posted_ms, task.reopened_ms),
+                task_kind=task.task_kind,
             )
         )
         if self.route in DRAWN_ROUTES:

@@ -64,6 +64,7 @@ def post(d: Decision, said: TaskPost) -> None:
             tolerated_bad_ppm=said.items.tolerated_bad_ppm if said.items else 0,
             assignee=said.assignee or "",
             relay=said.relay or "",
+            references=said.references,
         )
     )
     d.pay("task.escrow", (ledger.free(said.actor), ledger.escrow(said.task), said.price_units + fees))

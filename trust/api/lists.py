@@ -1,0 +1,173 @@
+"""The lists of the whole network and the search: what is open, who offers what, what a word names.
+
+Functions and no controller: writes are posted to some of the same paths.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from litestar import Response, get
+from litestar.params import FromPath, QueryParameter
+
+from trust.api.bodies import HttpRequest
+from trust.api.parameters import (
+    After,
+    AfterPlace,
+    Before,
+    EntryKind,
+    Limit,
+    RelayId,
+    TaskKind,
+    agent_named,
+)
+from trust.api.service import Serving
+from trust.api.views import lists
+
+TaskState = Annotated[
+    Literal["open", "allocating", "claimed", "closed", ""],
+    QueryParameter(name="state", description="A task's state; all unless given"),
+]
+ClaimState = Annotated[
+    Literal[
+        "open", "claimed", "submitted", "unchecked", "checking", "passing", "failing", "voiding",
+        "accepted", "rejected", "abandoned", "expired", "voided", "",
+    ],
+    QueryParameter(name="state", description="A claim's state, `open` for all that have not ended"),
+]  # fmt: skip
+SeatState = Annotated[
+    Literal["open"], QueryParameter(name="state", description="Those that wait for their verifiers")
+]
+Requester = Annotated[str, agent_named("requester", "Who posted it")]
+WorkerName = Annotated[str, agent_named("worker", "Who holds it")]
+Capability = Annotated[
+    str,
+    QueryParameter(
+        max_length=64,
+        pattern=r"^[a-z0-9._-]*$",
+        description="A kind of task that they offer; all unless given",
+    ),
+]
+Role = Annotated[
+    Literal["worker", "verifier", ""],
+    QueryParameter(description="Who offers work, or who offers checks; all unless given"),
+]
+Sort = Annotated[
+    Literal["registered", "weight"],
+    QueryParameter(description="The newest first, or who weighs most in draws for the capability"),
+]
+AfterAny = Annotated[
+    str,
+    QueryParameter(
+        max_length=96,
+        pattern=r"^((0|[1-9][0-9]{0,15})([.][A-Za-z0-9][A-Za-z0-9:._-]{0,79})?)?$",
+        description="Go on after this place: `after` of the page before",
+    ),
+]
+Word = Annotated[
+    str,
+    QueryParameter(
+        name="q",
+        min_length=1,
+        max_length=256,
+        pattern=r"^[!#-\[\]-~]+$",
+        description="A DID or key, a handle or task id or how one begins, an id, an index, a hash, a name elsewhere",
+    ),
+]
+
+
+TAGS = ["lists"]
+
+
+@get("/v1/tasks", tags=TAGS, summary="Tasks by state, kind, relay and requester, the newest first")
+async def tasks(
+    request: HttpRequest,
+    service: Serving,
+    task_state: TaskState = "",
+    task_kind: TaskKind = "",
+    relay: RelayId = "",
+    requester: Requester = "",
+    after: AfterPlace = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    filters = {"requester": requester, "relay": relay, "task_kind": task_kind}
+    return await service.show(request, lists.tasks, task_state, filters, after, limit)
+
+
+@get("/v1/claims", tags=TAGS, summary="Claims by state, worker and kind, the newest first")
+async def claims(
+    request: HttpRequest,
+    service: Serving,
+    claim_state: ClaimState = "",
+    worker: WorkerName = "",
+    task_kind: TaskKind = "",
+    after: AfterPlace = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    filters = {"worker": worker, "task_kind": task_kind}
+    return await service.show(request, lists.claims, claim_state, filters, after, limit)
+
+
+@get("/v1/seats", tags=TAGS, summary="The seats that wait for their verifiers, the newest first")
+async def seats(
+    request: HttpRequest,
+    service: Serving,
+    seat_state: SeatState = "open",  # noqa: ARG001  there is no other
+    after: AfterPlace = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    return await service.show(request, lists.seats, after, limit)
+
+
+@get("/v1/agents", tags=TAGS, summary="Agents by what they offer")
+async def agents(
+    request: HttpRequest,
+    service: Serving,
+    capability: Capability = "",
+    role: Role = "",
+    sort: Sort = "registered",
+    after: AfterAny = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    return await service.show(request, lists.agents, capability, role, sort, after, limit)
+
+
+@get("/v1/relays", tags=TAGS, summary="The relays by id")
+async def relays(
+    request: HttpRequest, service: Serving, after: After = "", limit: Limit = 100
+) -> Response[bytes]:
+    return await service.show(request, lists.relays, after, limit)
+
+
+@get("/v1/relays/{relay:str}", tags=TAGS, summary="A relay with its coordinators")
+async def relay(request: HttpRequest, service: Serving, relay: FromPath[str]) -> Response[bytes]:
+    return await service.show(request, lists.relay, relay)
+
+
+@get("/v1/entries", tags=TAGS, summary="The newest entries first, decoded, with their events in words")
+async def entries(
+    request: HttpRequest,
+    service: Serving,
+    entry_kind: EntryKind = "",
+    after: Before = None,
+    limit: Limit = 100,
+) -> Response[bytes]:
+    return await service.show(request, lists.entries, entry_kind, after, limit)
+
+
+@get(
+    "/v1/search",
+    tags=TAGS,
+    summary="What a word names: DID, handle, task, claim, entry, statement, hash, name elsewhere",
+)
+async def search(
+    request: HttpRequest,
+    service: Serving,
+    word: Word,
+    after: AfterAny = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    return await service.show(request, lists.search, word, after, limit)
+
+
+HANDLERS = (tasks, claims, seats, agents, relays, relay, entries, search)
