@@ -112,7 +112,7 @@ def troubled() -> World:
             for seat in world.panel(claim).seats:
                 holder = NAMES[world.need(Seat, seat).agent]
                 world.say(payloads.VoteCommit, holder, seat=seat, commitment="1" * 64)
-        world.wait(60_000)
+        world.wait(200_000)
     return world
 
 

@@ -12,6 +12,7 @@ from cyclopts import App
 
 from trust.cli.connection import SERVICE, Service
 from trust.cli.terminal import say
+from trust.cli.values import Count
 
 if TYPE_CHECKING:
     from trust.audit.provenance import Judge
@@ -25,7 +26,7 @@ def explain(
     *cases: str,
     provenance: bool = False,
     check: str | None = None,
-    seconds: float = 600,
+    seconds: Count = 600,
     picture: Path | None = None,
     service: Service = SERVICE,
 ) -> None:
@@ -77,7 +78,7 @@ def _tell_provenance(
     client: TrustClient,
     cases: Sequence[str],
     check: str | None,
-    seconds: float,
+    seconds: int,
     picture: Path | None,
 ) -> None:
     from trust.audit import provenance_report
