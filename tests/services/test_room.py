@@ -68,7 +68,7 @@ def test_a_statement_that_there_is_no_room_for_is_not_decided_and_what_is_due_st
         house.decide(said)
     with reading(database) as reader:
         before = reader.head().size
-    house.town.now_ms += house.town.policy.claims.lease_ms
+    house.town.now_ms += house.town.policy.claims.lease_ms + house.town.policy.windows.grace_ms
     assert house.sequencer.serve([])
     with reading(database) as reader:
         assert reader.head().size > before

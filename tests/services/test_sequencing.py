@@ -121,7 +121,7 @@ def test_the_time_of_an_entry_never_goes_back(house: House) -> None:
 
 def test_what_is_due_is_settled_before_anything_else_is_decided(house: House) -> None:
     claim = house.claimed("late", house.town.workers[0])
-    house.town.now_ms += house.town.policy.claims.lease_ms
+    house.town.now_ms += house.town.policy.claims.lease_ms + house.town.policy.windows.grace_ms
     (refused,) = house.decide(house.town.output(claim, house.town.workers[0]))
     assert isinstance(refused, Refusal)
     assert refused.code == "lease-over"
@@ -156,7 +156,7 @@ def test_a_long_list_of_what_is_due_is_settled_in_several_transactions_and_nothi
 
 def test_timers_fire_while_nobody_says_anything(house: House) -> None:
     claim = house.claimed("left", house.town.workers[0])
-    house.town.now_ms += house.town.policy.claims.lease_ms
+    house.town.now_ms += house.town.policy.claims.lease_ms + house.town.policy.windows.grace_ms
     house.sequencer.start()
     house.sequencer.tick()
     for _ in range(1_000):

@@ -99,7 +99,7 @@ def test_a_replica_takes_up_what_the_other_appended(houses: list[House]) -> None
 def test_a_timer_that_both_replicas_fire_is_settled_once(houses: list[House]) -> None:
     one, two = houses
     claim = one.claimed("left", one.town.workers[0])
-    one.town.now_ms += one.town.policy.claims.lease_ms
+    one.town.now_ms += one.town.policy.claims.lease_ms + one.town.policy.windows.grace_ms
     one.decide()
     with reading(one.database) as reader:
         size = reader.head().size
