@@ -123,10 +123,10 @@ class _Play:
         facts["overhead"] = overhead
         facts["faults"] = phases
         facts["hands"] = [done for each in await world.leave() for done in each.items()]
-        if faults is not None:
-            faults.close()
         await quiet(following)
         facts |= await self._strangers()
+        if faults is not None:
+            faults.close()  # the witnesses are behind its proxies, and what strangers are told waits for them
         facts["held"] = held(facts)
         return facts
 
