@@ -33,6 +33,7 @@ GROUPS = {
     "check": "Check the work of others.",
     "work": "Claim tasks and have your own command do them, again and again.",
     "verify": "Vote on the seats that you are drawn for, as your own command judges.",
+    "mcp": "Serve tools for a model: the Model Context Protocol with one agent's key in it.",
     "stake": "Deposit and withdraw money.",
     "stats": "What the network comes to, and what its coordination costs.",
     "relay": "Register relays, run their coordinators, check what they decided.",

@@ -1,5 +1,5 @@
 """Programs that work and judge for their owner, by the owner's own commands (docs/protocol.md 9.2 and 9.3).
 
 `command.py` runs a command on a case; `working.py` is `trust work`, `verifying.py` is `trust verify`, `checking.py` the
-second look of `trust explain --check`; `owner.py` is what an owner allows.
+second look of `trust explain --check`; `owner.py` is what an owner allows, `spending.py` what was spent of it.
 """

@@ -7,13 +7,13 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, overload
 
 import msgspec
 from msgspec import Meta
 
 from trust.core.payloads import MAX_INT, Did, Name, Units
-from trust.errors import Unusable
+from trust.errors import ClientError, Unusable
 
 HOURS = re.compile(r"([01][0-9]|2[0-3])-([01][0-9]|2[0-4])")
 
@@ -49,12 +49,51 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return start <= hour < end if start < end else hour >= start or hour < end
 
 
-def read_rules(path: Path | None) -> Rules:
-    """Returns the rules of a TOML file, those that allow everything without one. `Unusable` where they are none."""
+class Allowance(Rules, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model may do with its owner's key. Money that is not named is not allowed: without a file none is spent.
+
+    `most_per_day_units` is for stakes, prices and fees together, in any 24 hours.
+    """
+
+    most_stake_units: Units = 0
+    most_price_units: Units = 0
+    most_per_day_units: Units = 0
+
+    def check_post(self, task_kind: str, price_units: int) -> None:
+        """`ClientError` beyond-limits where such a task may not be posted."""
+        self.check_kind(task_kind)
+        if price_units > self.most_price_units:
+            raise beyond(f"a price of {price_units} is over {self.most_price_units}")
+
+    def check_kind(self, task_kind: str) -> None:
+        """`ClientError` beyond-limits where the owner wants nothing to do with this kind of work."""
+        if self.kinds and task_kind not in self.kinds:
+            raise beyond(f"{task_kind} is none of the kinds {', '.join(self.kinds)}")
+
+
+def beyond(why: str) -> ClientError:
+    """The error of what an owner does not allow; nothing was signed."""
+    return ClientError(
+        "beyond-limits",
+        why,
+        status=403,
+        hint="nothing was signed; only the owner can change the limits, in the file given as --rules",
+    )
+
+
+R = TypeVar("R", bound=Rules)
+
+
+@overload
+def read_rules(path: Path | None) -> Rules: ...
+@overload
+def read_rules(path: Path | None, kind: type[R]) -> R: ...
+def read_rules(path: Path | None, kind: type[Rules] = Rules) -> Rules:
+    """Returns the rules of a TOML file, the kind's defaults without one. `Unusable` where they are none."""
     if path is None:
-        return Rules()
+        return kind()
     try:
-        rules = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Rules)
+        rules = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise Unusable(f"{path}: {error}", "docs/protocol.md 9.3 has an example") from None
     if rules.hours and not HOURS.fullmatch(rules.hours):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from trust.errors import ClientError
 from trust.files import write_whole
+
+_CLAIM = re.compile(r"clm_[a-z2-7]{26}")
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -43,4 +47,6 @@ class Products:
         return {path.stem for path in self._folder.glob("*.product")}
 
     def _path(self, claim: str) -> Path:
+        if not _CLAIM.fullmatch(claim):
+            raise ClientError("malformed", f"{claim[:64]!r} is no claim's id")
         return self._folder / f"{claim}.product"

@@ -14,20 +14,17 @@ from typing import Any
 
 import msgspec
 
-from trust.client import AsyncTrustClient, Unreachable, Worker
+from trust.client import AsyncTrustClient, Worker
 from trust.core import strict
 from trust.core.payloads import MAX_INPUTS, ClaimAbandon, ClaimRenew, ClaimRequest, Source
-from trust.core.receipt import Receipt
 from trust.errors import TrustError
+from trust.programs.claiming import asked, won
 from trust.programs.command import MAX_WORDS, Limits, Outcome, run
 from trust.programs.owner import Rules
 from trust.programs.products import Product, Products
 from trust.relay.link import RelayLink
-from trust.verify.failures import NotProven
-from trust.verify.receipts import verify_receipt
 
 LOOK_S = 1.0
-CLAIM_AGAIN_S = (0.2, 0.5, 1.0, 2.0)
 MAX_KNOWN = 1_000
 MAX_SAID_BYTES = 65_536
 ALL, UNTOLD = Rules(), Limits()
@@ -191,29 +188,14 @@ class WorkProgram:
             stake_units=stake_units,
         )
         try:
-            told = await self._asked(request)
+            told = await asked(self._link, request)
         except TrustError as error:
             least = error.extra.get("stake_units")
             if isinstance(least, int) and stake_units < least <= self._rules.most_stake_units:
                 return await self._claim(task, least)
             self._tell("lost", task=task["task"], why=error.code)
             return ""
-        proven = verify_receipt(msgspec.convert(told["receipt"], Receipt), self.client.exchanges.key)
-        opened = proven.event("claim.opened")
-        if (opened["worker"], opened["task"]) != (self.worker.did, task["task"]):
-            raise NotProven(f"the relay confirmed a claim of {opened['worker']} on {opened['task']}")
-        return str(opened["claim"])
-
-    async def _asked(self, request: bytes) -> Facts:
-        """Returns the relay's answer to a claim; the same bytes go again where none came, for it may have been won."""
-        for wait_s in CLAIM_AGAIN_S:
-            try:
-                return await self._link.claim(request)
-            except TrustError as error:
-                if not isinstance(error, Unreachable) and error.status < 500:
-                    raise
-            await asyncio.sleep(wait_s)
-        return await self._link.claim(request)
+        return won(told, self.client.exchanges.key, self.worker.did, task["task"])
 
     async def _make(self, claim: str) -> None:
         """Has the work done, unless it is on disk already, and delivers it."""

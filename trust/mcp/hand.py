@@ -1,0 +1,197 @@
+"""The holder of an agent's key: what it says goes through its owner's limits, and what falls due it does by itself.
+
+Due by itself are only steps that were decided before: revealing a vote that was committed, opening an output that was
+delivered. Both are on disk before the service hears of them, so a process that starts again goes on with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from trust.client import Accepted, AsyncTrustClient, Requester, Retry, Unreachable, Verifier, Worker
+from trust.core.policy import Policy
+from trust.errors import ClientError, TrustError
+from trust.escaping import escaped
+from trust.log.note import Verifier as LogVerifier
+from trust.programs.owner import Allowance
+from trust.programs.products import Product, Products
+from trust.programs.spending import SpendingBook
+from trust.relay.link import RelayLink
+from trust.verify.failures import NotProven
+
+LOOK_S = 1.0
+RETRY = Retry(first_ms=50, longest_ms=1_000, total_ms=15_000)
+
+Facts = dict[str, Any]
+Due = Callable[[], Awaitable[bool]]
+logger = getLogger(__name__)
+
+
+class Hand:
+    """One agent at one service, and at one relay where `relays` are given. `folder` is for what must outlast it."""
+
+    def __init__(
+        self,
+        client: AsyncTrustClient,
+        seed: bytes,
+        allowance: Allowance,
+        relays: Sequence[str],
+        folder: Path,
+        votes: Path,
+        actor: str = "",
+    ) -> None:
+        self.client = client
+        self.allowance = allowance
+        self.worker = Worker(client, seed, actor)
+        self.requester = Requester(client, seed, actor)
+        self.verifier = Verifier(client, seed, votes, _undecided, actor)
+        self.products = Products(folder / "outputs")
+        self.spending = SpendingBook(folder / "spent.json", allowance.most_per_day_units, client.now_ms)
+        self.stirred = asyncio.Event()
+        self._relays = list(relays)
+        self._link: RelayLink | None = None
+        self._linking = asyncio.Lock()
+        self.claiming = asyncio.Lock()
+
+    @property
+    def did(self) -> str:
+        """The agent's id."""
+        return self.worker.did
+
+    async def link(self) -> RelayLink:
+        """The line to the relay, made when it is first wanted."""
+        async with self._linking:
+            if self._link is None:
+                if not self._relays:
+                    raise ClientError(
+                        "no-relay", "claims go through a relay", hint="start with --relay ws://..."
+                    )
+                try:
+                    self._link = await RelayLink.open(self._relays, self.worker.me, _unheard)
+                except TimeoutError as error:
+                    raise Unreachable(f"no relay answers at {', '.join(self._relays)}") from error
+            return self._link
+
+    async def fees_units(self) -> int:
+        """What a task costs its requester beside its price, by the policy in force."""
+        facts = await self.client.policy()
+        try:
+            return msgspec.convert(facts["terms"], Policy).fees_units
+        except (msgspec.ValidationError, LookupError) as error:
+            raise NotProven(f"the service shows no policy that this release reads: {error}") from None
+
+    async def deliver(self, claim: str, product: Product, *, opened: bool) -> Accepted:
+        """Delivers a claim's output. The first one that is decided on is the only one, also after a restart."""
+        facts = await self.client.claim(claim)
+        if facts["worker"] != self.did:
+            raise ClientError(
+                "wrong-worker", f"{claim} is not mine", status=403, hint="my_state lists my claims"
+            )
+        before = self.products.get(claim)
+        if before is None:
+            self.products.keep(claim, product)
+        elif before != product:
+            raise ClientError(
+                "output-exists",
+                f"another output was decided on for {claim}",
+                status=409,
+                hint="nothing was signed; two outputs for one claim convict a worker: deliver the first one again",
+            )
+        done = await self.worker.submit(
+            claim, product.artifacts, product.items, product.inputs, opened=opened
+        )
+        self.stirred.set()
+        return done
+
+    # -- what falls due
+
+    async def attend(self) -> None:
+        """Reveals and opens what is due until it is cancelled. What fails is tried again and holds up nothing else."""
+        while True:
+            dues: list[Due] = [
+                self._votes,
+                *(partial(self._output, claim) for claim in self.products.claims()),
+            ]
+            waits = [await _tried(due) for due in dues]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if any(waits) else None):
+                    await self.stirred.wait()
+            self.stirred.clear()
+
+    async def _votes(self) -> bool:
+        """Reveals what can be revealed; returns whether a vote waits still."""
+        decided = [duty for duty in await self.verifier.duties() if self._decided(duty)]
+        for duty in decided:
+            await self.verifier.act(duty)
+        return bool(decided)
+
+    async def _output(self, claim: str) -> bool:
+        """Opens what was drawn of an output; returns whether its claim goes on."""
+        facts = await self.client.claim(claim)
+        product = self.products.get(claim)
+        if facts["ended_ms"]:
+            self.products.drop(claim)
+        elif facts["state"] == "checking" and product is not None:
+            await self.worker.attend(claim, product.items)
+        return not facts["ended_ms"]
+
+    def _decided(self, duty: Facts) -> bool:
+        """Whether the vote of a seat is on disk: committed, or on its way."""
+        try:
+            return self.verifier.book.get(duty["seat"]) is not None
+        except TrustError:
+            return False
+
+    async def close(self) -> None:
+        """Hangs up."""
+        if self._link is not None:
+            await self._link.close()
+
+
+async def _tried(due: Due) -> bool:
+    """Does what is due; True, to be tried again, where that failed, whatever the service answered."""
+    try:
+        return await due()
+    except Exception as error:
+        logger.warning("not done yet: %s: %s", type(error).__name__, escaped(str(error)))
+        return True
+
+
+def _undecided(_: object) -> None:
+    """No judge: a model decides by `vote`, before anything is committed."""
+    raise ClientError("no-verdict", "nobody has judged this seat")
+
+
+async def _unheard(_: Facts) -> None:
+    """What a relay says unasked is looked up at the service instead."""
+
+
+@asynccontextmanager
+async def holding(
+    services: Sequence[str],
+    vkey: str | LogVerifier,
+    seed: bytes,
+    allowance: Allowance,
+    relays: Sequence[str],
+    folder: Path,
+    votes: Path,
+    actor: str = "",
+) -> AsyncIterator[Hand]:
+    """A hand at work: what falls due is done while it is held."""
+    async with AsyncTrustClient(services, vkey, retry=RETRY) as client:
+        hand = Hand(client, seed, allowance, relays, folder, votes, actor)
+        attending = asyncio.create_task(hand.attend())
+        try:
+            yield hand
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
+            await hand.close()
