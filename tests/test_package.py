@@ -59,6 +59,7 @@ def test_the_build_uses_the_pins_of_the_tree() -> None:
 
 def test_the_wheel_carries_the_migrations_the_policies_and_no_tests(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
+    assert {"trust/_data/docs/rules.md", "trust/mcp/SKILL.md"} <= names
     for folder in CARRIED:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -71,7 +72,11 @@ def test_the_wheel_carries_the_migrations_the_policies_and_no_tests(wheel: zipfi
 
 def test_a_plain_install_of_the_wheel_asks_for_nothing_that_only_tests_need(wheel: zipfile.ZipFile) -> None:
     metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("/METADATA"))).decode()
-    asked = {_name(line) for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)}
+    asked = {
+        _name(line)
+        for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
+        if "extra ==" not in line
+    }
     dev = {_name(requirement) for requirement in PROJECT["dependency-groups"]["dev"]}
     assert asked == {_name(requirement) for requirement in PROJECT["project"]["dependencies"]}
     assert not asked & (dev | {"pysha3"})

@@ -50,10 +50,10 @@ class Hand:
     ) -> None:
         self.client = client
         self.allowance = allowance
+        self.products = Products(folder / "outputs")
         self.worker = Worker(client, seed, actor)
         self.requester = Requester(client, seed, actor)
         self.verifier = Verifier(client, seed, votes, _undecided, actor)
-        self.products = Products(folder / "outputs")
         self.spending = SpendingBook(folder / "spent.json", allowance.most_per_day_units, client.now_ms)
         self.stirred = asyncio.Event()
         self._relays = list(relays)

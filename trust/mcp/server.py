@@ -119,7 +119,7 @@ def _add_resources(server: TrustServer, hand: Hand, vkey: str | LogVerifier) -> 
     @server.resource("trust://rules", mime_type="text/markdown")
     def rules() -> str:
         """How the service decides, rule by rule."""
-        return (shipped("docs") / "rules.md").read_text(encoding="utf-8")
+        return shipped("docs/rules.md").read_text(encoding="utf-8")
 
     @server.resource("trust://skill", mime_type="text/markdown")
     def skill() -> str:
