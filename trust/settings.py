@@ -32,7 +32,7 @@ class SettingsError(ValueError):
 
 
 def shipped(name: str) -> Path:
-    """Where `alembic`, `policies` or a page of the rules lies: inside the package of a wheel, beside it in a checkout."""
+    """Where `alembic`, `policies` or the rules lie: inside the package of a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent
     carried = package / "_data" / name
     return carried if carried.exists() else package.parent / name

@@ -20,11 +20,15 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
+import trust.mcp
 from tests.api.processes import ROOT, free_port
 from tests.relay.networks import KIND, Network, named, network, run, standing
 from tests.services.statements import Party
+from trust.cli import mcp as cli_mcp
 from trust.client import AsyncTrustClient, Verifier
 from trust.client.verifier import Case
+from trust.errors import Unusable
+from trust.log import ed25519
 from trust.mcp.hand import Hand, holding
 from trust.mcp.server import build, serve_http, token_of
 from trust.programs.owner import Allowance, read_rules
@@ -233,8 +237,18 @@ async def prove(client: Client, claim: str, entry: int) -> None:
 
 
 def test_calls_beyond_the_limits_sign_nothing_and_the_model_cannot_lift_them(
-    place: Place, tmp_path: Path
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    signed: list[bytes] = []
+    sign = ed25519.sign
+
+    def recording(seed: bytes, message: bytes) -> bytes:
+        if seed == Party("agent 1").seed:
+            signed.append(message)
+        return sign(seed, message)
+
+    monkeypatch.setattr(ed25519, "sign", recording)
+
     async def tries() -> None:
         async with (
             place.inside("agent 1", read_rules(place.limits, Allowance), tmp_path / "limited") as client,
@@ -248,7 +262,6 @@ def test_calls_beyond_the_limits_sign_nothing_and_the_model_cannot_lift_them(
                 other, "post_task",
                 task=task, task_kind=KIND, specification="x", price_units=100, deadline_s=600,
             )  # fmt: skip
-            ledger = await service.ledger(client_did())
             post: Facts = {"task": named(), "specification": "x", "deadline_s": 600}
             for tool, arguments in (
                 ("claim_task", {"task": task, "stake_units": 301}),
@@ -263,6 +276,7 @@ def test_calls_beyond_the_limits_sign_nothing_and_the_model_cannot_lift_them(
                 assert (await refused(client, tool, **arguments))["code"] == "bad-parameter"
             left = (await call(client, "my_state"))["left_today_units"]
             assert left == 2_000
+            assert signed == []
             spent = (await call(client, "post_task", **post, task_kind=KIND, price_units=500))["spent_units"]
             assert spent > 500
             for _ in range(4):
@@ -273,13 +287,19 @@ def test_calls_beyond_the_limits_sign_nothing_and_the_model_cannot_lift_them(
             assert 0 <= after["left_today_units"] < spent
             assert after["left_today_units"] % spent == 2_000 % spent
             assert not (await service.task(task))["claims"]
-            assert ledger["postings"][0] in (await service.ledger(client_did()))["postings"]
+            assert signed
 
     run(tries)
 
 
-def client_did() -> str:
-    return Party("agent 1").did
+def test_without_the_extra_a_person_is_told_which_one_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.setitem(sys.modules, "mcp.server", None)
+    monkeypatch.delitem(sys.modules, "trust.mcp.server")
+    monkeypatch.delattr(trust.mcp, "server")
+    with pytest.raises(Unusable, match="extra mcp") as told:
+        cli_mcp._parts()
+    assert told.value.hint == "install it as trust[mcp]"
 
 
 def test_without_limits_nothing_can_be_spent(place: Place, tmp_path: Path) -> None:
@@ -324,7 +344,7 @@ def test_hosts_are_told_what_reads_what_commits_and_where_the_rules_are(place: P
                 texts[str(resource.uri)] = getattr(content, "text", "")
             assert texts["trust://log/key"] == place.network.vkey
             assert json.loads(texts["trust://policy"])["vkey"] == place.network.vkey
-            assert texts["trust://rules"] == (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+            assert texts["trust://rules"] == (ROOT / "docs/rules.md").read_text(encoding="utf-8")
             assert all(name in texts["trust://skill"] for name in ("deliver", "vote", "untrusted"))
             assert "untrusted" in (client.instructions or "")
 

@@ -62,7 +62,7 @@ class Acting:
     async def claim_task(self, task: str, stake_units: Whole) -> Facts:
         """Claims a task through the relay: exactly this stake of mine locks until it settles, and is lost where my work
         is found false. One worker wins; `already-claimed` means that another one did."""
-        hand, link = self._hand, await self._hand.link()
+        hand = self._hand
         async with hand.claiming:
             facts = await self._client.task(task)
             if facts["state"] != "open":
@@ -82,6 +82,7 @@ class Acting:
                 raise beyond(
                     f"as many claims as are allowed at once ({hand.allowance.at_once}) have not ended"
                 )
+            link = await hand.link()
             hand.spending.book(f"a stake on {task}", stake_units)
             request = await hand.worker.claim_of(task, link.relay, stake_units, facts["index"])
             told = await asked(link, request)
