@@ -170,7 +170,6 @@ def test_a_review_is_done_judged_settled_and_proven_by_tool_calls_alone(place: P
         async with (
             place.inside("requester", read_rules(place.limits, Allowance), tmp_path) as requester,
             place.process("agent 0", *more) as worker,
-            place.process("verifier 0", "--rules", str(place.limits)) as verifier,
         ):
             posted = await call(
                 requester, "post_task",
@@ -190,19 +189,15 @@ def test_a_review_is_done_judged_settled_and_proven_by_tool_calls_alone(place: P
             assert again["code"] == "output-exists"
             await call(worker, "open_output", claim=claim)
 
+            async with place.process("verifier 0", "--rules", str(place.limits)) as verifier:
+                await commit(verifier, place.network.requester.actor)
             others = asyncio.create_task(vote_of_others(place, tmp_path, over))
-            seats = await until(
-                verifier,
-                "list_seats",
-                lambda facts: [each for each in facts["seats"] if each["phase"] == "commit"],
-            )
-            seat = seats["seats"][0]["seat"]
-            case = await call(verifier, "read_seat", seat=seat)
-            assert_marked(case["specification"], place.network.requester.actor)
-            assert case["artifacts"][0]["content"]["text"] == "HELLO"
-            assert (await call(verifier, "vote", seat=seat, verdict="pass"))["did"] == "commit"
-
-            settled = await until(worker, "read_claim", lambda facts: facts["claim"]["ended_ms"], claim=claim)
+            votes = place.key("verifier 0").with_suffix(".votes")
+            where = ([place.network.url], place.network.vkey, Party("verifier 0").seed, Allowance())
+            async with holding(*where, [], tmp_path / "again", votes):  # started again, it reveals
+                settled = await until(
+                    worker, "read_claim", lambda facts: facts["claim"]["ended_ms"], claim=claim
+                )
             over.set()
             await others
             assert settled["claim"]["state"] == "accepted"
@@ -210,6 +205,20 @@ def test_a_review_is_done_judged_settled_and_proven_by_tool_calls_alone(place: P
             await prove(worker, claim, delivered["entry"])
 
     run(review)
+
+
+async def commit(verifier: Client, requester: str) -> None:
+    """Finds the seat, looks at what it is to judge, and commits."""
+    seats = await until(
+        verifier, "list_seats", lambda facts: [each for each in facts["seats"] if each["phase"] == "commit"]
+    )
+    seat = seats["seats"][0]["seat"]
+    case = await call(verifier, "read_seat", seat=seat)
+    assert_marked(case["specification"], requester)
+    assert case["artifacts"][0]["content"]["text"] == "HELLO"
+    assert (await call(verifier, "vote", seat=seat, verdict="pass"))["did"] == "commit"
+    changed = await refused(verifier, "vote", seat=seat, verdict="fail")
+    assert changed["code"] == "already-committed"
 
 
 def assert_marked(shown: Facts, by: str) -> None:

@@ -4,6 +4,7 @@ wire.py        requests and answers without I/O       exchanges.py   every conve
 transports.py  httpx, blocking and asyncio            clients.py     `TrustClient`, `AsyncTrustClient`
 statements.py  signed envelopes from payloads         items.py       a batch's tree, openings and blobs
 outbox.py      what has no answer yet, on disk        canaries.py    the operator's secrets
+signers.py     keys that stay elsewhere
 cosigning.py   an envelope passed round               following.py   the log as it is written
 speculation.py work before a claim or a check is decided
 agents.py, requester.py, worker.py, verifier.py (votes.py: its memory), relay.py, operator.py   the roles
@@ -20,6 +21,7 @@ from trust.client.outbox import Outbox
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.relay import Granted, Relay
 from trust.client.requester import Requester
+from trust.client.signers import remote_key
 from trust.client.speculation import Attempt, Early, Lost, TakenBack
 from trust.client.verifier import Act, Case, Judge, Judgement, Verifier
 from trust.client.worker import Worker
@@ -29,5 +31,5 @@ from trust.verify.failures import NotProven
 __all__ = [
     "Accepted", "Act", "Agent", "AsyncTrustClient", "Attempt", "Case", "ClientError", "Early", "Following", "Granted",
     "Judge", "Judgement", "Lost", "NotProven", "Operator", "Outbox", "Relay", "Requester", "Retry", "ServiceError",
-    "TakenBack", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker",
+    "TakenBack", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker", "remote_key",
 ]  # fmt: skip

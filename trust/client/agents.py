@@ -25,6 +25,7 @@ from trust.core.payloads import (
     VerifierEnroll,
 )
 from trust.core.uploads import LIFETIME_MS, upload
+from trust.log.ed25519 import PrivateKey
 from trust.verify.failures import NotProven
 from trust.verify.receipts import Proven, check_confirmed, verify_confirmation
 
@@ -32,12 +33,13 @@ T = TypeVar("T")
 
 
 class Agent(Bound[C]):
-    """A party with a key. `seed` is the 32-byte seed of its current key, `actor` its id where that is older.
+    """A party with a key. `seed` is the 32-byte seed of its current key, or a `remote_key`; `actor` its id where
+    that is older.
 
     Every method that says something returns `Accepted`: the entry, proven, and the receipt to keep.
     """
 
-    def __init__(self, client: Client[C], seed: bytes, actor: str = "") -> None:
+    def __init__(self, client: Client[C], seed: PrivateKey, actor: str = "") -> None:
         self.transport: C = client.transport
         self.exchanges = client.exchanges
         self.me = Speaker(client.network, seed, actor)
@@ -48,7 +50,7 @@ class Agent(Bound[C]):
         """This party's id."""
         return self.me.actor
 
-    def say(self, kind: type[Payload], *, cosigners: Iterable[bytes] = (), **fields: Any) -> bytes:
+    def say(self, kind: type[Payload], *, cosigners: Iterable[PrivateKey] = (), **fields: Any) -> bytes:
         """A signed envelope, not sent yet; fields that are None are left out."""
         return self.me.say(kind, self._now_ms(), cosigners=cosigners, **fields)
 
@@ -82,7 +84,10 @@ class Agent(Bound[C]):
 
     @conversation
     def register(
-        self, handle: str | None = None, capabilities: Iterable[str] = (), owner_seed: bytes | None = None
+        self,
+        handle: str | None = None,
+        capabilities: Iterable[str] = (),
+        owner_seed: PrivateKey | None = None,
     ) -> Exchange[Accepted]:
         """Registers, with the proof of work that the policy asks; `owner_seed` is who stands behind several agents."""
         policy = yield from self.exchanges.policy()
@@ -99,7 +104,7 @@ class Agent(Bound[C]):
         return (yield from self.exchanges.send(said))
 
     @conversation
-    def rotate(self, new_seed: bytes) -> Exchange[Accepted]:
+    def rotate(self, new_seed: PrivateKey) -> Exchange[Accepted]:
         """Gives this party another key; from then on this object signs with it."""
         said = self.say(AgentRotate, cosigners=[new_seed], new_key=did_of_seed(new_seed))
         accepted = yield from self.exchanges.send(said)

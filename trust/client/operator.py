@@ -20,6 +20,7 @@ from trust.core.payloads import (
     StakePayout,
 )
 from trust.errors import ClientError
+from trust.log.ed25519 import PrivateKey
 
 
 class Treasurer(Agent[C]):
@@ -52,7 +53,7 @@ class Operator(Treasurer[C]):
 
     @conversation
     def register_relay(
-        self, name: str, coordinator_seeds: Sequence[bytes], threshold: int
+        self, name: str, coordinator_seeds: Sequence[PrivateKey], threshold: int
     ) -> Exchange[Accepted]:
         """Registers a relay; every coordinator signs. `created["relay"]` is its id."""
         said = self.say(
@@ -71,18 +72,18 @@ class Operator(Treasurer[C]):
 
     @conversation
     def open_canary(
-        self, secrets: Canaries, number: int, planted_by: Sequence[bytes] = ()
+        self, secrets: Canaries, number: int, planted_by: Sequence[PrivateKey] = ()
     ) -> Exchange[Accepted]:
         """Opens one canary: after the reveals of its claim, before the window is over.
 
-        `planted_by` are the seeds of the task's requester and worker, who must sign where it becomes the verdict.
+        `planted_by` are the keys of the task's requester and worker, who must sign where it becomes the verdict.
         """
         said = self.say(CanaryOpen, cosigners=planted_by, **secrets.opening(number))
         return (yield from self.exchanges.send(said))
 
     @conversation
     def adopt_key(
-        self, use: Literal["log", "draw"], new: bytes, before: bytes | None = None
+        self, use: Literal["log", "draw"], new: PrivateKey, before: PrivateKey | None = None
     ) -> Exchange[Accepted]:
         """Gives the service another key, by its seed. For the log's key the one `before` signs too, as does the new."""
         cosigners = [] if before is None else [before, new]

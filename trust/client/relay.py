@@ -18,6 +18,7 @@ from trust.client.wire import Exchange, Facts
 from trust.core.payloads import ClaimRequest, RelayAttest, RelayConfirm, RelayUpdate, TaskAllocate, kind_of
 from trust.core.receipt import Receipt
 from trust.errors import ClientError
+from trust.log.ed25519 import PrivateKey
 from trust.verify.failures import NotProven
 from trust.verify.receipts import Confirmation, Proven, check_confirmed, verify_receipt
 
@@ -49,7 +50,7 @@ class Relay(Bound[C]):
         self,
         client: Client[C],
         relay: str,
-        seeds: Sequence[bytes],
+        seeds: Sequence[PrivateKey],
         *,
         cosigners: Mapping[str, str] | Cosigners | None = None,
         threshold: int = 0,
@@ -195,7 +196,7 @@ class Relay(Bound[C]):
 
     @conversation
     def update(
-        self, name: str, coordinators: Sequence[str], threshold: int, new_seeds: Sequence[bytes] = ()
+        self, name: str, coordinators: Sequence[str], threshold: int, new_seeds: Sequence[PrivateKey] = ()
     ) -> Exchange[Accepted]:
         """Changes the group: these coordinators sign with as many as the threshold that was, and each new one.
 

@@ -1,4 +1,4 @@
-"""Making statements: a payload of the closed list and 32-byte seeds in, a signed envelope out (docs/protocol.md 2).
+"""Making statements: a payload of the closed list and keys in, a signed envelope out (docs/protocol.md 2).
 
 Pure: the time comes from the caller. What the service would refuse as malformed is refused here already.
 """
@@ -18,16 +18,17 @@ from trust.core.commands import Spoken
 from trust.core.payloads import MAX_LIFETIME_MS, Payload
 from trust.errors import ClientError
 from trust.log import ed25519
+from trust.log.ed25519 import PrivateKey
 
 LIFETIME_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A signer in a network: a party with the seed of its current key. `actor` is that key's DID unless given."""
+    """A signer in a network: a party with its current key, a seed or a `RemoteKey`. `actor` is its DID unless given."""
 
     network: str
-    seed: bytes = field(repr=False)
+    seed: PrivateKey = field(repr=False)
     actor: str = ""
 
     def __post_init__(self) -> None:
@@ -39,16 +40,16 @@ class Speaker:
         kind: type[Payload],
         now_ms: int,
         *,
-        cosigners: Iterable[bytes] = (),
+        cosigners: Iterable[PrivateKey] = (),
         lifetime_ms: int = LIFETIME_MS,
         **fields: Any,
     ) -> bytes:
-        """A statement of this kind, said now, signed by the speaker and by the seeds of `cosigners`."""
+        """A statement of this kind, said now, signed by the speaker and by the keys of `cosigners`."""
         payload = build(kind, self.network, self.actor, now_ms, lifetime_ms, **fields)
         return sign(payload, [self.seed, *cosigners])
 
 
-def did_of_seed(seed: bytes) -> str:
+def did_of_seed(seed: PrivateKey) -> str:
     """The DID of the key with this seed."""
     return identity.did_of(ed25519.public_key(seed))
 
@@ -64,7 +65,7 @@ def build(
     return msgspec.json.encode(said)
 
 
-def sign(payload: bytes, seeds: Iterable[bytes]) -> bytes:
+def sign(payload: bytes, seeds: Iterable[PrivateKey]) -> bytes:
     """A signed envelope over the payload's very bytes, each key once."""
     signed = envelope.sign(payload, list(dict.fromkeys(seeds)))
     opened(signed)
@@ -79,7 +80,7 @@ def opened(signed: bytes) -> Spoken:
         raise ClientError(error.code, str(error), status=400) from error
 
 
-def cosign(signed: bytes, *seeds: bytes) -> bytes:
+def cosign(signed: bytes, *seeds: PrivateKey) -> bytes:
     """The envelope with more signatures over the same payload; a key that signed already is left as it is."""
     before = opened(signed).signed.envelope
     added = envelope.open_envelope(sign(opened(signed).signed.payload, seeds)).envelope.signatures

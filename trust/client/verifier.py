@@ -34,6 +34,7 @@ from trust.core.payloads import (
 )
 from trust.core.rules.votes import SALT_BYTES, commitment
 from trust.errors import TrustError
+from trust.log.ed25519 import PrivateKey
 from trust.verify.failures import NotProven
 
 P = TypeVar("P", bound=Payload)
@@ -79,7 +80,9 @@ class Verifier(Agent[C]):
     `judge` may be slow: with an asynchronous client it runs on another thread.
     """
 
-    def __init__(self, client: Client[C], seed: bytes, votes: Path, judge: Judge, actor: str = "") -> None:
+    def __init__(
+        self, client: Client[C], seed: PrivateKey, votes: Path, judge: Judge, actor: str = ""
+    ) -> None:
         super().__init__(client, seed, actor)
         self.judge = judge
         self.book = VoteBook(votes, self.me.network, self.did)

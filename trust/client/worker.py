@@ -26,13 +26,14 @@ from trust.core.payloads import (
     OutputSubmit,
 )
 from trust.errors import ClientError
+from trust.log.ed25519 import PrivateKey
 from trust.verify.failures import NotProven
 
 
 class Worker(Agent[C]):
     """Stakes on claims and delivers."""
 
-    def __init__(self, client: Client[C], seed: bytes, actor: str = "") -> None:
+    def __init__(self, client: Client[C], seed: PrivateKey, actor: str = "") -> None:
         super().__init__(client, seed, actor)
         self._signed: dict[str, OutputSubmit] = {}
 

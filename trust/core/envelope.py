@@ -106,10 +106,10 @@ def verify(signed: Signed) -> None:
             raise BadSignature.of(did)
 
 
-def sign(payload: bytes, seeds: Sequence[bytes]) -> bytes:
-    """The JSON of an envelope signed with each of the 32-byte seeds."""
+def sign(payload: bytes, keys: Sequence[ed25519.PrivateKey]) -> bytes:
+    """The JSON of an envelope signed with each of the keys."""
     message = pae(PAYLOAD_TYPE, payload)
-    signatures = tuple([_sign_one(seed, message) for seed in seeds])
+    signatures = tuple([_sign_one(key, message) for key in keys])
     return encode(_normalised(Envelope(PAYLOAD_TYPE, strict.base64_of(payload), signatures)))
 
 
@@ -118,10 +118,10 @@ def encode(envelope: Envelope) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def _sign_one(seed: bytes, message: bytes) -> Signature:
+def _sign_one(key: ed25519.PrivateKey, message: bytes) -> Signature:
     return Signature(
-        keyid=identity.did_of(ed25519.public_key(seed)),
-        sig=strict.base64_of(ed25519.sign(seed, message)),
+        keyid=identity.did_of(ed25519.public_key(key)),
+        sig=strict.base64_of(ed25519.sign(key, message)),
     )
 
 

@@ -47,9 +47,9 @@ class Upload(msgspec.Struct, frozen=True):
         return ed25519.verify(key_of(key), said, self.signature)
 
 
-def upload(network: str, party: str, seed: bytes, digest: str, until_ms: int) -> str:
-    """The header's value, signed with the 32-byte seed of the party's current key."""
-    signature = ed25519.sign(seed, _signed(network, party, digest, until_ms))
+def upload(network: str, party: str, key: ed25519.PrivateKey, digest: str, until_ms: int) -> str:
+    """The header's value, signed with the party's current key."""
+    signature = ed25519.sign(key, _signed(network, party, digest, until_ms))
     return f"{party} {until_ms} {base64_of(signature)}"
 
 

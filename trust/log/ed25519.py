@@ -6,6 +6,8 @@ curve, in the prime-order group) is made once per key by `is_valid_key`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from nacl import bindings
@@ -13,6 +15,18 @@ from nacl.exceptions import BadSignatureError
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKey:
+    """A private key that is somewhere else: `sign` has a message signed there and returns the 64-byte signature."""
+
+    public: bytes
+    sign: Callable[[bytes], bytes] = field(repr=False)
+
+
+PrivateKey = bytes | RemoteKey
+"""A 32-byte seed, or a key that is somewhere else."""
 
 
 @lru_cache(maxsize=65_536)
@@ -37,11 +51,13 @@ def _expanded(seed: bytes) -> tuple[bytes, bytes]:
     return bindings.crypto_sign_seed_keypair(seed)
 
 
-def public_key(seed: bytes) -> bytes:
-    """The 32-byte public key of a 32-byte seed."""
-    return _expanded(seed)[0]
+def public_key(key: PrivateKey) -> bytes:
+    """The 32-byte public key of a private one."""
+    return key.public if isinstance(key, RemoteKey) else _expanded(key)[0]
 
 
-def sign(seed: bytes, message: bytes) -> bytes:
-    """The 64-byte signature of `message` under a 32-byte seed."""
+def sign(seed: PrivateKey, message: bytes) -> bytes:
+    """The 64-byte signature of `message` under a 32-byte seed, or as a key that is somewhere else gives it."""
+    if isinstance(seed, RemoteKey):
+        return seed.sign(message)
     return bindings.crypto_sign(message, _expanded(seed)[1])[:SIGNATURE_BYTES]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from trust.client import Accepted
 from trust.core.commands import heard
-from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, OutputOpen, TaskPost
+from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, TaskPost
 from trust.errors import ClientError
 from trust.mcp.hand import Hand
 from trust.mcp.reading import Reading
@@ -124,10 +124,7 @@ class Acting:
     async def open_output(self, claim: str) -> Facts:
         """Opens what I delivered, so that the verifiers who were drawn can see it. Only needed after `opened: false`,
         and then done by itself once the output is drawn, while this program runs."""
-        product = self._hand.products.get(claim)
-        done = await self._hand.worker.attend(claim, product.items if product else ())
-        if not done and not (product and product.items):
-            done = [await self._hand.worker.send(OutputOpen, claim=claim)]
+        done = await self._hand.open(claim)
         return {"claim": claim, "opened": [_done(each) for each in done]}
 
     async def renew_claim(self, claim: str) -> Facts:

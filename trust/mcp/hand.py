@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from trust.client import Accepted, AsyncTrustClient, Requester, Retry, Unreachable, Verifier, Worker
+from trust.core.payloads import OutputOpen
 from trust.core.policy import Policy
 from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
@@ -60,6 +61,7 @@ class Hand:
         self._link: RelayLink | None = None
         self._linking = asyncio.Lock()
         self.claiming = asyncio.Lock()
+        self._opening = asyncio.Lock()
 
     @property
     def did(self) -> str:
@@ -111,6 +113,19 @@ class Hand:
         self.stirred.set()
         return done
 
+    async def open(self, claim: str, *, undrawn: bool = True) -> list[Accepted]:
+        """Opens an output, or what was drawn of a batch; where nothing is drawn yet only if `undrawn`. Nothing is said
+        where that was done before."""
+        async with self._opening:
+            product = self.products.get(claim)
+            output = (await self.client.claim(claim)).get("output")
+            if output is not None and output.get("opened"):
+                return []
+            done = await self.worker.attend(claim, product.items if product else ())
+            if not done and undrawn and not (product and product.items):
+                done = [await self.worker.send(OutputOpen, claim=claim)]
+            return done
+
     # -- what falls due
 
     async def attend(self) -> None:
@@ -136,11 +151,10 @@ class Hand:
     async def _output(self, claim: str) -> bool:
         """Opens what was drawn of an output; returns whether its claim goes on."""
         facts = await self.client.claim(claim)
-        product = self.products.get(claim)
         if facts["ended_ms"]:
             self.products.drop(claim)
-        elif facts["state"] == "checking" and product is not None:
-            await self.worker.attend(claim, product.items)
+        elif facts["state"] == "checking":
+            await self.open(claim, undrawn=False)
         return not facts["ended_ms"]
 
     def _decided(self, duty: Facts) -> bool:

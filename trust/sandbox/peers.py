@@ -101,6 +101,7 @@ class Channel:
     box: Box = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        assert isinstance(self.me.seed, bytes), "a key that is elsewhere only signs"
         mine = SigningKey(self.me.seed).to_curve25519_private_key()
         theirs = VerifyKey(identity.key_of(self.other)).to_curve25519_public_key()
         self.box = Box(mine, theirs)
