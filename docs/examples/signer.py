@@ -29,6 +29,7 @@ def serve(seed: bytes, path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
+        print(f"listening at {path}", flush=True)
         while True:
             line, _ = listening.accept()
             with line:
