@@ -15,6 +15,7 @@ import pytest
 
 from tests.checks import readme_script
 from trust import __version__
+from trust.web.offline import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -57,13 +58,17 @@ def test_the_build_uses_the_pins_of_the_tree() -> None:
     }
 
 
-def test_the_wheel_carries_the_migrations_the_policies_and_no_tests(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_carries_the_migrations_the_policies_the_javascript_and_no_tests(
+    wheel: zipfile.ZipFile,
+) -> None:
     names = set(wheel.namelist())
     assert {"trust/_data/docs/rules.md", "trust/mcp/SKILL.md"} <= names
     for folder in CARRIED:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"trust/_data/{path.relative_to(ROOT)}" in names
+    for path in MODULES.iterdir():
+        assert str(path.relative_to(ROOT)) in names
     assert {name.partition("/")[0] for name in names} == {
         "trust",
         f"trust-{PROJECT['project']['version']}.dist-info",

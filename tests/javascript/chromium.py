@@ -1,4 +1,4 @@
-"""A real Chromium, driven through its pipe (Chrome DevTools protocol): enough to open a page, give it files, read it."""
+"""A real Chromium, driven through its pipe (Chrome DevTools protocol): opens a page, gives it files, reads it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async function flips(call, data, key, options, places, masks) {
 
 /** What a watch says of each note in turn; `proofs` has the path between two sizes as "from-to". */
 async function watch(key, options, notes, proofs, held = {}) {
-  const store = { getItem: (name) => held[name] ?? null, setItem: (name, value) => (held[name] = value) };
+  const store = storeOf(held);
   const prove = async (from, to) => {
     if (!proofs[`${from}-${to}`]) throw new Error("no answer");
     return proofs[`${from}-${to}`].map(fromHex);
@@ -47,13 +47,37 @@ async function watch(key, options, notes, proofs, held = {}) {
   return { told, held };
 }
 
+const storeOf = (kept) => ({ getItem: (name) => kept[name] ?? null, setItem: (name, value) => (kept[name] = value) });
+
 /** What a watch says of a service, twice. */
 async function watchService(url, key) {
+  const watching = new offered.Watch(storeOf({}), key);
+  return [await watching.look(url), await watching.look(url)];
+}
+
+/** Two pages with one store: while one proves its checkpoint, the other sees a later one. */
+async function race(key, first, mine, others, proofs) {
   const kept = {};
-  const store = { getItem: (name) => kept[name] ?? null, setItem: (name, value) => (kept[name] = value) };
-  const watching = new offered.Watch(store, key);
-  const look = async () => watching.see(await offered.fetchCheckpoint(url), offered.proverOf(url));
-  return [await look(), await look()];
+  const path = async (from, to) => proofs[`${from}-${to}`].map(fromHex);
+  const page = () => new offered.Watch(storeOf(kept), key);
+  await page().see(first, path);
+  let other = null;
+  const proveLate = async (from, to) => {
+    other ??= await page().see(others, path);
+    return path(from, to);
+  };
+  return { mine: await page().see(mine, proveLate), other, held: Object.values(kept)[0] };
+}
+
+/** A call where a browser withholds WebCrypto. */
+async function withoutWebCrypto(call, ...args) {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "crypto");
+  Object.defineProperty(globalThis, "crypto", { value: undefined, configurable: true });
+  try {
+    return await offered[call](...args);
+  } finally {
+    Object.defineProperty(globalThis, "crypto", own);
+  }
 }
 
 const prove = (url, from, to) => offered.proverOf(url)(from, to);
@@ -83,7 +107,7 @@ async function each(call, lists) {
   return answers;
 }
 
-const own = { flips, watch, watchService, prove, sign, timed, each };
+const own = { flips, watch, watchService, race, withoutWebCrypto, prove, sign, timed, each };
 for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {

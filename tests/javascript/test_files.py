@@ -53,6 +53,8 @@ def refused(node: Node, data: bytes, key: object = SIGNED.verifier, **options: o
     """Why a file is refused."""
     report = node.verifyFile(data, str(key) if not isinstance(key, dict) else key, options)
     assert (report["verdict"], report["ok"], report["facts"]) == ("refused", False, None), report["reason"]
+    assert [step["ok"] for step in report["steps"]].index(False) == len(report["steps"]) - 1
+    assert report["steps"][-1]["detail"] == report["reason"]
     return str(report["reason"])
 
 
@@ -366,3 +368,9 @@ def test_a_note_that_is_no_refusal_of_this_log_is_refused(node: Node) -> None:
     assert "elsewhere" in refused(node, sign_note(body, signer()), KEY)
     short = sign_note(f"trust/refusal/v1\n{ORIGIN}\n", signer())
     assert "7 lines" in refused(node, short, KEY)
+
+
+def test_without_webcrypto_nothing_is_said_for_or_against_a_file(node: Node, log: Log) -> None:
+    report = node.withoutWebCrypto("verifyFile", log.receipt(1).encode(), str(SIGNED.verifier), {})
+    assert (report["verdict"], report["ok"]) == ("unknown", False)
+    assert "open it by https, on localhost, or from a file" in report["reason"]

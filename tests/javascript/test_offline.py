@@ -67,7 +67,8 @@ def judged(
     """Kind, verdict and text of what the page says of a file."""
     file.write_bytes(data)
     browser.run(
-        f"document.getElementById('results').replaceChildren(); document.getElementById('key').value = {json.dumps(key)};"
+        "document.getElementById('results').replaceChildren();"
+        f"document.getElementById('key').value = {json.dumps(key)};"
         f"document.getElementById('witnesses').value = {json.dumps(witnesses)}"
     )
     browser.give("#files", file)

@@ -9,7 +9,6 @@ import pytest
 from tests.api.house import found, settings_for
 from tests.api.processes import serving
 from tests.javascript.node import Node
-from tests.services.statements import Party
 
 pytestmark = pytest.mark.journey
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.journey
 def test_a_service_is_followed_and_its_receipts_hold(node: Node, tmp_path: Path, sqlite_url: str) -> None:
     vkey = found(settings_for(tmp_path, sqlite_url), pow_bits=1)
     with serving(tmp_path, sqlite_url, vkey) as (running, town):
-        town.register(Party("alice"))
+        town.settle_in(1)
         first, second = node.watchService(running.base_url, vkey)
         assert (first["facts"]["state"], second["facts"]["state"]) == ("first", "same")
         size = second["facts"]["checkpoint"]["size"]

@@ -22,17 +22,20 @@ def vectors(folder: str, name: str) -> Json:
     return json.loads(need(VECTORS / folder / name).read_text())
 
 
+def _hashes(texts: list[str]) -> list[bytes]:
+    return [bytes.fromhex(text) for text in texts]
+
+
 def test_the_reference_tree_of_certificate_transparency(node: Node) -> None:
     told = vectors("google_certificate-transparency", "rfc6962_reference_tree.json")
     roots = [bytes.fromhex(root) for root in told["roots_hex_size_1_to_8"]]
     leaves = node.each("leafHash", [[bytes.fromhex(leaf)] for leaf in told["leaves_hex"]])
-    path = lambda texts: [bytes.fromhex(text) for text in texts]  # noqa: E731
     inclusion = [
         (
             leaves[each["leaf_index"]],
             each["leaf_index"],
             each["tree_size"],
-            path(each["path"]),
+            _hashes(each["path"]),
             roots[each["tree_size"] - 1],
         )
         for each in told["inclusion_paths"]
@@ -46,7 +49,7 @@ def test_the_reference_tree_of_certificate_transparency(node: Node) -> None:
             roots[each["size1"] - 1],
             each["size2"],
             roots[each["size2"] - 1],
-            path(each["proof"]),
+            _hashes(each["proof"]),
         )
         for each in told["consistency_proofs"]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -132,3 +133,21 @@ def test_every_consistency_proof_of_small_trees_holds_and_none_of_other_sizes(no
     assert all(answer["refused"] for answer in node.each("verifyConsistency", false))
     short = [(a, old, b, root, path[:-1]) for a, old, b, root, path in calls if path]
     assert all(answer["refused"] for answer in node.each("verifyConsistency", short))
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_page_that_was_slower_than_another_cries_no_rollback_but_sees_a_fork(
+    node: Node, honest: bool
+) -> None:
+    mine, others = Tree(LEAVES[:20]) if honest else forked(15, 20), Tree(LEAVES[:30])
+    trees = {"9-20": mine.from_size(9), "9-30": others.from_size(9), "20-30": others.from_size(20)}
+    proofs = {name: [step.hex() for step in path] for name, path in trees.items()}
+    notes = [tree.checkpoint().decode() for tree in (Tree(LEAVES[:9]), mine, others)]
+    told = node.race(str(KEY), *notes, proofs)
+    assert told["other"]["facts"]["state"] == "grown"
+    held = json.loads(told["held"])
+    assert held["note"] == notes[2]
+    if honest:
+        assert (told["mine"]["facts"]["state"], held["alarm"]) == ("older", None)
+    else:
+        assert told["mine"]["alarm"]["state"] == held["alarm"]["state"] == "fork"

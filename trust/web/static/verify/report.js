@@ -50,6 +50,7 @@ export async function report(verify) {
     return { verdict: "proven", ok: true, reason: "", steps: steps.list, facts };
   } catch (error) {
     const verdict = error instanceof NotProven ? "refused" : "unknown";
+    if (steps.list.at(-1)?.ok ?? true) steps.list.push({ step: "the file is what it must be", ok: false, detail: String(error.message) });
     return { verdict, ok: false, reason: String(error.message), steps: steps.list, facts: null };
   }
 }

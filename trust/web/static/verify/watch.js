@@ -12,7 +12,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 /**
  * Where the last checkpoint is kept: `localStorage`, or anything with its two functions.
  * @typedef {{getItem(name: string): string | null, setItem(name: string, value: string): void}} Store
- * @typedef {{state: "first" | "same" | "grown" | "fork" | "rollback" | "unknown", note: string, evidence: string}} Seen
+ * @typedef {{state: "fork" | "rollback", message: string, notes: string[], evidence: string}} Raised
  */
 
 /** A fork or a rollback: `state` says which, `notes` are what was held and what was shown, `evidence` a file that convicts, or "". */
@@ -38,75 +38,101 @@ export class Watch {
   }
 
   /**
-   * Holds a checkpoint against the last one. `prove(from, to)` gets the hashes of the consistency proof between two
-   * sizes. `facts` of the report says what is new; a report that is refused may have `alarm`.
+   * Asks a service for its newest checkpoint and holds it against the last one. `facts.state` of the report says what is
+   * new: first, same, grown, or older where another page saw a newer one meanwhile. A fork or a rollback is `alarm`.
+   * @param {string} url
+   */
+  async look(url) {
+    const got = await report(async () => ({ since: this.read().note, note: await fetchCheckpoint(url) }));
+    return got.ok ? this.see(got.facts.note, proverOf(url), got.facts.since) : { ...got, alarm: null };
+  }
+
+  /**
+   * The same for a checkpoint that the caller has. `prove(from, to)` gets the hashes of the consistency proof between two
+   * sizes; `since` is what was held when the checkpoint was asked for: only one smaller than that is a rollback.
    * @param {string} note
    * @param {(from: bigint, to: bigint) => Promise<Uint8Array[]>} prove
+   * @param {string | null} [since]
    */
-  async see(note, prove) {
+  async see(note, prove, since) {
     let alarm = null;
     const seen = await report(async (steps) => {
       const { log, quorum } = await trust(steps, this.key, this.options);
-      const name = `trust/checkpoint/v1/${log.tenures[0].key.vkey}`;
       await steps.take("there was no alarm before", () => {
-        alarm = this.read(name).alarm;
+        const held = this.read();
+        alarm = held.alarm;
         expect(!alarm, `an alarm stands: ${alarm?.message}`);
+        since ??= held.note;
       });
       const { checkpoint } = await takeCheckpoint(steps, note, log, quorum);
-      return this.follow(steps, { name, log, note, checkpoint, prove }, (raised) => (alarm = raised));
+      return steps.take("it is the log that you saw before", (told) =>
+        this.follow({ log, note, checkpoint, prove, since }, told, (raised) => (alarm = raised)),
+      );
     });
     return { ...seen, alarm };
   }
 
   /** Forgets the log, with its alarm. */
-  async forget() {
-    const { facts } = await report((steps) => trust(steps, this.key, {}));
-    if (facts) this.store.setItem(`trust/checkpoint/v1/${facts.log.tenures[0].key.vkey}`, "");
+  forget() {
+    this.store.setItem(this.name, "");
   }
 
-  async follow(steps, shown, raise) {
+  async follow(shown, told, raise) {
     for (;;) {
-      const before = this.store.getItem(shown.name);
-      const held = this.read(shown.name).note;
+      const before = this.store.getItem(this.name);
+      const held = this.read().note;
       try {
-        const state = await steps.take("it is the log that you saw before, further on", (told) => compare(held, shown, told));
-        if (this.store.getItem(shown.name) !== before) continue; // another page was faster: once more, against what it saw
-        if (state !== "same") this.store.setItem(shown.name, JSON.stringify({ note: shown.note, alarm: null }));
+        const state = await compare(held, shown, told);
+        if (this.store.getItem(this.name) !== before) continue; // another page was faster: once more, against what it saw
+        if (state === "first" || state === "grown") this.keep(shown.note, null);
         return { state, checkpoint: shown.checkpoint };
       } catch (error) {
         if (error instanceof Alarm) {
           const { state, message, notes, evidence } = error;
           raise({ state, message, notes, evidence });
-          this.store.setItem(shown.name, JSON.stringify({ note: held, alarm: { state, message, notes, evidence } }));
+          this.keep(held, { state, message, notes, evidence });
         }
         throw error;
       }
     }
   }
 
-  read(name) {
-    const text = this.store.getItem(name);
+  get name() {
+    const vkey = typeof this.key === "string" ? this.key.trim() : this.key.tenures[0].key.vkey;
+    return `trust/checkpoint/v1/${vkey}`;
+  }
+
+  keep(note, alarm) {
+    this.store.setItem(this.name, JSON.stringify({ note, alarm }));
+  }
+
+  read() {
+    const text = this.store.getItem(this.name);
     return text ? JSON.parse(text) : { note: null, alarm: null };
   }
 }
 
-/** How a checkpoint follows the one that is held: first, same or grown; throws an `Alarm`. */
-async function compare(held, { note, checkpoint, log, prove }, told) {
+/** How a checkpoint stands to the one that is held: first, same, grown or older; throws an `Alarm`. */
+async function compare(held, { note, checkpoint, log, prove, since }, told) {
   if (held === null) {
     told.detail = `the first that is seen: ${checkpoint.size} entries`;
     return "first";
   }
   const last = await openCheckpoint(held, log);
-  const sizes = `${last.size} entries before, ${checkpoint.size} now`;
-  told.detail = sizes;
-  if (checkpoint.size < last.size) throw new Alarm("rollback", `ROLLBACK: ${sizes}`, [held, note]);
+  told.detail = `${last.size} entries before, ${checkpoint.size} now`;
   if (checkpoint.size === last.size) {
     if (sameBytes(checkpoint.root, last.root)) return "same";
     throw new Alarm("fork", `FORK: two trees of ${last.size} entries`, [held, note], forkEvidence(held, note));
   }
-  await checkGrown(held, last, note, checkpoint, await prove(last.size, checkpoint.size));
-  return "grown";
+  const isOlder = checkpoint.size < last.size;
+  if (isOlder && (await isRollback(since, checkpoint, log))) throw new Alarm("rollback", `ROLLBACK: ${told.detail}`, [held, note]);
+  if (isOlder) await checkGrown(note, checkpoint, held, last, await prove(checkpoint.size, last.size));
+  else await checkGrown(held, last, note, checkpoint, await prove(last.size, checkpoint.size));
+  return isOlder ? "older" : "grown";
 }
+
+/** Whether a checkpoint is smaller than what was held before it was asked for. */
+const isRollback = async (since, checkpoint, log) => since !== null && checkpoint.size < (await openCheckpoint(since, log)).size;
 
 async function checkGrown(held, last, note, checkpoint, path) {
   const told = `FORK: the ${checkpoint.size} entries do not begin with the ${last.size} that were seen`;
