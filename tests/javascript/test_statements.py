@@ -124,3 +124,26 @@ def test_dids_are_read_and_written_alike(node: Node) -> None:
         [did(0)[:-2] + "zz"],
     ]
     assert [answer["refused"] for answer in node.each("keyOf", bad)] == [True] * len(bad)
+
+
+def test_base64_has_one_spelling_however_long_it_is(node: Node) -> None:
+    good = ["", "AA==", "AAA=", "AAAA", "+/+/", "A" * 4_000_000]
+    bad = [
+        "A",
+        "AA",
+        "AAA",
+        "A===",
+        "====",
+        "AB==",
+        "AAB=",
+        "AA==AA==",
+        "AA==\n",
+        " AA==",
+        "AA=A",
+        "-_-_",
+        "A" * 4_000_000 + "!AAA",
+    ]
+    assert [len(node.fromBase64(text)) for text in good] == [0, 1, 2, 3, 3, 3_000_000]
+    assert [answer.get("refused") for answer in node.each("fromBase64", [[text] for text in bad])] == [
+        True
+    ] * len(bad)
