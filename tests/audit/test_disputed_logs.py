@@ -10,9 +10,9 @@ import pytest
 from tests.audit.networks import KIND, World, did, signer
 from tests.audit.stored import store_at
 from trust.audit.auditing import audit
-from trust.audit.story import tell
 from trust.core.payloads import AgentRevoke, OutputOpen, VerdictChallenge, VerifierEnroll, VerifierLeave
 from trust.core.records import Challenge, Claim, Seat, Task
+from trust.verify.story import tell
 
 Verdict = Literal["pass", "fail", ""]
 VKEY = str(signer().verifier)

@@ -10,8 +10,8 @@ from tests.core.flows import Scene, scene, unchecked
 from tests.core.network import Who
 from tests.core.proofs import Lied, Promise
 from tests.golden.releases import HERE, SEALED, entries_of, manifest_of
-from trust.audit.story import moment, tell
 from trust.core.records import Task
+from trust.verify.story import moment, tell
 
 
 def told(town: Scene, case: str) -> list[str]:

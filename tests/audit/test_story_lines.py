@@ -8,8 +8,8 @@ import re
 import pytest
 
 from tests.audit.networks import World
-from trust.audit.story import tell
 from trust.core.rate import RateInputs, in_words, percent
+from trust.verify.story import tell
 
 
 def claims(world: World) -> dict[str, str]:

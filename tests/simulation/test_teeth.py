@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from tests.simulation.old_rules import put_back_the_burst, put_back_the_freeze
 from tests.simulation.worlds import standard
-from trust.audit.story import tell
 from trust.core.entry import decode_entry
 from trust.core.events import ClaimOpened
 from trust.core.policy import Policy
@@ -19,6 +18,7 @@ from trust.simulation.exploit.opening import Opening
 from trust.simulation.exploit.play import play
 from trust.simulation.exploit.search import Effort, Search, Searched, Strategy
 from trust.simulation.players import Burst, Freeze, Player
+from trust.verify.story import tell
 
 SEEDS = range(6)
 

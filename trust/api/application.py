@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from litestar import Controller, Litestar
+from litestar import Controller, Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -44,14 +44,14 @@ ABOUT = (
 )
 
 
-def application(service: Service, lifespan: Sequence[Lifespan] = ()) -> Edge:
-    """The API over these parts; `lifespan` starts and stops what runs beside it."""
+def application(service: Service, lifespan: Sequence[Lifespan] = (), pages: Sequence[Router] = ()) -> Edge:
+    """The API over these parts; `lifespan` starts and stops what runs beside it, `pages` are for people."""
 
     def provide_service() -> Service:
         return service
 
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=(*ROUTES, *pages),
         dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
         exception_handlers={
             TrustError: on_trust_error,

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from trust.audit.story import events_of
 from trust.client import TrustClient
 from trust.core import events as e
 from trust.core.payloads import CLAIM, Artifact, OutputSubmit, TaskPost
 from trust.errors import TrustError
+from trust.verify.story import events_of
 
 PPM = 1_000_000
 MAX_OUTPUTS = 10_000

@@ -60,7 +60,7 @@ def explain(
 
 
 def _tell_stories(service: Service, client: TrustClient, cases: Sequence[str]) -> None:
-    from trust.audit.story import moment, tell
+    from trust.verify.story import moment, tell
 
     for case in cases:
         proven = [client.receipt(entry["index"])[1] for entry in client.timeline(case)]

@@ -229,9 +229,9 @@ def exploit(
 
 def _stories(entries: Sequence[bytes]) -> Iterable[str]:
     """Yields the story of each claim in a log, as `trust explain` tells it."""
-    from trust.audit.story import tell
     from trust.core.entry import decode_entry
     from trust.core.events import ClaimOpened
+    from trust.verify.story import tell
 
     numbered = list(enumerate(entries))
     decoded = (decode_entry(data) for data in entries)

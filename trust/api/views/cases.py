@@ -32,6 +32,7 @@ from trust.core.rulebook import incoming_of
 from trust.services.bundles import bundle_of, shortlist_draw
 from trust.storage.holdings import challenges_on
 from trust.storage.reading import Reader
+from trust.storage.unit import StoredEntry
 
 R = TypeVar("R", bound=Record)
 
@@ -237,23 +238,38 @@ def claim_bundle(reader: Reader, id: str) -> bytes:
 
 def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
     """Returns the entries about a claim in order; the posting of its task comes first."""
-    held = find(reader, Claim, id, ID)
-    posted = cast(Task, reader.record(Task, held.task)).index
-    return {"claim": id, **_entries(reader, _subjects(reader, held), posted, after, limit)}
+    return {"claim": id, **_told(about_claim(reader, id, after, limit + 1), limit)}
 
 
 def task_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
     """Returns the entries about a task and every claim on it, in order."""
+    return {"task": id, **_told(about_task(reader, id, after, limit + 1), limit)}
+
+
+def about_claim(reader: Reader, id: str, after: int, limit: int) -> list[StoredEntry]:
+    """The entries of `claim_timeline`, as they are stored."""
+    held = find(reader, Claim, id, ID)
+    posted = cast(Task, reader.record(Task, held.task)).index
+    return _entries(reader, _subjects(reader, held), posted, after, limit)
+
+
+def about_task(reader: Reader, id: str, after: int, limit: int) -> list[StoredEntry]:
+    """The entries of `task_timeline`, as they are stored."""
     posted = find(reader, Task, id, NAME).index
     subjects = [subject for held in reader.claims_on(id) for subject in _subjects(reader, held)]
-    return {"task": id, **_entries(reader, [id, *subjects], posted, after, limit)}
+    return _entries(reader, [id, *subjects], posted, after, limit)
 
 
 def _subjects(reader: Reader, held: Claim) -> list[str]:
     return [held.id, *(seat.id for seat in reader.seats_on(held.id))]
 
 
-def _entries(reader: Reader, subjects: Sequence[str], posted: int, after: int, limit: int) -> dict[str, Any]:
+def _entries(
+    reader: Reader, subjects: Sequence[str], posted: int, after: int, limit: int
+) -> list[StoredEntry]:
     first = reader.entries(posted, posted + 1) if after < posted else []
-    found = [each for each in reader.timeline(subjects, after, limit + 1) if each.index != posted]
-    return page("entries", [told_entry(each) for each in first + found], limit, "index")
+    return first + [each for each in reader.timeline(subjects, after, limit) if each.index != posted]
+
+
+def _told(entries: Sequence[StoredEntry], limit: int) -> dict[str, Any]:
+    return page("entries", [told_entry(each) for each in entries], limit, "index")

@@ -104,9 +104,14 @@ def tell(case: str, entries: Iterable[tuple[int, bytes]]) -> Story:
 
 def events_of(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Event]:
     """The events that belong to a claim or a task, in order, from the same entries."""
-    decoded = [decode_entry(data) for _, data in entries]
-    of_case = _Case(case, decoded)
-    return [event for entry in decoded for event in of_case.events(entry)]
+    return [event for _, event in placed_events(case, entries)]
+
+
+def placed_events(case: str, entries: Iterable[tuple[int, bytes]]) -> list[tuple[int, Event]]:
+    """The same, each with the index of its entry."""
+    decoded = [(index, decode_entry(data)) for index, data in entries]
+    of_case = _Case(case, [entry for _, entry in decoded])
+    return [(index, event) for index, entry in decoded for event in of_case.events(entry)]
 
 
 def moment(at_ms: int) -> str:

@@ -1,0 +1,176 @@
+"""The pages of the network as a whole: home, the log, the search, policy and rules, witnesses, statistics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from trust import clock
+from trust.api.views import lists, log, network
+from trust.core.commands import Spoken
+from trust.core.entry import decode_entry
+from trust.core.records import Claim, Party, Relay, Seat, Task
+from trust.core.rulebook import incoming_of
+from trust.errors import TrustError
+from trust.services.cosigning import QuorumState
+from trust.services.publishing import cosigned_head
+from trust.storage.projections import named_by, said_in
+from trust.storage.reading import Reader
+from trust.web.explained import explained
+from trust.web.rendering import Page, asked
+
+LISTED = 50
+NEWEST = 20
+FRESH_MS = 10_000
+MAX_RAW = 24_000
+MAX_NAMED = 60
+_SEARCHABLE = re.compile(r"[!#-\[\]-~]{1,256}")
+
+
+class Counts:
+    """The counts of the whole network, which are read anew only every so often: they look at whole tables."""
+
+    def __init__(self, fresh_ms: int = FRESH_MS, now_ms: Callable[[], int] = clock.monotonic_ms) -> None:
+        self._fresh_ms = fresh_ms
+        self._now_ms = now_ms
+        self._lock = Lock()
+        self._read_ms = 0
+        self._counts: dict[str, Any] = {}
+
+    def of(self, reader: Reader) -> dict[str, Any]:
+        """The counts, with the size that they are as of; whoever finds them old reads them, and others do not wait."""
+        is_old = not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms
+        if is_old and self._lock.acquire(blocking=not self._counts):
+            try:
+                if not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms:
+                    self._counts = network.stats(reader)
+                    self._read_ms = self._now_ms()
+            finally:
+                self._lock.release()
+        return self._counts
+
+
+def home_page(reader: Reader, counts: Counts) -> Page:
+    """What this is, what is in it, and what came last."""
+    data = {
+        "counts": counts.of(reader),
+        "entries": lists.entries(reader, "", None, NEWEST)["entries"],
+        "open_claims": lists.claims(reader, lists.OPEN, {}, "", NEWEST // 2)["claims"],
+        "rejected": lists.claims(reader, "rejected", {}, "", NEWEST // 4)["claims"],
+    }
+    return Page("home.html", "What agents did, and what became of it", "/v1/stats", data, live="")
+
+
+def entries_page(reader: Reader, kind: str, after: int | None) -> Page:
+    """The log, the newest entries first."""
+    found = lists.entries(reader, kind, after, LISTED)
+    return Page(
+        "entries.html", "The log", asked("/v1/entries", kind=kind, after=after), {**found, "kind": kind}
+    )
+
+
+def entry_page(reader: Reader, index: str) -> Page:
+    """An entry decoded, with its receipt."""
+    receipt = log.receipt(reader, index)
+    number = int(index)
+    stored = reader.entry(number)
+    if stored is None:
+        raise TrustError("unknown-entry", f"the log has no entry {number}")
+    raw = msgspec.json.format(stored.data, indent=2).decode("utf-8", "replace")
+    data = {
+        "entry": log.told_entry(stored),
+        "said": _said(stored.data),
+        "named": _named(reader, stored.data),
+        "raw": _cut(raw),
+        "bytes": len(stored.data),
+        "leaf": stored.leaf_hash.hex(),
+        "receipt": receipt,
+    }
+    return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data)
+
+
+def _said(data: bytes) -> dict[str, Any] | None:
+    """Who said what in an entry, as its payload has it; None where nobody did."""
+    command = decode_entry(data).command
+    if command.statement is None:
+        return None
+    spoken = incoming_of(command)
+    if not isinstance(spoken, Spoken):
+        return None
+    payload = msgspec.to_builtins(spoken.payload)
+    shown = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
+    return {"actor": spoken.payload.actor, "id": spoken.id, "payload": _cut(shown)}
+
+
+def _named(reader: Reader, data: bytes) -> list[tuple[str, str]]:
+    """The parties, claims, tasks and relays that an entry names, as far as they have a page."""
+    entry = decode_entry(data)
+    actor, subjects = said_in(entry)
+    of_events = (each for event in entry.events for each in named_by(event))
+    names = list(dict.fromkeys(each for each in (actor, *subjects, *of_events) if each))[:MAX_NAMED]
+    claims = [*(each.claim for each in reader.records(Seat, names)), *names]
+    found = {
+        "agent": [each.id for each in reader.records(Party, names)],
+        "task": [each.id for each in reader.records(Task, names)],
+        "claim": [each.id for each in reader.records(Claim, list(dict.fromkeys(claims)))],
+        "relay": [each.id for each in reader.records(Relay, names)],
+    }
+    return [(kind, id) for kind, ids in found.items() for id in ids]
+
+
+def _cut(text: str) -> str:
+    return (
+        text
+        if len(text) <= MAX_RAW
+        else f"{text[:MAX_RAW]}\n... cut here: the JSON of this page has all of it"
+    )
+
+
+def search(reader: Reader, word: str, after: str) -> tuple[Page, str]:
+    """What a word names, and the page of the one thing that it names; "" where it names none or several."""
+    is_word = _SEARCHABLE.fullmatch(word) is not None
+    found = lists.search(reader, word, after, LISTED) if is_word else {"found": [], "after": None}
+    places = [{**each, "page": page_of(each["path"])} for each in found["found"]]
+    only = places[0]["page"] if len(places) == 1 and not after else ""
+    data = {"word": word, "is_word": is_word, "found": places, "after": found["after"]}
+    title = f"Search: {word}" if word else "Search"
+    return Page("search.html", title, asked("/v1/search", q=word, after=after) if is_word else "", data), only
+
+
+def page_of(path: str) -> str:
+    """The page that shows what the API has at a path."""
+    if path.startswith("/v1/blobs/"):
+        return path
+    return path.removeprefix("/v1").replace("/receipts/", "/entries/").removesuffix("/ledger")
+
+
+def policy_page(reader: Reader, number: int | None) -> Page:
+    """The rules and a policy, with its numbers explained."""
+    found = network.policy(reader, number)
+    data = {"policy": found, "sections": explained(found["terms"])}
+    title = f"Policy {found['policy']} ({found['terms']['name']})"
+    return Page("policy.html", title, asked("/v1/policy", number=number), data)
+
+
+def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
+    """Who must have seen the log, and who has."""
+    is_witnessed, cosigned = cosigned_head(reader)
+    data = {
+        "is_witnessed": is_witnessed,
+        "cosigned": cosigned,
+        "note": "" if cosigned is None else cosigned.note.decode("utf-8", "replace"),
+        "checkpoint": reader.head().checkpoint.decode("utf-8", "replace"),
+        "quorum": quorum,
+        "lines": network.policy(reader, None)["terms"]["witnesses"]["quorum"],
+    }
+    return Page("witnesses.html", "Witnesses", "/health/ready", data)
+
+
+def stats_page(reader: Reader, counts: Counts) -> Page:
+    """Counts and sums, and what coordination takes."""
+    data = {"counts": counts.of(reader), "overhead": network.overhead(reader, "", "", LISTED)}
+    return Page("stats.html", "Statistics", "/v1/stats", data)

@@ -1,0 +1,90 @@
+"""Pages out of templates, as answers with the headers that keep what agents wrote from doing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response
+
+from trust.api.service import answer
+from trust.storage.reading import Reader
+from trust.web.words import FILTERS
+
+HTML = "text/html"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content_security_policy": POLICY,
+    "x_content_type_options": "nosniff",
+    "referrer_policy": "no-referrer",
+    "cache_control": "no-cache",
+}
+_NOT_PERMANENT = "min_size"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is not filled in yet: its template, its title, where the same is read as JSON, and what it shows.
+
+    `live` is the query of the event stream whose entries change the page; None where none does.
+    """
+
+    template: str
+    title: str
+    json: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    live: str | None = None
+
+
+def asked(path: str, **query: Any) -> str:
+    """A path with the parameters that are set."""
+    given = {name: value for name, value in query.items() if value not in ("", None)}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("trust.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(FILTERS)
+    made.globals["m"] = made.get_template("macros.html").module
+    return made
+
+
+_PAGES = _environment()
+
+
+def whole(page: Page, reader: Reader, path: str, query: str) -> bytes:
+    """A page of one snapshot, filled in; its permalink asks for a log that is at least as long."""
+    head = reader.head()
+    kept = [(name, value) for name, value in parse_qsl(query) if name != _NOT_PERMANENT]
+    permalink = f"{path}?{urlencode([*kept, (_NOT_PERMANENT, head.size)])}"
+    return _filled(
+        page, size=head.size, at_ms=head.at_ms, permalink=permalink, network=reader.network().origin
+    )
+
+
+def alone(page: Page) -> bytes:
+    """A page that shows nothing of the log."""
+    return _filled(page, size=None, at_ms=0, permalink="", network="")
+
+
+def _filled(page: Page, **about: Any) -> bytes:
+    filled = _PAGES.get_template(page.template).render(page=page, **about, **page.data)
+    return filled.encode("utf-8", "replace")
+
+
+def html(body: bytes, status: int = 200, **headers: str) -> Response[bytes]:
+    """A filled page as an answer."""
+    return answer(body, status, HTML, **HEADERS, **headers)

@@ -1,0 +1,107 @@
+// What a page gains where a script runs: times in the reader's zone, due dates that count down, new entries as they
+// come, and proofs that are computed here. Text is only ever set as text.
+import { prove } from "./verify.js";
+
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const left = (ms) => {
+  const s = Math.max(0, Math.round(ms / 1000));
+  return s < 120 ? `${s} s` : s < 7200 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
+};
+
+function addZones(root) {
+  for (const time of root.querySelectorAll("time:not([data-told])")) {
+    time.dataset.told = "";
+    time.title = local.format(new Date(time.dateTime));
+    if (!time.closest("table, .timeline")) {
+      const zone = document.createElement("span");
+      zone.className = "zone";
+      zone.textContent = ` (${time.title} here)`;
+      time.after(zone);
+    }
+  }
+}
+
+function countDown() {
+  for (const due of document.querySelectorAll("[data-due]")) {
+    const time = due.querySelector("time");
+    if (!time) continue;
+    let told = due.querySelector(".left");
+    if (!told) {
+      told = document.createElement("span");
+      told.className = "left";
+      due.append(told);
+    }
+    const ms = new Date(time.dateTime) - Date.now();
+    told.textContent = ms > 0 ? `, in ${left(ms)}` : ", which has passed";
+  }
+}
+
+async function renew(main) {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const open = [...main.querySelectorAll("details")].map((each) => each.open);
+  const focused = main.contains(document.activeElement);
+  if (focused || main.querySelector(".steps li")) return; // the reader is at work here
+  const fresh = found.querySelector("main");
+  if (!fresh) return;
+  main.replaceChildren(...fresh.childNodes);
+  [...main.querySelectorAll("details")].forEach((each, at) => { each.open = open[at] ?? each.open; });
+  prepare(main);
+}
+
+function follow(main) {
+  const note = main.querySelector("#live-note");
+  if (note) note.textContent = "New entries appear here as they come.";
+  const query = main.dataset.live;
+  const stream = new EventSource(`/v1/events?as=message${query ? `&${query}` : ""}`);
+  let waiting = 0;
+  stream.onmessage = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => renew(main).catch(() => {}), 400);
+  };
+  addEventListener("pagehide", () => stream.close());
+}
+
+function step(list, { name, ok, detail, bytes }) {
+  const item = document.createElement("li");
+  item.className = ok ? "held" : "failed";
+  item.textContent = `${ok ? "holds" : "DOES NOT HOLD"}: ${name}${detail ? ` (${detail})` : ""}`;
+  if (bytes) {
+    const whole = document.createElement("details"), summary = document.createElement("summary"), text = document.createElement("pre");
+    summary.textContent = "The bytes";
+    text.textContent = bytes;
+    whole.append(summary, text);
+    item.append(whole);
+  }
+  list.append(item);
+}
+
+function prepareProof(section) {
+  section.hidden = false;
+  const form = section.querySelector("form"), input = form.elements.namedItem("vkey"), list = section.querySelector(".steps");
+  input.value = localStorage.getItem("trust.vkey") ?? "";
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    list.replaceChildren();
+    form.querySelector("button").disabled = true;
+    try {
+      for await (const each of prove(Number(section.dataset.verify), input.value.trim())) step(list, each);
+    } catch (error) {
+      step(list, { name: "the proof could not be computed", ok: false, detail: String(error.message ?? error) });
+    } finally {
+      form.querySelector("button").disabled = false;
+    }
+  };
+}
+
+function prepare(root) {
+  addZones(root);
+  for (const section of root.querySelectorAll("[data-verify]")) prepareProof(section);
+  countDown();
+}
+
+prepare(document);
+setInterval(countDown, 1000);
+const main = document.querySelector("main[data-live]");
+if (main) follow(main);

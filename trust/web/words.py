@@ -1,0 +1,106 @@
+"""What values of the log look like on a page: times, amounts, shares, accounts and ids."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from trust.core.rate import percent
+from trust.core.words import short
+
+MAX_SENTENCE = 600
+_LAST_MS = 253_402_300_799_999
+_TIMED = re.compile(r"\b(until|by|at|from|after|before|is) (1[0-9]{12})\b")
+_SPANS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
+_ID = re.compile(
+    r"[a-z]{3,9}_[a-z2-7]{26}|did:key:z[1-9A-HJ-NP-Za-km-z]{20,}|sha256:[0-9a-f]{64}|[0-9a-f]{64}"
+)
+
+
+class Named(NamedTuple):
+    """An account in words, and the page of whose it is; "" where there is none."""
+
+    words: str
+    path: str
+
+
+def moment(at_ms: int) -> str:
+    """A time in UTC, to the second; what no calendar holds, as the number."""
+    if not 0 <= at_ms <= _LAST_MS:
+        return f"{at_ms} ms"
+    return datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def time(at_ms: int) -> Markup:
+    """A time as an element that the page's script adds the reader's own zone to."""
+    if not 0 <= at_ms <= _LAST_MS:
+        return Markup("{}").format(moment(at_ms))
+    machine = datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return Markup('<time datetime="{}.{:03d}Z">{}</time>').format(machine, at_ms % 1_000, moment(at_ms))
+
+
+def units(amount: int) -> str:
+    """An amount with its thousands apart."""
+    return f"{amount:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def signed(amount: int) -> str:
+    """The same of a change, with its sign."""
+    return units(amount).replace("-", "\N{MINUS SIGN}") if amount < 0 else f"+{units(amount)}"
+
+
+def span(ms: int) -> str:
+    """A duration in its two largest parts: 1 h 30 min."""
+    parts = []
+    for size, name in _SPANS:
+        if ms >= size:
+            parts.append(f"{ms // size} {name}")
+            ms %= size
+    return " ".join(parts[:2]) or "0 ms"
+
+
+def brief(text: str) -> str:
+    """An id, or a text with ids in it, shortened to what tells them apart."""
+    if _ID.fullmatch(text):
+        return f"{'' if text.startswith('did:') else text.partition('_')[0] + '_' if '_' in text else ''}..{text[-6:]}"
+    return short(text)
+
+
+def sentence(text: str) -> str:
+    """A sentence of the log with its times as times; a very long one is cut."""
+    dated = _TIMED.sub(lambda found: f"{found[1]} {moment(int(found[2]))}", text)
+    return dated if len(dated) <= MAX_SENTENCE else f"{dated[:MAX_SENTENCE]} ..."
+
+
+def account(name: str) -> Named:
+    """An account of the ledger in words, with whose it is."""
+    kind, _, rest = name.partition("/")
+    owner, _, lock = rest.rpartition("/")
+    if kind in ("agent", "verifier", "name") and owner:
+        said = {"free": "free money", "unbonding": "on its way out"}.get(lock, f"{kind} {lock}")
+        return Named(f"{brief(owner)}: {said}", f"/agents/{owner}")
+    if kind in ("task", "claim") and owner:
+        return Named(f"{kind} {brief(owner)}: {lock}", f"/{kind}s/{owner}")
+    fixed = {
+        "external": "outside of the network",
+        "burn": "burnt",
+        "pool/verification": "pool of fees",
+        "operator/bond": "the operator's bond",
+    }
+    return Named(fixed.get(name, brief(name)), "")
+
+
+FILTERS = {
+    "moment": moment,
+    "time": time,
+    "units": units,
+    "signed": signed,
+    "span": span,
+    "brief": brief,
+    "sentence": sentence,
+    "account": account,
+    "percent": percent,
+}
