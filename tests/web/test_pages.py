@@ -1,4 +1,4 @@
-"""The pages: everything that is linked is there, valid and small, needs no script, and says what agents wrote as text."""
+"""The pages: all that is linked is there, valid and small, needs no script, and shows what agents wrote as text."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ def demo(
     data: Path | None = None,
     database: Annotated[str, Parameter(env_var="TRUST_DATABASE")] = "",
     witnesses: Annotated[bool, Parameter(negative="")] = False,
+    open: Annotated[bool, Parameter(name=("--open", "--serve"), negative="")] = False,  # noqa: A002
     kill_service_at: Annotated[str, Parameter(show=False)] = "",
     output: Output = OUTPUT,
 ) -> int:
@@ -32,6 +33,8 @@ def demo(
         A PostgreSQL URL; default: SQLite in the directory.
     witnesses
         With three witnesses, one of which dies: draws wait until the other two have cosigned the log.
+    open
+        When all is over, go on serving and print the address of the explorer, until interrupted.
     """
     from trust.sandbox import demo as sandbox
 
@@ -39,5 +42,5 @@ def demo(
         directory = sandbox.directory(data)
     except sandbox.NotEmpty as error:
         raise Usage(str(error)) from error
-    options = sandbox.Options(directory, database, kill_service_at, witnesses)
+    options = sandbox.Options(directory, database, kill_service_at, witnesses, open)
     return sandbox.run(options, as_json=output.json)

@@ -39,13 +39,15 @@ class NotEmpty(ValueError):
 class Options:
     """Where the demo leaves its data, in which database, and at which step (if any) the service is killed with -9.
 
-    `witnesses`: draws wait until two of three witnesses, one of them dead, have cosigned the log.
+    `witnesses`: draws wait until two of three witnesses, one of them dead, have cosigned the log. `stay`: the service
+    goes on until the demo is interrupted, so that it can be looked at.
     """
 
     data: Path
     database: str = ""
     kill_service_at: str = ""
     witnesses: bool = False
+    stay: bool = False
 
 
 def directory(asked: Path | None, name: str = DEFAULT_NAME) -> Path:
@@ -65,23 +67,19 @@ def run(options: Options, *, as_json: bool = False) -> int:
     """Plays the demo; prints what happened, or the facts as JSON. 0 where everything held, else 1."""
     narrator = Narrator(as_json)
     try:
-        facts = asyncio.run(_Demo(options, narrator).play())
+        facts = asyncio.run(_Demo(options, narrator, as_json).play())
     except ProcessFailed as error:
         narrator.failed(str(error), options.data)
         return 1
     except asyncio.CancelledError:
         narrator.failed("it was told to stop", options.data)
         return 1
-    (options.data / "facts.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    if as_json:
-        print(json.dumps(facts, indent=2))
-    else:
-        narrator.conclude(facts)
     return 0 if all(facts["held"].values()) else 1
 
 
 class _Demo:
-    def __init__(self, options: Options, narrator: Narrator) -> None:
+    def __init__(self, options: Options, narrator: Narrator, as_json: bool) -> None:
+        self._as_json = as_json
         self._data = options.data.resolve()
         self._options = options
         self._narrator = narrator
@@ -114,9 +112,31 @@ class _Demo:
             facts = await self._host(url, vkey, relay_port)
             facts["audit"] = await self._audit(url, vkey)
             facts["relay"] = await self._check_relay(url, vkey)
+            facts = self._complete(facts, url, vkey)
+            if self._options.stay:
+                self._conclude(facts)
+                await self._stay(url, facts)
         finally:
             await self._processes.stop()
-        return self._complete(facts, url, vkey)
+        if not self._options.stay:
+            self._conclude(facts)
+        return facts
+
+    def _conclude(self, facts: Facts) -> None:
+        text = json.dumps(facts, indent=2)
+        (self._data / "facts.json").write_text(text + "\n", encoding="utf-8")
+        if self._as_json:
+            print(text, flush=True)
+        else:
+            self._narrator.conclude(facts)
+
+    async def _stay(self, url: str, facts: Facts) -> None:
+        """Tells where to look, and waits until somebody ends the demo."""
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        self._narrator.stay(url, facts)
+        await ended.wait()
 
     def _where(self) -> tuple[str, ...]:
         database = ("--database", self._options.database) if self._options.database else ()

@@ -48,6 +48,12 @@ class Narrator:
         self._out.print(f"\nthe demo failed: {reason}", markup=False)
         self._out.print(f"its logs are in {data / 'logs'}", markup=False)
 
+    def stay(self, url: str, facts: Facts) -> None:
+        """Where the network can be looked at."""
+        self._out.print(f"\nThe network goes on, for you to look at it: {url}", markup=False)
+        self._out.print(f"  the lie  {url}/claims/{facts['liar']['claim']}", markup=False)
+        self._out.print("Ctrl-C ends it.", markup=False)
+
     def conclude(self, facts: Facts) -> None:
         """Tells what came of it, and where to look."""
         self._ranking(facts["priorities"])

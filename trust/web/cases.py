@@ -20,6 +20,7 @@ from trust.storage.unit import StoredEntry
 from trust.verify.story import placed_events, tell
 from trust.web import draws
 from trust.web.rendering import Page, asked
+from trust.web.words import DID
 
 SHOWN_ENTRIES = 40
 TOLD_ENTRIES = 200
@@ -78,6 +79,7 @@ def claim_page(reader: Reader, id: str, after: int) -> Page:
     data = {
         "claim": shown,
         "story": tell(id, raw).summary[:SHOWN_SENTENCES],
+        "agents": _agents(entries),
         "timeline": _timeline(
             entries if after < 0 else cases.about_claim(reader, id, after, SHOWN_ENTRIES + 1)
         ),
@@ -89,6 +91,11 @@ def claim_page(reader: Reader, id: str, after: int) -> Page:
         "shown_artifacts": SHOWN_ARTIFACTS,
     }
     return Page("claim.html", f"Claim {id}", f"/v1/claims/{id}", data, live=f"claim={id}")
+
+
+def _agents(entries: Sequence[StoredEntry]) -> list[str]:
+    """Everybody whom the entries name, so that a story calls each by its handle."""
+    return list(dict.fromkeys(DID.findall(b" ".join(each.data for each in entries).decode())))
 
 
 def _due(claim: dict[str, Any]) -> dict[str, Any] | None:
@@ -173,6 +180,7 @@ def task_page(reader: Reader, id: str, after: int) -> Page:
         "task": {**shown, "claims": shown["claims"][-LISTED:]},
         "claims_in_all": len(shown["claims"]),
         "story": tell(id, [(each.index, each.data) for each in entries]).summary[:SHOWN_SENTENCES],
+        "agents": _agents(entries),
         "timeline": _timeline(
             entries if after < 0 else cases.about_task(reader, id, after, SHOWN_ENTRIES + 1)
         ),

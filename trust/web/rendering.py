@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 
 from trust.api.service import answer
+from trust.core.records import Party
 from trust.storage.reading import Reader
-from trust.web.words import FILTERS
+from trust.web.words import DID, FILTERS, Names
 
 HTML = "text/html"
 POLICY = (
@@ -26,6 +28,7 @@ HEADERS = {
     "cache_control": "no-cache",
 }
 _NOT_PERMANENT = "min_size"
+MAX_NAMES = 1_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,6 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
-    made.globals["m"] = made.get_template("macros.html").module
     return made
 
 
@@ -70,14 +72,20 @@ def whole(page: Page, reader: Reader, path: str, query: str) -> bytes:
     head = reader.head()
     kept = [(name, value) for name, value in parse_qsl(query) if name != _NOT_PERMANENT]
     permalink = f"{path}?{urlencode([*kept, (_NOT_PERMANENT, head.size)])}"
-    return _filled(
-        page, size=head.size, at_ms=head.at_ms, permalink=permalink, network=reader.network().origin
-    )
+    about = {"size": head.size, "at_ms": head.at_ms, "permalink": permalink}
+    return _filled(page, **about, network=reader.network().origin, names=names_on(reader, page.data))
+
+
+def names_on(reader: Reader, data: Mapping[str, Any]) -> Names:
+    """The handles of the agents that a page names, all read at once."""
+    dids = list(dict.fromkeys(DID.findall(msgspec.json.encode(data).decode())))[:MAX_NAMES]
+    found = {party.id: party.handle for party in reader.records(Party, dids)} if dids else {}
+    return Names(dids, found)
 
 
 def alone(page: Page) -> bytes:
     """A page that shows nothing of the log."""
-    return _filled(page, size=None, at_ms=0, permalink="", network="")
+    return _filled(page, size=None, at_ms=0, permalink="", network="", names=Names((), {}))
 
 
 def _filled(page: Page, **about: Any) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,6 +14,10 @@ from trust.core.rate import percent
 from trust.core.words import short
 
 MAX_SENTENCE = 600
+SHOWN = 6
+"""How much of a DID sentences show (`core/words.py`)."""
+DID = re.compile(r"did:key:z[1-9A-HJ-NP-Za-km-z]{20,}")
+_END = re.compile(r"(?<![A-Za-z0-9_.])\.\.([1-9A-HJ-NP-Za-km-z]{6})\b")
 _LAST_MS = 253_402_300_799_999
 _TIMED = re.compile(r"\b(until|by|at|from|after|before|is) (1[0-9]{12})\b")
 _SPANS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
@@ -21,10 +27,39 @@ _ID = re.compile(
 
 
 class Named(NamedTuple):
-    """An account in words, and the page of whose it is; "" where there is none."""
+    """An account in words, the agent that it belongs to, and the page of whose it is; "" where there is none."""
 
     words: str
-    path: str
+    agent: str = ""
+    path: str = ""
+
+
+class Names:
+    """The handles of the agents on a page, with an @, by DID and by the end of a DID that sentences show.
+
+    An end that two DIDs of the page share names nobody: keys can be made until they end alike. `handles` has those who
+    are registered, "" for who has none; a DID that is not among them has no page.
+    """
+
+    def __init__(self, dids: Iterable[str], handles: Mapping[str, str]) -> None:
+        self._handles = handles
+        ends = Counter(did[-SHOWN:] for did in dids)
+        self._by_end = {
+            did[-SHOWN:]: f"@{handle}"
+            for did, handle in handles.items()
+            if handle and ends[did[-SHOWN:]] == 1
+        }
+
+    def __contains__(self, did: str) -> bool:
+        return did in self._handles
+
+    def __getitem__(self, did: str) -> str:
+        handle = self._handles.get(did)
+        return f"@{handle}" if handle else ""
+
+    def told(self, text: str) -> str:
+        """A sentence with handles where it has the ends of DIDs."""
+        return _END.sub(lambda found: self._by_end.get(found[1], found[0]), text)
 
 
 def moment(at_ms: int) -> str:
@@ -69,9 +104,9 @@ def brief(text: str) -> str:
     return short(text)
 
 
-def sentence(text: str) -> str:
-    """A sentence of the log with its times as times; a very long one is cut."""
-    dated = _TIMED.sub(lambda found: f"{found[1]} {moment(int(found[2]))}", text)
+def sentence(text: str, names: Names) -> str:
+    """A sentence of the log with its times as times and its agents by their handles; a very long one is cut."""
+    dated = names.told(_TIMED.sub(lambda found: f"{found[1]} {moment(int(found[2]))}", text))
     return dated if len(dated) <= MAX_SENTENCE else f"{dated[:MAX_SENTENCE]} ..."
 
 
@@ -81,16 +116,16 @@ def account(name: str) -> Named:
     owner, _, lock = rest.rpartition("/")
     if kind in ("agent", "verifier", "name") and owner:
         said = {"free": "free money", "unbonding": "on its way out"}.get(lock, f"{kind} {lock}")
-        return Named(f"{brief(owner)}: {said}", f"/agents/{owner}")
+        return Named(said, agent=owner)
     if kind in ("task", "claim") and owner:
-        return Named(f"{kind} {brief(owner)}: {lock}", f"/{kind}s/{owner}")
+        return Named(f"{kind} {brief(owner)}: {lock}", path=f"/{kind}s/{owner}")
     fixed = {
         "external": "outside of the network",
         "burn": "burnt",
         "pool/verification": "pool of fees",
         "operator/bond": "the operator's bond",
     }
-    return Named(fixed.get(name, brief(name)), "")
+    return Named(fixed.get(name, brief(name)))
 
 
 FILTERS = {
