@@ -11,10 +11,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.postgres import Postgres
@@ -58,8 +60,8 @@ def _running() -> str:
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """A demo that nobody interferes with."""
-    demo = _demo(tmp_path_factory.mktemp("demo") / "data")
+    """A demo that nobody interferes with, and that goes on until it is looked at."""
+    demo = _demo(tmp_path_factory.mktemp("demo") / "data", "--open")
     yield demo
     demo.terminate()
     demo.communicate(timeout=PATIENCE_S)
@@ -67,7 +69,18 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen
 
 @pytest.fixture(scope="module")
 def undisturbed(begun: subprocess.Popen[str]) -> Facts:
-    """What came of it."""
+    """What came of it; its explorer shows the lie until it is interrupted."""
+    assert isinstance(begun.args, list)
+    written = Path(str(begun.args[begun.args.index("--data") + 1])) / "facts.json"
+    end = time.monotonic() + PATIENCE_S
+    while not (written.exists() and written.read_bytes().endswith(b"}\n")):
+        assert begun.poll() is None, begun.communicate()
+        assert time.monotonic() < end, "the demo did not end"
+        time.sleep(0.05)
+    told = json.loads(written.read_bytes())
+    lie = httpx.get(f"{told['url']}/claims/{told['liar']['claim']}")
+    assert "The claim is rejected: the work failed." in lie.text
+    begun.send_signal(signal.SIGINT)
     return _facts(begun)
 
 

@@ -106,7 +106,7 @@ def test_tables_and_forms_are_named_for_who_cannot_see_them(documents: dict[str,
     for path, document in documents.items():
         labelled = {given.get("for") for tag, given in document.elements if tag == "label"}
         for tag, given in document.elements:
-            if tag == "input":
+            if tag in ("input", "textarea"):
                 assert given.get("id") in labelled, path
             elif tag == "th":
                 assert given.get("scope") in ("col", "row"), path

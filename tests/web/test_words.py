@@ -14,7 +14,10 @@ NOBODY = Names((), {})
 
 def test_a_sentence_calls_agents_by_their_handles() -> None:
     names = Names([ANN, BOB], {ANN: "ann", BOB: ""})
-    assert names.told("..AnnAnn pays ..BobBob/free, not seat_..AnnAnn") == "@ann pays ..BobBob/free, not seat_..AnnAnn"
+    assert (
+        names.told("..AnnAnn pays ..BobBob/free, not seat_..AnnAnn")
+        == "@ann pays ..BobBob/free, not seat_..AnnAnn"
+    )
     assert (names[ANN], names[BOB]) == ("@ann", "")
 
 

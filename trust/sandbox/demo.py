@@ -114,7 +114,6 @@ class _Demo:
             facts["relay"] = await self._check_relay(url, vkey)
             facts = self._complete(facts, url, vkey)
             if self._options.stay:
-                self._conclude(facts)
                 await self._stay(url, facts)
         finally:
             await self._processes.stop()
@@ -131,10 +130,11 @@ class _Demo:
             self._narrator.conclude(facts)
 
     async def _stay(self, url: str, facts: Facts) -> None:
-        """Tells where to look, and waits until somebody ends the demo."""
+        """Tells what came of it and where to look, and waits until somebody ends the demo."""
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        self._conclude(facts)
         self._narrator.stay(url, facts)
         await ended.wait()
 

@@ -217,7 +217,8 @@ class Reader:
 
     def service_keys(self, use: str) -> list[Key]:
         """The service's own keys of a use (log, draw), the first one first."""
-        return self._all(Key, _KEY.party == use, _KEY.since_index)
+        named = and_(_KEY.id >= f"{use}/", _KEY.id < f"{use}0")  # by the key: parties have millions
+        return self._all(Key, named, _KEY.since_index)
 
     def scores_since(self, index: int) -> list[Score]:
         """The records of scores that entry `index` or a later one changed."""

@@ -1,6 +1,8 @@
 // What a page gains where a script runs: times in the reader's zone, due dates that count down, new entries as they
 // come, and proofs that are computed here. Text is only ever set as text.
-import { prove } from "./verify.js";
+import { prove, trusted } from "./verify.js";
+
+const MAX_SHOWN = 20_000;
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const left = (ms) => {
@@ -63,14 +65,24 @@ function follow(main) {
   addEventListener("pagehide", () => stream.close());
 }
 
-function step(list, { name, ok, detail, bytes }) {
+function readable(bytes) {
+  const shown = bytes.subarray(0, MAX_SHOWN), more = bytes.length > MAX_SHOWN ? `\n... ${bytes.length - MAX_SHOWN} bytes more` : "";
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(shown, { stream: more !== "" }) + more;
+  } catch {
+    return Array.from(shown, (byte) => byte.toString(16).padStart(2, "0")).join("") + more;
+  }
+}
+
+function tell(list, { step, ok, detail, bytes, verdict }) {
   const item = document.createElement("li");
   item.className = ok ? "held" : "failed";
-  item.textContent = `${ok ? "holds" : "DOES NOT HOLD"}: ${name}${detail ? ` (${detail})` : ""}`;
+  if (verdict) item.dataset.verdict = verdict;
+  item.textContent = `${ok ? "holds" : "DOES NOT HOLD"}: ${step}${detail ? ` (${detail})` : ""}`;
   if (bytes) {
     const whole = document.createElement("details"), summary = document.createElement("summary"), text = document.createElement("pre");
-    summary.textContent = "The bytes";
-    text.textContent = bytes;
+    summary.textContent = `${bytes.length} bytes`;
+    text.textContent = readable(bytes);
     whole.append(summary, text);
     item.append(whole);
   }
@@ -79,16 +91,18 @@ function step(list, { name, ok, detail, bytes }) {
 
 function prepareProof(section) {
   section.hidden = false;
-  const form = section.querySelector("form"), input = form.elements.namedItem("vkey"), list = section.querySelector(".steps");
-  input.value = localStorage.getItem("trust.vkey") ?? "";
+  const form = section.querySelector("form"), list = section.querySelector(".steps");
+  const [vkey, witnesses] = ["vkey", "witnesses"].map((name) => form.elements.namedItem(name));
+  [vkey.value, witnesses.value] = [trusted().vkey, trusted().witnesses];
   form.onsubmit = async (event) => {
     event.preventDefault();
     list.replaceChildren();
     form.querySelector("button").disabled = true;
     try {
-      for await (const each of prove(Number(section.dataset.verify), input.value.trim())) step(list, each);
+      const proof = prove(Number(section.dataset.verify), vkey.value.trim(), witnesses.value.trim());
+      for await (const each of proof) tell(list, each);
     } catch (error) {
-      step(list, { name: "the proof could not be computed", ok: false, detail: String(error.message ?? error) });
+      tell(list, { step: "the proof could be computed", ok: false, detail: String(error.message ?? error), verdict: "unknown" });
     } finally {
       form.querySelector("button").disabled = false;
     }

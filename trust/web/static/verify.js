@@ -1,53 +1,36 @@
-// The proof of one entry, step by step, by the verifying modules (verify/index.js). The key is the reader's: it is kept
-// in this browser with the last checkpoint that it signed, which every later one must contain.
-const KEY = "trust.vkey";
-const seen = (vkey) => `trust.checkpoint ${vkey}`;
+// The proof of one entry, step by step, by the verifying modules. The key and the witnesses are the reader's; the browser
+// keeps them, with the last checkpoint that they signed, which every later one must contain.
+const KEY = "trust.vkey", WITNESSES = "trust.witnesses";
 
-async function asked(path, kind) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path} answers ${answer.status}`);
-  return answer[kind]();
-}
+export const trusted = () => ({ vkey: localStorage.getItem(KEY) ?? "", witnesses: localStorage.getItem(WITNESSES) ?? "" });
 
-export async function* prove(index, vkey) {
+export async function* prove(index, vkey, witnesses) {
   if (!vkey) throw new Error("give the log's verifier key first");
   let modules;
   try {
     modules = await import("./verify/index.js");
   } catch {
-    throw new Error(`this service does not serve the verifying modules: save /v1/receipts/${index}, and run trust receipt verify`);
+    throw new Error(`this service does not serve the verifying modules: save /v1/receipts/${index} and run trust receipt verify`);
   }
-  const receipt = await asked(`/v1/receipts/${index}`, "json");
-  if (receipt.index !== index) {
-    yield { name: "the receipt is of this entry", ok: false, detail: `it is of entry ${receipt.index}` };
-    return;
-  }
-  const told = await modules.verifyReceipt(receipt, vkey);
-  yield* told.steps;
-  if (!told.steps.every((each) => each.ok)) return;
+  const options = { quorum: witnesses || undefined };
+  const receipt = await modules.fetchReceipt("", index);
+  const proven = await modules.verifyReceipt(receipt, vkey, options);
+  yield* proven.steps;
+  if (!proven.ok) return yield conclusion(proven);
+  const told = JSON.parse(receipt).index;
+  if (told !== index) return yield { step: `it is entry ${index}`, ok: false, detail: `it is entry ${told}` };
   localStorage.setItem(KEY, vkey);
-  yield* remembered(modules, told.checkpoint, vkey);
+  localStorage.setItem(WITNESSES, witnesses);
+  const watch = new modules.Watch(localStorage, vkey, options);
+  const seen = await watch.see(await modules.fetchCheckpoint(""), modules.proverOf(""));
+  yield* seen.steps;
+  yield conclusion(seen, `entry ${index} is on the log, and the log is the one seen here before`);
 }
 
-async function* remembered(modules, checkpoint, vkey) {
-  const before = JSON.parse(localStorage.getItem(seen(vkey)) ?? "null");
-  const now = { size: checkpoint.size, root: checkpoint.root, note: checkpoint.note };
-  if (!before) {
-    localStorage.setItem(seen(vkey), JSON.stringify(now));
-    yield { name: "this browser remembers the checkpoint", ok: true, detail: `${now.size} entries` };
-    return;
-  }
-  const [old, fresh] = before.size <= now.size ? [before, now] : [now, before];
-  if (old.size === fresh.size) {
-    const same = old.root === fresh.root;
-    yield { name: same ? "it is the checkpoint seen before" : "FORK: two logs of one size, both signed", ok: same, bytes: same ? "" : `${old.note}\n${fresh.note}` };
-    return;
-  }
-  const proof = await asked(`/log/proof/consistency?from=${old.size}&to=${fresh.size}`, "json");
-  const held = await modules.verifyConsistency(old, fresh, proof.path);
-  yield {
-    name: held ? "the log only grew between this checkpoint and the last one seen here" : "FORK OR ROLLBACK: the log does not contain the one seen here before",
-    ok: held, detail: `${old.size} and ${fresh.size} entries`, bytes: held ? "" : `${old.note}\n${fresh.note}`,
-  };
-  if (held && now.size > before.size) localStorage.setItem(seen(vkey), JSON.stringify(now));
+function conclusion({ ok, verdict, reason, alarm }, said = "") {
+  if (ok) return { step: said, ok, detail: "", verdict };
+  const evidence = alarm?.evidence || alarm?.notes?.join("\n\n") || "";
+  const bytes = evidence && new TextEncoder().encode(evidence);
+  const words = verdict === "refused" ? "REFUSED: do not act on what this page shows" : "nothing can be said";
+  return { step: words, ok, detail: reason, verdict, ...(bytes ? { bytes } : {}) };
 }

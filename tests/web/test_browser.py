@@ -1,0 +1,169 @@
+"""The pages in a real browser: followed live, read on a phone, by keyboard, in the dark, without a script, and proven.
+
+Needs Chromium as a command (`apt-get install chromium`); Playwright drives it. Where there is none, this is skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.api.house import House, found, settings_for
+from tests.api.processes import serving
+from trust.core import payloads
+
+pytestmark = pytest.mark.journey
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MODULES = Path(__file__).resolve().parents[2] / "trust" / "web" / "static" / "verify" / "index.js"
+PHONE = {"width": 360, "height": 740}
+PATIENCE_MS = 20_000
+
+
+@dataclass
+class Visit:
+    """A running service and a browser."""
+
+    url: str
+    town: House
+    browser: Browser
+    vkey: str
+    claim: str
+    complaints: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def page(self, **how: Any) -> Iterator[Page]:
+        """A new visitor's page; what the browser complains about is kept."""
+        context = self.browser.new_context(base_url=self.url, **how)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        try:
+            yield page
+        finally:
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    """A service as a process, with a rejected claim, and a browser."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    directory = tmp_path_factory.mktemp("browser")
+    url = f"sqlite:///{directory / 'trust.db'}"
+    windows = {"score_epoch_ms": 600_000, "open_ms": 20_000, "commit_ms": 20_000, "reveal_ms": 20_000}
+    vkey = found(settings_for(directory, url), unbonding_ms=900_000, **windows)
+    with serving(directory, url, vkey) as (running, town), sync_playwright() as driver:
+        town.settle_in()
+        rejected = town.checked("task-fail", "fail")
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Visit(running.base_url, town, browser, vkey, rejected)
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def without_complaints(visit: Visit) -> Iterator[None]:
+    """No page may break its own content-security policy, or fail in its script."""
+    visit.complaints.clear()
+    yield
+    assert visit.complaints == []
+
+
+def test_without_a_script_a_search_leads_to_a_claim_and_its_story(visit: Visit) -> None:
+    with visit.page(java_script_enabled=False) as page:
+        page.goto("/")
+        page.get_by_role("searchbox").fill(visit.claim)
+        page.get_by_role("button", name="Search").click()
+        expect(page).to_have_url(f"{visit.url}/claims/{visit.claim}")
+        expect(page.get_by_text("The claim is rejected: the work failed.")).to_be_visible()
+        expect(page.locator("[data-verify]")).to_be_hidden()
+
+
+def test_a_claim_is_followed_to_its_verdict_without_a_reload(visit: Visit) -> None:
+    town = visit.town
+    claim = town.delivered("task-live")
+    with visit.page() as page:
+        page.goto(f"/claims/{claim}")
+        page.evaluate("window.stayed = true")
+        town.wait(lambda: town.get(f"/v1/claims/{claim}")["rounds"])
+        town.done("/v1/outputs", town.say(payloads.OutputOpen, town.workers[0], claim=claim))
+        expect(page.get_by_text("The verifiers commit to their verdicts")).to_be_visible()
+        expect(page.locator(".due .left")).to_contain_text("in ")
+        town.vote(claim, "fail")
+        expect(page.locator(".facts .state")).to_have_text("rejected")
+        assert page.evaluate("window.stayed")
+
+
+def test_pages_fit_a_phone(visit: Visit) -> None:
+    worker = visit.town.workers[0].did
+    with visit.page(viewport=PHONE) as page:
+        for path in ("/", f"/claims/{visit.claim}", f"/agents/{worker}", "/entries/30", "/policy", "/stats"):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+def test_the_keyboard_alone_reaches_the_content_and_the_search(visit: Visit) -> None:
+    with visit.page() as page:
+        page.goto("/")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        for _ in range(2):
+            page.keyboard.press("Tab")
+        page.keyboard.type("task-fail")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{visit.url}/tasks/task-fail")
+
+
+def test_who_likes_it_dark_gets_it_dark(visit: Visit) -> None:
+    grounds = []
+    for scheme in ("light", "dark"):
+        with visit.page(color_scheme=scheme) as page:
+            page.goto("/")
+            grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(21, 24, 27)"]
+
+
+def test_times_are_told_in_the_readers_zone_too(visit: Visit) -> None:
+    with visit.page(timezone_id="Pacific/Auckland", locale="en-GB") as page:
+        page.goto(f"/claims/{visit.claim}")
+        expect(page.locator(".facts time").first).to_contain_text("UTC")
+        expect(page.locator(".facts .zone").first).to_contain_text("here")
+
+
+@pytest.mark.skipif(not MODULES.exists(), reason="the verifying modules are not in this tree")
+def test_an_entry_is_proven_in_the_page_and_another_logs_key_is_refused(visit: Visit) -> None:
+    with visit.page() as page:
+        page.goto(f"/claims/{visit.claim}")
+        section = page.locator("[data-verify]")
+        section.get_by_label("The log's verifier key").fill(visit.vkey)
+        section.get_by_role("button", name="Verify").click()
+        expect(section.locator("[data-verdict=proven]")).to_be_visible()
+        expect(section.locator(".failed")).to_have_count(0)
+        name, _, rest = visit.vkey.partition("+")
+        section.get_by_label("The log's verifier key").fill(f"{name}.other+{rest}")
+        section.get_by_role("button", name="Verify").click()
+        expect(section.locator(".failed").first).to_be_visible()
+        expect(section.locator("[data-verdict=proven]")).to_have_count(0)
+
+
+@pytest.mark.skipif(not MODULES.exists(), reason="the verifying modules are not in this tree")
+def test_a_service_that_lies_about_an_entry_is_refused_in_the_page(visit: Visit) -> None:
+    other = visit.town.client.get("/v1/receipts/2").text
+    with visit.page() as page:
+        page.route(
+            "**/v1/receipts/3", lambda route: route.fulfill(body=other, content_type="application/json")
+        )
+        page.goto("/entries/3")
+        section = page.locator("[data-verify]")
+        section.get_by_label("The log's verifier key").fill(visit.vkey)
+        section.get_by_role("button", name="Verify").click()
+        expect(section.locator(".failed")).to_contain_text("it is entry 2")
+        expect(section.locator("[data-verdict=proven]")).to_have_count(0)
