@@ -34,12 +34,20 @@ class Network:
         return str(answer.text)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A service with a rejected claim, one that goes on, and texts that try to be markup wherever a text is free."""
     directory = tmp_path_factory.mktemp("pages")
     url = f"sqlite:///{directory / 'trust.db'}"
-    with house(directory, url, score_epoch_ms=600_000, lease_ms=60_000, uris="true") as town:
+    with house(
+        directory,
+        url,
+        score_epoch_ms=600_000,
+        lease_ms=60_000,
+        open_ms=25_000,
+        unbonding_ms=900_000,
+        uris="true",
+    ) as town:
         town.settle_in()
         rejected = town.checked("task-fail", "fail")
         town.done("/v1/stakes", town.say(payloads.StakeWithdraw, town.workers[0], amount_units=5))

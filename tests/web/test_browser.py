@@ -59,7 +59,12 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     directory = tmp_path_factory.mktemp("browser")
     url = f"sqlite:///{directory / 'trust.db'}"
-    windows = {"score_epoch_ms": 600_000, "open_ms": 20_000, "commit_ms": 20_000, "reveal_ms": 20_000}
+    windows: dict[str, Any] = {
+        "score_epoch_ms": 600_000,
+        "open_ms": 20_000,
+        "commit_ms": 20_000,
+        "reveal_ms": 20_000,
+    }
     vkey = found(settings_for(directory, url), unbonding_ms=900_000, **windows)
     with serving(directory, url, vkey) as (running, town), sync_playwright() as driver:
         town.settle_in()
