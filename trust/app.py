@@ -59,7 +59,7 @@ from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
 from trust.storage.unit import Head
-from trust.web.pages import routes
+from trust.web.pages import pages
 
 INTERVAL_MS = 1_000
 FOLLOW_MS = 250
@@ -147,7 +147,7 @@ class App:
             async with self.running():
                 yield
 
-        return application(self.service, [lifespan], [routes()])
+        return application(self.service, [lifespan], pages())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -375,7 +375,7 @@ def serve(settings: Settings, word: Word | None = None) -> None:
 async def _serve(app: App, stopping: Stopping) -> None:
     settings = app.settings
     place = Place(settings.host, settings.port, settings.connections_max, settings.connections_per_caller)
-    server = HttpServer(application(app.service, pages=[routes()]), place, settings.drain_ms)
+    server = HttpServer(application(app.service, pages=pages()), place, settings.drain_ms)
 
     def stop() -> None:
         app.service.notifier.close()  # ends the streams of events, which would keep the server up

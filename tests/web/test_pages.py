@@ -179,8 +179,22 @@ def test_a_parameter_that_is_wrong_is_a_page_too(network: Network, path: str) ->
     assert "bad-parameter" in document.text
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/claims/", 404), ("/?min_size=99999999", 503), ("/tasks?min_size=x", 400)]
+)
+def test_what_is_refused_before_a_page_is_made_is_a_page_too(
+    network: Network, path: str, status: int
+) -> None:
+    answer = network.house.client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == POLICY
+    assert "What you can do" in answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
 def test_errors_of_the_api_stay_problems(network: Network) -> None:
-    for path in ("/v1/claims/clm_x", "/nothing", "/static/nothing.js", "/static/../pages.py", "/claims/a/b"):
+    for path in ("/v1/claims/clm_x", "/nothing", "/static/nothing.js", "/static/../pages.py", "/v1/claims/"):
         answer = network.house.client.get(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json", path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 from litestar import Controller, Litestar, Router
 from litestar.di import Provide
@@ -16,7 +17,7 @@ from trust.api.agent import AgentController
 from trust.api.auditor import AuditorController, LogController
 from trust.api.blobs import BlobController
 from trust.api.documents import Document, Page
-from trust.api.edge import Edge, Limits
+from trust.api.edge import Edge, ErrorPage, Limits
 from trust.api.lists import HANDLERS as LISTS
 from trust.api.methods import Methods
 from trust.api.operator import HealthController, OperatorController
@@ -44,14 +45,24 @@ ABOUT = (
 )
 
 
-def application(service: Service, lifespan: Sequence[Lifespan] = (), pages: Sequence[Router] = ()) -> Edge:
+class Pages(NamedTuple):
+    """What is there for people: its routes, and how it shows a problem."""
+
+    routes: Sequence[Router] = ()
+    error_page: ErrorPage = lambda _, __: None
+
+
+NO_PAGES = Pages()
+
+
+def application(service: Service, lifespan: Sequence[Lifespan] = (), pages: Pages = NO_PAGES) -> Edge:
     """The API over these parts; `lifespan` starts and stops what runs beside it, `pages` are for people."""
 
     def provide_service() -> Service:
         return service
 
     app = Litestar(
-        route_handlers=(*ROUTES, *pages),
+        route_handlers=(*ROUTES, *pages.routes),
         dependencies={"service": Provide(provide_service, use_cache=True, sync_to_thread=False)},
         exception_handlers={
             TrustError: on_trust_error,
@@ -71,4 +82,4 @@ def application(service: Service, lifespan: Sequence[Lifespan] = (), pages: Sequ
         debug=False,
     )
     limits = Limits(service.settings.requests_per_s, service.settings.proxies)
-    return Edge(app, service.notifier, service.telemetry, Methods(app.routes), limits)
+    return Edge(app, service.notifier, service.telemetry, Methods(app.routes), limits, pages.error_page)

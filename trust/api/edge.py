@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -30,6 +30,8 @@ from trust.services.notifying import Notifier
 Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
 Peer = tuple[str, int]
+ErrorPage = Callable[[str, bytes], tuple[bytes, dict[str, str]] | None]
+"""Makes a page of a problem, with its headers; None where what was asked for, by its path, is no page."""
 
 SIZE_KEY = "trust_size"
 CALLER_KEY = "trust_caller"
@@ -64,8 +66,15 @@ class Edge:
     """The application as the server sees it."""
 
     def __init__(
-        self, app: Any, notifier: Notifier, telemetry: Telemetry, methods: Methods, limits: Limits
+        self,
+        app: Any,
+        notifier: Notifier,
+        telemetry: Telemetry,
+        methods: Methods,
+        limits: Limits,
+        error_page: ErrorPage = lambda _, __: None,
     ) -> None:
+        self._error_page = error_page
         self.app = app
         self.proxies = Proxies(limits.proxies)
         self._notifier = notifier
@@ -88,7 +97,7 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_ms, peer, task = monotonic_ms(), _peer(scope), asyncio.current_task()
         transfer = Transfer(receive, send, self._waiting, self._patience_s)
-        answer = _Answer(transfer.send, scope, self._notifier, self._methods)
+        answer = _Answer(transfer.send, scope, self._notifier, self._methods, self._error_page)
         self._begin(peer, task)
         try:
             with ExitStack() as at_end:
@@ -164,8 +173,11 @@ class Edge:
 class _Answer:
     """The answer to one request on its way out."""
 
-    def __init__(self, send: Send, scope: Scope, notifier: Notifier, methods: Methods) -> None:
+    def __init__(
+        self, send: Send, scope: Scope, notifier: Notifier, methods: Methods, error_page: ErrorPage
+    ) -> None:
         self._send = send
+        self._error_page = error_page
         self._scope = scope
         self._notifier = notifier
         self._methods = methods
@@ -187,11 +199,13 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def fail(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """Sends a problem, where the answer has not begun."""
+        """Sends a problem, as a page to who asked for one, where the answer has not begun."""
         if self.status:
             return
-        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self.reply(status, body, [(b"content-type", PROBLEM_TYPE.encode()), *pairs])
+        page = self._error_page(self._scope["path"], body) if self._scope["method"] == "GET" else None
+        body, shown = page or (body, {"content-type": PROBLEM_TYPE})
+        pairs = [(name.lower().encode(), value.encode()) for name, value in (shown | headers).items()]
+        await self.reply(status, body, pairs)
 
     async def options(self, path: str) -> None:
         """Says which methods a path has, and to a web page of another origin which of them it may use."""

@@ -11,8 +11,12 @@ from litestar.exceptions import HTTPException
 
 from trust.api.problems import on_http_error, on_trust_error, on_unexpected
 from trust.errors import TrustError
-from trust.web.rendering import Page, alone, html
+from trust.web.rendering import HTML, SAFELY, Page, alone, html
 
+OWN = frozenset(
+    {"", "search", "tasks", "claims", "agents", "relays", "entries", "policy", "witnesses", "stats"}
+)
+"""How the paths of pages begin."""
 _Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
 
 
@@ -21,16 +25,27 @@ def _as_page(handler: _Handler) -> _Handler:
 
     def on_error(request: Request[Any, Any, Any], error: Any) -> Response[bytes]:
         response = handler(request, error)
-        problem = msgspec.json.decode(response.content)
         headers = {
             name.replace("-", "_").lower(): value
             for name, value in response.headers.items()
             if name.lower() == "retry-after"
         }
-        body = alone(Page("error.html", problem["title"], data={"problem": problem}))
-        return html(body, response.status_code or 500, **headers)
+        return html(_page(response.content), response.status_code or 500, **headers)
 
     return on_error
+
+
+def error_page(path: str, problem: bytes) -> tuple[bytes, dict[str, str]] | None:
+    """A problem on a page, with its headers, where the path is one of the pages'; None elsewhere."""
+    if "//" in path or path.strip("/").partition("/")[0] not in OWN:
+        return None
+    safely = {name.replace("_", "-"): value for name, value in SAFELY.items()}
+    return _page(problem), {"content-type": f"{HTML}; charset=utf-8", **safely}
+
+
+def _page(problem: bytes) -> bytes:
+    told = msgspec.json.decode(problem)
+    return alone(Page("error.html", told["title"], data={"problem": told}))
 
 
 HANDLERS: dict[Any, Any] = {

@@ -10,6 +10,7 @@ from litestar import Controller, Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
+from trust.api.application import Pages
 from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
 from trust.api.lists import (
@@ -26,7 +27,7 @@ from trust.api.service import Service, Serving
 from trust.storage.reading import Reader
 from trust.web import agents, cases, network
 from trust.web.assets import asset
-from trust.web.errors import HANDLERS
+from trust.web.errors import HANDLERS, error_page
 from trust.web.rendering import Page, html, whole
 
 P = ParamSpec("P")
@@ -167,15 +168,16 @@ class PagesController(Controller):
         return await _show(request, service, network.stats_page, counts)
 
 
-def routes() -> Router:
-    """All pages of one application, and the files that they load."""
+def pages() -> Pages:
+    """All pages of one application, with the files that they load."""
     counts = network.Counts()
 
     def provide_counts() -> network.Counts:
         return counts
 
-    return Router(
+    router = Router(
         "/",
         route_handlers=[PagesController, asset],
         dependencies={"counts": Provide(provide_counts, use_cache=True, sync_to_thread=False)},
     )
+    return Pages([router], error_page)

@@ -21,7 +21,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {
+SAFELY = {
     "content_security_policy": POLICY,
     "x_content_type_options": "nosniff",
     "referrer_policy": "no-referrer",
@@ -95,4 +95,4 @@ def _filled(page: Page, **about: Any) -> bytes:
 
 def html(body: bytes, status: int = 200, **headers: str) -> Response[bytes]:
     """A filled page as an answer."""
-    return answer(body, status, HTML, **HEADERS, **headers)
+    return answer(body, status, HTML, **SAFELY, **headers)
