@@ -16,6 +16,7 @@ SCRIPT = "<script>alert(1)</script>"
 IMAGE = "'><img src=x onerror=alert(1)>{{7*7}}"
 ADDRESS = "javascript:alert(document.domain)//'><svg/onload=alert(2)>"
 REFERENCE = "<b>bold</b>&lt;"
+LONG = "'" * 254
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _delivered_markup(town: House) -> str:
     claim = str(town.done("/v1/claims", town.claim("task-markup", index, town.workers[0]))["result"]["claim"])
     artifacts = tuple(
         payloads.Artifact(name=name, sha256=sha256(name.encode()).hexdigest(), size_bytes=1)
-        for name in (SCRIPT, IMAGE)
+        for name in (SCRIPT, IMAGE, *(f"{number}{LONG}" for number in range(30)))
     )
     said = town.say(payloads.OutputSubmit, town.workers[0], claim=claim, artifacts=artifacts)
     town.done("/v1/outputs", said)

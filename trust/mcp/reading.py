@@ -11,7 +11,6 @@ import msgspec
 
 from trust.audit import provenance_report
 from trust.audit.provenance import blame
-from trust.audit.story import tell
 from trust.client import TrustClient
 from trust.client.verifier import Case
 from trust.core.payloads import kind_of
@@ -21,6 +20,7 @@ from trust.mcp.hand import RETRY, Hand
 from trust.mcp.marking import marked, quoted, quoted_bytes
 from trust.verify.files import verify_file
 from trust.verify.receipts import Proven
+from trust.verify.story import tell
 
 MAX_CASE_ENTRIES = 500
 MAX_DOCUMENT = 4_000_000

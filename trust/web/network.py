@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 import msgspec
+from markupsafe import escape
 
 from trust import clock
 from trust.api.views import lists, log, network
@@ -23,10 +24,11 @@ from trust.storage.reading import Reader
 from trust.web.explained import explained
 from trust.web.rendering import Page, asked
 
-LISTED = 50
+LISTED = 40
 NEWEST = 20
 FRESH_MS = 10_000
 MAX_RAW = 24_000
+"""Characters as they are sent, where a quotation mark is five."""
 MAX_NAMED = 60
 _SEARCHABLE = re.compile(r"[!#-\[\]-~]{1,256}")
 
@@ -123,11 +125,10 @@ def _named(reader: Reader, data: bytes) -> list[tuple[str, str]]:
 
 
 def _cut(text: str) -> str:
-    return (
-        text
-        if len(text) <= MAX_RAW
-        else f"{text[:MAX_RAW]}\n... cut here: the JSON of this page has all of it"
-    )
+    kept = text
+    while len(escape(kept)) > MAX_RAW:
+        kept = kept[: min(MAX_RAW, len(kept) * 3 // 4)]
+    return kept if kept == text else f"{kept}\n... cut here: the JSON of this page has all of it"
 
 
 def search(reader: Reader, word: str, after: str) -> tuple[Page, str]:

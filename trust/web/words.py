@@ -13,7 +13,7 @@ from markupsafe import Markup
 from trust.core.rate import percent
 from trust.core.words import short
 
-MAX_SENTENCE = 600
+MAX_SENTENCE = 400
 SHOWN = 6
 """How much of a DID sentences show (`core/words.py`)."""
 DID = re.compile(r"did:key:z[1-9A-HJ-NP-Za-km-z]{20,}")
