@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from trust.core import payloads
 pytestmark = pytest.mark.journey
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MODULES = Path(__file__).resolve().parents[2] / "trust" / "web" / "static" / "verify" / "index.js"
 PHONE = {"width": 360, "height": 740}
 PATIENCE_MS = 20_000
 
@@ -143,7 +141,6 @@ def test_times_are_told_in_the_readers_zone_too(visit: Visit) -> None:
         expect(page.locator(".facts .zone").first).to_contain_text("here")
 
 
-@pytest.mark.skipif(not MODULES.exists(), reason="the verifying modules are not in this tree")
 def test_an_entry_is_proven_in_the_page_and_another_logs_key_is_refused(visit: Visit) -> None:
     with visit.page() as page:
         page.goto(f"/claims/{visit.claim}")
@@ -159,7 +156,6 @@ def test_an_entry_is_proven_in_the_page_and_another_logs_key_is_refused(visit: V
         expect(section.locator("[data-verdict=proven]")).to_have_count(0)
 
 
-@pytest.mark.skipif(not MODULES.exists(), reason="the verifying modules are not in this tree")
 def test_a_service_that_lies_about_an_entry_is_refused_in_the_page(visit: Visit) -> None:
     other = visit.town.client.get("/v1/receipts/2").text
     with visit.page() as page:
