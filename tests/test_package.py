@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_every_installed_package_is_pinned_at_the_version_that_is_installed() -> None:
     installed = {_name(found.name): found.version for found in distributions()}
-    strays = {"trust", "pip", "setuptools", "wheel", "uv"}
+    strays = {"agent-trust-log", "pip", "setuptools", "wheel", "uv"}
     assert {name: version for name, version in installed.items() if name not in strays} == {
         name: version for name, version in _pins().items() if name in installed
     }
@@ -71,17 +71,14 @@ def test_the_wheel_carries_the_migrations_the_policies_the_javascript_and_no_tes
         assert str(path.relative_to(ROOT)) in names
     assert {name.partition("/")[0] for name in names} == {
         "trust",
-        f"trust-{PROJECT['project']['version']}.dist-info",
+        f"agent_trust_log-{PROJECT['project']['version']}.dist-info",
     }
 
 
 def test_a_plain_install_of_the_wheel_asks_for_nothing_that_only_tests_need(wheel: zipfile.ZipFile) -> None:
     metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("/METADATA"))).decode()
-    asked = {
-        _name(line)
-        for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
-        if "extra ==" not in line
-    }
+    lines = re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
+    asked = {_name(line) for line in lines if "extra ==" not in line}
     dev = {_name(requirement) for requirement in PROJECT["dependency-groups"]["dev"]}
     assert asked == {_name(requirement) for requirement in PROJECT["project"]["dependencies"]}
     assert not asked & (dev | {"pysha3"})
