@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, Output
+from trust.cli.extras import need
 from trust.cli.failures import Usage
 
 app = App(name="demo")
@@ -34,6 +35,8 @@ def demo(
         With three witnesses, one of which dies: draws wait until the other two have cosigned the log.
     """
     from trust.sandbox import demo as sandbox
+
+    need("server")
 
     try:
         directory = sandbox.directory(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 DISTRIBUTION = "agent-trust-log"
 MODULES = {
     "alembic": "server",
@@ -20,8 +22,17 @@ MODULES = {
     "mcp": "mcp",
 }
 """The extra that brings a module."""
+_OF_A_PART = frozenset({"jinja2"})
+"""Modules of a part that need not be there."""
 
 
 def of(error: ModuleNotFoundError) -> str:
     """Returns the extra that brings the module which was not found; "" where none does."""
     return MODULES.get((error.name or "").partition(".")[0], "")
+
+
+def need(extra: str) -> None:
+    """ModuleNotFoundError, which the command line explains, where a module of an extra is missing."""
+    for module in (name for name, brings in MODULES.items() if brings == extra and name not in _OF_A_PART):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
