@@ -25,6 +25,7 @@ from trust.errors import TrustError, Unusable
 from trust.log import ed25519
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier, parse_note
+from trust.log.quorum import parse_quorum
 from trust.services.genesis import HEAD_FILE
 from trust.services.room import WARN_TIMES, free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
@@ -249,8 +250,9 @@ def _witnesses(settings: Settings, terms: policy.Policy) -> Iterator[Finding]:
 
 
 def _addresses(terms: policy.Policy) -> tuple[str, ...]:
-    lines = getattr(terms.witnesses, "lines", ()) if terms.witnesses else ()
-    return tuple(word for line in lines for word in line.split() if word.startswith(("http://", "https://")))
+    if not terms.witnesses.quorum:
+        return ()
+    return tuple(each.url for each in parse_quorum(terms.witnesses.quorum).witnesses if each.url)
 
 
 def _service(settings: Settings) -> list[Finding]:
