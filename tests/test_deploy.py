@@ -15,7 +15,11 @@ import pytest
 import yaml
 
 from tests.docs.tables import metrics
-from trust.cli import build
+from trust import app, settings
+from trust.cli import build, run
+from trust.cli.failures import GOOD
+from trust.errors import TrustError
+from trust.services.startup_checks import Word
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -120,3 +124,33 @@ def test_the_image_runs_as_another_user_than_root_and_its_command_is_there() -> 
     assert int(user[1]) > 0
     assert command is not None
     assert _parses(json.loads(command[1]))
+
+
+def test_a_backup_of_the_unit_is_restored_and_goes_on_with_the_log(tmp_path: Path) -> None:
+    """What docs/operating.md 3 says, step by step, with the unit's own command."""
+    data, kept, restored = tmp_path / "data", tmp_path / "kept", tmp_path / "restored"
+    made = ["init", "--data", str(data), "--network", "trust.example.org/kept", "--policy", "sandbox"]
+    assert run(made) == GOOD
+    command = _unit(DEPLOY / "systemd" / "trust-backup.service")["ExecStart"]
+    places = {"/var/lib/trust-backup/${INVOCATION_ID}": str(kept), "/var/lib/trust": str(data)}
+    assert run([places.get(word, word) for word in shlex.split(command)[1:]]) == GOOD
+    assert not list(kept.glob("*.key"))
+
+    shutil.copytree(kept, restored)
+    for key in ("log.key", "draw.key"):  # the keys are backed up once, elsewhere
+        shutil.copy2(data / key, restored)
+    newest = data / "head"
+    shutil.copy(newest, restored / "head")
+    assert run(["log", "check", "--data", str(restored)]) == GOOD
+    chosen = settings.load({"data": restored})
+    with pytest.raises(TrustError, match="is a copy"):
+        _started(app.build(chosen))
+    _started(app.build(chosen, Word(take_over=True, seen=(newest,))))
+    _started(app.build(chosen))
+
+
+def _started(parts: app.App) -> None:
+    try:
+        parts.start()
+    finally:
+        parts.stop()
