@@ -58,9 +58,7 @@ def _measured(reader: Reader) -> Measured:
     head = reader.head()
     lately = overhead.recent(network.network_overhead(reader), head.at_ms)
     waits = waiting(reader.connection, clock.now_ms())
-    return Measured(
-        head, cosigned_head(reader)[1], overhead.reading(lately), waits, len(small_pools(reader))
-    )
+    return Measured(head, cosigned_head(reader)[1], overhead.reading(lately), waits, len(small_pools(reader)))
 
 
 def _disk_free_bytes(service: Service) -> int:

@@ -45,7 +45,10 @@ class Telemetry:
                 ("draws_oldest_ms", "How long the longest waiting draw has been awaited; 0: none is"),
                 ("due_late_ms", "How late the oldest thing is that fell due and is not settled; 0: none is"),
                 ("disputes_open", "Claims that somebody challenged and that are not decided"),
-                ("pools_small", "Pools of verifiers that can seat no panel or no appeal by the policy in force"),
+                (
+                    "pools_small",
+                    "Pools of verifiers that can seat no panel or no appeal by the policy in force",
+                ),
                 ("jobs_late", "Threads and jobs of this process that did not do their work in time"),
                 ("disk_free_bytes", "Room on the fullest disk of data and database"),
                 ("disk_reserve_bytes", "Below this much room nothing more is taken"),

@@ -101,7 +101,12 @@ def _told(error: BaseException) -> Told:
             return Told(CANNOT_CHECK, "cannot-check", worded(str(error)), hint=error.hint)
         case ModuleNotFoundError() if extra := extras.of(error):
             hint = f"install it: pip install '{extras.DISTRIBUTION}[{extra}]'"
-            return Told(CANNOT_CHECK, "cannot-check", f"this needs the extra {extra!r}, which is not installed", hint=hint)
+            return Told(
+                CANNOT_CHECK,
+                "cannot-check",
+                f"this needs the extra {extra!r}, which is not installed",
+                hint=hint,
+            )
         case FileExistsError():
             return Told(USAGE, "usage", f"{error.filename} is there already: nothing is written over it")
         case _:

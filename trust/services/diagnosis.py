@@ -35,8 +35,8 @@ from trust.storage.cosigned import policy_in_force
 from trust.storage.engine import Database, NotDurable, file_of
 from trust.storage.holdings import clock_skew_ms
 from trust.storage.migrations import Age, age, check_kind, revisions
-from trust.storage.readonly import read_only
 from trust.storage.reading import Reader, reading
+from trust.storage.readonly import read_only
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 TIMEOUT_S = 3.0
@@ -92,7 +92,9 @@ def _directory(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("data directory", OK, str(data))
     if (data / MARK_FILE).exists():
-        yield Finding("data directory", FAIL, "it is a copy", "docs/operating.md 3 says how to go on with one")
+        yield Finding(
+            "data directory", FAIL, "it is a copy", "docs/operating.md 3 says how to go on with one"
+        )
     if (data / "operator.key").exists():
         yield Finding(
             "keys", WARN, "operator.key lies beside the service, which does not need it", "keep it elsewhere"
@@ -154,7 +156,9 @@ def _version(connection: Connection) -> Finding:
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         return Finding("database", OK, f"SQLite {version}; the service commits with synchronous=FULL")
     number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-    said = f"PostgreSQL {number // 10_000}.{number % 10_000}; fsync, full_page_writes, synchronous_commit are on"
+    said = (
+        f"PostgreSQL {number // 10_000}.{number % 10_000}; fsync, full_page_writes, synchronous_commit are on"
+    )
     if number < LEAST_POSTGRES:
         return Finding("database", WARN, said, "use PostgreSQL 14 or newer")
     return Finding("database", OK, said)
@@ -212,9 +216,13 @@ def _head(settings: Settings, reader: Reader) -> Finding:
     try:
         known = Checkpoint.parse(parse_note(path.read_bytes())[0])
     except FileNotFoundError:
-        return Finding("head file", FAIL, "it is not there", "docs/operating.md 3: the log is not written without it")
+        return Finding(
+            "head file", FAIL, "it is not there", "docs/operating.md 3: the log is not written without it"
+        )
     except (NoteError, CheckpointError, UnicodeDecodeError) as error:
-        return Finding("head file", FAIL, f"it is no checkpoint: {error}", "docs/operating.md 3 says what to do")
+        return Finding(
+            "head file", FAIL, f"it is no checkpoint: {error}", "docs/operating.md 3 says what to do"
+        )
     if known.size > size:
         said = f"it names {known.size} entries and the database has {size}"
         return Finding("head file", FAIL, said, "bring the missing entries: docs/operating.md 3")
@@ -244,7 +252,9 @@ def _witnesses(settings: Settings, terms: policy.Policy) -> Iterator[Finding]:
             httpx.get(place, timeout=TIMEOUT_S)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = f"{place} does not answer: {journal.plain(error)}"
-            yield Finding("witnesses", WARN, said, "draws wait where the quorum is missing: ask whoever runs it")
+            yield Finding(
+                "witnesses", WARN, said, "draws wait where the quorum is missing: ask whoever runs it"
+            )
         else:
             yield Finding("witnesses", OK, f"{place} answers")
 
@@ -269,7 +279,9 @@ def _service(settings: Settings) -> list[Finding]:
         return [Finding("service", FAIL, said, "choose another port, or stop it")]
     found = [_same_key(settings, str(vkey), address)]
     if ready.status_code != httpx.codes.OK:
-        found.append(Finding("service", FAIL, str(shown.get("detail", "not ready")), str(shown.get("hint", ""))))
+        found.append(
+            Finding("service", FAIL, str(shown.get("detail", "not ready")), str(shown.get("hint", "")))
+        )
     warned = shown.get("warnings", ())
     found += [Finding("service", WARN, str(said), "docs/operating.md 6.1") for said in warned]
     return found
