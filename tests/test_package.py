@@ -135,7 +135,7 @@ def test_the_base_alone_verifies_a_receipt_and_is_small(wheel: zipfile.ZipFile, 
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.content)
     trust = _installed(wheel, tmp_path) / "trust"
-    verify = [trust, "receipt", "verify", receipt, "--key", vkey]
+    verify = [str(trust), "receipt", "verify", str(receipt), "--key", vkey]
     done = subprocess.run(verify, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     refused = subprocess.run([trust, "serve"], cwd=tmp_path, capture_output=True, text=True, check=False)

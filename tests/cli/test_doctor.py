@@ -17,6 +17,7 @@ from trust.cli.failures import FALSE, GOOD
 from trust.client.wire import Request, Response
 from trust.services import diagnosis
 from trust.settings import write_seed
+from trust.storage.engine import NotDurable
 
 ORIGIN = "trust.example.org/doctor"
 Found = dict[tuple[str, str], str]
@@ -103,7 +104,7 @@ def test_a_full_disk_a_wrong_clock_and_a_server_that_loses_commits_are_failures(
     monkeypatch.setattr(diagnosis, "free_bytes", lambda _: 128 * 1024 * 1024)
 
     def lossy(*_: object) -> None:
-        raise diagnosis.NotDurable("the database has fsync = off")
+        raise NotDurable("the database has fsync = off")
 
     monkeypatch.setattr(diagnosis, "clock_skew_ms", lossy)
     found = _looked(data, capsys)[1]

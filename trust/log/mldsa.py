@@ -10,7 +10,10 @@ SIGNATURE_BYTES = 2_420
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Returns whether `signature` is `public_key`'s over `message`, with an empty context. ModuleNotFoundError without the library."""
+    """Returns whether `signature` is `public_key`'s over `message`, with an empty context.
+
+    ModuleNotFoundError without the library.
+    """
     if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
     from cryptography.exceptions import InvalidSignature
