@@ -308,7 +308,7 @@ def test_without_the_extra_a_person_is_told_which_one_to_install(monkeypatch: py
     monkeypatch.delattr(trust.mcp, "server")
     with pytest.raises(Unusable, match="extra mcp") as told:
         cli_mcp._parts()
-    assert told.value.hint == "install it as trust[mcp]"
+    assert told.value.hint == "install it as agent-trust-log[mcp]"
 
 
 def test_without_limits_nothing_can_be_spent(place: Place, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -11,9 +12,9 @@ from trust import __version__, clock
 from trust.api.bodies import HttpRequest, read
 from trust.api.documents import json_body
 from trust.api.problems import PROBLEM_TYPE, refusal_problem
-from trust.api.service import Serving, answer
+from trust.api.service import Service, Serving, answer
 from trust.api.views import network
-from trust.api.views.readiness import Outlook, readiness
+from trust.api.views.readiness import Outlook, readiness, small_pools
 from trust.core import overhead, strict
 from trust.core.entry import FORMAT
 from trust.core.overhead import Reading
@@ -22,11 +23,14 @@ from trust.errors import TrustError
 from trust.services.drawing import Brought, bring
 from trust.services.publishing import cosigned_head
 from trust.services.receipts import Refusal
+from trust.services.room import free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.cosigned import CosignedHead
+from trust.storage.engine import file_of
 from trust.storage.holdings import clock_skew_ms
 from trust.storage.reading import Reader
 from trust.storage.unit import Head
+from trust.storage.waiting import Waiting, waiting
 
 MAX_DRAW_BYTES = 1_024
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -40,11 +44,28 @@ def brought(data: bytes) -> Brought:
         raise TrustError(error.code, str(error)) from error
 
 
-def _measured(reader: Reader) -> tuple[Head, CosignedHead | None, Reading]:
-    """The head, the newest cosigned one, and what coordination took lately."""
+class Measured(NamedTuple):
+    """The head, the newest cosigned one, what coordination took lately, what waits, and how many pools are small."""
+
+    head: Head
+    cosigned: CosignedHead | None
+    spent: Reading
+    waits: Waiting
+    small_pools: int
+
+
+def _measured(reader: Reader) -> Measured:
     head = reader.head()
     lately = overhead.recent(network.network_overhead(reader), head.at_ms)
-    return head, cosigned_head(reader)[1], overhead.reading(lately)
+    waits = waiting(reader.connection, clock.now_ms())
+    return Measured(head, cosigned_head(reader)[1], overhead.reading(lately), waits, len(small_pools(reader)))
+
+
+def _disk_free_bytes(service: Service) -> int:
+    """The room on the fullest disk that this process writes to."""
+    file = file_of(service.settings.database_url)
+    places = [service.settings.data_dir, *([file.parent] if file is not None else [])]
+    return min(map(free_bytes, places))
 
 
 class OperatorController(Controller):
@@ -104,7 +125,7 @@ class HealthController(Controller):
 
     @get("/metrics", media_type="text/plain", summary="Prometheus metrics")
     async def metrics(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        head, cosigned, spent = await service.run(request, _measured)
+        head, cosigned, spent, waits, pools = await service.run(request, _measured)
         quorum = service.cosigning.quorum_state()
         for each in quorum.witnesses:
             good = each.state == "cosigned"
@@ -121,5 +142,14 @@ class HealthController(Controller):
             work_p50_ms=spent.work.p50_ms,
             settle_p50_ms=spent.settle.p50_ms,
             waiting_milli=spent.waiting_milli,
+            draws_waiting=waits.draws,
+            draws_oldest_ms=waits.draws_oldest_ms,
+            due_late_ms=waits.due_late_ms,
+            disputes_open=waits.disputes,
+            pools_small=pools,
+            jobs_late=service.vitals.late(),
+            disk_free_bytes=await service.on_reader(_disk_free_bytes, service),
+            disk_reserve_bytes=service.settings.disk_reserve_bytes,
+            batch_ms=service.sequencer.batch_ms,
         )
         return answer(text, media_type=METRICS_TYPE)

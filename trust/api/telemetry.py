@@ -41,6 +41,18 @@ class Telemetry:
                 ("work_p50_ms", "From a claim to its output, lately; the median"),
                 ("settle_p50_ms", "From an output to its claim's end, lately; the median"),
                 ("waiting_milli", "Tasks that stood open and unclaimed on average, lately, in thousandths"),
+                ("draws_waiting", "Claims whose draw is awaited"),
+                ("draws_oldest_ms", "How long the longest waiting draw has been awaited; 0: none is"),
+                ("due_late_ms", "How late the oldest thing is that fell due and is not settled; 0: none is"),
+                ("disputes_open", "Claims that somebody challenged and that are not decided"),
+                (
+                    "pools_small",
+                    "Pools of verifiers that can seat no panel or no appeal by the policy in force",
+                ),
+                ("jobs_late", "Threads and jobs of this process that did not do their work in time"),
+                ("disk_free_bytes", "Room on the fullest disk of data and database"),
+                ("disk_reserve_bytes", "Below this much room nothing more is taken"),
+                ("batch_ms", "What writing the last batch took, with its commit"),
             )
         }
         self._witnesses = {

@@ -23,6 +23,7 @@ GROUPS = {
     "sandbox": "Patterns of coordination on this machine, on real work, while things fail.",
     "init": "Make keys, a log with its first entry, and a database.",
     "serve": "Run the service.",
+    "doctor": "Say what is wrong with a service and its machine, and what to do.",
     "backup": "Copy a data directory while the service runs.",
     "keys": "Make and show keys; give the service new ones.",
     "agent": "Register agents; what their records say.",

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from trust.cli.connection import OUTPUT, Output
+from trust.cli.extras import need
 from trust.cli.failures import Usage
 
 app = App(name="demo")
@@ -37,6 +38,8 @@ def demo(
         When all is over, go on serving and print the address of the explorer, until interrupted.
     """
     from trust.sandbox import demo as sandbox
+
+    need("server")
 
     try:
         directory = sandbox.directory(data)

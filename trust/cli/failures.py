@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cyclopts import CycloptsError
 
 from trust import stopping
+from trust.cli import extras
 from trust.cli.terminal import show_problem, warn
 from trust.errors import RETRY_STATUSES, ClientError, TrustError, Unusable
 from trust.settings import SettingsError
@@ -98,6 +99,14 @@ def _told(error: BaseException) -> Told:
             return Told(USAGE, "usage", worded(str(error)))
         case Unusable():
             return Told(CANNOT_CHECK, "cannot-check", worded(str(error)), hint=error.hint)
+        case ModuleNotFoundError() if extra := extras.of(error):
+            hint = f"install it: pip install '{extras.DISTRIBUTION}[{extra}]'"
+            return Told(
+                CANNOT_CHECK,
+                "cannot-check",
+                f"this needs the extra {extra!r}, which is not installed",
+                hint=hint,
+            )
         case FileExistsError():
             return Told(USAGE, "usage", f"{error.filename} is there already: nothing is written over it")
         case _:

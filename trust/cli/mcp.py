@@ -62,5 +62,7 @@ def _parts() -> tuple[ModuleType, ModuleType]:
     try:
         from trust.mcp import hand, server
     except ModuleNotFoundError as error:
-        raise Unusable(f"trust mcp needs the extra mcp: {error}", "install it as trust[mcp]") from None
+        raise Unusable(
+            f"trust mcp needs the extra mcp: {error}", "install it as agent-trust-log[mcp]"
+        ) from None
     return server, hand

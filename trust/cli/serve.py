@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from trust import settings
 from trust.cli import serve_checks
 from trust.cli.connection import existing
+from trust.cli.extras import need
 from trust.cli.values import Port
 
 app = App(name="serve")
@@ -52,6 +53,7 @@ def serve(
     trust_clock
         This machine's clock is right, whatever it was compared with.
     """
+    need("server")
     given = {"data": data, "database": database, "host": host, "port": port}
     given |= {"witnesses": witnesses, "head_copy": head_copy}
     chosen = settings.load(given)

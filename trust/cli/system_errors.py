@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
 from typing import NamedTuple
 
 AGAIN = "run the same again"
@@ -101,6 +102,8 @@ def _of_system(error: OSError) -> Fault:
 
 
 def _of_database(error: BaseException) -> Fault | None:
+    if "sqlalchemy" not in sys.modules:  # it comes with an extra; without it no error is a database's
+        return None
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
     from sqlalchemy.exc import TimeoutError as NoConnection
 

@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Sequence
 from hmac import compare_digest
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from trust import __version__
 from trust.errors import TrustError, Unusable
 from trust.files import PRIVATE, write_once
 from trust.log.note import Verifier as LogVerifier
@@ -88,7 +88,7 @@ def _told(name: str, error: ToolError) -> dict[str, Any]:
 def build(hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> TrustServer:
     """The server of one hand."""
     server = TrustServer(
-        "trust", title="trust", instructions=INSTRUCTIONS, version=version("trust"), log_level="WARNING"
+        "trust", title="trust", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     reading = Reading(hand, services, vkey)
     acting = Acting(hand, reading)

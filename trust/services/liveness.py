@@ -96,6 +96,10 @@ class VitalSigns:
         """Returns a sentence for each vital thread that is late."""
         return tuple(wrong for sign in self._signs if sign.vital and (wrong := sign.wrong))
 
+    def late(self) -> int:
+        """Returns how many threads and jobs are late, vital or not."""
+        return sum(1 for sign in self._signs if sign.wrong)
+
     def shown(self) -> tuple[Shown, ...]:
         """Every one that has begun."""
         return tuple(sign.shown() for sign in self._signs if sign.has_begun)

@@ -27,13 +27,13 @@ class Room:
     def check(self) -> None:
         """TrustError `storage-full` where less than the reserve is left."""
         for directory in self._directories:
-            if (free := _free_bytes(directory)) < self._reserve_bytes:
+            if (free := free_bytes(directory)) < self._reserve_bytes:
                 detail = f"{free // _MIB} MiB are left, of which {self._reserve_bytes // _MIB} are reserved"
                 raise TrustError("storage-full", detail, retry_after_s=RETRY_S)
 
     def warnings(self) -> tuple[str, ...]:
         """Returns warnings for the operator while there is still room."""
-        free_by_directory = [(each, _free_bytes(each)) for each in self._directories]
+        free_by_directory = [(each, free_bytes(each)) for each in self._directories]
         return tuple(
             f"the disk of {directory} is almost full: {free // _MIB} MiB are left,"
             f" below {self._reserve_bytes // _MIB} nothing is taken"
@@ -42,6 +42,7 @@ class Room:
         )
 
 
-def _free_bytes(directory: Path) -> int:
+def free_bytes(directory: Path) -> int:
+    """Returns the bytes that this user may still write on the disk of a directory."""
     filesystem = os.statvfs(directory)
     return filesystem.f_bavail * filesystem.f_frsize

@@ -126,6 +126,7 @@ class Sequencer:
         self._take_over_log = take_over
         self._after_step = after_step
         self._on_append = on_append
+        self.batch_ms = 0  # what the last turn took
         self._room = room
         self._inbox = Inbox(
             self._limits.inbox_statements, self._limits.inbox_bytes
@@ -240,8 +241,10 @@ class Sequencer:
             self._refuse_frozen()
             if submissions:
                 self._room()
+            begun_ms = clock.monotonic_ms()
             while not self._sequence(submissions):
                 self.sign.beat()
+            self.batch_ms = clock.monotonic_ms() - begun_ms
             self.sign.beat()
         except TrustError as error:
             _fail(submissions, error)

@@ -58,7 +58,7 @@ class Outlook(msgspec.Struct, frozen=True):
 def readiness(reader: Reader, quorum: QuorumState, outlook: Outlook) -> Ready:
     """That the service is ready, and what an operator should look at."""
     is_witnessed, cosigned = cosigned_head(reader)
-    troubled, threads = (*outlook.warnings(is_witnessed=is_witnessed), *_small_pools(reader)), outlook.threads
+    troubled, threads = (*outlook.warnings(is_witnessed=is_witnessed), *small_pools(reader)), outlook.threads
     if not is_witnessed and not quorum.missing_ms:
         return Ready("ready", troubled, threads=threads, scrub=outlook.scrub)
     age_ms = max(0, clock.now_ms() - cosigned.at_ms) if cosigned else -1
@@ -67,8 +67,8 @@ def readiness(reader: Reader, quorum: QuorumState, outlook: Outlook) -> Ready:
     return Ready("ready", (*troubled, *_warnings(quorum)), witnesses, threads, outlook.scrub)
 
 
-def _small_pools(reader: Reader) -> tuple[str, ...]:
-    """Which pools of verifiers can seat no panel, or no appeal, by the policy in force."""
+def small_pools(reader: Reader) -> tuple[str, ...]:
+    """Returns, in sentences, which pools of verifiers can seat no panel, or no appeal, by the policy in force."""
     adopted = policy_in_force(reader)
     if adopted is None:
         return ()
