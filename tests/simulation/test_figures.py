@@ -38,6 +38,11 @@ def test_a_goal_is_missed_at_its_limit_and_only_in_worlds_that_it_is_for() -> No
     just = {name: Figure(0.0, 0.0, 0.0) for name in figures([Tally()])}
     just["units_per_cheat"] = Figure(-1.0, -1.0, -1.0)
     assert goals.missed(world("constant"), just) == []
+    just["units_per_cheat"] = Figure(-1.0, -3.0, 1.0)
+    assert [each.goal for each in goals.missed(world("constant"), just)] == [
+        "a cheat loses money, with the whole interval"
+    ]
+    just["units_per_cheat"] = Figure(-2.0, -3.0, -1.0)
     just["bad_accepted"] = Figure(0.001, 0.0, 0.002)
     assert [each.goal for each in goals.missed(world("constant"), just)] == [goals.GOALS[0].words]
     assert goals.missed(world("sometimes"), just) == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.core.invariants import Checker, check_log
-from tests.simulation.worlds import TINY, game, world
+from tests.simulation.worlds import TINY, game, standard, world
 from trust.core.records import SealedPool, Seat
+from trust.simulation.game import Game
 from trust.simulation.tally import Tally
 from trust.simulation.worlds import PPM, Size
 
@@ -51,6 +53,17 @@ def test_a_cheat_that_registers_anew_goes_on_and_pays_each_time() -> None:
     assert tally.cheats_shut_out == 0
     assert tally.registered_anew >= 10
     assert tally.cheat_units < -200 * tally.bad
+
+
+def test_a_cheat_s_figure_counts_the_bond_of_its_name() -> None:
+    """The same works and draws; each name that was caught costs its bond beside the stakes."""
+    size, policy = Size(workers=10, tasks=20), standard()
+    free = replace(policy, registration=replace(policy.registration, name_bond_units=0))
+    of = world("constant", returns=True, error_ppm=0)
+    named, nameless = (Game(of, each, size, 1).play() for each in (policy, free))
+    assert named.bad == nameless.bad
+    burned = named.registered_anew * policy.registration.name_bond_units
+    assert named.cheat_units == nameless.cheat_units - burned < nameless.cheat_units
 
 
 def test_where_every_verifier_colludes_bad_work_is_accepted_and_good_work_rejected() -> None:

@@ -204,8 +204,8 @@ class Game:
             e.PartyLeft: self._party_left,
         }
 
-    def _counted(self, _: e.VoteRevealed) -> None:
-        self.tally.votes += 1
+    def _counted(self, event: e.VoteRevealed) -> None:
+        self.tally.voted(self._claims[self.net.get(Seat, event.seat).claim])
 
     def _coin_tossed(self, event: e.CoinTossed) -> None:
         if not event.checked:
@@ -221,7 +221,7 @@ class Game:
 
     def _claim_ended(self, event: e.ClaimEnded) -> None:
         self._waiting -= 1
-        work = self._claims[event.claim]
+        self._ended = work = self._claims[event.claim]
         claim = self.net.get(Claim, event.claim)
         if not claim.output:
             return
@@ -239,7 +239,8 @@ class Game:
         self._workers[worker] = self._join("worker", worker, again)
 
     def _money_moved(self, event: e.MoneyMoved) -> None:
-        """Counts what a work brought or cost its worker."""
+        """Counts what a work brought or cost its worker; the bond of a name burns right after the claim that was caught
+        has ended."""
         if event.why == "claim.price":
             (task,) = (account for account, change in event.postings if change < 0)
             work = self._works[task.removeprefix("task/").removesuffix("/escrow")]
@@ -249,6 +250,8 @@ class Game:
                 if change < 0 and account.startswith("claim/"):
                     work = self._claims[account.removeprefix("claim/").removesuffix("/stake")]
                     self.tally.paid(work, change, work in self._trusted)
+                elif change < 0 and event.why == "slash.name":
+                    self.tally.paid(self._ended, change, self._ended in self._trusted)
 
     def _seat_settled(self, event: e.SeatSettled) -> None:
         self.tally.seats_paid += event.outcome in ("right", "heard")

@@ -18,6 +18,8 @@ class Goal(msgspec.Struct, frozen=True):
     limit: float
     habits: frozenset[Habit]
     words: str
+    whole: bool = False
+    "Whether all of the interval has to be under it, not only the mean."
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -34,12 +36,16 @@ _CONSTANT: frozenset[Habit] = frozenset({"constant"})
 GOALS = (
     Goal("bad_accepted", 0.001, _CONSTANT, "bad outputs accepted under 0.1 % of all"),
     Goal("honest_rejected", 0.002, _CONSTANT, "honest work rejected under 0.2 %"),
-    Goal("checks_per_task", 2.0, _CONSTANT, "under 2 votes a task"),
+    Goal("steady_checks_per_task", 2.0, _CONSTANT, "under 2 votes a task of a worker that had twenty before"),
     Goal("bad_accepted", 0.007, frozenset({"sometimes"}), "bad outputs accepted under 0.7 % of all"),
-    Goal("units_per_cheat", 0.0, _ALL, "a cheat loses money"),
+    Goal("units_per_cheat", 0.0, _ALL, "a cheat loses money, with the whole interval", whole=True),
     Goal("units_per_trusted_cheat", 0.0, _ALL, "a cheat with a record loses money"),
     Goal("seats_short", 0.01, _ALL | {"never"}, "seats paid short under 1 %"),
 )
+
+
+def _worst(goal: Goal, measured: Figure) -> float:
+    return measured.high if goal.whole else measured.mean
 
 
 def _reaches(value: float, limit: float) -> bool:
@@ -52,7 +58,7 @@ def missed(world: World, measured: Mapping[str, Figure]) -> list[Missed]:
     return [
         Missed(world.name, goal.words, measured[goal.measure])
         for goal in GOALS
-        if world.habit in goal.habits and _reaches(measured[goal.measure].mean, goal.limit)
+        if world.habit in goal.habits and _reaches(_worst(goal, measured[goal.measure]), goal.limit)
     ]
 
 

@@ -69,7 +69,7 @@ def play(scheme: str, chance: Chance, size: Size) -> Tally:
         for worker in range(size.workers):
             work = chance.work(worker, number)
             accepted, checks = judge(work)
-            tally.votes += checks
+            tally.voted(work, checks)
             tally.ended(work, ClaimState.ACCEPTED if accepted else ClaimState.REJECTED)
             if accepted:
                 tally.paid(work, work.price_units)

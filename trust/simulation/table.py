@@ -14,6 +14,7 @@ COLUMNS = {
     "honest_rejected": "honest rejected %",
     "honest_shut_out": "honest shut out %",
     "checks_per_task": "votes a task",
+    "steady_checks_per_task": "with 20 before",
     "units_per_cheat": "units a cheat",
     "units_per_trusted_cheat": "with a record",
     "seats_short": "seats short %",
@@ -34,6 +35,7 @@ COSTS = {
 }
 _PLAIN = {
     "checks_per_task": 2,
+    "steady_checks_per_task": 2,
     "units_per_cheat": 0,
     "units_per_trusted_cheat": 0,
     "votes": 2,

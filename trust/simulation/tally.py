@@ -17,11 +17,14 @@ _T_975 = (
 )  # fmt: skip
 _T_LARGE = 1.960
 _DIGITS = 6
+STEADY_TASKS = 20
+"""After so many tasks a worker that was not caught has its record."""
 
 
 class Tally(msgspec.Struct):
-    """Counts of one game. `cheat_units` is what all bad outputs together brought, beyond honest work in their place;
-    `trusted_...` is of those among them whose check was not certain."""
+    """Counts of one game. `cheat_units` is what all bad outputs together brought, beyond honest work in their place and
+    with the bonds of the names that burned for them; `trusted_...` is of those among them whose check was not certain,
+    `steady_...` of tasks whose worker had twenty before."""
 
     outputs: int = 0
     bad: int = 0
@@ -29,6 +32,8 @@ class Tally(msgspec.Struct):
     good_rejected: int = 0
     voided: int = 0
     votes: int = 0
+    steady_outputs: int = 0
+    steady_votes: int = 0
     challenges: int = 0
     cheat_units: int = 0
     trusted_bad: int = 0
@@ -45,12 +50,18 @@ class Tally(msgspec.Struct):
     def ended(self, work: Work, state: str, trusted: bool = False) -> None:
         """An output came to its end: accepted, rejected or voided. What it saved its worker is counted here."""
         self.outputs += 1
+        self.steady_outputs += work.number >= STEADY_TASKS
         self.bad += work.bad
         self.bad_accepted += work.bad and state == ClaimState.ACCEPTED
         self.good_rejected += not work.bad and state == ClaimState.REJECTED
         self.voided += state == ClaimState.VOIDED
         self.trusted_bad += work.bad and trusted
         self.paid(work, work.effort_units - work.price_units, trusted)
+
+    def voted(self, work: Work, votes: int = 1) -> None:
+        """So many verifiers looked at a work."""
+        self.votes += votes
+        self.steady_votes += votes if work.number >= STEADY_TASKS else 0
 
     def paid(self, work: Work, units: int, trusted: bool = False) -> None:
         """Money that reached the worker (below zero: that it lost) for this work."""
@@ -71,6 +82,7 @@ MEASURES: dict[str, Measure] = {
     "honest_rejected": lambda t: _share(t.good_rejected, t.outputs - t.bad),
     "honest_shut_out": lambda t: _share(t.honest_shut_out, t.honest_workers),
     "checks_per_task": lambda t: _share(t.votes, t.outputs),
+    "steady_checks_per_task": lambda t: _share(t.steady_votes, t.steady_outputs),
     "units_per_cheat": lambda t: _share(t.cheat_units, t.bad),
     "units_per_trusted_cheat": lambda t: _share(t.trusted_units, t.trusted_bad),
     "seats_short": lambda t: _share(t.seats_short, t.seats_paid),
