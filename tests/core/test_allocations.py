@@ -58,7 +58,7 @@ def test_after_its_window_the_task_is_open_to_all(town: Scene) -> None:
     allocation = town.allocated(exclusive_ms=1_000)
     town.net.tick_to(town.net.get(Task, "t1").exclusive_until_ms)
     claim = town.net.get(Claim, town.claim(worker=outsider(town, allocation)))
-    assert (claim.route, claim.delta_ppm) == ("first-come", 200_000)
+    assert (claim.route, claim.delta_ppm) == ("first-come", 20_000)
 
 
 def test_a_shortlist_lapses_with_the_claim_that_failed(town: Scene) -> None:
@@ -269,7 +269,8 @@ def test_who_may_not_claim_is_not_drawn(town: Scene) -> None:
         assert drawn == set(capable(town)) - out
 
 
-def test_the_pools_of_workers_say_what_their_records_do(town: Scene) -> None:
+def test_the_pools_of_workers_say_what_their_records_do() -> None:
+    town = crowd(12, first_come_ppm=200_000)
     net = town.net
     claim = town.ended()
     party = town.party(town.worker)

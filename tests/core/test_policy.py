@@ -158,7 +158,7 @@ def test_silence_is_never_cheaper_than_being_wrong_under_any_policy_that_may_be_
     assert dangers(policy) or not (cheap or lenient)
 
 
-@pytest.mark.parametrize("name", ["standard", "drawn", "fast", "sandbox"])
+@pytest.mark.parametrize("name", ["standard", "fast", "sandbox"])
 def test_every_shipped_policy_may_be_adopted_and_punishes_in_the_right_order(name: str) -> None:
     policy = parse((shipped("policies") / f"{name}.toml").read_text(encoding="utf-8"))
     assert dangers(policy) == []

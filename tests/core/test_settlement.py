@@ -288,7 +288,8 @@ def test_a_new_worker_is_always_checked_and_a_trusted_one_seldom() -> None:
     assert town.net.get(Claim, town.claimed("t4")).rate_ppm == 1_000_000  # the streak is one again
 
 
-def test_a_liar_falls_behind_who_was_honest(town: Scene) -> None:
+def test_a_liar_falls_behind_who_was_honest() -> None:
+    town = scene(policy_of(first_come_ppm=200_000))
     for number in range(3):
         town.ended(f"honest-{number}", assignee=None)
     town.worker, honest = town.rival, town.worker

@@ -49,7 +49,7 @@ def test_praise_counts_little_where_few_owners_share_the_pool(town: Scene) -> No
     candidates = [did for did in capable(town) if did != town.requester.did][:9]
     allocation = town.allocated(candidates=tuple(candidates), shortlist=2)
     claim = town.net.get(Claim, town.claim(worker=drawn_from(town, allocation)[0]))
-    assert (allocation.eligible, allocation.owners, claim.delta_ppm) == (9, 9, 50_000)
+    assert (allocation.eligible, allocation.owners, claim.delta_ppm) == (9, 9, 20_000)
 
 
 def test_praise_counts_by_the_way_to_the_claim(town: Scene) -> None:
@@ -64,7 +64,7 @@ def test_praise_counts_by_the_way_to_the_claim(town: Scene) -> None:
         town.post(way, who=None, **terms)
         claim = net.get(Claim, town.claim(way, worker))
         found[claim.route] = claim.delta_ppm
-    assert found == {"own": 0, "assigned": 50_000, "first-come": 200_000}
+    assert found == {"own": 0, "assigned": 20_000, "first-come": 20_000}
 
 
 def test_an_accepted_claim_is_praised_by_its_delta(town: Scene) -> None:
@@ -142,7 +142,7 @@ def test_who_has_a_task_of_the_lane_in_flight_or_a_record_is_not_drawn_from_it(l
     lane.claim(allocation.id, newcomer)
     expert = next(did for did in capable(lane)[1:] if did != newcomer.did)
     lane.net.autoflush = False
-    known(lane, expert, 3_000)
+    known(lane, expert, 20_000)
     for number in range(30):
         other = lane.allocated(f"u{number}", candidates=(newcomer.did, expert), shortlist=2)
         assert [place.probation for place in other.shortlist] == [False, False]

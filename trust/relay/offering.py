@@ -40,8 +40,8 @@ Rank = Callable[[str, Sequence[str]], Awaitable[Facts]]
 class Terms:
     """What the policy says of newcomers: their share of places, and up to which record one is a newcomer."""
 
-    probation_ppm: int = 50_000
-    probation_milli: int = 3_000
+    probation_ppm: int = 40_000
+    probation_milli: int = 20_000
 
     def read(self, policy: Facts) -> None:
         """Takes them from `GET /v1/policy`."""

@@ -101,13 +101,13 @@ def test_a_batch_is_void_where_the_panel_says_so_and_no_item_is_judged() -> None
 
 
 def test_candidates_that_a_relay_names_are_worth_no_more_than_who_comes_first() -> None:
-    """Before: a relay that named ten faces of one friend had delta 0.9 for it instead of 0.2."""
+    """Before: a relay that named ten faces of one friend had delta 0.9 for it instead of that of first come."""
     town = crowd(14)
     named = tuple(did for did in capable(town) if did != town.requester.did)
     allocation = town.allocated(candidates=named, shortlist=1)
     assert (allocation.eligible, allocation.owners) == (16, 16)
     claim = town.net.get(Claim, town.claim(worker=drawn_from(town, allocation)[0]))
-    assert (claim.route, claim.delta_ppm) == ("allocated", 200_000)
+    assert (claim.route, claim.delta_ppm) == ("allocated", 20_000)
 
 
 # -- holding tasks, and letting them fall
