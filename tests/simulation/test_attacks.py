@@ -65,11 +65,11 @@ def test_where_nobody_is_malicious_nothing_is_spoiled_and_everything_is_done() -
 
 def test_who_always_spoils_is_hardly_drawn_again() -> None:
     played = relayed(ATTACKS["always-bad"], SMALL).play()
-    assert sum(played.spoiled[:4]) > 10
+    assert sum(played.spoiled[:4]) >= 10
     assert spoiled(played) < 0.02
 
 
-def test_a_ring_s_tasks_come_first_and_count_a_fifth_and_honest_ones_are_drawn() -> None:
+def test_a_ring_s_tasks_come_first_and_count_a_fiftieth_and_honest_ones_are_drawn() -> None:
     played = relayed(ATTACKS["ring"], keep_log=True)
     played.play()
     ways = {
@@ -79,10 +79,10 @@ def test_a_ring_s_tasks_come_first_and_count_a_fifth_and_honest_ones_are_drawn()
         if isinstance(event, e.ClaimOpened)
     }
     assert {way[1] for way in ways if way[0] == "d"} == {"allocated", "probation"}
-    assert {way[1:] for way in ways if way[0] == "w"} == {("first-come", 200_000)}
+    assert {way[1:] for way in ways if way[0] == "w"} == {("first-come", 20_000)}
 
 
-def test_who_is_drawn_among_eight_that_the_relay_names_is_praised_a_twentieth() -> None:
+def test_who_is_drawn_among_eight_that_the_relay_names_is_praised_a_fiftieth() -> None:
     played = relayed(ATTACKS["always-bad"], named=True, keep_log=True)
     played.play()
     deltas = {
@@ -91,7 +91,7 @@ def test_who_is_drawn_among_eight_that_the_relay_names_is_praised_a_twentieth() 
         for event in decided.events
         if isinstance(event, e.ClaimOpened)
     }
-    assert deltas == {50_000}
+    assert deltas == {20_000}
 
 
 def test_an_appeal_saves_most_good_work_that_a_check_failed() -> None:

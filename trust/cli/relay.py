@@ -20,6 +20,7 @@ from trust.cli.connection import (
     read_key,
     read_keys,
     read_seeds,
+    read_statement,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import progress
@@ -155,6 +156,37 @@ def update(
     with service.client(coordinator[0]) as client:
         changed = Relay(client, relay, read_seeds(coordinator)).update(name, group, threshold, joining)
         service.accepted(changed)
+
+
+@app.command
+def attest(
+    relay: RelayId,
+    file: Path,
+    /,
+    *,
+    coordinator: Coordinators,
+    receipt: ReceiptFile = None,
+    service: Service = SERVICE,
+) -> None:
+    """Say for somebody whom the service does not hear that the relay was shown a statement now, in time.
+
+    It counts for what a worker or a verifier owes on a claim through this relay: an output, a renewal, a giving up, an
+    opening, a commitment, a reveal.
+
+    Parameters
+    ----------
+    file
+        The signed envelope of the statement, as JSON.
+    coordinator
+        A coordinator's key file; as many as the relay's threshold.
+    """
+    from trust.client import Relay
+
+    if not coordinator:
+        raise Usage("a relay's word needs its signatures: give --coordinator")
+    with service.client(coordinator[0]) as client:
+        shown = read_statement(file)
+        service.accepted(Relay(client, relay, read_seeds(coordinator)).attest(shown), receipt)
 
 
 @app.command
