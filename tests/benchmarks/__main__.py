@@ -10,6 +10,7 @@ from tests.benchmarks import (
     audit,
     claims,
     draw,
+    footprint,
     graph,
     lists,
     log,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "scores": scores.run,
     "graph": graph.run,
     "draw": draw.run,
+    "footprint": footprint.run,
     "help": startup.run,
 }
 
