@@ -73,13 +73,13 @@ def test_what_the_seats_of_a_lost_challenge_did_not_earn_stays_in_the_pool(town:
     assert town.net.balance("pool/verification") == FEES - 30 + 20
 
 
-def test_a_fail_attacked_in_vain_pays_the_requester(town: Scene) -> None:
+def test_a_fail_attacked_in_vain_pays_nobody(town: Scene) -> None:
     claim = town.judged(verdict="fail")
     lost = town.challenged(claim, town.worker)
     town.judge(claim, "fail")
     entries = town.window_over(claim)
     assert (town.state(claim), ends(entries)) == ("rejected", ["lost"])
-    assert posted(entries, "challenge.lost") == {lock(lost): -70, "burn": 35, agent(town.requester): 35}
+    assert posted(entries, "challenge.lost") == {lock(lost): -70, "burn": 70}
     slash = {f"claim/{claim}/stake": -STAKE, agent(town.requester): FEES, "burn": STAKE - FEES}
     assert posted(entries, "slash.failed-check") == slash
     assert town.net.free(town.worker) == 5_000 - STAKE - 140

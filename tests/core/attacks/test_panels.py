@@ -6,6 +6,7 @@ from tests.core.attacks.ring import PRICE, claimed, delivered, looked_at, rich, 
 from tests.core.terms import EXACT, JUDGED
 from trust.core import payloads as p
 from trust.core.records import Claim, Seat, Slot
+from trust.core.rules import panel
 
 TINY = 3
 
@@ -126,3 +127,34 @@ def test_the_dissenter_on_judged_work_pays_the_seats_that_its_doubt_called() -> 
     honest = [seat for seat in town.net.all(Seat) if seat.claim == claim and seat.agent != dissenter.did]
     assert [town.net.free(town.sitter(seat)) for seat in honest] == [5_010] * 9
     assert town.net.staked(dissenter) == 3_000 - 70
+
+
+def test_a_ring_that_is_most_of_a_small_pool_leaves_and_honest_work_is_for_nothing() -> None:
+    """Open, and listed in docs/threats.md: the claim was taken while the pool had owners enough. Nobody is punished for
+    it; the worker has its stake back and no price."""
+    town = town_of(verifiers=2)
+    ring = [town.net.join(f"ring {number}") for number in range(10)]
+    town.net.enroll(*ring, units=1_000)
+    before = worth(town, town.worker), worth(town, town.requester)
+    claim = claimed(town, "t1", town.worker, town.requester)
+    for who in ring:
+        town.net.say(p.VerifierLeave, who)
+    delivered(town, [claim])
+    assert town.state(claim) == "voided"
+    assert (worth(town, town.worker), worth(town, town.requester)) == before
+
+
+def test_each_wording_of_a_challenge_has_a_panel_of_its_own_which_the_operator_sees_first() -> None:
+    """Open, and listed in docs/threats.md: the operator tries challenges until a panel suits it. It cannot where the
+    round follows from a disagreement alone, which has one seed."""
+    town = town_of()
+    claim = claimed(town, "t1", town.worker, town.requester)
+    delivered(town, [claim])
+    town.open(claim)
+    town.judge(claim, "pass")
+    seeds = set()
+    for reason in ("a", "b", "c"):
+        other = town.fork()
+        other.net.say(p.VerdictChallenge, other.requester, claim=claim, reason=reason)
+        seeds.add(panel.alpha(other.net.draft, other.net.get(Claim, claim), 2))
+    assert len(seeds) == 3

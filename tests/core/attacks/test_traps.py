@@ -8,6 +8,7 @@ from tests.core.attacks.ring import PRICE, claimed, delivered, looked_at, states
 from tests.core.crowds import capable, crowd, drawn_from
 from tests.core.flows import Scene
 from tests.core.terms import EXACT, JUDGED
+from trust.core import ledger
 from trust.core import payloads as p
 from trust.core.records import Claim, Score, Task
 
@@ -159,3 +160,22 @@ def test_nobody_claims_so_late_that_the_least_lease_runs_past_the_deadline() -> 
     town.post(price_units=PRICE, deadline_ms=town.net.now_ms + 1_000)
     town.net.tick(600)
     town.net.refused("too-late", town.request(stake_units=2_000))
+
+
+def test_a_requester_with_a_trap_gets_nothing_of_the_appeals_of_its_victims() -> None:
+    """Before: an appeal that its trapped worker lost paid the requester half of its bond, a twentieth of the price: on
+    a task of 100,000 it had 5,000 of an honest worker's money. Now all of that bond burns."""
+    town = town_of()
+    worker = town.net.join("honest", 1_000_000)
+    before, burned = worth(town, town.requester), town.net.balance(ledger.BURN)
+    claim = claimed(town, "trap", worker, town.requester, price_units=100_000, stake_units=200_000)
+    delivered(town, [claim])
+    town.open(claim)
+    town.judge(claim, "fail")
+    town.challenge(claim, worker)
+    town.net.draw(claim)
+    town.judge(claim, "fail")
+    town.window_over(claim)
+    assert town.state(claim) == "rejected"
+    assert worth(town, town.requester) == before
+    assert town.net.balance(ledger.BURN) - burned >= 10_000

@@ -4,8 +4,9 @@ Specified in docs/rules.md 4.
 
 - A challenge is won when the claim's final verdict is not the one that it attacked; an unchecked output counts as pass.
 - It is returned when no verdict was reached after it: the verdict that it attacked stands, and nobody was wrong.
-- Of a lost bond a share burns and the rest goes to the other side; all of it burns where the other side is of the
-  challenger's own house, so that nobody disputes with himself for nothing.
+- Of a lost bond a share burns and the rest goes to the worker whose pass was attacked; all of it burns where the worker
+  is of the challenger's own house, so that nobody disputes with himself for nothing, and where a fail or a void was
+  attacked, so that no requester lives on the appeals of those that its specification trapped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trust.core import ledger
 from trust.core.events import ChallengeEnded
 from trust.core.lifecycle import ChallengeState
 from trust.core.policy import Policy
-from trust.core.records import Challenge, Claim, Task
+from trust.core.records import Challenge, Claim
 from trust.core.rules.decision import Decision
 from trust.core.state import View
 
@@ -70,26 +71,22 @@ def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = F
     return ChallengeState.LOST if final == challenge.against else ChallengeState.WON
 
 
-def release(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[Fought]) -> None:
+def release(d: Decision, claim: Claim, policy: Policy, fought: list[Fought]) -> None:
     """Empties the challenges' bonds; what was prepaid has found the seats by then."""
     for each in fought:
         challenge = each.challenge
         lock = ledger.challenge_bond(challenge.id)
         if each.how == ChallengeState.LOST:
-            d.pay("challenge.lost", *_lost(d, claim, task, policy, challenge))
+            d.pay("challenge.lost", *_lost(d, claim, policy, challenge))
         else:
             d.pay("challenge.return", (lock, ledger.free(challenge.challenger), d.balance(lock)))
 
 
-def _lost(
-    d: Decision, claim: Claim, task: Task, policy: Policy, challenge: Challenge
-) -> list[ledger.Transfer]:
+def _lost(d: Decision, claim: Claim, policy: Policy, challenge: Challenge) -> list[ledger.Transfer]:
     lock, bond = ledger.challenge_bond(challenge.id), challenge.bond_units
-    other = claim.worker if challenge.against == "pass" else task.requester
-    burns = ledger.share_up(bond, policy.money.challenge_burn_ppm)
-    if kin(d, other, challenge.challenger):
-        burns = bond
-    return [(lock, ledger.BURN, burns), (lock, ledger.free(other), bond - burns)]
+    is_paid = challenge.against == "pass" and not kin(d, claim.worker, challenge.challenger)
+    burns = ledger.share_up(bond, policy.money.challenge_burn_ppm) if is_paid else bond
+    return [(lock, ledger.BURN, burns), (lock, ledger.free(claim.worker), bond - burns)]
 
 
 def kin(d: Decision, one: str, other: str) -> bool:
