@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "f67f7a5cd611a1183e37b4946d82c78b94f8536db775e4c59bd937aa049553af"}
+SEALED = {"rules-2": "4dab68150ec17ce5fdf49e5999c822ced747fd07a4db6e48330ecc4adcffbe6c"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 
