@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
     """A town on a service that runs for this module; verdicts can be challenged long enough for a command."""
     directory = tmp_path_factory.mktemp("served")
     url = f"sqlite:///{directory / 'trust.db'}"
-    terms = {"challenge_ms": 4_000, "open_ms": 8_000}
+    terms: dict[str, Any] = {"challenge_ms": 4_000, "open_ms": 8_000}
     with serving(directory, url, found(settings_for(directory, url), **terms)) as (running, home):
         home.settle_in()
         yield running, home
@@ -110,7 +110,8 @@ def test_a_payout_needs_the_reference_that_its_withdrawal_named_or_its_owners_si
     reach: House, keys: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     withdraw = ["stake", "withdraw", "100", "--key", keys["rival"], "--json"]
-    named, unnamed = [], []
+    named: list[str] = []
+    unnamed: list[str] = []
     for options, into in ((["--reference", "wire-1"], named), ([], unnamed)):
         assert run([*withdraw, *options]) == GOOD
         into.append(answer(capsys)["withdrawal"])
