@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "f67f7a5cd611a1183e37b4946d82c78b94f8536db775e4c59bd937aa049553af"}
+SEALED = {"rules-2": "716f6dd09be98e0d4e3bc9a8aa0c29c26409c08352dfcf5c4dcec5ee2da018e7"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 
