@@ -150,6 +150,15 @@ TaskAllocate = _factory(
 ClaimRequest = _factory(
     payloads.ClaimRequest, task="task-0", task_index=1, relay=derived_id("rly_"), stake_units=200
 )
+SquadForm = _factory(
+    payloads.SquadForm,
+    task="task-0",
+    members=LazyFunction(
+        lambda: tuple(payloads.Member(worker=did(number), stake_units=200) for number in range(2))
+    ),
+    until_ms=NOW_MS + 60_000,
+)
+SquadDissolve = _factory(payloads.SquadDissolve, squad=derived_id("sqd_"))
 ClaimRenew = _factory(payloads.ClaimRenew, claim=derived_id("clm_"))
 ClaimAbandon = _factory(payloads.ClaimAbandon, claim=derived_id("clm_"))
 OutputSubmit = _factory(

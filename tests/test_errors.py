@@ -81,6 +81,7 @@ NAMED_BY_RECORDS = {
     "unknown-claim",
     "unknown-relay",
     "unknown-seat",
+    "unknown-squad",
     "unknown-task",
     "unknown-withdrawal",
 }

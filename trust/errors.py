@@ -21,6 +21,9 @@ class Code(NamedTuple):
 
 CODES: dict[str, Code] = {
     "malformed": Code(400, "compare the body with the payload's table: unknown fields are refused too"),
+    "bad-parts": Code(400, "name at least two parts, each once, with shares of 1000000 ppm together"),
+    "bad-squad": Code(400, "the founder and other owners' agents take all parts of the task, each one"),
+    "bad-until": Code(400, "choose a time ahead, before the deadline of the task"),
     "invalid-utf8": Code(400, "send the body as UTF-8"),
     "invalid-key": Code(400, "use a did:key of an Ed25519 public key (did:key:z6Mk...)"),
     "unknown-kind": Code(400, "use one of the closed list of payload kinds, at the path meant for it"),
@@ -67,6 +70,7 @@ CODES: dict[str, Code] = {
     "unknown-relay": Code(404, "the operator registers it first: POST /v1/admin"),
     "unknown-task": Code(404, "post it first: POST /v1/tasks"),
     "unknown-claim": Code(404, "check the claim's id: the receipt of claim.request names it"),
+    "unknown-squad": Code(404, "check the squad's id: the receipt of squad.form names it"),
     "unknown-seat": Code(404, "GET /v1/agents/{did}/seats lists the seats there are"),
     "unknown-withdrawal": Code(404, "check the withdrawal's id: the receipt of stake.withdraw names it"),
     "unknown-entry": Code(404, "the log is not that long yet; GET /log/checkpoint has its size"),
@@ -93,6 +97,9 @@ CODES: dict[str, Code] = {
     "no-network": Code(409, "make the log first: trust init"),
     "wrong-task-index": Code(409, "name the index of the entry that posted the task"),
     "task-claimed": Code(409, "wait until the claim on it has ended"),
+    "task-split": Code(409, "its parts are tasks by themselves: GET /v1/squads/{squad} names them"),
+    "not-divisible": Code(409, "claim it alone: only what its posting names can be split into parts"),
+    "squad-state": Code(409, "a squad claims once; form another: squad.form"),
     "not-in-checkpoint": Code(409, "send it again: the task's posting must be in a checkpoint first"),
     "already-allocated": Code(
         409, "a task is allocated once; whoever may claim it is in GET /v1/tasks/{task}"

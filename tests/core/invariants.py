@@ -30,6 +30,7 @@ from trust.core.records import (
     Round,
     Score,
     Seat,
+    Squad,
     Task,
     Timer,
     Withdrawal,
@@ -68,6 +69,7 @@ class Checker:
         self._check_money()
         self._check_locks()
         self._check_claims()
+        self._check_squads()
         self._check_seats()
         self._check_challenges()
         self._check_posters()
@@ -131,9 +133,11 @@ class Checker:
         if task.state == "closed":
             assert held == 0, task
         elif task.state in ("open", "allocating"):
-            assert held == task.price_units + task.fees_units, task
+            assert held == task.escrow_units, task
+        elif task.state == "split":
+            assert held == 0, task
         else:
-            assert task.price_units <= held <= task.price_units + task.fees_units, task
+            assert task.price_units <= held <= task.escrow_units, task
 
     def _check_claims(self) -> None:
         open_claims = [claim for claim in self._all(Claim) if not claim.ended_ms]
@@ -147,6 +151,25 @@ class Checker:
                 claim.worker,
             )
 
+    def _check_squads(self) -> None:
+        """A task that is split has parts that make it up, and is closed when the last of them is."""
+        for squad in self._all(Squad):
+            parent = self._get(Task, squad.task)
+            parts = [self._get(Task, id) for id in squad.tasks]
+            assert parent is not None
+            if squad.state in ("formed", "dissolved", "expired"):
+                assert not parts
+                continue
+            assert parent.squad == squad.id
+            assert [each.worker for each in squad.members] == list(
+                dict.fromkeys(each.worker for each in squad.members)
+            )
+            assert sum(part.price_units for part in parts if part) == parent.price_units
+            assert sum(part.items_count for part in parts if part) == parent.items_count
+            is_over = all(part is not None and part.state == "closed" for part in parts)
+            assert is_over == (parent.state == "closed") == (squad.state in ("accepted", "unfinished"))
+            assert is_over or parent.state == "split"
+
     def _check_seats(self) -> None:
         for seat in self._all(Seat):
             if seat.commitment:
@@ -157,6 +180,11 @@ class Checker:
             assert len({seat.agent for seat in places}) == len(places), "one agent on two seats of a claim"
             assert len({seat.owner for seat in places}) == len(places), "one owner on two seats of a claim"
             assert claim.worker not in {seat.agent for seat in places}
+            task = self._get(Task, claim.task)
+            squad = self._get(Squad, task.squad) if task else None
+            assert not {seat.agent for seat in places} & {
+                each.worker for each in (squad.members if squad else ())
+            }
 
     def _check_challenges(self) -> None:
         """One challenge a verdict, each of them open exactly as long as its claim."""
@@ -233,10 +261,10 @@ class Checker:
         for pool in self._all(Pool):
             if pool.dirty:
                 yield pool.id, "epoch"
+        yield from ((squad.id, "squad") for squad in self._all(Squad) if squad.state == "formed")
         yield from self._timers_of_canaries()
-        for policy in self._all(AdoptedPolicy):
-            if policy.effective_ms > self._at_ms_now:
-                yield policy_timer(int(policy.id)), "policy"
+        announced = (each for each in self._all(AdoptedPolicy) if each.effective_ms > self._at_ms_now)
+        yield from ((policy_timer(int(policy.id)), "policy") for policy in announced)
 
     def _timers_of_canaries(self) -> Iterable[tuple[str, str]]:
         for root in self._all(CanaryRoot):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tests.core import hiring, proving
+from tests.core import hiring, proving, squads
 from tests.core.flows import PRICE, STAKE, Scene, salt_of
 from tests.core.invariants import Checker, check_log
 from tests.core.network import DAY_MS, DIGEST, Net, Store, Who, nonce
@@ -206,7 +206,12 @@ class Steps:
             "stake_units": rng.choice([None, None, None, 50]),
         }
         if rng.randrange(3) == 0:
-            terms["items"] = p.Items(count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]))
+            parts = rng.choice([1, 2, 3])
+            terms["items"] = p.Items(
+                count=rng.choice([1, 5, 40]), tolerated_bad_ppm=rng.choice([0, 100_000]), parts=parts
+            )
+        elif rng.randrange(3) == 0:
+            terms["parts"] = squads.PARTS
         if rng.randrange(12) == 0:
             terms["assignee"] = self.anyone(rng).did
         elif rng.randrange(2):
@@ -223,6 +228,12 @@ class Steps:
 
     def claim_drawn(self, rng: Random) -> None:
         hiring.claim_drawn(self, rng)
+
+    def form(self, rng: Random) -> None:
+        squads.form(self, rng)
+
+    def claim_squad(self, rng: Random) -> None:
+        squads.claim(self, rng)
 
     def request(self, rng: Random) -> None:
         if (task := self._one(rng, Task)) is not None:
@@ -389,7 +400,7 @@ ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
     "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "challenge",
     "challenge", "challenge", "wait", "repeat", "forge", "flush", "promise", *["open_canary"] * 6, "show",
-    "allocate", "allocate", "claim_drawn", "claim_drawn", *["advance"] * 14,
+    "form", "form", "claim_squad", "allocate", "allocate", "claim_drawn", "claim_drawn", *["advance"] * 14,
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ NAMES = {
     "seat": lifecycle.SeatState,
     "challenge": lifecycle.ChallengeState,
     "withdrawal": lifecycle.WithdrawalState,
+    "squad": lifecycle.SquadState,
 }
 
 

@@ -410,7 +410,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "write-results": write_results,
     "records": shown_records,
     "due-items": due_items,
-    **{f"life-of-a-{name}": diagram(name) for name in ("claim", "task", "round", "seat")},
+    **{f"life-of-a-{name}": diagram(name) for name in ("claim", "task", "round", "seat", "squad")},
     "error-codes": error_codes,
     "policy-numbers": policy_numbers,
     "endpoints": endpoints,

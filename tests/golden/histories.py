@@ -13,8 +13,8 @@ from typing import Any
 
 from tests.audit import networks
 from tests.audit.networks import World
-from tests.core import network
-from tests.core.flows import Scene
+from tests.core import network, squads
+from tests.core.flows import Scene, batch_of
 from tests.core.network import DAY_MS, Net, Who
 from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, text, three
 from tests.core.steps import Steps, run
@@ -331,6 +331,35 @@ def attested() -> History:
     return told(net)
 
 
+def together() -> History:
+    """Squads: one that is dissolved, one whose time runs out, and two that split a task and a batch; a part of the
+    batch is bad and comes to others."""
+    town = Scene(Net(policy_of(unbonding_ms=10**6)), verifiers=16)
+    town.post("essay", parts=squads.PARTS)
+    pair: list[squads.Taken] = [(town.worker, None), (town.rival, None)]
+    dissolved = squads.formed(town, pair, "essay")
+    town.net.say(p.SquadDissolve, town.rival, squad=dissolved.id)
+    squads.formed(town, pair, "essay", until_ms=town.net.now_ms + 500)
+    town.net.tick(1_000)
+    for claim in squads.claimed(town, squads.formed(town, pair, "essay")):
+        town.net.do(town.output(claim))
+        town.net.draw(claim)
+        town.open(claim)
+        town.judge(claim)
+    town.post("batch", items=p.Items(count=9, parts=3))
+    halves: list[squads.Taken] = [(town.worker, 4), (town.rival, 5)]
+    for claim, count in zip(squads.claimed(town, squads.formed(town, halves, "batch")), (4, 5), strict=True):
+        town.batch = batch_of(count)
+        town.net.do(town.output(claim))
+        town.net.draw(claim)
+        town.open(claim)
+        bad = range(count) if count == 4 else ()
+        town.judge(claim, bad=[bad] * 3)
+    town.batch = None
+    _to_the_end(town)
+    return told(town.net)
+
+
 HISTORIES: dict[str, Callable[[], History]] = {
     "chance": chance,
     "disputes": disputes,
@@ -338,5 +367,6 @@ HISTORIES: dict[str, Callable[[], History]] = {
     "witnessed": witnessed,
     "caught": caught,
     "attested": attested,
+    "together": together,
     "shipped": shipped,
 }

@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "4dab68150ec17ce5fdf49e5999c822ced747fd07a4db6e48330ecc4adcffbe6c"}
+SEALED = {"rules-2": "92af2f477863812e50ebbade2411a1275ae9846290084b22538ac68957f47212"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 

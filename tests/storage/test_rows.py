@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.services.statements import policy_of
-from trust.core.payloads import Reference
+from trust.core.payloads import Part, Reference
 from trust.core.policy import Policy
 from trust.core.records import RECORDS, Account, Record
 from trust.core.state import Writes
@@ -37,6 +37,8 @@ def sample(type_: Any, number: int) -> Any:
         return policy_of("fast")
     if type_ is Reference:
         return Reference("a2a-task", f"value-{number}")
+    if type_ is Part:
+        return Part(f"part-{number}", 1 + number)
     if get_origin(type_) is tuple:
         of, *rest = get_args(type_)
         parts = [of] * number if rest == [...] else [of, *rest]

@@ -32,6 +32,7 @@ from trust.core.records import (
     Relay,
     Round,
     Seat,
+    Squad,
     Task,
     Withdrawal,
 )
@@ -496,6 +497,11 @@ SeatShown = _shape(
     items=list[ItemShown],
     to_open=int,
 )
+SquadAnswer = _shape(
+    "Squad",
+    *_of(Squad, "squad"),
+    parts=_many(_shape("PartWithClaims", *_members(TaskShown), claims=_many(ClaimBrief))),
+)
 RoundShown = _shape(
     "Round",
     *_of(Round, "round", "seats", "claim", "past_seats", "items", "to_open", "replaced"),
@@ -591,6 +597,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/tasks": TaskList,
     "GET /v1/tasks/{task}": TaskAnswer,
     "GET /v1/tasks/{task}/timeline": _page("TaskTimeline", "entries", EntryShown, int, task=str),
+    "GET /v1/squads/{squad}": SquadAnswer,
     "GET /v1/claims": ClaimList,
     "GET /v1/claims/{claim}": ClaimAnswer,
     "GET /v1/claims/{claim}/timeline": _page("ClaimTimeline", "entries", EntryShown, int, claim=str),

@@ -25,7 +25,7 @@ from trust.api.service import Serving
 from trust.api.views import lists
 
 TaskState = Annotated[
-    Literal["open", "allocating", "claimed", "closed", ""],
+    Literal["open", "allocating", "claimed", "split", "closed", ""],
     QueryParameter(name="state", description="A task's state; all unless given"),
 ]
 ClaimState = Annotated[

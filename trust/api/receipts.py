@@ -30,8 +30,11 @@ def written(spoken: Spoken, receipt: Receipt) -> Written:
 
 
 def created_by(events: Iterable[Event]) -> dict[str, Any]:
-    """The ids (and due dates) of what these events created."""
-    return {name: getattr(event, name) for event in events for name in event.creates}
+    """The ids (and due dates) of what these events created; of several the first."""
+    created: dict[str, Any] = {}
+    for event in events:
+        created = {name: getattr(event, name) for name in event.creates} | created
+    return created
 
 
 def shared_checkpoint(results: Sequence[tuple[Spoken | None, Result]]) -> bytes:

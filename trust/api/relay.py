@@ -92,6 +92,12 @@ class RelayController(Controller):
     ) -> Response[bytes]:
         return await service.show(request, cases.task_timeline, task, after, limit)
 
+    @get(
+        "/squads/{squad:str}", summary="A squad: who takes which part of a task, and the claims on the parts"
+    )
+    async def squad(self, request: HttpRequest, service: Serving, squad: FromPath[str]) -> Response[bytes]:
+        return await service.show(request, cases.squad, squad)
+
     @get("/claims/{claim:str}", summary="A claim with its task, output, rounds and seats")
     async def claim(self, request: HttpRequest, service: Serving, claim: FromPath[str]) -> Response[bytes]:
         return await service.show(request, cases.claim, claim)

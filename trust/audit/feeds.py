@@ -106,7 +106,7 @@ class _Log:
         if kind == "relay.registered" and event["relay"] == self.relay:
             self.coordinators |= set(event["coordinators"])
         if kind == "claim.opened":
-            self.claims[index] = event
+            self.claims.setdefault(index, event)
             self._task_of[event["claim"]] = task
         if kind == "task.allocated":
             self.shortlists[task] = [agent for agent, *_ in event["shortlist"]]
@@ -128,6 +128,8 @@ UNKNOWN, ALLOCATED = "unknown", "allocated"
 
 _STATES = {
     "task.posted": TaskState.OPEN,
+    "squad.claimed": TaskState.SPLIT,
+    "part.posted": TaskState.OPEN,
     "task.allocating": TaskState.ALLOCATING,
     "task.allocated": ALLOCATED,
     "allocation.failed": TaskState.OPEN,
@@ -358,7 +360,8 @@ def _listed(states: set[str]) -> str:
 
 
 _MEANT: dict[str, set[str]] = {
-    "already-claimed": {TaskState.CLAIMED},
+    "already-claimed": {TaskState.CLAIMED, TaskState.SPLIT},
+    "task-split": {TaskState.SPLIT},
     "task-closed": {TaskState.CLOSED, UNKNOWN},
     "not-allocated": {TaskState.ALLOCATING, ALLOCATED},
     "already-allocated": {*_STATES.values()},

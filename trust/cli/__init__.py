@@ -29,6 +29,7 @@ GROUPS = {
     "agent": "Register agents; what their records say.",
     "task": "Post tasks and look at them.",
     "claim": "Claim tasks and look at claims.",
+    "squad": "Take the parts of a task together with others.",
     "search": "Find an agent, a task, a claim, an entry by any of its names.",
     "output": "Deliver and open outputs.",
     "check": "Check the work of others.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -12,8 +12,11 @@ from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId
 from trust.cli.failures import Usage
 from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
-from trust.cli.values import Amount, Count, Share, Units, duration_ms
+from trust.cli.values import WHOLE_SHARE, Amount, Count, Share, Units, duration_ms, whole
 from trust.core.payloads import TaskCancel
+
+if TYPE_CHECKING:
+    from trust.core.payloads import Part
 
 app = App(name="task")
 
@@ -35,6 +38,8 @@ def post(
     assignee: str | None = None,
     relay: str | None = None,
     reference: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
+    parts: Count | None = None,
+    part: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
@@ -66,12 +71,16 @@ def post(
         The only relay that may hand it out.
     reference
         What it is called elsewhere, such as a2a-task=7c9e6679; may be given several times.
+    parts
+        Into how many parts at most a squad may split a batch.
+    part
+        A part that a squad may take and its share in ppm, such as tests=300000; once for each part.
     """
     from trust.client import Requester
     from trust.core.payloads import Items, Reference
 
-    if items is None and tolerated_bad_ppm:
-        raise Usage("--tolerated-bad-ppm is for batches: give --items too")
+    if items is None and (tolerated_bad_ppm or parts is not None):
+        raise Usage("--tolerated-bad-ppm and --parts are for batches: give --items too")
     with service.acting(Requester, me, deadline) as requester:
         done = requester.post(
             task,
@@ -81,10 +90,11 @@ def post(
             deadline_ms=clock.now_ms() + duration_ms(deadline),
             stake_units=stake,
             lease_ms=duration_ms(lease) if lease else None,
-            items=Items(count=items, tolerated_bad_ppm=tolerated_bad_ppm) if items else None,
+            items=Items(items, tolerated_bad_ppm, parts or 1) if items else None,
             assignee=assignee,
             relay=relay,
             references=[Reference(*_named_elsewhere(each)) for each in reference],
+            parts=[_part(each) for each in part],
         )
         service.accepted(done, receipt)
 
@@ -94,6 +104,13 @@ def _named_elsewhere(text: str) -> tuple[str, str]:
     if not (scheme and equals and value):
         raise Usage(f"--reference is SCHEME=VALUE, such as a2a-task=7c9e6679, not {text!r}")
     return scheme, value
+
+
+def _part(text: str) -> Part:
+    from trust.core.payloads import Part
+
+    name, _, share = text.partition("=")
+    return Part(name, whole(share, "share in ppm", 1, WHOLE_SHARE, "--part: "))
 
 
 @app.command
@@ -153,7 +170,7 @@ def list_tasks(
     Parameters
     ----------
     state
-        open, allocating, claimed, closed, or all.
+        open, allocating, claimed, split, closed, or all.
     kind
         The kind of task.
     relay

@@ -127,6 +127,7 @@ class Client(Bound[C]):
     search = forwarded(Exchanges.search)
     task = forwarded(Exchanges.task)
     claim = forwarded(Exchanges.claim)
+    squad = forwarded(Exchanges.squad)
     bundle = forwarded(Exchanges.bundle)
     timeline = forwarded(Exchanges.timeline)
     provenance = forwarded(Exchanges.provenance)

@@ -82,8 +82,9 @@ class Accepted:
 
     @property
     def created(self) -> dict[str, str]:
-        """The ids of what the entry created, by kind (party, claim, relay, withdrawal, task, challenge)."""
-        named = ((event.get("kind", ""), event) for event in self.entry.events)
+        """The ids of what the entry created, by kind (party, claim, relay, withdrawal, task, challenge, squad): of
+        several the first, which is that of the founder where a squad claims."""
+        named = ((event.get("kind", ""), event) for event in reversed(self.entry.events))
         return {_CREATES[kind]: str(event[_CREATES[kind]]) for kind, event in named if kind in _CREATES}
 
 
@@ -349,6 +350,10 @@ class Exchanges:
     def claim(self, id: str) -> Exchange[Facts]:
         """A claim."""
         return (yield from self.get(wire.path("/v1/claims/{}", id)))
+
+    def squad(self, id: str) -> Exchange[Facts]:
+        """A squad, with the parts of its task."""
+        return (yield from self.get(wire.path("/v1/squads/{}", id)))
 
     def bundle(self, claim: str) -> Exchange[bytes]:
         """A claim's bundle, verified: the file that proves its case offline."""

@@ -107,13 +107,13 @@ class Relay(Bound[C]):
 
     def confirm(self, entry: Proven) -> bytes:
         """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
-        said = self._claimed(entry)
+        said, opened_claim = self._claimed(entry), entry.event("claim.opened")
         return self._speaker.say(
             RelayConfirm,
             self._now_ms(),
             cosigners=self._seeds[1:],
-            task=said.task,
-            claim=entry.event("claim.opened")["claim"],
+            task=opened_claim["task"],
+            claim=opened_claim["claim"],
             worker=said.actor,
             index=entry.index,
         )

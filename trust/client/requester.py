@@ -8,7 +8,7 @@ from trust.client.agents import Agent
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
 from trust.client.wire import Exchange
-from trust.core.payloads import Items, Reference, TaskPost
+from trust.core.payloads import Items, Part, Reference, TaskPost
 
 
 class Requester(Agent[C]):
@@ -34,11 +34,13 @@ class Requester(Agent[C]):
         assignee: str | None = None,
         relay: str | None = None,
         references: Sequence[Reference] = (),
+        parts: Sequence[Part] = (),
     ) -> Exchange[Accepted]:
         """Posts a task; `spec` are the bytes that say what is to be done, stored before the task is posted.
 
         `deadline_ms` is Unix time. `items` makes it a batch: how many there are, and the tolerated share of bad ones.
-        `references` are the task's names elsewhere.
+        `references` are the task's names elsewhere. A squad may split it into `parts`, or a batch into `items.parts`
+        runs of items: then the fees of a check of each are set aside.
         """
         digest = yield from self.store(spec)
         envelope = self.say(
@@ -54,5 +56,6 @@ class Requester(Agent[C]):
             assignee=assignee,
             relay=relay,
             references=tuple(references),
+            parts=tuple(parts),
         )
         return (yield from self.exchanges.send(envelope))

@@ -22,8 +22,10 @@ from trust.core.payloads import (
     Artifact,
     ClaimRequest,
     ItemsOpen,
+    Member,
     OutputOpen,
     OutputSubmit,
+    SquadForm,
 )
 from trust.errors import ClientError
 from trust.log.ed25519 import PrivateKey
@@ -51,6 +53,45 @@ class Worker(Agent[C]):
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
         return self.say(ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stake_units)
+
+    @conversation
+    def form_squad(self, task: str, members: Sequence[Member], until_ms: int) -> Exchange[bytes]:
+        """A signed `squad.form` for the other members to add their signatures to (`join_squad`) and anybody to send.
+
+        This worker, the founder, is the first of the `members`, which take the task's parts in order; of a batch each
+        takes the next `items` items.
+        """
+        yield from ()
+        return self.say(SquadForm, task=task, members=tuple(members), until_ms=until_ms)
+
+    @conversation
+    def join_squad(self, formed: bytes, stake_units: int) -> Exchange[bytes]:
+        """The same `squad.form` with this worker's signature added: it will lock at most `stake_units` for its part.
+
+        `ClientError` bad-squad where it is none of the members, or would lock more.
+        """
+        yield from ()
+        said = statements.opened(formed).payload
+        if not isinstance(said, SquadForm) or said.network != self.me.network:
+            raise ClientError("unknown-kind", "a worker joins a squad.form of its own network")
+        mine = [member for member in said.members if member.worker == self.did]
+        if len(mine) != 1 or mine[0].stake_units > stake_units:
+            raise ClientError(
+                "bad-squad", f"this squad does not want {self.did} for {stake_units} units at most"
+            )
+        return statements.cosign(formed, self.me.seed)
+
+    @conversation
+    def claim_for_squad(self, squad: str, relay: str) -> Exchange[bytes]:
+        """A founder's signed `claim.request` for its squad, for the relay to co-sign and post."""
+        facts = yield from self.exchanges.squad(squad)
+        task, stakes = facts["task"], sum(member["stake_units"] for member in facts["members"])
+        index = (yield from self.exchanges.task(task)).get("index")
+        if not isinstance(index, int):
+            raise NotProven(f"the service does not say where {task} was posted")
+        return self.say(
+            ClaimRequest, task=task, task_index=index, relay=relay, stake_units=stakes, squad=squad
+        )
 
     def speculate(
         self: Worker[AsyncTransport],

@@ -38,7 +38,19 @@ class TaskState:
     OPEN: Final = "open"
     ALLOCATING: Final = "allocating"
     CLAIMED: Final = "claimed"
+    SPLIT: Final = "split"
     CLOSED: Final = "closed"
+
+
+class SquadState:
+    """The states of a squad: dissolved or expired without a claim; accepted where every part of its task was."""
+
+    FORMED: Final = "formed"
+    CLAIMED: Final = "claimed"
+    DISSOLVED: Final = "dissolved"
+    EXPIRED: Final = "expired"
+    ACCEPTED: Final = "accepted"
+    UNFINISHED: Final = "unfinished"
 
 
 class AllocationState:
@@ -147,7 +159,10 @@ CLAIM = _life(
 TASK = _life(
     "state",
     ("task.posted", "", "open"),
-    ("task.posted", "open allocating claimed", ""),  # the neighbours of a task are told of it
+    ("task.posted", "open allocating claimed split", ""),  # the neighbours of a task are told of it
+    ("part.posted", "", "open"),
+    ("part.posted", "open allocating claimed split", ""),
+    ("squad.claimed", "open", "split"),
     ("task.allocating", "open", "allocating"),
     ("task.allocated", "allocating", "open"),
     ("allocation.failed", "allocating", "open"),
@@ -156,6 +171,7 @@ TASK = _life(
     ("task.closed", "open", "open closed"),
     ("task.closed", "allocating", "allocating"),
     ("task.closed", "claimed", "claimed closed"),
+    ("task.closed", "split", "split closed"),
     ("claim.ended", "claimed", ""),
 )
 ALLOCATION = _life(
@@ -197,6 +213,14 @@ WITHDRAWAL = _life(
     ("withdrawal.matured", "unbonding", "payable"),
     ("withdrawal.ended", "payable", "paid returned"),
 )
+SQUAD = _life(
+    "state",
+    ("squad.formed", "", "formed"),
+    ("squad.claimed", "formed", "claimed"),
+    ("part.posted", "claimed", ""),
+    ("squad.ended", "formed", "dissolved expired"),
+    ("squad.ended", "claimed", "accepted unfinished"),
+)
 LIVES: dict[str, Life] = {
     "claim": CLAIM,
     "task": TASK,
@@ -205,5 +229,6 @@ LIVES: dict[str, Life] = {
     "seat": SEAT,
     "challenge": CHALLENGE,
     "withdrawal": WITHDRAWAL,
+    "squad": SQUAD,
 }
 """Every life by the name of the thing."""

@@ -22,6 +22,7 @@ MAX_LARGE_PAYLOAD_BYTES = 40 * 1024
 MAX_JUDGED_ITEMS = 128
 MAX_REFERENCES = 8
 MAX_INPUTS = 64
+MAX_PARTS = 16
 CLAIM = "clm_"
 """How the id of a claim begins."""
 
@@ -224,11 +225,21 @@ class StakeWithdraw(Payload, tag="stake.withdraw", frozen=True, kw_only=True):
 
 
 class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`parts` is into how many parts at most a squad may split the batch."""
+
     count: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     tolerated_bad_ppm: Ppm = 0
+    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS)] = 1
 
 
-class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a single output that a squad may split a task into: its name, and its share of price and stake."""
+
+    name: Name
+    share_ppm: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the same thing is called elsewhere, such as `a2a-task`, `mcp-request`, `x402-transaction`, `traceparent` or
     `nostr-event`; nothing is decided by it."""
 
@@ -252,6 +263,7 @@ class TaskPost(Payload, tag="task.post", frozen=True, kw_only=True):
     assignee: Did | None = None
     relay: Id | None = None
     references: Annotated[tuple[Reference, ...], Meta(max_length=MAX_REFERENCES)] = ()
+    parts: Annotated[tuple[Part, ...], Meta(max_length=MAX_PARTS)] = ()
 
 
 class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
@@ -273,6 +285,8 @@ class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
 
 
 class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
+    """`squad` is for whom the founder asks: then `stake_units` is what its members lock together."""
+
     endpoint: ClassVar[str] = "/v1/claims"
     signers: ClassVar[Signers] = Signers("the worker and the threshold of the relay", "worker and relay")
 
@@ -280,6 +294,35 @@ class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
     task_index: Count
     relay: Id
     stake_units: Units
+    squad: Id | None = None
+
+
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who takes which part for which stake: of a batch the next `items` items, else the next of the task's parts."""
+
+    worker: Did
+    stake_units: Units
+    items: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class SquadForm(Payload, tag="squad.form", frozen=True, kw_only=True):
+    """Workers agree to take the parts of a task together, where the founder claims it for them before `until_ms`."""
+
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[Signers] = Signers("the founder and every member")
+
+    task: Name
+    members: Annotated[tuple[Member, ...], Meta(min_length=2, max_length=MAX_PARTS)]
+    until_ms: Ms
+
+
+class SquadDissolve(Payload, tag="squad.dissolve", frozen=True, kw_only=True):
+    """Ends a squad that has claimed nothing yet."""
+
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[Signers] = Signers("any of its members", "active")
+
+    squad: Id
 
 
 class ClaimRenew(Payload, tag="claim.renew", frozen=True, kw_only=True):

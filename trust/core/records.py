@@ -12,7 +12,7 @@ import msgspec
 
 from trust.core import lifecycle
 from trust.core.lifecycle import Life
-from trust.core.payloads import Reference
+from trust.core.payloads import Part, Reference
 from trust.core.policy import Policy
 from trust.core.sampling.shortlist import Shortlisted
 
@@ -187,7 +187,10 @@ class Withdrawal(Record, frozen=True):
 class Task(Record, frozen=True):
     """`fees_units` is F, the fees escrowed beside the price; before `exclusive_until_ms` only its shortlist may claim
     it; `older` and `newer` are its neighbours among its requester's tasks that are not closed; `abandoned` is true once
-    somebody gave it up for free; `reopened_ms` is when it last stood open again (0: never)."""
+    somebody gave it up for free; `reopened_ms` is when it last stood open again (0: never).
+
+    A squad may split it into at most `most_parts`, of a single output those that `parts` names with their shares in
+    ppm; then it is of `squad`. A part has a `parent`, its name there (`part`) or its `first_item`, and the `squad`."""
 
     table: ClassVar[str] = "tasks"
     fixed: ClassVar[tuple[str, ...]] = ("requester", "task_kind", "relay", "index")
@@ -217,6 +220,17 @@ class Task(Record, frozen=True):
     abandoned: bool = False
     reopened_ms: int = 0
     references: tuple[Reference, ...] = ()
+    parts: tuple[Part, ...] = ()
+    most_parts: int = 1
+    parent: str = ""
+    part: str = ""
+    first_item: int = 0
+    squad: str = ""
+
+    @property
+    def escrow_units(self) -> int:
+        """Returns what is set aside while it is open: its price, and fees for as many parts as it may have."""
+        return self.price_units + self.fees_units * self.most_parts
 
 
 class Poster(Record, frozen=True):
@@ -233,6 +247,32 @@ class Pins(Record, frozen=True):
 
     table: ClassVar[str] = "pins"
     open: tuple[tuple[int, int], ...] = ()
+
+
+class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a member of a squad takes: a part by its name, or the items of a batch from `first_item` on."""
+
+    worker: str
+    stake_units: int
+    price_units: int
+    part: str = ""
+    first_item: int = 0
+    items_count: int = 0
+
+
+class Squad(Record, frozen=True):
+    """Workers that take the parts of a task together; `tasks` are the parts that its claim split the task into."""
+
+    table: ClassVar[str] = "squads"
+    fixed: ClassVar[tuple[str, ...]] = ("task", "index")
+    life: ClassVar[Life | None] = lifecycle.SQUAD
+    task: str
+    founder: str
+    index: int
+    state: str
+    until_ms: int
+    members: tuple[Portion, ...]
+    tasks: tuple[str, ...] = ()
 
 
 class Bar(Record, frozen=True):

@@ -50,6 +50,7 @@ from trust.core.rules import (
     reads,
     shortlists,
     signing,
+    squads,  # noqa: F401
     stakes,  # noqa: F401
     tasks,  # noqa: F401
     votes,  # noqa: F401

@@ -138,9 +138,10 @@ class Desk:
             raise
         accepted = granted.accepted
         self.tasks["claimed"] += not accepted.repeated
+        task = accepted.entry.event("claim.opened")["task"]
         self._decide(
             "confirmed",
-            task=said.task,
+            task=task,
             claim=granted.claim,
             worker=said.actor,
             index=accepted.index,
@@ -149,7 +150,7 @@ class Desk:
         )
         work = self._mirror.tasks.get(said.task)
         return {
-            "task": said.task,
+            "task": task,
             "claim": granted.claim,
             "worker": said.actor,
             "index": accepted.index,

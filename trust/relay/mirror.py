@@ -55,6 +55,7 @@ class Work(msgspec.Struct, kw_only=True):
     claim_index: int = -1
     is_allocated: bool = False
     opened_index: int = -1
+    parent: str = ""
 
 
 class Held(msgspec.Struct):
@@ -191,6 +192,26 @@ class Mirror:
             opened_index=index,
         )
 
+    def _part_posted(self, event: Facts, index: int) -> None:
+        if parent := self.tasks.get(event["parent"]):
+            self.tasks[event["task"]] = msgspec.structs.replace(
+                parent,
+                task=event["task"],
+                task_index=index,
+                price_units=event["price_units"],
+                stake_units=event["stake_units"],
+                items=event.get("items_count", 0),
+                shortlist=(),
+                exclusive_until_ms=0,
+                is_allocated=False,
+                opened_index=index,
+                state="open",
+                claim="",
+                worker="",
+                claim_index=-1,
+                parent=parent.task,
+            )
+
     def _allocating(self, event: Facts, _: int) -> None:
         if work := self.tasks.get(event["task"]):
             work.state, work.is_allocated = "allocating", True
@@ -210,10 +231,18 @@ class Mirror:
         if work is not None:
             work.state, work.claim, work.worker = "claimed", event["claim"], event["worker"]
             work.claim_index = index
+            self._claimed_whole(work, index)
             held = Held(
                 event["claim"], work.task, event["worker"], work.requester, event["lease_until_ms"], index
             )
             self.claims[held.claim] = held
+
+    def _claimed_whole(self, part: Work, index: int) -> None:
+        """A task that a squad took is its founder's, whose part is claimed first."""
+        whole = self.tasks.get(part.parent)
+        if whole is not None and whole.state != "claimed":
+            whole.state, whole.claim, whole.worker = "claimed", part.claim, part.worker
+            whole.claim_index = index
 
     def _submitted(self, event: Facts, _: int) -> None:
         if held := self.claims.get(event["claim"]):
@@ -313,6 +342,7 @@ _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {
     "relay.registered": Mirror._registered,
     "relay.suspended": Mirror._suspended,
     "task.posted": Mirror._posted,
+    "part.posted": Mirror._part_posted,
     "task.allocating": Mirror._allocating,
     "task.allocated": Mirror._allocated,
     "allocation.failed": Mirror._allocation_failed,

@@ -16,7 +16,18 @@ from trust.core.entry import decode_entry
 from trust.core.envelope import from_envelope
 from trust.core.events import RoundOpened, round_id, service_key, task_draw
 from trust.core.events.tasks import DRAWN_ROUTES
-from trust.core.records import AdoptedPolicy, Allocation, Claim, Key, Node, Relay, Round, SealedPool, Task
+from trust.core.records import (
+    AdoptedPolicy,
+    Allocation,
+    Claim,
+    Key,
+    Node,
+    Relay,
+    Round,
+    SealedPool,
+    Squad,
+    Task,
+)
 from trust.core.rules import panel
 from trust.core.sampling import shortlist
 from trust.core.sampling.draw import Stream, coin
@@ -81,12 +92,21 @@ def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
     task = reader.record(Task, claim.task)
     if task is not None:
         yield from reader.entries(task.index, task.index + 1)
+        yield from _of_parent(reader, task)
     found: list[StoredEntry] = []
     after = -1
     while not _exceeds(found) and (page := reader.timeline(subjects, after, PAGE)):
         found += page
         after = page[-1].index
     yield from found
+
+
+def _of_parent(reader: Reader, part: Task) -> Iterator[StoredEntry]:
+    """The posting of the task that a part is of, and who agreed to take its parts."""
+    parent, squad = reader.record(Task, part.parent), reader.record(Squad, part.squad)
+    for found in (parent, squad):
+        if part.parent and found is not None:
+            yield from reader.entries(found.index, found.index + 1)
 
 
 def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
@@ -126,7 +146,10 @@ def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
 
 def _allocation_of(reader: Reader, claim: Claim) -> Allocation | None:
     """The allocation that a claim came by."""
-    return reader.record(Allocation, claim.task) if claim.route in DRAWN_ROUTES else None
+    if claim.route not in DRAWN_ROUTES:
+        return None
+    task = reader.record(Task, claim.task)
+    return reader.record(Allocation, claim.task) or (reader.record(Allocation, task.parent) if task else None)
 
 
 def shortlist_draw(reader: Reader, allocation: Allocation) -> StoredEntry | None:

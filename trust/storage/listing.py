@@ -30,7 +30,13 @@ from trust.storage.tables import OF_A_RELAY, OFFERS_CHECKS, OFFERS_WORK, OPEN_SE
 LOOKED = 1_000
 MAX_PLACE = 2**53 - 1
 
-TASK_STATES: Final = (TaskState.OPEN, TaskState.ALLOCATING, TaskState.CLAIMED, TaskState.CLOSED)
+TASK_STATES: Final = (
+    TaskState.OPEN,
+    TaskState.ALLOCATING,
+    TaskState.CLAIMED,
+    TaskState.SPLIT,
+    TaskState.CLOSED,
+)
 OPEN_CLAIM: Final = (
     ClaimState.CLAIMED,
     ClaimState.SUBMITTED,

@@ -31,13 +31,13 @@ ON_REQUESTERS_WORD = frozenset({"accepted", "completed", "expired"})
 SUBJECTS = frozenset(
     {
         *("party", "agent", "worker", "requester", "verifier", "challenger"),
-        *("claim", "task", "seat", "challenge", "relay", "withdrawal", "spec_sha256"),
+        *("claim", "task", "seat", "challenge", "relay", "withdrawal", "spec_sha256", "squad"),
     }
 )
 """The event fields that name something whose history can be asked for."""
 
-NESTED = frozenset({"seats", "next", "shortlist", "references"})
-"""The event fields that hold seats which were taken, places on a shortlist, or names elsewhere."""
+NESTED = frozenset({"seats", "next", "shortlist", "references", "members"})
+"""The event fields that hold seats which were taken, places on a shortlist or in a squad, or names elsewhere."""
 
 
 class _Artifact(msgspec.Struct):

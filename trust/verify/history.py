@@ -46,6 +46,9 @@ class CaseHistory:
         self.visited: set[bytes] = set()
         self.state = Draft(MemoryState())
         self.task_id = ""
+        self.whole_id = ""
+        self.parent_id = ""
+        self.squad_id = ""
         self.keys: dict[str, str] = {}
         self.sealed: dict[str, e.PoolSealed] = {}
         self.drawn: dict[int, Drawn] = {}
@@ -81,9 +84,14 @@ class CaseHistory:
         return self.need(Task, self.task_id)
 
     @property
+    def whole(self) -> Task:
+        """The task that was asked for: the parent of the claim's task, where a squad claimed that, else the task."""
+        return self.need(Task, self.whole_id)
+
+    @property
     def policy(self) -> Policy:
         """The policy that the task pinned."""
-        return self.need(AdoptedPolicy, str(self.task.policy)).terms
+        return self.need(AdoptedPolicy, str(self.whole.policy)).terms
 
     def round(self, number: int) -> Round:
         return self.need(Round, round_id(self.claim_id, number))

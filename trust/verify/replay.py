@@ -34,13 +34,18 @@ class CaseReplay:
 
     def begin(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Looks ahead for the task that the claim is on."""
+        events = [(index, event) for index, entry in entries for event in entry.events]
         opened = [
-            event
-            for _, entry in entries
-            for event in entry.events
+            (index, event.task)
+            for index, event in events
             if isinstance(event, e.ClaimOpened) and event.claim == self.history.claim_id
         ]
-        self.history.task_id = opened[0].task if opened else ""
+        claimed_index, task = opened[0] if opened else (0, "")
+        self.history.task_id = self.history.whole_id = task
+        for index, event in events:
+            if isinstance(event, e.PartPosted) and event.task == task:
+                self.history.parent_id, self.history.squad_id = event.parent, event.squad
+                self.history.whole_id = event.parent if index == claimed_index else task
 
     def step(self, index: int, entry: Entry, spoken: Spoken | None) -> None:
         """The next entry, and its statement where it has one."""
@@ -133,8 +138,12 @@ class CaseReplay:
                 event.fold(self.history.state)
 
     def _is_mine(self, event: Any) -> bool:
-        if isinstance(event, e.TaskPosted | e.TaskAllocating | e.TaskAllocated):
-            return event.task == self.history.task_id
+        if isinstance(event, e.TaskAllocating | e.TaskAllocated):
+            return event.task == self.history.whole_id
+        if isinstance(event, e.TaskPosted | e.PartPosted):
+            return event.task in (self.history.task_id, self.history.parent_id)
+        if isinstance(event, e.SquadFormed | e.SquadClaimed):
+            return event.squad == self.history.squad_id
         if hasattr(event, "claim"):
             return bool(event.claim == self.history.claim_id)
         if hasattr(event, "seat"):
@@ -145,7 +154,7 @@ class CaseReplay:
     def _begin_draw(self, index: int, entry: Entry) -> bool | None:
         """Proves the randomness of the claim's draw; what its coin says, None where there is none to toss."""
         draw = entry.command.draw
-        if draw is not None and draw.of == e.task_draw(self.history.task_id):
+        if draw is not None and draw.of == e.task_draw(self.history.whole_id):
             begin_shortlist(self.history, index, draw)
         if draw is None or draw.of.partition("/")[0] != self.history.claim_id:
             return None

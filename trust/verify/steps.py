@@ -21,13 +21,32 @@ from trust.core.commands import enclosed, heard
 from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
-from trust.core.lifecycle import AllocationState, ChallengeState, ClaimState, Phase, SeatState, TaskState
+from trust.core.lifecycle import (
+    AllocationState,
+    ChallengeState,
+    ClaimState,
+    Phase,
+    SeatState,
+    SquadState,
+    TaskState,
+)
 from trust.core.policy import parse as parse_policy
 from trust.core.rate import AtStake, check_rate
-from trust.core.records import Allocation, Challenge, Claim, Network, Round, Seat, Task
+from trust.core.records import (
+    AdoptedPolicy,
+    Allocation,
+    Challenge,
+    Claim,
+    Network,
+    Portion,
+    Round,
+    Seat,
+    Squad,
+    Task,
+)
 from trust.core.reputation import Route
 from trust.core.rules import allocation as allocations
-from trust.core.rules import disputes, panel, votes
+from trust.core.rules import disputes, panel, squads, votes
 from trust.core.rules.canaries import parse as parse_canary
 from trust.core.rules.shortlists import drawer as shortlist_drawer
 from trust.core.rules.shortlists import shortlist_seed
@@ -118,18 +137,65 @@ def _posted(case: CaseHistory, event: e.TaskPosted) -> None:
     case.statement_by(p.TaskPost, event.requester, **{name: getattr(event, name) for name in names})
 
 
+def _squad_formed(case: CaseHistory, event: e.SquadFormed) -> None:
+    statement = case.statement_by(p.SquadForm, event.founder, task=event.task, until_ms=event.until_ms)
+    signers = () if case.spoken is None else case.spoken.signed.signers
+    for member in statement.members:
+        if case.keys.get(member.worker, member.worker) not in signers:
+            raise DoesNotFollow(f"{member.worker} did not sign for {event.squad}")
+    expect("who takes what", squads.portions(case.need(Task, event.task), statement.members), event.members)
+
+
+def _squad_claimed(case: CaseHistory, event: e.SquadClaimed) -> None:
+    squad = case.need(Squad, event.squad)
+    task = case.need(Task, squad.task)
+    asked = {"task_index": task.index, "stake_units": sum(each.stake_units for each in squad.members)}
+    case.statement_by(p.ClaimRequest, squad.founder, task=event.task, squad=event.squad, **asked)
+    expect("the task of the squad", squad.task, event.task)
+    if case.state.at_ms >= squad.until_ms:
+        raise DoesNotFollow(f"{squad.id} was over at {squad.until_ms}")
+
+
+def _part_posted(case: CaseHistory, event: e.PartPosted) -> None:
+    squad, parent = case.need(Squad, event.squad), case.need(Task, event.parent)
+    expect("the task that is split", (squad.task, SquadState.CLAIMED), (event.parent, squad.state))
+    member, policy = _portion(squad, event), case.need(AdoptedPolicy, str(parent.policy)).terms
+    terms = member.price_units, squads.least_stake(parent, member, policy)
+    expect("price and least stake of the part", terms, (event.price_units, event.stake_units))
+
+
+def _portion(squad: Squad, part: e.PartPosted | Task) -> Portion:
+    wanted = part.part, part.first_item, part.items_count
+    for member in squad.members:
+        if (member.part, member.first_item, member.items_count) == wanted:
+            return member
+    raise DoesNotFollow(f"{squad.id} has no part like this")
+
+
 def _opened(case: CaseHistory, event: e.ClaimOpened) -> None:
     if case.find(Claim, event.claim) is not None:
         raise DoesNotFollow(f"{event.claim} is opened a second time")
     task, network = case.task, case.need(Network, e.NETWORK)
-    actual = {name: getattr(event, name) for name in ("task", "relay", "stake_units")}
-    case.statement_by(p.ClaimRequest, event.worker, task_index=task.index, **actual)
+    if case.statement_of(p.ClaimRequest).squad is None:
+        actual = {name: getattr(event, name) for name in ("task", "relay", "stake_units")}
+        case.statement_by(p.ClaimRequest, event.worker, task_index=task.index, **actual)
+    else:
+        _opened_in_squad(case, event, task)
     expect("the draw key", network.draw_key, event.draw_key)
     probation = event.route == "probation"
     at_stake = AtStake(task.task_kind, task.price_units, event.stake_units, probation)
     expect("the check rate", check_rate(event.inputs, at_stake, case.policy).p_ppm, event.rate_ppm)
     case.signers = signed_for(case, event.relay)
     _check_route(case, event)
+
+
+def _opened_in_squad(case: CaseHistory, event: e.ClaimOpened, part: Task) -> None:
+    """The claim of a member follows from what its squad agreed, in the entry that splits the task."""
+    squad = case.need(Squad, part.squad)
+    case.statement_by(p.ClaimRequest, squad.founder, squad=squad.id, task=part.parent, relay=event.relay)
+    expect("the entry that posts the part", case.state.size, part.index)
+    member = _portion(squad, part)
+    expect("worker and stake", (member.worker, member.stake_units), (event.worker, event.stake_units))
 
 
 def _renewed(case: CaseHistory, event: e.ClaimRenewed) -> None:
@@ -335,7 +401,7 @@ def _stake_slashed(case: CaseHistory, event: e.StakeSlashed) -> None:
 
 def _allocating(case: CaseHistory, event: e.TaskAllocating) -> None:
     """An allocation follows from the one task.allocate of the task's relay."""
-    task = case.task
+    task = case.whole
     if case.find(Allocation, task.id) is not None or task.state != TaskState.OPEN:
         raise DoesNotFollow(f"{task.id} is allocated once, while it is open")
     statement = case.statement_of(p.TaskAllocate)
@@ -349,7 +415,7 @@ def _allocating(case: CaseHistory, event: e.TaskAllocating) -> None:
 
 def begin_shortlist(case: CaseHistory, index: int, draw: Draw) -> None:
     """Proves the randomness of the task's draw."""
-    allocation = case.need(Allocation, case.task_id)
+    allocation = case.need(Allocation, case.whole_id)
     expect("the allocation before its draw", AllocationState.AWAITED, allocation.state)
     seed = shortlist_seed(case.network, allocation.id, allocation.statement)
     beta = verified_beta(draw, shortlist_drawer(allocation, case.policy, seed, case.state.at_ms), seed)
@@ -423,18 +489,18 @@ def _check_route(case: CaseHistory, event: e.ClaimOpened) -> None:
     if event.route in DRAWN_ROUTES:
         _check_shortlisted(case, event)
         return
-    way: Route = "assigned" if case.task.assignee == event.worker else "first-come"
+    way: Route = "assigned" if case.whole.assignee == event.worker else "first-come"
     route: Route = "own" if event.route == "own" else way
     expect("the way to the claim", route, event.route)
     expect("what praise counts", allocations.delta(case.policy, route), event.delta_ppm)
-    if case.state.at_ms < case.task.exclusive_until_ms:
+    if case.state.at_ms < case.whole.exclusive_until_ms:
         raise DoesNotFollow(f"only its shortlist may claim {event.task} yet")
 
 
 def _check_shortlisted(case: CaseHistory, event: e.ClaimOpened) -> None:
-    allocation = case.need(Allocation, event.task)
+    allocation = case.need(Allocation, case.whole_id)
     places = [place for place in allocation.shortlist if place.agent == event.worker]
-    if not places or case.state.at_ms >= case.task.exclusive_until_ms:
+    if not places or case.state.at_ms >= case.whole.exclusive_until_ms:
         raise DoesNotFollow(f"{event.worker} is not on the shortlist of {event.task}, or too late")
     route: Route = "probation" if places[0].probation else "allocated"
     expect("the lane of the claim", route, event.route)
@@ -453,6 +519,9 @@ CHECKS: dict[type[Event], Callable[[CaseHistory, Any], None]] = {
     e.PoolSealed: _pool_sealed,
     e.MoneyMoved: _moved,
     e.TaskPosted: _posted,
+    e.SquadFormed: _squad_formed,
+    e.SquadClaimed: _squad_claimed,
+    e.PartPosted: _part_posted,
     e.TaskAllocating: _allocating,
     e.TaskAllocated: _allocated,
     e.ClaimOpened: _opened,

@@ -58,6 +58,8 @@ _UNALLOCATED = {
     "nobody": "the draw found nobody who may claim it",
     "closed": "the task closes before the draw",
 }
+_BEFORE_CLAIMS = (e.TaskPosted, e.SquadFormed, e.SquadClaimed)
+"""The events of a task that belong to the case of a claim on it, or on a part of it, too."""
 _OUTCOMES = {
     "right": "voted as it came out",
     "canary-right": "voted as the operator knew",
@@ -128,14 +130,18 @@ class _Case:
         self._outputs = {
             event.claim: event.output for event in events if isinstance(event, e.OutputSubmitted)
         }
+        parents = {event.task: event.parent for event in events if isinstance(event, e.PartPosted)}
         self._claims = {
             event.claim: event
             for event in events
-            if isinstance(event, e.ClaimOpened) and case in (event.claim, event.task)
+            if isinstance(event, e.ClaimOpened) and case in (event.claim, event.task, parents.get(event.task))
         }
         self._asked = {event.task: event for event in events if isinstance(event, e.TaskAllocating)}
-        self._task = next((event.task for event in self._claims.values()), case)
-        self._whole = self._task == case
+        self._whole = case not in self._claims
+        task = case if self._whole else next(event.task for event in self._claims.values())
+        parts = {part for part, parent in parents.items() if parent == case}
+        self._tasks = {task, parents.get(task, task), *parts}
+        self._parts = {task, *parts}
         self._mine = {case, *self._claims}
         for event in events:
             if isinstance(event, e.RoundOpened) and event.claim in self._mine:
@@ -147,7 +153,8 @@ class _Case:
 
     def events(self, entry: Entry) -> list[Event]:
         """The entry's events that belong to the case."""
-        several = entry.command.clock is not None and len(entry.command.clock) > 1
+        clock = entry.command.clock
+        several = (clock is not None and len(clock) > 1) or any(map(_splits, entry.events))
         events = self._of_case(entry.events) if several else self._all_or_none(entry.events)
         return [event for event in events if type(event) not in _ASIDE]
 
@@ -174,8 +181,10 @@ class _Case:
         if named:
             return not named.isdisjoint(self._mine)
         tasks = _named(event, ("task",))
-        if tasks and (self._whole or isinstance(event, e.TaskPosted)):
-            return self._task in tasks
+        if isinstance(event, e.PartPosted):
+            return event.task in self._parts
+        if tasks and (self._whole or isinstance(event, _BEFORE_CLAIMS)):
+            return not tasks.isdisjoint(self._tasks)
         return None
 
     def _tossed(self, entry: Entry, event: e.CoinTossed) -> str:
@@ -211,6 +220,10 @@ class _Case:
         if opened is None or output is None:
             return None
         return _proof(entry, seed_input(self._network, claim, 1, output))
+
+
+def _splits(event: Event) -> bool:
+    return isinstance(event, e.SquadClaimed)
 
 
 def _proof(entry: Entry, alpha: bytes) -> bytes | None:
@@ -275,6 +288,19 @@ class _Summary:
             f"{event.requester} (the requester) wants {event.task} done ({event.task_kind}{batch}): "
             f"{event.price_units} units for the work and {event.fees_units} for checking it lie in escrow."
         )
+
+    def formed(self, event: e.SquadFormed) -> Iterator[str]:
+        names = _and([each.worker for each in event.members])
+        yield f"{names} agree to take it together, each a part, before {moment(event.until_ms)}."
+
+    def split(self, event: e.SquadClaimed) -> Iterator[str]:
+        yield f"They win it, and {event.task} is split into their parts."
+
+    def part(self, event: e.PartPosted) -> Iterator[str]:
+        yield event.sentence()
+
+    def disbanded(self, event: e.SquadEnded) -> Iterator[str]:
+        yield _SQUAD_ENDS[event.how]
 
     def allocated(self, event: e.TaskAllocated) -> Iterator[str]:
         names = ", ".join(place.agent for place in event.shortlist)
@@ -404,6 +430,12 @@ class _Summary:
         yield f"{event.task} is closed: {_CLOSED.get(event.why, event.why)}."
 
 
+_SQUAD_ENDS = {
+    "dissolved": "The squad is dissolved before it claimed anything.",
+    "expired": "The squad's time is over, and it has claimed nothing.",
+    "accepted": "Every part is accepted.",
+    "unfinished": "Not every part came to be accepted.",
+}
 _PLAIN: dict[type[Event], str] = {
     e.OutputSubmitted: "The worker delivers.",
     e.AllocationLapsed: (
@@ -436,6 +468,10 @@ def _and(parts: list[str]) -> str:
 
 _TELLERS: dict[type[Event], Callable[[_Summary, Any], Iterator[str]]] = {
     e.TaskPosted: _Summary.posted,
+    e.SquadFormed: _Summary.formed,
+    e.SquadClaimed: _Summary.split,
+    e.PartPosted: _Summary.part,
+    e.SquadEnded: _Summary.disbanded,
     e.TaskAllocated: _Summary.allocated,
     e.AllocationFailed: _Summary.unallocated,
     e.ClaimOpened: _Summary.claimed,

@@ -25,6 +25,7 @@ from trust.core.records import (
     Record,
     Round,
     Seat,
+    Squad,
     Task,
     Timer,
 )
@@ -60,6 +61,18 @@ def _allocation(reader: Reader, task: str) -> dict[str, Any] | None:
         **shown(found, "task", "task", "shortlist"),
         "shortlist": [{"agent": one.agent, "probation": one.probation} for one in found.shortlist],
         "draw": None if drawn is None else {"index": drawn.index, **msgspec.to_builtins(draw)},
+    }
+
+
+def squad(reader: Reader, id: str) -> dict[str, Any]:
+    """A squad: its task, who takes what for how much, and once it claimed the parts with the claims on them."""
+    found = find(reader, Squad, id, ID)
+    return {
+        **shown(found, "squad"),
+        "parts": [
+            {**shown_task(part), "claims": [_brief(each) for each in reader.claims_on(part.id)]}
+            for part in _by_id(reader, Task, found.tasks).values()
+        ],
     }
 
 
@@ -255,8 +268,11 @@ def about_claim(reader: Reader, id: str, after: int, limit: int) -> list[StoredE
 
 def about_task(reader: Reader, id: str, after: int, limit: int) -> list[StoredEntry]:
     """The entries of `task_timeline`, as they are stored."""
-    posted = find(reader, Task, id, NAME).index
-    subjects = [subject for held in reader.claims_on(id) for subject in _subjects(reader, held)]
+    found = find(reader, Task, id, NAME)
+    posted, squad_record = found.index, reader.record(Squad, found.squad) if not found.parent else None
+    tasks = [id, *(squad_record.tasks if squad_record else ())]
+    claims = [held for task in tasks for held in reader.claims_on(task)]
+    subjects = [*tasks[1:], *(subject for held in claims for subject in _subjects(reader, held))]
     return _entries(reader, [id, *subjects], posted, after, limit)
 
 

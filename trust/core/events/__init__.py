@@ -12,6 +12,7 @@ from trust.core.events.money import *
 from trust.core.events.panels import *
 from trust.core.events.parties import *
 from trust.core.events.scores import *
+from trust.core.events.squads import *
 from trust.core.events.tasks import *
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from trust.core.events.event import Event, known
 from trust.core.lifecycle import ClaimState, TaskState
 from trust.core.overhead import NETWORK as WHOLE_NETWORK
 from trust.core.overhead import Legs, added, overhead_id
-from trust.core.payloads import Reference
+from trust.core.payloads import Part, Reference
 from trust.core.rate import RateInputs, in_words, percent
 from trust.core.records import Allocation, Bar, Claim, Overhead, Pins, Poster, Probation, Task
 from trust.core.state import Draft
@@ -40,7 +40,7 @@ def landed(s: Draft, claim: Claim) -> None:
             s.drop(Probation, claim.worker)
 
 
-def _pin(s: Draft, policy: int, change: int) -> None:
+def pin(s: Draft, policy: int, change: int) -> None:
     """One more, or one fewer, task that is not closed pins this policy."""
     pins = s.get(Pins, PINS) or Pins(id=PINS)
     counts = dict(pins.open)
@@ -71,6 +71,15 @@ _ROUTES = {
 }
 
 
+def listed(s: Draft, requester: str, task: str) -> str:
+    """Puts a new task at the head of its requester's; returns the one that it stands before."""
+    poster = s.get(Poster, requester) or Poster(id=requester)
+    if poster.newest:
+        s.put(replace(known(s, Task, poster.newest), newer=task))
+    s.put(replace(poster, newest=task))
+    return poster.newest
+
+
 class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     creates: ClassVar[tuple[str, ...]] = ("task",)
 
@@ -90,12 +99,11 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
     assignee: str = ""
     relay: str = ""
     references: tuple[Reference, ...] = ()
+    parts: tuple[Part, ...] = ()
+    most_parts: int = 1
 
     def write(self, s: Draft) -> None:
-        poster = s.get(Poster, self.requester) or Poster(id=self.requester)
-        if poster.newest:
-            s.put(replace(known(s, Task, poster.newest), newer=self.task))
-        s.put(replace(poster, newest=self.task))
+        older = listed(s, self.requester, self.task)
         s.put(
             Task(
                 id=self.task,
@@ -116,15 +124,18 @@ class TaskPosted(Event, tag="task.posted", frozen=True, kw_only=True):
                 tolerated_bad_ppm=self.tolerated_bad_ppm,
                 assignee=self.assignee,
                 relay=self.relay,
-                older=poster.newest,
+                older=older,
                 references=self.references,
+                parts=self.parts,
+                most_parts=self.most_parts,
             )
         )
-        _pin(s, self.policy, 1)
+        pin(s, self.policy, 1)
         s.set_timer(deadline_of(self.task), "deadline", self.deadline_ms)
 
     def sentence(self) -> str:
         batch = f" It is a batch of {self.items_count} items." if self.items_count else ""
+        batch += f" A squad may split it into {self.most_parts} parts." if self.most_parts > 1 else ""
         named = ", ".join(f"{each.scheme} {each.value}" for each in self.references)
         elsewhere = f" Elsewhere it is {named}." if named else ""
         return (
@@ -156,7 +167,7 @@ class TaskClosed(Event, tag="task.closed", frozen=True, kw_only=True):
     def write(self, s: Draft) -> None:
         task = known(s, Task, self.task)
         s.put(replace(task, state=TaskState.CLOSED, closed_why=self.why))
-        _pin(s, task.policy, -1)
+        pin(s, task.policy, -1)
         s.clear_timer(deadline_of(self.task))
         if task.older:
             s.put(replace(known(s, Task, task.older), newer=task.newer))
@@ -252,7 +263,8 @@ class ClaimOpened(Event, tag="claim.opened", frozen=True, kw_only=True):
             )
         )
         if self.route in DRAWN_ROUTES:
-            s.put(replace(known(s, Allocation, self.task), used=True))
+            own = s.get(Allocation, self.task)
+            s.put(replace(own or known(s, Allocation, task.parent), used=True))
         if self.route == "probation":
             s.put(Probation(id=self.worker, claim=self.claim))
         s.put(replace(task, state=TaskState.CLAIMED, claim=self.claim))

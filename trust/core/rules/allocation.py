@@ -86,6 +86,8 @@ def _check_task(d: Decision, said: TaskAllocate, task: Task) -> None:
         raise Refused("already-allocated", f"the one draw of {task.id} was asked for before")
     if task.state == TaskState.CLAIMED:
         raise Refused("task-claimed", f"{task.id} is claimed by {task.claim}", claim=task.claim)
+    if task.state == TaskState.SPLIT:
+        raise Refused("task-split", f"{task.id} was claimed by {task.squad}", squad=task.squad)
     if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if d.need(Party, task.requester).left:
@@ -199,6 +201,15 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
     if in_flight is not None:
         raise Refused("on-probation", f"{worker.id} has {in_flight.claim} in flight", claim=in_flight.claim)
     return Way("probation", drawn_delta(policy, "probation", allocation), probation_stake(task, policy))
+
+
+def for_part(way: Way, part: Task, policy: Policy) -> Way:
+    """The way to a whole task as the way to a part of it: a stake in proportion to the part's price."""
+    return (
+        msgspec.structs.replace(way, min_stake_units=probation_stake(part, policy))
+        if way.min_stake_units
+        else way
+    )
 
 
 def drawn_delta(policy: Policy, route: Route, allocation: Allocation) -> int:

@@ -40,7 +40,7 @@ from trust.core.records import (
     Track,
 )
 from trust.core.refusal import Refused
-from trust.core.rules import allocation, bond, names, panel, parties, rating, reads, settlement, tasks
+from trust.core.rules import allocation, bond, names, panel, parties, rating, reads, settlement, squads, tasks
 from trust.core.rules.acts import act, due
 from trust.core.rules.allocation import Way
 from trust.core.rules.decision import Decision
@@ -56,6 +56,8 @@ def _claiming(view: Peek, said: ClaimRequest) -> Keys:
     task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
     relay = view.peek(Relay, said.relay)
     yield from reads.coordinators(view, relay, task)
+    if said.squad is not None:
+        yield from squads.reads_of(view, said.squad, task)
     if task is None or worker is None:
         return
     yield AdoptedPolicy, str(task.policy)
@@ -85,9 +87,32 @@ def request(d: Decision, said: ClaimRequest) -> None:
         raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
     task = d.find(Task, said.task)
     policy = d.task_policy(task)
+    if said.squad is not None:
+        _request_for_squad(d, said, task, policy)
+        return
     _check_task(d, said, task, worker)
-    way = allocation.way_to(d, task, worker, policy)
-    _check_worker(d, said, task, worker, policy, way)
+    _take(d, relay, task, worker, said.stake_units, allocation.way_to(d, task, worker, policy))
+
+
+def _request_for_squad(d: Decision, said: ClaimRequest, task: Task, policy: Policy) -> None:
+    """Each member comes to the task by its own way, as if it asked for all of it; then the task is split, and each
+    part is claimed by whoever takes it."""
+    squad = squads.asking(d, said)
+    ways = []
+    for member in squad.members:
+        worker = d.active(member.worker)
+        _check_task(d, said, task, worker)
+        ways.append((member, worker, allocation.way_to(d, task, worker, policy)))
+    bond.check_covers(d, task, said.stake_units)
+    relay = d.find(Relay, said.relay)
+    for part, (member, worker, way) in zip(squads.split(d, squad, task), ways, strict=True):
+        _take(d, relay, part, worker, member.stake_units, allocation.for_part(way, part, policy))
+
+
+def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int, way: Way) -> None:
+    """Opens the claim of a worker on a task that it may have, and locks its stake."""
+    policy = d.task_policy(task)
+    _check_worker(d, stake_units, task, worker, policy, way)
     pool = d.get(Pool, verifier_pool(task.task_kind))
     sealed = d.get(SealedPool, pool.sealed) if pool and pool.sealed else None
     judges = panel.judges(d, sealed, task, worker.id, relay)
@@ -97,7 +122,7 @@ def request(d: Decision, said: ClaimRequest) -> None:
         d,
         worker,
         task,
-        said.stake_units,
+        stake_units,
         policy,
         on_probation=way.route == "probation",
         appealable=judges >= policy.appeal_owners,
@@ -109,7 +134,7 @@ def request(d: Decision, said: ClaimRequest) -> None:
             task=task.id,
             worker=worker.id,
             relay=relay.id,
-            stake_units=said.stake_units,
+            stake_units=stake_units,
             lease_until_ms=d.at_ms + task.lease_ms,
             draw_key=d.network.draw_key,
             pool=sealed.id if sealed else "",
@@ -122,7 +147,7 @@ def request(d: Decision, said: ClaimRequest) -> None:
     )
     names.lock(d, worker)
     lock = d.opened(ledger.stake(claim))
-    d.pay("stake.lock", (ledger.free(worker.id), lock, said.stake_units))
+    d.pay("stake.lock", (ledger.free(worker.id), lock, stake_units))
 
 
 def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> None:
@@ -141,6 +166,8 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
             worker=winner.worker,
             index=winner.index,
         )
+    if task.state == TaskState.SPLIT:
+        raise tasks.split(task)
     if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if d.need(Party, task.requester).left:
@@ -153,22 +180,20 @@ def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> N
         raise Refused("barred", f"{worker.owner} failed on {task.id} before, in {bar.claim}", claim=bar.claim)
 
 
-def _check_worker(
-    d: Decision, said: ClaimRequest, task: Task, worker: Party, policy: Policy, way: Way
-) -> None:
+def _check_worker(d: Decision, stake_units: int, task: Task, worker: Party, policy: Policy, way: Way) -> None:
     if worker.jailed_until_ms > d.at_ms:
         raise Refused("jailed", f"{worker.id} is in jail until {worker.jailed_until_ms}")
     least = max(task.stake_units, policy.claims.min_stake_units, way.min_stake_units)
-    if said.stake_units < least:
+    if stake_units < least:
         raise Refused("insufficient-stake", f"{task.id} asks for a stake of {least} units", stake_units=least)
     held, name_units = d.balance(ledger.free(worker.id)), names.due_units(d, worker)
-    if held < said.stake_units + name_units:
+    if held < stake_units + name_units:
         raise Refused(
             "insufficient-funds",
-            f"{said.stake_units} units are offered as stake, and {name_units} are due as the bond of the name: "
+            f"{stake_units} units are offered as stake, and {name_units} are due as the bond of the name: "
             f"{held} are free",
         )
-    bond.check_covers(d, task, said.stake_units)
+    bond.check_covers(d, task, stake_units)
 
 
 def _held(d: Decision, id: str) -> tuple[Claim, Task]:

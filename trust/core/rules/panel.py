@@ -43,6 +43,7 @@ from trust.core.records import (
     Round,
     SealedPool,
     Seat,
+    Squad,
     Task,
     Timer,
 )
@@ -167,8 +168,14 @@ def judges(d: Decision, sealed: SealedPool | None, task: Task, worker: str, rela
         return 0
     parties = {d.owner(did) for did in (worker, task.requester, *relay.coordinators)}
     parties.update(relay.coordinators)
+    parties.update(_squad(d, task))
     houses = (d.get(House, house_id(task.task_kind, owner)) for owner in parties)
     return sealed.owners - sum(house is not None and house.enrolled > 0 for house in houses)
+
+
+def _squad(d: Decision, task: Task) -> set[str]:
+    """Owners of those who took the parts of a task together: none of them judges a part."""
+    return {d.owner(each.worker) for each in d.need(Squad, task.squad).members} if task.squad else set()
 
 
 def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
@@ -176,6 +183,7 @@ def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
     relay = d.need(Relay, claim.relay)
     barred = {d.owner(did) for did in (claim.worker, task.requester, *relay.coordinators)}
     barred.update(relay.coordinators)
+    barred.update(_squad(d, task))
     barred.update(d.owner(each.challenger) for each in disputes.of_claim(d, claim))
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))

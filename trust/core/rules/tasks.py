@@ -8,12 +8,12 @@ closes.
 from __future__ import annotations
 
 from trust.core import ledger
-from trust.core.events import TaskBarred, TaskClosed, TaskPosted, TaskReopened
+from trust.core.events import SquadEnded, TaskBarred, TaskClosed, TaskPosted, TaskReopened
 from trust.core.events.tasks import TASK_TIMER
-from trust.core.lifecycle import TaskState
+from trust.core.lifecycle import SquadState, TaskState
 from trust.core.payloads import TaskCancel, TaskPost
 from trust.core.policy import Policy
-from trust.core.records import Account, Allocation, Claim, Lapses, Party, Poster, Relay, Task
+from trust.core.records import Account, Allocation, Claim, Lapses, Party, Poster, Relay, Squad, Task
 from trust.core.refusal import Refused
 from trust.core.rules import allocation, reads
 from trust.core.rules.acts import act, due
@@ -42,11 +42,10 @@ def post(d: Decision, said: TaskPost) -> None:
     policy = d.policy
     _check_terms(d, said, policy)
     fees = policy.fees_units
-    held = d.balance(ledger.free(said.actor))
-    if held < said.price_units + fees:
-        raise Refused(
-            "insufficient-funds", f"price and fees are {said.price_units + fees} units, {held} are free"
-        )
+    most_parts = len(said.parts) or (said.items.parts if said.items else 1)
+    needed, held = said.price_units + fees * most_parts, d.balance(ledger.free(said.actor))
+    if held < needed:
+        raise Refused("insufficient-funds", f"price and fees are {needed} units, {held} are free")
     d.emit(
         TaskPosted(
             task=said.task,
@@ -65,9 +64,11 @@ def post(d: Decision, said: TaskPost) -> None:
             assignee=said.assignee or "",
             relay=said.relay or "",
             references=said.references,
+            parts=said.parts,
+            most_parts=most_parts,
         )
     )
-    d.pay("task.escrow", (ledger.free(said.actor), ledger.escrow(said.task), said.price_units + fees))
+    d.pay("task.escrow", (ledger.free(said.actor), ledger.escrow(said.task), needed))
 
 
 def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
@@ -86,10 +87,22 @@ def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
     tolerated, most = said.items.tolerated_bad_ppm if said.items else 0, policy.batch.max_tolerated_ppm
     if tolerated > most:
         raise Refused("tolerates-too-much", f"a task tolerates at most {most} bad items in a million")
+    _check_parts(said)
     if said.assignee is not None:
         d.active(said.assignee)
     if said.relay is not None:
         d.find(Relay, said.relay)
+
+
+def _check_parts(said: TaskPost) -> None:
+    if not said.parts:
+        return
+    if said.items is not None:
+        raise Refused("bad-parts", "a batch is split by its items: say `items.parts`")
+    if len({part.name for part in said.parts}) < max(2, len(said.parts)):
+        raise Refused("bad-parts", "a task that can be split names two parts at least, each once")
+    if sum(part.share_ppm for part in said.parts) != 1_000_000:
+        raise Refused("bad-parts", "the shares of the parts are 1000000 ppm together")
 
 
 def _cancelling(view: Peek, said: TaskCancel) -> Keys:
@@ -108,6 +121,8 @@ def cancel(d: Decision, said: TaskCancel) -> None:
         raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
     if task.state == TaskState.CLAIMED:
         raise Refused("task-claimed", f"{said.task} is claimed by {task.claim}", claim=task.claim)
+    if task.state == TaskState.SPLIT:
+        raise split(task)
     if task.state == TaskState.ALLOCATING or d.at_ms < task.exclusive_until_ms:
         raise Refused(
             "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
@@ -115,11 +130,27 @@ def cancel(d: Decision, said: TaskCancel) -> None:
     close_unclaimed(d, task, "cancelled")
 
 
+def split(task: Task) -> Refused:
+    """The refusal of what only a task that is whole can be asked for."""
+    return Refused("task-split", f"{task.id} was claimed by {task.squad}", squad=task.squad)
+
+
 def close(d: Decision, task: Task, why: str) -> None:
-    """Closes a task; what is left of its escrow goes back to the requester."""
+    """Closes a task; what is left of its escrow goes back to the requester. With its last part a parent closes too."""
     d.emit(TaskClosed(task=task.id, why=why))
     left = d.balance(ledger.escrow(task.id))
     d.pay("escrow.return", (ledger.escrow(task.id), ledger.free(task.requester), left))
+    if task.parent:
+        _close_parent(d, d.need(Squad, task.squad))
+
+
+def _close_parent(d: Decision, squad: Squad) -> None:
+    parts = [d.need(Task, id) for id in squad.tasks]
+    if all(part.state == TaskState.CLOSED for part in parts):
+        accepted = all(part.closed_why == SquadState.ACCEPTED for part in parts)
+        how = SquadState.ACCEPTED if accepted else SquadState.UNFINISHED
+        d.emit(SquadEnded(squad=squad.id, how=how))
+        d.emit(TaskClosed(task=squad.task, why=how))
 
 
 def bar(d: Decision, task: Task, claim: Claim) -> None:
@@ -129,7 +160,7 @@ def bar(d: Decision, task: Task, claim: Claim) -> None:
 
 def reopen(d: Decision, task: Task, why: str) -> None:
     """Opens the task to others while the deadline is ahead and its requester fills the escrow; else closes it."""
-    missing = task.price_units + task.fees_units - d.balance(ledger.escrow(task.id))
+    missing = task.escrow_units - d.balance(ledger.escrow(task.id))
     funded = d.balance(ledger.free(task.requester)) >= missing
     staying = not d.need(Party, task.requester).left
     if d.at_ms < task.deadline_ms and funded and staying:

@@ -1,0 +1,127 @@
+"""`trust squad`: several workers that take the parts of a task together. Their keys may be on one machine, or their
+envelopes passed round by the SDK (`Worker.form_squad`, `join_squad`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from trust import clock
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
+from trust.cli.failures import Usage
+from trust.cli.statements import statement
+from trust.cli.values import Count, Units, duration_ms, whole
+from trust.core.payloads import SquadDissolve
+from trust.files import write_whole
+
+if TYPE_CHECKING:
+    from trust.core.payloads import Member
+
+app = App(name="squad")
+SquadId = Annotated[str, Parameter(help="The squad's id (sqd_...).")]
+Members = Annotated[tuple[str, ...], Parameter(name="--member", negative_iterable=())]
+
+
+@app.command
+def form(
+    task: str,
+    /,
+    *,
+    me: Me,
+    stake: Units,
+    member: Members,
+    items: Count | None = None,
+    until: str = "10m",
+    receipt: ReceiptFile = None,
+    service: Service = SERVICE,
+) -> None:
+    """Form a squad for a task that may be split; nothing locks until it claims.
+
+    Parameters
+    ----------
+    task
+        The task's id.
+    stake
+        What the founder locks for the first part, in units.
+    member
+        The key file of the next member and its stake, such as bob.key=200, of a batch with its items: bob.key=200:30.
+    items
+        How many items of a batch the founder takes, the first ones.
+    until
+        For how long the squad may claim, such as 10m.
+    """
+    from trust.client import Worker
+    from trust.core.payloads import Member
+
+    if not member:
+        raise Usage("a squad has members beside its founder: give --member")
+    joined = [_member(each) for each in member]
+    with service.acting(Worker, me, until) as founder:
+        everyone = [Member(founder.did, stake, items), *(each for _, each in joined)]
+        formed = founder.form_squad(task, everyone, clock.now_ms() + duration_ms(until))
+        with service.client(me.key) as client:
+            for seed, each in joined:
+                formed = Worker(client, seed).join_squad(formed, each.stake_units)
+            service.accepted(client.send(formed), receipt)
+
+
+def _member(text: str) -> tuple[bytes, Member]:
+    """The seed in a member's key file, and what it takes: of `bob.key=200` or `bob.key=200:30`."""
+    from trust.client.statements import did_of_seed
+    from trust.core.payloads import Member
+
+    file, equals, taken = text.rpartition("=")
+    if not equals:
+        raise Usage(f"--member is KEYFILE=STAKE or KEYFILE=STAKE:ITEMS, not {text!r}")
+    stake, colon, items = taken.partition(":")
+    [seed] = read_seeds([Path(file)])
+    stake_units = whole(stake, "amount of units", 0, where="--member: ")
+    count = whole(items, "count", 1, where="--member: ") if colon else None
+    return seed, Member(did_of_seed(seed), stake_units, count)
+
+
+@app.command
+def claim(
+    squad: SquadId,
+    /,
+    *,
+    me: Me,
+    relay: RelayId,
+    coordinator: Coordinators,
+    receipt: ReceiptFile = None,
+    confirm: Path | None = None,
+    service: Service = SERVICE,
+) -> None:
+    """Claim the task for the squad, as its founder and as relay: each member has a claim on its part afterwards.
+
+    Parameters
+    ----------
+    coordinator
+        A coordinator's key file; as many as the relay's threshold.
+    confirm
+        Where to keep the relay's signed confirmation.
+    """
+    from trust.client import Relay, Worker
+
+    if not coordinator:
+        raise Usage("a claim needs the relay's signatures: give --coordinator")
+    with service.client(me.key) as client:
+        asked = Worker(client, me.seed(), me.actor).claim_for_squad(squad, relay)
+        granted = Relay(client, relay, read_seeds(coordinator)).grant(asked)
+        if confirm is not None:
+            write_whole(confirm, granted.confirmation)
+        service.accepted(granted.accepted, receipt)
+
+
+statement(
+    app, "dissolve", SquadDissolve, "End a squad that has claimed nothing.", {"squad": "Its id (sqd_...)."}
+)
+
+
+@app.command
+def show(squad: SquadId, /, *, service: Service = SERVICE) -> None:
+    """Show a squad: who takes what, and the claims on the parts."""
+    with service.client() as client:
+        service.show(client.squad(squad))
