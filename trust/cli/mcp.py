@@ -8,6 +8,7 @@ from types import ModuleType
 from cyclopts import App
 
 from trust.cli.connection import SERVICE, Me, Service
+from trust.cli.values import Port
 from trust.cli.work import Relays
 from trust.errors import Unusable
 
@@ -21,7 +22,7 @@ def mcp(
     relay: Relays = (),
     rules: Path | None = None,
     state: Path | None = None,
-    http: int | None = None,
+    http: Port | None = None,
     service: Service = SERVICE,
 ) -> None:
     """Serve the Model Context Protocol for one agent, on stdin and stdout, or by HTTP on this machine.
