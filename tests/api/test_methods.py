@@ -12,7 +12,7 @@ ORIGIN = {"origin": "https://page.example"}
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 NAMES = {
     "agent": "@nobody", "task": "nothing", "claim": "clm_" + "a" * 26, "digest": "0" * 64, "index": "0",
-    "path": "0/000", "relay": "rly_" + "a" * 26,
+    "path": "0/000", "relay": "rly_" + "a" * 26, "squad": "sqd_" + "a" * 26,
 }  # fmt: skip
 
 

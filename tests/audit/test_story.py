@@ -159,7 +159,7 @@ def test_the_story_of_an_unchecked_claim_says_why_it_was_not_checked() -> None:
     town.net.tick(3_000)
     in_order(
         told(town, claim),
-        "Its chance of being checked is 44.44 %, by a streak of 4, a priority of 33.28 %.",
+        "Its chance of being checked is 44.44 %, by a streak of 4, a priority of 0.00 %.",
         "The draw passes it by: the work is not checked, unless somebody challenges it before 2023-11-14 22:13:",
         "The claim is accepted: the work stands.",
         "The evidence window is over, and the last 30 of the stake are free again.",

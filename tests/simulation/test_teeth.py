@@ -98,7 +98,7 @@ def test_the_search_joins_a_record_and_garbage_to_a_burst(monkeypatch: pytest.Mo
 
 def test_the_search_joins_a_crowd_and_garbage_to_a_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     put_back_the_freeze(monkeypatch)
-    found = searched(400, 1, RECORD, CROWDED, effort=QUICK)
+    found = searched(400, 5, RECORD, CROWDED, effort=QUICK)
     assert by_garbage(found)
     assert of_kind(found.best, "voided") > of_kind(found.best, "rejected")
 

@@ -163,6 +163,7 @@ HINTS = {
     "not-acceptable": "a release of trust that fits the service's is needed: trust --version",
     "unsupported-type": "a release of trust that fits the service's is needed: trust --version",
     "repeated": "this statement is on the log already",
+    "task-split": "its parts are tasks by themselves: trust squad show names them",
     "already-allocated": "a task is allocated once; trust task show says who may claim it",
     "convicted-already": "this fact is on the log already",
     "bad-signature": "check that --key is the party's, and --actor its id",
