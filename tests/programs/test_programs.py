@@ -201,6 +201,7 @@ def test_a_worker_that_is_killed_before_it_delivers_delivers_what_it_had_made(pl
     claim = worker.says("claimed", task=task)["claim"]
     until(lambda: task in place.booked("slow.py"))
     worker.kill()
+    gate.touch()  # its command outlives it, and ends by itself
     worker = working(place, "agent 1", make)
     entry = worker.says("delivered", claim=claim)["entry"]
     worker.stop()
