@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from trust.client import TrustClient
 from trust.core import events as e
+from trust.core.commands import heard
 from trust.core.payloads import CLAIM, Artifact, OutputSubmit, TaskPost
 from trust.errors import TrustError
 from trust.verify.story import events_of
@@ -153,9 +154,11 @@ def read(client: TrustClient, claim: str) -> Output:
     """Returns a claim's output as its entries tell it, each proven by its receipt; `TrustError` no-output."""
     proven = [client.receipt(entry["index"])[1] for entry in client.timeline(claim)]
     said = {
-        type(entry.spoken.payload): (entry.index, entry.spoken.payload)
+        type(payload): (entry.index, payload)
         for entry in proven
-        if entry.spoken is not None and getattr(entry.spoken.payload, "claim", claim) == claim
+        if entry.spoken is not None
+        for payload in (heard(entry.spoken).payload,)
+        if getattr(payload, "claim", claim) == claim
     }
     if OutputSubmit not in said or TaskPost not in said:
         raise TrustError("no-output", f"{claim} has no output")

@@ -10,6 +10,7 @@ import msgspec
 from trust.audit.provenance import Output
 from trust.client import TrustClient
 from trust.core import strict
+from trust.core.payloads import CLAIM
 from trust.errors import ClientError, TrustError
 from trust.programs.command import MAX_WORDS, Limits, Outcome, run
 from trust.verify.failures import NotProven
@@ -67,7 +68,7 @@ def _digests(output: Output, sources: Iterable[Output]) -> Iterator[str]:
     yield output.spec_sha256
     for each in (output, *sources):
         yield from (artifact.sha256 for artifact in each.artifacts)
-    yield from (source for source in output.inputs if not source.startswith("clm_"))
+    yield from (source for source in output.inputs if not source.startswith(CLAIM))
 
 
 def _verdict(outcome: Outcome) -> tuple[bool | None, str]:

@@ -16,6 +16,7 @@ from trust.log.note import Verifier
 PATIENT = Retry(first_ms=50, longest_ms=2_000, total_ms=60_000)
 
 Tell = Callable[..., None]
+"""Says what was done: one word for it, and the facts by name."""
 
 
 def tell(did: str, **facts: Any) -> None:

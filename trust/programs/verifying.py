@@ -7,7 +7,7 @@ commitment is sent, so a seat has one vote whatever happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,11 @@ from trust.client.verifier import Judgement
 from trust.errors import TrustError
 from trust.programs.checking import NoVerdict, verdict_of
 from trust.programs.command import Limits, run
+from trust.programs.running import Tell
 
 LOOK_S = 1.0
 UNTOLD = Limits()
 TRIES = 3
-
-Tell = Callable[..., None]
-"""Says what was done: one word for it, and the facts by name."""
 
 
 class VerifyProgram:

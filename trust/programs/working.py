@@ -8,7 +8,7 @@ receipts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trust.programs.claiming import asked, won
 from trust.programs.command import MAX_WORDS, Limits, Outcome, run
 from trust.programs.owner import Rules
 from trust.programs.products import Product, Products
+from trust.programs.running import Tell
 from trust.relay.link import RelayLink
 
 LOOK_S = 1.0
@@ -32,7 +33,6 @@ ITEMS = "items"
 """The file in `output/` whose lines are a batch's items."""
 
 Facts = dict[str, Any]
-Tell = Callable[..., None]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -237,11 +237,17 @@ def _delivered(reader: Reader, index: int) -> dict[str, Any]:
 def submitted(reader: Reader, index: int) -> OutputSubmit:
     """The `output.submit` that entry `index` holds, or that a relay attests in it."""
     entry = reader.entry(index)
-    said = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    output = heard(said).payload if isinstance(said, Spoken) else None
-    if not isinstance(output, OutputSubmit):
+    output = None if entry is None else output_in(entry.data)
+    if output is None:
         raise strict.Malformed(f"entry {index} is no output")
     return output
+
+
+def output_in(entry: bytes) -> OutputSubmit | None:
+    """Returns the `output.submit` of an entry, said or attested; None where it has none."""
+    said = incoming_of(decode_entry(entry).command)
+    output = heard(said).payload if isinstance(said, Spoken) else None
+    return output if isinstance(output, OutputSubmit) else None
 
 
 def claim_bundle(reader: Reader, id: str) -> bytes:

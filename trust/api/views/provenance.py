@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from trust.api.views.cases import submitted
+from trust.api.views.cases import output_in, submitted
 from trust.api.views.shapes import ID, find, page
-from trust.core import strict
-from trust.core.commands import Spoken
-from trust.core.entry import decode_entry
-from trust.core.payloads import CLAIM, OutputSubmit
+from trust.core.payloads import CLAIM
 from trust.core.records import Claim
-from trust.core.rulebook import incoming_of
 from trust.storage.projections import made_from
 from trust.storage.reading import Reader
-from trust.storage.unit import StoredEntry
 
+DELIVERING = ("output.submit", "relay.attest")
 FIRST_MENTIONS = 32
 """How many of the entries that name a digest are looked at for the outputs that delivered it."""
 
@@ -28,7 +24,7 @@ def provenance(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any
     artifacts = [artifact.sha256 for artifact in said.artifacts] if said else []
     subjects = [made_from(source) for source in (id, *artifacts)]
     later = reader.timeline(subjects, max(after, held.output_index), limit + 1) if said else []
-    outputs = [_made(entry, {id, *artifacts}) for entry in later]
+    outputs = [_made(reader, entry.index, {id, *artifacts}) for entry in later]
     inputs = [
         {"input": source, "claims": _delivered_by(reader, source, held.output_index)}
         for source in dict.fromkeys(said.inputs if said else ())
@@ -41,21 +37,18 @@ def _delivered_by(reader: Reader, source: str, before: int) -> list[str]:
     if source.startswith(CLAIM):
         return [source]
     named = reader.timeline([source], limit=FIRST_MENTIONS)
-    outputs = [_output(entry) for entry in named if entry.index < before and entry.kind == "output.submit"]
-    return [said.claim for said in outputs if any(artifact.sha256 == source for artifact in said.artifacts)]
+    outputs = [output_in(entry.data) for entry in named if entry.index < before and entry.kind in DELIVERING]
+    return [
+        said.claim
+        for said in outputs
+        if said and any(artifact.sha256 == source for artifact in said.artifacts)
+    ]
 
 
-def _made(entry: StoredEntry, sources: set[str]) -> dict[str, Any]:
-    said = _output(entry)
+def _made(reader: Reader, index: int, sources: set[str]) -> dict[str, Any]:
+    said = submitted(reader, index)
     return {
         "claim": said.claim,
-        "index": entry.index,
+        "index": index,
         "inputs": [source for source in said.inputs if source in sources],
     }
-
-
-def _output(entry: StoredEntry) -> OutputSubmit:
-    said = incoming_of(decode_entry(entry.data).command)
-    if not isinstance(said, Spoken) or not isinstance(said.payload, OutputSubmit):
-        raise strict.Malformed(f"entry {entry.index} is no output")
-    return said.payload
