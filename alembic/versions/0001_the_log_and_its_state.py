@@ -363,6 +363,7 @@ def create_checks() -> None:
         whole("index"),
         words("commitment"),
         words("verdict"),
+        words("salt"),
         text("bad"),
         words("outcome"),
     )
@@ -376,7 +377,6 @@ def create_checks() -> None:
         whole("index"),
         words("against"),
         whole("round"),
-        words("statement"),
         whole("bond_units"),
         whole("prepaid_units"),
         words("before"),

@@ -98,7 +98,7 @@ def test_an_event_that_moves_anything_else_otherwise_cannot_be_folded() -> None:
         WithdrawalEnded(withdrawal="w", how="paid"),
         RoundTallied(claim=claim, round=1),
         TaskReopened(task="one"),
-        VoteRevealed(seat=town.seats(claim)[0].id, verdict="pass"),
+        VoteRevealed(seat=town.seats(claim)[0].id, verdict="pass", salt=""),
     ]
     for event in wrong:
         with pytest.raises(CannotFold):

@@ -272,9 +272,9 @@ BASE: Point = _BASE
 # -- draws (7)
 
 
-def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
+def seed_input(network: str, claim: str, number: int, output: str, before: str = "") -> bytes:
     """alpha, the VRF's input (7.1)."""
-    parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
+    parts = ("trust/seed/v1", network, claim, str(number), output, before)
     return b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
 
 

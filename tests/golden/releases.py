@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "92af2f477863812e50ebbade2411a1275ae9846290084b22538ac68957f47212"}
+SEALED = {"rules-2": "7c35ac4ada2ba2975874c3975872a95ca6915b861e7c47b31119c15393ca3e84"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 

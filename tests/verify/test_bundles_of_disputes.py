@@ -117,7 +117,6 @@ def test_the_service_bundles_a_disputed_case_with_all_that_proves_it(served: Dat
             lambda event: event.update(challenger=did("bob")),
             "the actor of the statement",
         ),
-        ("verdict.challenged", lambda event: event.update(statement="sha256:" + "0" * 64), "the statement"),
         ("challenge.ended", lambda event: event.update(how="lost"), "how the challenge ends"),
         ("challenge.ended", lambda event: event.update(how="returned"), "how the challenge ends"),
         ("money.moved", lambda event: _double(event, "challenge.return"), "loses more than was on it"),

@@ -59,6 +59,7 @@ def _names_case(world: World, claim: str, event: dict[str, Any]) -> bool:
         ("round.opened", lambda event: event["seats"].pop(), "the size of the panel"),
         ("vote.committed", lambda event: event.update(commitment="0" * 64), "commitment"),
         ("vote.revealed", lambda event: event.update(verdict="pass"), "verdict"),
+        ("vote.revealed", lambda event: event.update(salt="A" * 43 + "="), "salt"),
         ("round.tallied", lambda event: event.update(verdict="pass"), "what the votes come to"),
         ("verdict.reached", lambda event: event.update(verdict="pass"), "the verdict of the tally"),
         ("claim.ended", lambda event: event.update(state="accepted"), "is accepted"),

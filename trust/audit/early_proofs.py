@@ -1,8 +1,8 @@
 """The VRF proofs of draws, verified by whoever inspects, ahead of the replay (RFC 9381, docs/rules.md 6.1).
 
-The input of a draw is an earlier statement: of an output or an allocation, and for a later round perhaps the challenge
-that asked for it. An inspector guesses the input from the statements that it has seen. Where the guess is wrong the
-proof does not hold, nothing is handed over, and the replay verifies by the state.
+The input of a claim's first draw, or of an allocation's, is an earlier statement. An inspector guesses it from the
+statements that it has seen. Later rounds are over what a panel revealed: those, and whatever was guessed wrong, the
+replay verifies by the state.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trust.core.commands import Spoken, heard
 from trust.core.entry import Draw
 from trust.core.events import task_draw
 from trust.core.identity import key_of
-from trust.core.payloads import OutputSubmit, TaskAllocate, VerdictChallenge
+from trust.core.payloads import OutputSubmit, TaskAllocate
 from trust.core.rules import shortlists
 from trust.core.rules.draws import seed_input
 from trust.core.sampling import vrf
@@ -36,7 +36,6 @@ class _Heard(NamedTuple):
 
     network: str
     statement: str
-    challenge: str = ""
 
 
 class EarlyProofs:
@@ -53,8 +52,6 @@ class EarlyProofs:
                 self._keep(claim, _Heard(network, said.id))
             case TaskAllocate(network=network, task=task):
                 self._keep(task_draw(task), _Heard(network, said.id))
-            case VerdictChallenge(claim=claim) if claim in self._heard:
-                self._keep(claim, self._heard[claim]._replace(challenge=said.id))
 
     def _keep(self, of: str, heard: _Heard) -> None:
         self._heard[of] = heard
@@ -79,5 +76,4 @@ class EarlyProofs:
             return None
         if shortlists.is_for(draw):
             return shortlists.shortlist_seed(heard.network, shortlists.task_of(draw), heard.statement)
-        challenge = heard.challenge if number != "1" else ""
-        return seed_input(heard.network, claim, int(number), heard.statement, challenge)
+        return seed_input(heard.network, claim, 1, heard.statement) if number == "1" else None

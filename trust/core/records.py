@@ -420,7 +420,7 @@ class Round(Record, frozen=True):
 class Seat(Record, frozen=True):
     """A verifier's place on a panel. `state` is seated, committed, revealed, passed (no commit), excused (it left)
     or silent (no reveal); after settlement `outcome` says right, wrong, canary-right, canary-wrong, heard, silent,
-    passed or idle."""
+    passed or idle. `salt` (base64 of 32 bytes) is what it revealed, empty before."""
 
     table: ClassVar[str] = "seats"
     fixed: ClassVar[tuple[str, ...]] = ("claim", "agent", "index")
@@ -435,6 +435,7 @@ class Seat(Record, frozen=True):
     index: int
     commitment: str = ""
     verdict: str = ""
+    salt: str = ""
     bad: tuple[int, ...] = ()
     outcome: str = ""
 
@@ -442,9 +443,9 @@ class Seat(Record, frozen=True):
 class Challenge(Record, frozen=True):
     """An attack on a verdict, or on an output that was not checked.
 
-    `against` is what it attacks, pass, fail or void (unchecked: pass); `round` the round that it opens; `statement` the
-    id of its statement, which enters that round's draw; `before` the claim's challenge before this one. On its bond
-    lie `bond_units` and `prepaid_units`, the fees of the round's panel. `state` is open, won, lost or returned.
+    `against` is what it attacks, pass, fail or void (unchecked: pass); `round` the round that it opens; `before` the
+    claim's challenge before this one. On its bond lie `bond_units` and `prepaid_units`, the fees of the round's panel.
+    `state` is open, won, lost or returned.
     """
 
     table: ClassVar[str] = "challenges"
@@ -455,7 +456,6 @@ class Challenge(Record, frozen=True):
     index: int
     against: str
     round: int
-    statement: str
     bond_units: int
     prepaid_units: int
     before: str = ""

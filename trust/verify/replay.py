@@ -17,7 +17,6 @@ from trust.core.entry import Entry
 from trust.core.events import Event
 from trust.core.records import Claim, Seat
 from trust.core.rules import disputes, panel
-from trust.core.rules.draws import seed_input
 from trust.core.sampling.draw import Stream, coin
 from trust.log.checkpoint import Checkpoint
 from trust.verify.cases import Case, Challenged, Panel, SeatTaken
@@ -161,15 +160,9 @@ class CaseReplay:
         claim = self.history.claim
         expect("the round that is drawn", f"{claim.id}/{claim.draw_round}", draw.of)
         number = claim.draw_round
-        asked_by = self._asked_by(claim, number)
-        alpha = seed_input(self.history.network, claim.id, number, claim.output, asked_by)
+        alpha = panel.alpha(self.history.state, claim, number)
         drawer = panel.drawer(self.history.state, claim, self.history.policy, alpha, entry.at_ms)
         beta = verified_beta(draw, drawer, alpha)
         self.history.drawn[number] = Drawn(number, index, beta.hex(), None)
         self.history.stream = Stream(beta, panel.LABEL)
         return coin(self.history.stream, claim.rate_ppm) if number == 1 and not claim.unchecked else None
-
-    def _asked_by(self, claim: Claim, number: int) -> str:
-        """The statement of the challenge that opened a round; "" for none."""
-        asked = disputes.that_opened(self.history.state, claim, number)
-        return "" if asked is None else asked.statement

@@ -307,7 +307,9 @@ def _committed(case: CaseHistory, event: e.VoteCommitted) -> None:
 def _revealed(case: CaseHistory, event: e.VoteRevealed) -> None:
     seat = case.need(Seat, event.seat)
     expect("the state before a reveal", SeatState.COMMITTED, seat.state)
-    statement = case.statement_by(p.VoteReveal, seat.agent, seat=seat.id, verdict=event.verdict)
+    statement = case.statement_by(
+        p.VoteReveal, seat.agent, seat=seat.id, verdict=event.verdict, salt=event.salt
+    )
     made = votes.commitment(case.network, seat.id, seat.agent, statement)
     expect("the commitment of what is revealed", seat.commitment, made)
     bad = tuple(sorted(item.index for item in statement.items if not item.good))
@@ -341,7 +343,6 @@ def _challenged(case: CaseHistory, event: e.VerdictChallenged) -> None:
     if claim.state not in (ClaimState.UNCHECKED, ClaimState.PASSING, ClaimState.FAILING, ClaimState.VOIDING):
         raise DoesNotFollow(f"a claim that is {claim.state} cannot be challenged")
     case.statement_by(p.VerdictChallenge, event.challenger, claim=claim.id)
-    expect("the statement", None if case.spoken is None else case.spoken.id, event.statement)
     expect("the verdict that is attacked", disputes.standing(claim), event.against)
     expect("the round that is asked for", claim.round + 1, event.round)
     bond = policy.challenge_bond_units(case.task.price_units, event.round)

@@ -14,7 +14,6 @@ from trust.core.events import ClaimOpened, Event, MoneyMoved
 from trust.core.policy import Policy
 from trust.core.rate import AtStake, Rate, StakeCannotDeter, check_rate, in_words
 from trust.core.records import AdoptedPolicy, Claim, Task
-from trust.storage.holdings import challenges_on
 from trust.storage.reading import Reader
 from trust.storage.unit import StoredEntry
 from trust.verify.story import placed_events, tell
@@ -85,7 +84,7 @@ def claim_page(reader: Reader, id: str, after: int) -> Page:
         ),
         "due": _due(shown),
         "why": _why(reader, task, events),
-        "draws": draws.of_claim(reader, held, challenges_on(reader.connection, id), entries),
+        "draws": draws.of_claim(reader, held, entries),
         **_money(events),
         "is_long": len(entries) >= TOLD_ENTRIES,
         "shown_artifacts": SHOWN_ARTIFACTS,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trust.core.entry import Draw, Entry, decode_entry
-from trust.core.events import CoinTossed, RoundOpened
+from trust.core.events import CoinTossed, RoundOpened, round_id
 from trust.core.identity import key_of
-from trust.core.records import Challenge, Claim, Node, SealedPool
-from trust.core.rules.draws import seed_input
-from trust.core.rules.panel import LABEL
+from trust.core.records import Claim, Node, Round, SealedPool, Seat
+from trust.core.rules.draws import SPARED, salts_digest, seed_input
+from trust.core.rules.panel import LABEL, salts
 from trust.core.sampling import vrf
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.sampling.sumtree import root_of
@@ -55,11 +55,8 @@ class Drawn:
     agrees: bool
 
 
-def of_claim(
-    reader: Reader, claim: Claim, challenges: Sequence[Challenge], entries: Sequence[StoredEntry]
-) -> list[Drawn]:
+def of_claim(reader: Reader, claim: Claim, entries: Sequence[StoredEntry]) -> list[Drawn]:
     """The draws among a claim's entries, made again."""
-    opened_by = {each.round: each.statement for each in challenges}
     found = []
     for stored in entries:
         if stored.kind != "draw":
@@ -67,16 +64,17 @@ def of_claim(
         entry = decode_entry(stored.data)
         said = entry.command.draw
         if said is not None and said.of.partition("/")[0] == claim.id:
-            found.append(_again(reader, claim, stored.index, entry, said, opened_by))
+            found.append(_again(reader, claim, stored.index, entry, said))
     return found
 
 
-def _again(
-    reader: Reader, claim: Claim, index: int, entry: Entry, said: Draw, opened_by: dict[int, str]
-) -> Drawn:
+def _again(reader: Reader, claim: Claim, index: int, entry: Entry, said: Draw) -> Drawn:
     number = int(said.of.partition("/")[2])
     beacon = said.beacons[0]
-    alpha = seed_input(reader.network().origin, claim.id, number, claim.output, opened_by.get(number, ""))
+    mine = [each for each in entry.events if getattr(each, "claim", "") == claim.id]
+    tossed = any(isinstance(each, CoinTossed) for each in mine)
+    before = _before(reader, claim, number, tossed)
+    alpha = seed_input(reader.network().origin, claim.id, number, claim.output, before)
     pool = reader.record(SealedPool, claim.pool) if claim.pool else None
     about = (claim.pool, 0 if pool is None else pool.total)
     try:
@@ -84,14 +82,21 @@ def _again(
     except ValueError:
         return Drawn(index, number, beacon.key, "", False, None, *about, [], False)
     stream = Stream(beta, LABEL)
-    mine = [each for each in entry.events if getattr(each, "claim", "") == claim.id]
-    tossed = any(isinstance(each, CoinTossed) for each in mine)
     coin = stream.below(PPM) if tossed else None
     opened = next((each for each in mine if isinstance(each, RoundOpened)), None)
     if opened is None or pool is None:
         return Drawn(index, number, beacon.key, beta.hex(), True, coin, *about, [], True)
     picks, agrees = _picks(reader, pool, stream, opened)
     return Drawn(index, number, beacon.key, beta.hex(), True, coin, *about, picks, agrees)
+
+
+def _before(reader: Reader, claim: Claim, number: int, tossed: bool) -> str:
+    """What the seed holds beside the output (docs/protocol.md 7.1)."""
+    if number == 1:
+        return "" if tossed else SPARED
+    panel = reader.record(Round, round_id(claim.id, number - 1))
+    seats = () if panel is None else panel.seats
+    return salts_digest(salts(seats, lambda seat: reader.record(Seat, seat)))
 
 
 def _picks(reader: Reader, pool: SealedPool, stream: Stream, opened: RoundOpened) -> tuple[list[Pick], bool]:

@@ -19,17 +19,14 @@ _CHALLENGE_ENDED = {
 
 
 class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=True):
-    """A verdict (`against` pass or fail), or an output that was not checked (pass), is attacked.
-
-    `statement` is the id of the statement that attacks it; `round` the round that it opens.
-    """
+    """A verdict (`against` pass or fail), or an output that was not checked (pass), is attacked; `round` is the round
+    that it opens."""
 
     creates: ClassVar[tuple[str, ...]] = ("challenge", "against", "round", "bond_units", "prepaid_units")
 
     challenge: str
     claim: str
     challenger: str
-    statement: str
     against: str
     round: int
     bond_units: int
@@ -45,7 +42,6 @@ class VerdictChallenged(Event, tag="verdict.challenged", frozen=True, kw_only=Tr
                 index=s.size,
                 against=self.against,
                 round=self.round,
-                statement=self.statement,
                 bond_units=self.bond_units,
                 prepaid_units=self.prepaid_units,
                 before=claim.challenge,

@@ -262,15 +262,23 @@ class SeatPassed(Event, tag="seat.passed", frozen=True, kw_only=True):
 
 
 class VoteRevealed(Event, tag="vote.revealed", frozen=True, kw_only=True):
-    """`bad` are the items that the seat calls bad, of those that its place had."""
+    """`bad` are the items that the seat calls bad, of those that its place had; `salt` enters the seed of the next
+    round."""
 
     seat: str
     verdict: str
+    salt: str
     bad: tuple[int, ...] = ()
 
     def write(self, s: Draft) -> None:
         s.put(
-            replace(known(s, Seat, self.seat), state=SeatState.REVEALED, verdict=self.verdict, bad=self.bad)
+            replace(
+                known(s, Seat, self.seat),
+                state=SeatState.REVEALED,
+                verdict=self.verdict,
+                salt=self.salt,
+                bad=self.bad,
+            )
         )
 
     def sentence(self) -> str:

@@ -3,7 +3,7 @@
 1. Any party that has not left and has the money may challenge a verdict while its window is open, or an output that
    was not checked. A requester that accepted the output gave this up.
 2. A verdict is challenged once: the first in the log wins. The next verdict may be challenged again, by anybody.
-3. The bond and the fees of the next panel lock at once. The challenge opens the next round, and its digest enters that
+3. The bond and the fees of the next panel lock at once. The challenge opens the next round; nothing of it enters that
    round's draw.
 4. What the sealed pool cannot seat is refused. Found out by seating a panel for trial: whether there are enough who
    may sit does not depend on the order in which a draw comes upon them.
@@ -82,7 +82,6 @@ def _lock(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
             challenge=id,
             claim=claim.id,
             challenger=challenger,
-            statement=d.spoken.id,
             against=disputes.standing(claim),
             round=number,
             bond_units=bond,

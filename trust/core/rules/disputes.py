@@ -46,11 +46,6 @@ def of_claim(view: View, claim: Claim) -> list[Challenge]:
     return found
 
 
-def that_opened(view: View, claim: Claim, number: int) -> Challenge | None:
-    """The challenge that asked for a round; None where the round before it did not agree, or none came before it."""
-    return next((each for each in of_claim(view, claim) if each.round == number), None)
-
-
 def standing(claim: Claim) -> str:
     """The verdict that stands: the last one that was reached; an output that was not checked stands as passed."""
     return claim.verdict or ("pass" if claim.unchecked else "")

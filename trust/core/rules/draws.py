@@ -15,7 +15,7 @@ draw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
@@ -25,6 +25,7 @@ from trust.core.policy import Policy
 from trust.core.refusal import Refused
 from trust.core.rules.decision import Decision
 from trust.core.sampling import vrf
+from trust.core.strict import b64
 from trust.log.checkpoint import Checkpoint, CheckpointError, open_cosigned
 from trust.log.note import COSIGNATURES, NoteError, Signature, Verifier, parse_note
 from trust.log.quorum import parse_quorum
@@ -34,12 +35,23 @@ COSIGNATURE_BYTES = frozenset(8 + size for size in COSIGNATURES.values())
 """A time and a signature; the log's own line has only the latter."""
 
 
-def seed_input(network: str, claim: str, number: int, output: str, challenge: str = "") -> bytes:
-    """The VRF's input from its parts, each after its length as eight bytes (docs/rules.md 6.1); `output` and
-    `challenge` are the ids of statements.
+SPARED = "unchecked"
+"""Stands in the seed of a first round whose output the coin had spared: the coin's own seed is public by then."""
+
+
+def seed_input(network: str, claim: str, number: int, output: str, before: str = "") -> bytes:
+    """The VRF's input from its parts, each after its length as eight bytes (docs/rules.md 6.1).
+
+    `output` is the id of a statement; `before` is empty for the coin, SPARED, or the digest of the salts that the round
+    before revealed (`salts_digest`).
     """
-    parts = ("trust/seed/v1", network, claim, str(number), output, challenge)
+    parts = ("trust/seed/v1", network, claim, str(number), output, before)
     return b"".join(len(part).to_bytes(8) + part.encode() for part in parts)
+
+
+def salts_digest(salts: Iterable[str]) -> str:
+    """Returns the SHA-256 in hex of the salts (base64 of 32 bytes each) that a panel revealed, in order of place."""
+    return sha256(b"".join(b64(salt) for salt in salts)).hexdigest()
 
 
 def whose_turn(draw_key: str, beacons: Sequence[str], seed: bytes, turn: int) -> str:

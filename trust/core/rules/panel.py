@@ -1,7 +1,8 @@
 """The draw and the panel: whether an output is checked, and by whom (docs/rules.md 3, 5 and 6).
 
-1. The seed's input is the claim, the round, the output's digest and that of the challenge that opened the round, never
-   a position in the log.
+1. The seed's input is the claim, the round, the output's digest and the salts that the round before revealed: those who
+   sat there were bound to them before anybody could see a draw. Neither a position in the log nor the words of a
+   challenge are part of it, so nobody tries challenges until a panel suits him.
 2. The coin is tossed first, then the seats are picked, then as many alternates, then the items of a batch: all by one
    stream of integers over the VRF's output.
 3. A pick counts when the agent may sit: enrolled, not in jail, and neither a party to the claim nor owned by one, nor
@@ -17,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from trust.core import ledger, scoring
 from trust.core.entry import Draw
@@ -50,7 +51,7 @@ from trust.core.records import (
 from trust.core.refusal import Refused
 from trust.core.rules import disputes, settlement
 from trust.core.rules.decision import Decision, has_left
-from trust.core.rules.draws import check_checkpoint, proven, seed_input, whose_turn
+from trust.core.rules.draws import SPARED, check_checkpoint, proven, salts_digest, seed_input, whose_turn
 from trust.core.sampling import items
 from trust.core.sampling.draw import Picker, Stream, coin
 from trust.core.sampling.sumtree import Slot as PoolSlot
@@ -62,10 +63,23 @@ LABEL = b"panel"
 
 def alpha(view: View, claim: Claim, number: int) -> bytes:
     """The VRF's input for a claim's round."""
-    asked = disputes.that_opened(view, claim, number)
     return seed_input(
-        scoring.network_of(view).origin, claim.id, number, claim.output, asked.statement if asked else ""
+        scoring.network_of(view).origin, claim.id, number, claim.output, _before(view, claim, number)
     )
+
+
+def _before(view: View, claim: Claim, number: int) -> str:
+    if number == 1:
+        return SPARED if claim.unchecked else ""
+    panel = view.get(Round, round_id(claim.id, number - 1))
+    assert panel is not None
+    return salts_digest(salts(panel.seats, lambda seat: view.get(Seat, seat)))
+
+
+def salts(seats: Iterable[str], seat_of: Callable[[str], Seat | None]) -> list[str]:
+    """Returns the salts of those seats that revealed, in order."""
+    found = map(seat_of, seats)
+    return [seat.salt for seat in found if seat is not None and seat.salt]
 
 
 def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) -> str:

@@ -226,7 +226,7 @@ def reveal(d: Decision, said: VoteReveal, shown_ms: int | None = None) -> None:
     if commitment(d.network.origin, seat.id, seat.agent, said) != seat.commitment:
         raise Refused("commitment-mismatch", "this is not the vote that the seat committed to")
     bad = _judged(d, found, seat, said)
-    d.emit(VoteRevealed(seat=seat.id, verdict=said.verdict, bad=bad))
+    d.emit(VoteRevealed(seat=seat.id, verdict=said.verdict, salt=said.salt, bad=bad))
     if all(d.need(Seat, name).state != SeatState.COMMITTED for name in found.seats):
         tally(d, d.need(Round, found.id))
 
