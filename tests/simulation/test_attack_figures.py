@@ -57,13 +57,15 @@ def test_a_mean_over_attacks_has_the_interval_of_its_seeds(results: Results) -> 
 def test_goals_over_all_attacks_count_where_all_were_played(results: Results) -> None:
     bad = Figure(0.5, 0.4, 0.6)
     total = [Summary(RULES, 300_000, bad, bad, "traitor")]
-    assert not [each for each in missed(results.attacks, total, "tenth") if "mean share" in each.goal]
+    assert not [
+        each for each in missed(results.attacks, total, "tenth", 250_000) if "mean share" in each.goal
+    ]
     first = next(each for each in results.attacks if each.malicious_ppm == 300_000)
     every = [replace(first, attack=attack) for attack in ATTACKS.values()]
-    told = [each.goal for each in missed(every, total, "tenth")]
+    told = [each.goal for each in missed(every, total, "tenth", 250_000)]
     assert told[:2] == ["mean share spoiled at most 2.3%", "share spoiled at most 4.5%"]
     good = [Summary(RULES, 300_000, Figure(0, 0, 0), Figure(0, 0, 0), "traitor")]
-    assert not [each for each in missed(every, good, "tenth") if "share spoiled" in each.goal]
+    assert not [each for each in missed(every, good, "tenth", 250_000) if "share spoiled" in each.goal]
 
 
 def test_the_chart_is_an_svg_with_a_line_for_every_scheme_in_every_attack(results: Results) -> None:

@@ -16,7 +16,7 @@ COLUMNS = {
     "checked": "checked %",
     "checked_ever": "since day 0 %",
     "newcomers_known": "10 tasks in 7 d %",
-    "stake_lost": "stake lost %",
+    "loss_over_gain": "loss/gain %",
     "unserved": "unserved %",
 }
 

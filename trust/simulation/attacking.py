@@ -113,7 +113,16 @@ def play(
     n = scale.seeds
     found = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
     totals = [_summary(found, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
-    return Results(policy.name, checks, scale, named, appeals, found, totals, missed(found, totals, checks))
+    return Results(
+        policy.name,
+        checks,
+        scale,
+        named,
+        appeals,
+        found,
+        totals,
+        missed(found, totals, checks, policy.checks.margin_ppm),
+    )
 
 
 def _result(attack: Attack, malicious_ppm: int, played: Sequence[Played]) -> AttackResult:
@@ -153,11 +162,16 @@ _MEANS = {
     ("fortieth", 300_000): 0.055,
 }
 _WORST = {("tenth", 300_000): 0.045, ("fortieth", 300_000): 0.09}
-_KNOWN, _TAKEN, _LOST = 0.95, 0.04, 0.95
+_KNOWN, _TAKEN = 0.95, 0.04
 
 
-def missed(results: Sequence[AttackResult], totals: Sequence[Summary], checks: Checks) -> list[Missed]:
-    """The goals that are not reached; those over all attacks count only where all of them were played."""
+def missed(
+    results: Sequence[AttackResult], totals: Sequence[Summary], checks: Checks, margin_ppm: int
+) -> list[Missed]:
+    """Returns the goals that are not reached; those over all attacks count only where all of them were played.
+
+    `margin_ppm` is by how much a cheat's loss must exceed its gain under the policy.
+    """
     found = []
     for total in totals:
         key = checks, total.malicious_ppm
@@ -169,10 +183,10 @@ def missed(results: Sequence[AttackResult], totals: Sequence[Summary], checks: C
             found.append(Missed(where, f"mean share spoiled at most {_MEANS[key]:.1%}", total.mean))
         if total.worst.mean > _WORST.get(key, 1.0):
             found.append(Missed(total.worst_attack, f"share spoiled at most {_WORST[key]:.1%}", total.worst))
-    return [*found, *(each for result in results for each in _missed_in(result))]
+    return [*found, *(each for result in results for each in _missed_in(result, margin_ppm))]
 
 
-def _missed_in(result: AttackResult) -> list[Missed]:
+def _missed_in(result: AttackResult, margin_ppm: int) -> list[Missed]:
     where = f"{result.attack.name} at {result.malicious_ppm * 100 // PPM} %"
     of = result.schemes[RULES]
     goals = (
@@ -187,9 +201,9 @@ def _missed_in(result: AttackResult) -> list[Missed]:
             "malicious agents have at most 4 % of tasks",
         ),
         (
-            0 < of["stake_lost"].mean < _LOST,
-            "stake_lost",
-            "at least 0.95 of a stake lost with each spoiled task",
+            0 < of["loss_over_gain"].mean < 1 + margin_ppm / PPM,
+            "loss_over_gain",
+            f"cheats lose at least {1 + margin_ppm / PPM:.0%} of what they are paid",
         ),
     )
     return [Missed(where, words, of[measure]) for short, measure, words in goals if short]

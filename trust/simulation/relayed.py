@@ -247,8 +247,8 @@ class Relayed:
         errand, worker = self._claims[event.claim]
         failed = event.state == ClaimState.REJECTED
         if self.market.spoils(worker, errand):
-            self.spoils.staked_on_spoiled += STAKE_UNITS
-            self.spoils.lost_on_spoiled += STAKE_UNITS * failed
+            self.spoils.lost_on_spoiled_units += STAKE_UNITS * failed
+            self.spoils.paid_for_spoiled_units += PRICE_UNITS * (event.state == ClaimState.ACCEPTED)
         self.spoils.honest_failed += failed and worker >= self.market.malicious
         caught = failed and worker < self.market.malicious and self.market.attack.returns
         if caught and self._names[worker] == self.net.get(Claim, event.claim).worker:

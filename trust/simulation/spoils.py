@@ -18,8 +18,9 @@ NEVER = -1
 class Spoils(msgspec.Struct):
     """Counts of honest agents' tasks, by day: posted, taken by malicious agents, spoiled by them, checked.
 
-    And of all days: tasks that nobody took, the stakes behind spoiled ones and what of them was lost, good work that
-    was failed in the end. `known` is each newcomer's time to its tenth task in hundredths of a day.
+    And of all days: tasks that nobody took, what those who spoiled some were paid for it and what they lost by it, in
+    units, good work that was failed in the end. `known` is each newcomer's time to its tenth task in hundredths of a
+    day.
     """
 
     posted: list[int]
@@ -27,8 +28,8 @@ class Spoils(msgspec.Struct):
     spoiled: list[int]
     checked: list[int]
     unserved: int = 0
-    staked_on_spoiled: int = 0
-    lost_on_spoiled: int = 0
+    paid_for_spoiled_units: int = 0
+    lost_on_spoiled_units: int = 0
     honest_failed: int = 0
     appeals: int = 0
     registered_anew: int = 0
@@ -85,10 +86,10 @@ MEASURES: dict[str, Measure] = {
     "checked_ever": lambda s: sum(s.checked) / max(1, sum(s.posted)),
     "unserved": lambda s: s.unserved / max(1, sum(s.posted)),
     "newcomers_known": lambda s: known_within(s, KNOWN_WITHIN_DAYS),
-    "stake_lost": lambda s: s.lost_on_spoiled / max(1, s.staked_on_spoiled),
+    "loss_over_gain": lambda s: s.lost_on_spoiled_units / max(1, s.paid_for_spoiled_units),
 }
 """Shares of honest agents' tasks in the second half of the days, but `..._ever` and `unserved` of all days;
-`stake_lost` is of the stakes behind spoiled tasks whose fate is known."""
+`loss_over_gain` is what was lost by spoiled tasks over what was paid for them; over one unit, where nothing was."""
 
 
 def figures(played: Sequence[Spoils]) -> dict[str, Figure]:
