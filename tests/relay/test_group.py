@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from tests.relay.networks import Agent, Network, agents, named, run
-from trust.client import Relay, ServiceError, TrustClient
+from trust import clock
+from trust.client import Accepted, Relay, ServiceError, TrustClient
+from trust.client.problems import Unreachable
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
-from trust.core.payloads import RelayConfirm, TaskAllocate
+from trust.core.payloads import RelayAttest, RelayConfirm, TaskAllocate
 from trust.log.note import Verifier
 from trust.relay.server import RelayServer
 from trust.verify.receipts import verify_confirmation, verify_receipt
@@ -193,5 +195,57 @@ def test_a_cosigner_signs_no_confirmation_that_the_log_does_not_bear_out(town: N
                 assert (await _asked(three[1].http, lie, **more)).status_code >= 400
             good = liar.say(RelayConfirm, client.now_ms(), worker=ada.me.actor, **true)
             assert (await _asked(three[1].http, good, receipt=told["receipt"])).status_code == 200
+
+    run(test)
+
+
+def test_what_the_service_does_not_take_is_attested_by_the_group_and_brought_by_anybody(
+    town: Network,
+) -> None:
+    async def test() -> None:
+        rosa, ada = Agent(town.requester), Agent(town.agents[0])
+        async with town.coordinators() as three, agents(rosa.join(three[0], kinds=())):
+            claims = []
+            for _ in range(2):
+                task = named()
+                [posted] = await rosa.link.post([town.task_post(task, town.group)])
+                async with agents(ada.join(three[1])):
+                    told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
+                claims.append(told["claim"])
+            async with httpx.AsyncClient(base_url=three[1].http) as http:
+                taken = await http.post("/attest", content=town.output_of(ada.me, claims[0]))
+                assert (taken.status_code, set(taken.json())) == (
+                    201,
+                    {"status", "index", "receipt", "attestation"},
+                )
+                refused = await http.post("/attest", content=town.task_post(named(), town.group))
+                assert (refused.status_code, refused.json()["code"]) == (422, "not-attested")
+                three[1].server.desk._client.send = _deaf  # type: ignore[method-assign]
+                kept = await http.post("/attest", content=town.output_of(ada.me, claims[1]))
+                assert (kept.status_code, set(kept.json())) == (202, {"status", "detail", "attestation"})
+            async with town.client() as client:
+                said = kept.json()["attestation"].encode()
+                assert len(opened(said).signed.signers) == 2
+                await client.send(said)
+                for claim in claims:
+                    assert (await client.claim(claim))["output"]["index"] > 0
+
+    run(test)
+
+
+async def _deaf(_: bytes) -> Accepted:
+    raise Unreachable("the service gives no answer")
+
+
+def test_no_coordinator_attests_what_was_shown_at_another_time(town: Network) -> None:
+    async def test() -> None:
+        async with town.coordinators() as three, httpx.AsyncClient(base_url=three[1].http) as http:
+            speaker = Speaker(town.requester.network, town.three[0])
+            output = town.output_of(town.agents[0], "clm_" + "a" * 26).decode()
+            for away_ms, status in ((0, 200), (-60_000, 422), (60_000, 422)):
+                now_ms = clock.now_ms()
+                said = speaker.say(RelayAttest, now_ms, statement=output, shown_ms=now_ms + away_ms)
+                asked = {"statement": msgspec.to_builtins(opened(said).signed.envelope)}
+                assert (await http.post("/cosign", json=asked)).status_code == status
 
     run(test)

@@ -251,6 +251,9 @@ class _Checking:
             return f"it says that {said['statement']} is entry {said['index']}, which it is not"
         return ""
 
+    def _attested(self, said: Facts) -> str:
+        return self._forwarded(said) if "index" in said else ""
+
     def _allocated(self, said: Facts) -> str:
         logged = self._log.statements.get(said["index"])
         if logged is None or getattr(logged.payload, "task", "") != said["task"]:
@@ -369,6 +372,7 @@ _MEANT: dict[str, set[str]] = {
 _CHECKS: dict[str, Callable[[_Checking, Facts], str]] = {
     "confirmed": _Checking._confirmed,
     "forwarded": _Checking._forwarded,
+    "attested": _Checking._attested,
     "allocated": _Checking._allocated,
     "cosigned": _Checking._cosigned,
     "refused": _Checking._refused,

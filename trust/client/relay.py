@@ -24,6 +24,8 @@ from trust.verify.receipts import Confirmation, Proven, check_confirmed, verify_
 
 MOMENTS_MS = (2, 4, 8, 16, 32, 64)
 """A posting is in a checkpoint once the log's time has moved on, and that is counted in milliseconds."""
+SHOWN_WITHIN_MS = 5_000
+"""How far the time that another coordinator attests may be from the own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Relay(Bound[C]):
 
     @conversation
     def cosign(self, envelope: bytes, receipt: Receipt | None = None) -> Exchange[bytes]:
-        """A claim.request, task.allocate or relay.confirm of this relay with these coordinators' signatures added.
+        """A claim.request, task.allocate, relay.confirm or relay.attest with these coordinators' signatures added.
 
         A false relay.confirm convicts all who signed it, so the entry that it names is proven first, by `receipt` or by
         asking the service: `NotProven` where that is another claim, `ClientError` where the statement is none that a
@@ -84,9 +86,18 @@ class Relay(Bound[C]):
             case ClaimRequest() | TaskAllocate():
                 if said.relay != self.relay:
                     raise ClientError("wrong-relay", f"this is for {said.relay}, not for {self.relay}")
+            case RelayAttest():
+                self._check_shown(said)
             case _:
                 raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(said)} for others")
         return cosign(envelope, *self._seeds)
+
+    def _check_shown(self, said: RelayAttest) -> None:
+        """`ClientError` not-attested unless these coordinators are shown the statement at that time too. Whether it is
+        signed as it must be, and about this relay's claim, is for the service to say."""
+        away_ms = abs(self._now_ms() - said.shown_ms)
+        if away_ms > SHOWN_WITHIN_MS:
+            raise ClientError("not-attested", f"{said.shown_ms} is {away_ms} ms away from now", status=422)
 
     def _named(self, index: int, receipt: Receipt | None) -> Exchange[Proven]:
         """The entry at an index, from a receipt that proves it where there is one."""
@@ -120,10 +131,16 @@ class Relay(Bound[C]):
 
     @conversation
     def attest(self, envelope: bytes) -> Exchange[Accepted]:
-        """Says for somebody whom the service did not hear that these coordinators were shown this statement now.
+        """Says to the service for somebody whom it did not hear that this statement was shown now (`attestation`)."""
+        said = yield from Relay.attestation.talk(self, envelope)
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def attestation(self, envelope: bytes) -> Exchange[bytes]:
+        """Returns the `relay.attest` that these coordinators were shown a statement now, signed by the threshold.
 
         Only what a worker or a verifier owes on a claim through this relay (an output, a renewal, a giving up, an
-        opening, a commitment, a reveal), and only within its window.
+        opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
         """
         now_ms = self._now_ms()
         said = self._speaker.say(
@@ -133,7 +150,7 @@ class Relay(Bound[C]):
             statement=envelope.decode(),
             shown_ms=now_ms,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self._cosigners.gather(said, self._own, self.threshold))
 
     @conversation
     def allocate(

@@ -19,10 +19,11 @@ import msgspec
 from trust import clock
 from trust.client import Accepted, AsyncTrustClient, Granted, Relay, ServiceError
 from trust.client.cosigning import Asked
+from trust.client.problems import Unreachable
 from trust.client.statements import opened
 from trust.client.transports import AsyncTransport
 from trust.core import envelope as envelopes
-from trust.core.commands import Spoken
+from trust.core.commands import Spoken, enclosed
 from trust.core.envelope import BadSignature, Envelope
 from trust.core.payloads import (
     ClaimAbandon,
@@ -32,11 +33,13 @@ from trust.core.payloads import (
     OutputOpen,
     OutputSubmit,
     Payload,
+    RelayAttest,
     RelayConfirm,
     TaskAllocate,
     TaskPost,
     kind_of,
 )
+from trust.core.rules.acts import ACTS
 from trust.errors import ClientError, TrustError
 from trust.relay.batches import Batches
 from trust.relay.eligible import Eligible
@@ -257,6 +260,36 @@ class Desk:
         """Brings what a worker says about its claims to the service."""
         return await self._forward([self._own(each, did, DELIVERED) for each in signed])
 
+    async def attest(self, signed: Envelope) -> Facts:
+        """Says that this relay was shown now what a worker or a verifier owes, and brings that to the service.
+
+        The threshold's word is in the answer, so that whoever asked can bring it himself: 201 with the entry where the
+        service took it, 202 where it gives no answer. Raises its refusal, and where it took the statement before.
+        """
+        spoken = self._spoken(signed)
+        self._check_attested(spoken)
+        self._relay.threshold = self._mirror.group.threshold
+        said = await self._relay.attestation(envelopes.encode(signed))
+        facts: Facts = {"attestation": said.decode()}
+        about = str(getattr(spoken.payload, "claim", "") or getattr(spoken.payload, "seat", ""))
+        decided = {"what": kind_of(spoken.payload), "about": about, "statement": opened(said).id}
+        try:
+            accepted = await self._client.send(said)
+        except Unreachable as error:
+            self._decide("attested", **decided)
+            return {"status": 202, "detail": error.detail, **facts}
+        except TrustError as error:
+            self._refused(opened(said), about, error)
+            raise
+        self._decide("attested", **decided, index=accepted.index)
+        receipt = msgspec.to_builtins(accepted.receipt)
+        return {"status": 201, "index": accepted.index, "receipt": receipt, **facts}
+
+    def _check_attested(self, spoken: Spoken) -> None:
+        if not ACTS[type(spoken.payload)].is_attestable:
+            kind = kind_of(spoken.payload)
+            raise ClientError("not-attested", f"a {kind} counts only where the service took it", status=422)
+
     async def _forward(self, spoken: Sequence[Spoken]) -> list[Facts]:
         data = [envelopes.encode(each.signed.envelope) for each in spoken]
         results: Sequence[Accepted | TrustError]
@@ -313,6 +346,10 @@ class Desk:
                     signed = await self._cosign_allocation(spoken, said, data)
                 case RelayConfirm():
                     signed = await self._relay.cosign(data, asked.receipt)
+                case RelayAttest():
+                    [shown] = enclosed(said)
+                    self._check_attested(shown)
+                    signed = await self._relay.cosign(data)
                 case _:
                     signed = await self._relay.cosign(data)  # says why not
         except TrustError as error:

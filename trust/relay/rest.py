@@ -72,6 +72,10 @@ class Rest:
                 case ["claim", task]:
                     signed = strict.parse(body, Envelope, max_bytes=MAX_ENVELOPE_BYTES)
                     return 201, await self._server.desk.claim(signed, task=task)
+                case ["attest"]:
+                    signed = strict.parse(body, Envelope, max_bytes=MAX_ENVELOPE_BYTES)
+                    facts = await self._server.desk.attest(signed)
+                    return facts["status"], facts
                 case ["cosign"]:
                     asked = strict.parse(body, Asked, max_bytes=MAX_POSTED_BYTES)
                     return 200, await self._server.desk.cosign(asked)

@@ -253,7 +253,7 @@ def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
 
 
 def verify_statement(said: Envelope, what: str) -> Spoken:
-    """Returns the statement in an envelope, each of whose signatures holds; `NotProven`, in the words `what`, otherwise.
+    """Returns the statement in an envelope, each of whose signatures holds; else `NotProven`, in the words `what`.
 
     That somebody signed it is all that this shows. An output that is not on the log proves nothing after its
     `expires_ms` (docs/rules.md 8): who receives one outside the log asks for its receipt.
