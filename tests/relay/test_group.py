@@ -220,7 +220,7 @@ def test_what_the_service_does_not_take_is_attested_by_the_group_and_brought_by_
                 )
                 refused = await http.post("/attest", content=town.task_post(named(), town.group))
                 assert (refused.status_code, refused.json()["code"]) == (422, "not-attested")
-                three[1].server.desk._client.send = _deaf  # type: ignore[method-assign]
+                three[1].server.desk._client.send = _deaf  # type: ignore[assignment]
                 kept = await http.post("/attest", content=town.output_of(ada.me, claims[1]))
                 assert (kept.status_code, set(kept.json())) == (202, {"status", "detail", "attestation"})
             async with town.client() as client:
