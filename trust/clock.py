@@ -88,8 +88,8 @@ class Clock:
         """Why the clock is not to be believed now; nothing where it is."""
         return self._look()[1]
 
-    def heard(self, who: str, their_ms: int) -> None:
-        """Another clock says that it is `their_ms` now; the last word of each counts, and goes on with the time."""
+    def note_other(self, who: str, their_ms: int) -> None:
+        """Notes the time of another clock, in ms: the last reading of each counts, and goes on with the time."""
         with self._lock:
             self._others[who] = their_ms - self._elapsed_ms()
 

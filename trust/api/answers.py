@@ -16,7 +16,7 @@ from trust.api.views.readiness import Ready
 from trust.core.bundle import Bundle
 from trust.core.entry import Beacon
 from trust.core.events import Events
-from trust.core.overhead import Told as Figures
+from trust.core.overhead import Figures
 from trust.core.payloads import Artifact
 from trust.core.policy import Coordination, Policy
 from trust.core.rate import Rate, RateInputs

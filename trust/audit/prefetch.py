@@ -45,6 +45,6 @@ def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
 def _bars(view: SqlView, commands: Sequence[Incoming]) -> Iterator[Key]:
     """Yields what claims read beside the rest where their task is not in the state yet, but in the same piece."""
     for command in commands:
-        if isinstance(command, Spoken) and isinstance(said := command.payload, ClaimRequest):
-            worker = view.peek(Party, said.actor)
-            yield Bar, f"{said.task}/{worker.owner if worker else said.actor}"
+        if isinstance(command, Spoken) and isinstance(claim := command.payload, ClaimRequest):
+            worker = view.peek(Party, claim.actor)
+            yield Bar, f"{claim.task}/{worker.owner if worker else claim.actor}"

@@ -101,12 +101,12 @@ def list_claims(
         How many at most.
     """
     with service.client() as client:
-        found = gathered(
+        claims = gathered(
             "claims",
             most,
             lambda after: client.claims(state_of(state), worker=worker, task_kind=kind, after=after),
         )
-    tell_list(service, "claims", found, _line, "no claim is like that")
+    tell_list(service, "claims", claims, _line, "no claim is like that")
 
 
 def _line(claim: dict[str, Any]) -> str:

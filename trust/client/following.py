@@ -24,7 +24,7 @@ Facts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LoggedEvent:
     """An event of entry `index`."""
 
     index: int
@@ -41,7 +41,7 @@ class Following:
 
     def __init__(self, client: AsyncTrustClient) -> None:
         self._client = client
-        self._watchers: dict[str, list[asyncio.Queue[Heard]]] = {}
+        self._watchers: dict[str, list[asyncio.Queue[LoggedEvent]]] = {}
         self._after = -1
 
     async def __aenter__(self) -> Self:
@@ -55,9 +55,9 @@ class Following:
             await self._reading
 
     @contextmanager
-    def watching(self, subject: str) -> Iterator[asyncio.Queue[Heard]]:
+    def watching(self, subject: str) -> Iterator[asyncio.Queue[LoggedEvent]]:
         """The events that name this task or claim, in the order of the log."""
-        queue: asyncio.Queue[Heard] = asyncio.Queue()
+        queue: asyncio.Queue[LoggedEvent] = asyncio.Queue()
         self._watchers.setdefault(subject, []).append(queue)
         try:
             yield queue
@@ -82,11 +82,11 @@ class Following:
         if index <= self._after:
             return
         for event in entry["events"]:
-            self.tell(Heard(index, event))
+            self.tell(LoggedEvent(index, event))
         self._after = index
 
-    def tell(self, heard: Heard) -> None:
+    def tell(self, logged: LoggedEvent) -> None:
         """Gives an event to those who watch what it names."""
-        for subject in {str(heard.event.get(name, "")) for name in SUBJECTS}:
+        for subject in {str(logged.event.get(name, "")) for name in SUBJECTS}:
             for queue in self._watchers.get(subject, ()):
-                queue.put_nowait(heard)
+                queue.put_nowait(logged)

@@ -73,19 +73,19 @@ class Relay(Bound[C]):
         asking the service: `NotProven` where that is another claim, `ClientError` where the statement is none that a
         relay signs for others.
         """
-        said = opened(envelope).payload
-        if said.network != self._speaker.network:
-            raise ClientError("foreign-network", f"a statement in {said.network}")
-        match said:
+        payload = opened(envelope).payload
+        if payload.network != self._speaker.network:
+            raise ClientError("foreign-network", f"a statement in {payload.network}")
+        match payload:
             case RelayConfirm():
-                proven = yield from self._named(said.index, receipt)
+                proven = yield from self._named(payload.index, receipt)
                 self._claimed(proven)
-                check_confirmed(Confirmation(said, ()), proven)
+                check_confirmed(Confirmation(payload, ()), proven)
             case ClaimRequest() | TaskAllocate():
-                if said.relay != self.relay:
-                    raise ClientError("wrong-relay", f"this is for {said.relay}, not for {self.relay}")
+                if payload.relay != self.relay:
+                    raise ClientError("wrong-relay", f"this is for {payload.relay}, not for {self.relay}")
             case _:
-                raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(said)} for others")
+                raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(payload)} for others")
         return cosign(envelope, *self._seeds)
 
     def _named(self, index: int, receipt: Receipt | None) -> Exchange[Proven]:
@@ -100,21 +100,21 @@ class Relay(Bound[C]):
 
     def _claimed(self, entry: Proven) -> ClaimRequest:
         """The claim through this relay that an entry holds; `NotProven` where it holds none."""
-        said = entry.spoken.payload if entry.spoken else None
-        if not isinstance(said, ClaimRequest) or said.relay != self.relay:
+        request = entry.spoken.payload if entry.spoken else None
+        if not isinstance(request, ClaimRequest) or request.relay != self.relay:
             raise NotProven(f"entry {entry.index} is no claim through {self.relay}")
-        return said
+        return request
 
     def confirm(self, entry: Proven) -> bytes:
         """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
-        said, opened_claim = self._claimed(entry), entry.event("claim.opened")
+        request, opened_claim = self._claimed(entry), entry.event("claim.opened")
         return self._speaker.say(
             RelayConfirm,
             self._now_ms(),
             cosigners=self._seeds[1:],
             task=opened_claim["task"],
             claim=opened_claim["claim"],
-            worker=said.actor,
+            worker=request.actor,
             index=entry.index,
         )
 
@@ -126,14 +126,14 @@ class Relay(Bound[C]):
         opening, a commitment, a reveal), and only within its window.
         """
         now_ms = self._now_ms()
-        said = self._speaker.say(
+        attestation = self._speaker.say(
             RelayAttest,
             now_ms,
             cosigners=self._seeds[1:],
             statement=envelope.decode(),
             shown_ms=now_ms,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(attestation))
 
     @conversation
     def allocate(
@@ -144,7 +144,7 @@ class Relay(Bound[C]):
         Once a task: a second one that is signed speaks against its coordinator. The draw follows in an entry of its
         own; whom it gave, the task's document says.
         """
-        said = self._speaker.say(
+        statement = self._speaker.say(
             TaskAllocate,
             self._now_ms(),
             cosigners=self._seeds[1:],
@@ -154,15 +154,15 @@ class Relay(Bound[C]):
             shortlist=shortlist,
             exclusive_ms=exclusive_ms,
         )
-        said = yield from self._cosigners.gather(said, self._own, self.threshold)
+        statement = yield from self._cosigners.gather(statement, self._own, self.threshold)
         for wait_ms in MOMENTS_MS:
             try:
-                return (yield from self.exchanges.send(said))
+                return (yield from self.exchanges.send(statement))
             except ServiceError as error:
                 if error.code != "not-in-checkpoint":
                     raise
             yield from wire.pause(wait_ms)
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:
@@ -191,8 +191,8 @@ class Relay(Bound[C]):
     @conversation
     def confirmed(self, accepted: Accepted) -> Exchange[bytes]:
         """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold."""
-        said = self.confirm(accepted.entry)
-        return (yield from self._cosigners.gather(said, self._own, self.threshold, accepted.receipt))
+        confirmation = self.confirm(accepted.entry)
+        return (yield from self._cosigners.gather(confirmation, self._own, self.threshold, accepted.receipt))
 
     @conversation
     def update(
@@ -202,7 +202,7 @@ class Relay(Bound[C]):
 
         A suspension ends when nobody who signed a false confirmation is among `coordinators` (DIDs).
         """
-        said = self._speaker.say(
+        statement = self._speaker.say(
             RelayUpdate,
             self._now_ms(),
             cosigners=[*self._seeds[1:], *new_seeds],
@@ -211,7 +211,7 @@ class Relay(Bound[C]):
             coordinators=tuple(coordinators),
             threshold=threshold,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def priorities(

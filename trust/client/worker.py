@@ -16,7 +16,7 @@ from trust.client.items import ItemTree
 from trust.client.speculation import Attempt, Bring
 from trust.client.transports import AsyncTransport
 from trust.client.wire import Exchange, Facts
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.lifecycle import Phase
 from trust.core.payloads import (
     Artifact,
@@ -71,10 +71,10 @@ class Worker(Agent[C]):
         `ClientError` bad-squad where it is none of the members, or would lock more.
         """
         yield from ()
-        said = statements.opened(formed).payload
-        if not isinstance(said, SquadForm) or said.network != self.me.network:
+        squad = statements.opened(formed).payload
+        if not isinstance(squad, SquadForm) or squad.network != self.me.network:
             raise ClientError("unknown-kind", "a worker joins a squad.form of its own network")
-        mine = [member for member in said.members if member.worker == self.did]
+        mine = [member for member in squad.members if member.worker == self.did]
         if len(mine) != 1 or mine[0].stake_units > stake_units:
             raise ClientError(
                 "bad-squad", f"this squad does not want {self.did} for {stake_units} units at most"
@@ -178,11 +178,11 @@ class Worker(Agent[C]):
     ) -> Exchange[Accepted]:
         """The output that a claim has, proven, where it is this one; nothing is signed."""
         receipt, proven = yield from self.exchanges.receipt(index)
-        output = heard(proven.spoken) if proven.spoken else None
-        said = output.payload if output else None
-        if output is None or not isinstance(said, OutputSubmit) or said.claim != claim:
+        output = effective(proven.spoken) if proven.spoken else None
+        payload = output.payload if output else None
+        if output is None or not isinstance(payload, OutputSubmit) or payload.claim != claim:
             raise NotProven(f"entry {index} is no output of {claim}")
-        if (set(said.artifacts), said.items_root) != (set(artifacts), items_root):
+        if (set(payload.artifacts), payload.items_root) != (set(artifacts), items_root):
             raise ClientError("output-exists", f"{claim} has another output, entry {index}", status=409)
         if self.exchanges.outbox is not None:
             self.exchanges.outbox.forget("output.submit", claim=claim)
@@ -203,14 +203,14 @@ class Worker(Agent[C]):
     @conversation
     def underway(self) -> Exchange[list[Facts]]:
         """Returns this worker's claims that have not ended, as the service shows them."""
-        found: list[Facts] = []
+        claims: list[Facts] = []
         after = None
         while True:
             page = yield from self.exchanges.claims("open", worker=self.did, after=after)
-            found += page["claims"]
+            claims += page["claims"]
             after = page.get("after")
             if not after:
-                return found
+                return claims
 
     @conversation
     def attend(self, claim: str, items: Sequence[bytes] = ()) -> Exchange[list[Accepted]]:

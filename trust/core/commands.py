@@ -13,6 +13,7 @@ from trust.core.payloads import (
     MAX_LARGE_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
     EvidenceSubmit,
+    OutputSubmit,
     Payload,
     RelayAttest,
     Statement,
@@ -40,7 +41,13 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 Incoming = Spoken | Draw | Seal | Genesis
-ENTRY_KINDS = ("genesis", *(kind for kind, said in KINDS.items() if said.endpoint), "clock", "draw", "seal")
+ENTRY_KINDS = (
+    "genesis",
+    *(kind for kind, payload in KINDS.items() if payload.endpoint),
+    "clock",
+    "draw",
+    "seal",
+)
 """Every kind of entry: for a statement its payload's."""
 
 
@@ -51,25 +58,31 @@ def parse(data: bytes) -> Spoken:
 
 def spoken(signed: Signed) -> Spoken:
     """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
-    said = _one(signed)
-    enclosed(said.payload)
-    return said
+    statement = _one(signed)
+    enclosed(statement.payload)
+    return statement
 
 
-def enclosed(said: Payload) -> tuple[Spoken, ...]:
+def enclosed(payload: Payload) -> tuple[Spoken, ...]:
     """The statements that evidence shows, or a relay attests; one within such a one shows nothing.
     `strict.Malformed` as above."""
     shown: tuple[str, ...] = ()
-    if isinstance(said, EvidenceSubmit):
-        shown = said.statements
-    elif isinstance(said, RelayAttest):
-        shown = (said.statement,)
+    if isinstance(payload, EvidenceSubmit):
+        shown = payload.statements
+    elif isinstance(payload, RelayAttest):
+        shown = (payload.statement,)
     return tuple([_one(envelope.open_envelope(text.encode())) for text in shown])
 
 
-def heard(said: Spoken) -> Spoken:
+def effective(statement: Spoken) -> Spoken:
     """The statement that an entry is about: the one that a relay attests in it, else its own."""
-    return enclosed(said.payload)[0] if isinstance(said.payload, RelayAttest) else said
+    return enclosed(statement.payload)[0] if isinstance(statement.payload, RelayAttest) else statement
+
+
+def output_of(incoming: Incoming) -> OutputSubmit | None:
+    """Returns the `output.submit` that a command is, or that a relay attests in it; None where it is neither."""
+    payload = effective(incoming).payload if isinstance(incoming, Spoken) else None
+    return payload if isinstance(payload, OutputSubmit) else None
 
 
 def signed_parts(incoming: Incoming) -> list[Signed]:

@@ -230,44 +230,44 @@ def advice(read: Reading, policy: Coordination, *, is_one_relay: bool = True) ->
     """What the log's own times speak for; nothing before there are `min_claims`."""
     if read.claims < policy.min_claims:
         return []
-    found = [_short_work(read, policy), _much_coordination(read, policy)]
-    found += [_waiting_tasks(read, policy)] if is_one_relay else []
-    return [each for each in found if each is not None]
+    remarks = [_short_work(read, policy), _much_coordination(read, policy)]
+    remarks += [_waiting_tasks(read, policy)] if is_one_relay else []
+    return [each for each in remarks if each is not None]
 
 
 def _short_work(read: Reading, policy: Coordination) -> Advice | None:
     wait_ms, work_ms = read.wait.p50_ms, read.work.p50_ms
     if work_ms >= policy.work_ratio * wait_ms:
         return None
-    said = (
+    sentence = (
         f"the median work takes {work_ms} ms and waits {wait_ms} ms for its claim: under {policy.work_ratio} times the "
         "coordination, so more agents are a net loss here; make the tasks larger, or do them where they arise"
     )
-    return Advice("work-too-short", said)
+    return Advice("work-too-short", sentence)
 
 
 def _much_coordination(read: Reading, policy: Coordination) -> Advice | None:
     if read.coordination_ppm <= policy.overhead_ppm:
         return None
-    said = f"{read.coordination_ppm // 10_000} % of a task's life is coordination, the most of it "
+    sentence = f"{read.coordination_ppm // 10_000} % of a task's life is coordination, the most of it "
     if read.wait.share_ppm >= read.settle.share_ppm:
-        return Advice("mostly-waiting", said + "waiting for a claim: simplify the pattern")
+        return Advice("mostly-waiting", sentence + "waiting for a claim: simplify the pattern")
     remedy = "simplify the pattern, shorten the windows, or let consumers start before the check is over"
-    return Advice("mostly-settling", f"{said}between output and settlement: {remedy}")
+    return Advice("mostly-settling", f"{sentence}between output and settlement: {remedy}")
 
 
 def _waiting_tasks(read: Reading, policy: Coordination) -> Advice | None:
     """A task that is posted can be worked on at once, so those that stand open side by side depend on none other."""
     if read.waiting_milli <= policy.waiting_milli:
         return None
-    said = (
+    sentence = (
         f"{read.waiting_milli // 1_000} tasks that depend on none other stand open at a time: go event-driven, so "
         "that they do not wait for one coordinator"
     )
-    return Advice("tasks-wait", said)
+    return Advice("tasks-wait", sentence)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     """What answers say of one record: over all time, lately, and what that speaks for."""
 
     total: Reading
@@ -275,11 +275,11 @@ class Told(msgspec.Struct, frozen=True):
     advice: tuple[Advice, ...]
 
 
-def told(record: Overhead, at_ms: int, policy: Coordination) -> Told:
+def figures(record: Overhead, at_ms: int, policy: Coordination) -> Figures:
     """The figures of a record as of a time; advice by the recent ones where there are enough of them, else by all."""
     total, lately = reading(record.total), reading(recent(record, at_ms))
     judged = lately if lately.claims >= policy.min_claims else total
-    return Told(total, lately, tuple(advice(judged, policy, is_one_relay=record.relay != "")))
+    return Figures(total, lately, tuple(advice(judged, policy, is_one_relay=record.relay != "")))
 
 
 def queue_advice(fill_ppm: Mapping[str, int], policy: Coordination) -> list[Advice]:

@@ -43,8 +43,8 @@ class Upload(msgspec.Struct, frozen=True):
 
     def is_signed(self, network: str, digest: str, key: str) -> bool:
         """Returns whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""
-        said = _signed(network, self.party, digest, self.until_ms)
-        return ed25519.verify(key_of(key), said, self.signature)
+        message = _signed(network, self.party, digest, self.until_ms)
+        return ed25519.verify(key_of(key), message, self.signature)
 
 
 def upload(network: str, party: str, key: ed25519.PrivateKey, digest: str, until_ms: int) -> str:

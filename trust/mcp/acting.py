@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trust.client import Accepted
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, TaskPost
 from trust.errors import ClientError
 from trust.mcp.hand import Hand
@@ -85,17 +85,17 @@ class Acting:
             link = await hand.link()
             hand.spending.book(f"a stake on {task}", stake_units)
             request = await hand.worker.claim_of(task, link.relay, stake_units, facts["index"])
-            told = await asked(link, request)
-        claim = won(told, self._client.exchanges.key, hand.did, task)
-        return {"claim": claim, "task": task, "entry": receipt_of(told).index, "proven": True}
+            answer = await asked(link, request)
+        claim = won(answer, self._client.exchanges.key, hand.did, task)
+        return {"claim": claim, "task": task, "entry": receipt_of(answer).index, "proven": True}
 
     async def _posted(self, task: str, index: int) -> TaskPost:
         """What a requester signed, proven: the owner's rules are held against nothing less."""
         spoken = (await self._client.receipt(index))[1].spoken
-        said = heard(spoken).payload if spoken else None
-        if not isinstance(said, TaskPost) or said.task != task:
+        payload = effective(spoken).payload if spoken else None
+        if not isinstance(payload, TaskPost) or payload.task != task:
             raise NotProven(f"entry {index} does not post {task}")
-        return said
+        return payload
 
     async def deliver(
         self,

@@ -73,7 +73,7 @@ def _others(value: Any) -> Any:
     return quoted(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def told_error(error: TrustError) -> Facts:
+def error_facts(error: TrustError) -> Facts:
     """A refusal: `code`, `detail`, `hint`. What the service or a relay says itself is marked as others' words."""
     is_others = isinstance(error, ServiceError)
     known = CODES[error.code].hint if error.code in CODES else ""

@@ -13,7 +13,6 @@ from trust.audit import provenance_report
 from trust.audit.provenance import blame
 from trust.client import TrustClient
 from trust.client.verifier import Case
-from trust.core.payloads import kind_of
 from trust.errors import ClientError
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.hand import RETRY, Hand
@@ -118,10 +117,10 @@ class Reading:
             )
         proven = [(await self._client.receipt(entry["index"]))[1] for entry in timeline]
         summary, lines = tell(case, [(entry.index, entry.data) for entry in proven])
-        told: Facts = {"story": quoted("\n".join(summary)), "lines": quoted(_lines(lines))}
+        facts: Facts = {"story": quoted("\n".join(summary)), "lines": quoted(_lines(lines))}
         if provenance:
-            told["provenance"] = marked(await asyncio.to_thread(self._blame, case))
-        return told
+            facts["provenance"] = marked(await asyncio.to_thread(self._blame, case))
+        return facts
 
     def _blame(self, case: str) -> Facts:
         with TrustClient(self._services, self._vkey, retry=RETRY) as client:
@@ -186,9 +185,12 @@ def _builtins(proven: object) -> Any:
 
 
 def _entry(proven: Proven) -> Facts:
-    said = proven.spoken
-    about = {"kind": kind_of(said.payload), "actor": said.payload.actor, "statement": said.id} if said else {}
-    return {"network": proven.checkpoint.origin, "index": proven.index, "at_ms": proven.at_ms, **about}
+    return {
+        "network": proven.checkpoint.origin,
+        "index": proven.index,
+        "at_ms": proven.at_ms,
+        **proven.statement_facts(),
+    }
 
 
 def _delivered(case: Case) -> Facts:

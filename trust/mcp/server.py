@@ -25,7 +25,7 @@ from trust.files import PRIVATE, write_once
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.acting import Acting
 from trust.mcp.hand import Hand
-from trust.mcp.marking import told_error
+from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
 from trust.settings import shipped
 
@@ -58,15 +58,15 @@ class TrustServer(MCPServer[None]):
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
-            told = {"error": _told(name, error)}
-        text = TextContent(type="text", text=json.dumps(told, ensure_ascii=False))
-        return CallToolResult(content=[text], structured_content=told, is_error=True)
+            result = {"error": _error_facts(name, error)}
+        text = TextContent(type="text", text=json.dumps(result, ensure_ascii=False))
+        return CallToolResult(content=[text], structured_content=result, is_error=True)
 
 
-def _told(name: str, error: ToolError) -> dict[str, Any]:
+def _error_facts(name: str, error: ToolError) -> dict[str, Any]:
     match error.__cause__:
         case TrustError() as cause:
-            return told_error(cause)
+            return error_facts(cause)
         case Unusable() as cause:
             return {"code": "unusable", "detail": str(cause), "hint": cause.hint}
         case ValidationError() as cause:
@@ -152,8 +152,8 @@ class Guarded:
         if scope["type"] == "lifespan" or compare_digest(given, self._expected):
             await self._app(scope, receive, send)
             return
-        told = {"code": "unauthorized", "hint": "send the token of the file as Authorization: Bearer"}
-        await JSONResponse(told, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        problem = {"code": "unauthorized", "hint": "send the token of the file as Authorization: Bearer"}
+        await JSONResponse(problem, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
 
 def token_of(path: Path) -> str:

@@ -188,14 +188,14 @@ class WorkProgram:
             stake_units=stake_units,
         )
         try:
-            told = await asked(self._link, request)
+            answer = await asked(self._link, request)
         except TrustError as error:
             least = error.extra.get("stake_units")
             if isinstance(least, int) and stake_units < least <= self._rules.most_stake_units:
                 return await self._claim(task, least)
             self._tell("lost", task=task["task"], why=error.code)
             return ""
-        return won(told, self.client.exchanges.key, self.worker.did, task["task"])
+        return won(answer, self.client.exchanges.key, self.worker.did, task["task"])
 
     async def _make(self, claim: str) -> None:
         """Has the work done, unless it is on disk already, and delivers it."""
@@ -259,11 +259,11 @@ def product_of(outcome: Outcome, is_batch: bool) -> Product:
     if not files or (is_batch and not items):
         raise ValueError(f"the command left nothing in output/{ITEMS if files else ''}")
     try:
-        said = strict.parse(outcome.stdout.strip() or b"{}", Said, max_bytes=MAX_SAID_BYTES)
+        report = strict.parse(outcome.stdout.strip() or b"{}", Said, max_bytes=MAX_SAID_BYTES)
     except strict.Malformed as error:
         raise ValueError(f"what the command printed is not as it should be: {error}"[:MAX_WORDS]) from None
-    if len(said.inputs) > MAX_INPUTS:
+    if len(report.inputs) > MAX_INPUTS:
         raise ValueError(
-            f"the output is made from {len(said.inputs)} inputs; at most {MAX_INPUTS} can be named"
+            f"the output is made from {len(report.inputs)} inputs; at most {MAX_INPUTS} can be named"
         )
-    return Product(files, items, said.inputs)
+    return Product(files, items, report.inputs)

@@ -128,13 +128,17 @@ class Desk:
         """Brings a worker's claim to the service. Raises its refusal: `already-claimed` has the winner, and the
         service's note or the receipt of the winner's entry."""
         spoken = self._spoken(signed)
-        said = spoken.payload
-        if not isinstance(said, ClaimRequest) or did not in ("", said.actor) or task not in ("", said.task):
+        payload = spoken.payload
+        if (
+            not isinstance(payload, ClaimRequest)
+            or did not in ("", payload.actor)
+            or task not in ("", payload.task)
+        ):
             raise ClientError("malformed", "a worker brings its own claim.request", status=400)
         try:
-            granted = await self._grant(spoken, said)
+            granted = await self._grant(spoken, payload)
         except TrustError as error:
-            self._refused(spoken, said.task, error)
+            self._refused(spoken, payload.task, error)
             raise
         accepted = granted.accepted
         self.tasks["claimed"] += not accepted.repeated
@@ -143,16 +147,16 @@ class Desk:
             "confirmed",
             task=task,
             claim=granted.claim,
-            worker=said.actor,
+            worker=payload.actor,
             index=accepted.index,
             statement=spoken.id,
             signers=sorted(opened(granted.confirmation).signed.signers),
         )
-        work = self._mirror.tasks.get(said.task)
+        work = self._mirror.tasks.get(payload.task)
         return {
             "task": task,
             "claim": granted.claim,
-            "worker": said.actor,
+            "worker": payload.actor,
             "index": accepted.index,
             "confirmation": granted.confirmation.decode(),
             "receipt": msgspec.to_builtins(accepted.receipt),
@@ -160,13 +164,13 @@ class Desk:
             "spec_sha256": work.spec_sha256 if work else "",
         }
 
-    async def _grant(self, spoken: Spoken, said: ClaimRequest) -> Granted:
+    async def _grant(self, spoken: Spoken, request: ClaimRequest) -> Granted:
         self._relay.threshold = self._mirror.group.threshold
         data = envelopes.encode(spoken.signed.envelope)
         if self._relay.threshold == 1:
             return await self._granted(data)
-        async with self._promised(said, spoken):
-            return await self._grant_together(data, said)
+        async with self._promised(request, spoken):
+            return await self._grant_together(data, request)
 
     async def _granted(self, data: bytes) -> Granted:
         """What `Relay.grant` does, with the claims of all agents in as few requests as may be."""
@@ -174,7 +178,7 @@ class Desk:
         accepted = await self._batches.send(signed)
         return Granted(accepted, await self._relay.confirmed(accepted))
 
-    async def _grant_together(self, data: bytes, said: ClaimRequest) -> Granted:
+    async def _grant_together(self, data: bytes, request: ClaimRequest) -> Granted:
         """Asks the others for their signatures; again where they have promised theirs to somebody who may yet lose."""
         for attempt in range(GRANT_TRIES):
             try:
@@ -184,42 +188,42 @@ class Desk:
                     raise
                 if not _may_change(error):
                     raise
-            if (lost := await self._lost(said)) is not None:
+            if (lost := await self._lost(request)) is not None:
                 raise lost
             await asyncio.sleep(GRANT_AGAIN_S)
         raise AssertionError("the last attempt raises")
 
     @asynccontextmanager
-    async def _promised(self, said: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
+    async def _promised(self, request: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
         """This coordinator's own signature is promised like any other; whoever comes second waits for the outcome."""
         end = clock.monotonic_ms() + PROMISE_MS
         while True:
-            if (lost := await self._lost(said)) is not None:
+            if (lost := await self._lost(request)) is not None:
                 raise lost
             try:
-                self.promises.give(said.task, spoken.id, said.actor)
+                self.promises.give(request.task, spoken.id, request.actor)
                 break
             except ClientError:
                 if clock.monotonic_ms() > end:
                     raise
-                await self._mirror.until(lambda: self._is_claimed(said.task), GRANT_AGAIN_S)
+                await self._mirror.until(lambda: self._is_claimed(request.task), GRANT_AGAIN_S)
         try:
             yield
         except BaseException:
-            self.promises.take_back(said.task, spoken.id)
+            self.promises.take_back(request.task, spoken.id)
             raise
 
     def _is_claimed(self, task: str) -> bool:
         work = self._mirror.tasks.get(task)
         return work is None or work.state == "claimed"
 
-    async def _lost(self, said: ClaimRequest) -> ClientError | None:
+    async def _lost(self, request: ClaimRequest) -> ClientError | None:
         """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
-        await self._seen(said.task, said.task_index)
-        work = self._mirror.tasks.get(said.task)
+        await self._seen(request.task, request.task_index)
+        work = self._mirror.tasks.get(request.task)
         if work is None:
-            return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
-        if work.state != "claimed" or work.worker == said.actor:
+            return ClientError("task-closed", f"{request.task} is closed, or of another relay", status=410)
+        if work.state != "claimed" or work.worker == request.actor:
             return None
         winner = msgspec.structs.replace(work)  # the mirror goes on while the receipt is fetched
         receipt, _ = await self._client.receipt(winner.claim_index)
@@ -303,58 +307,60 @@ class Desk:
     async def cosign(self, asked: Asked) -> Facts:
         """The statement with this coordinator's signature, given only for what it has looked at itself."""
         spoken = self._spoken(asked.statement)
-        said = spoken.payload
+        payload = spoken.payload
         data = envelopes.encode(asked.statement)
         try:
-            match said:
+            match payload:
                 case ClaimRequest():
-                    signed = await self._cosign_claim(spoken, said, data)
+                    signed = await self._cosign_claim(spoken, payload, data)
                 case TaskAllocate():
-                    signed = await self._cosign_allocation(spoken, said, data)
+                    signed = await self._cosign_allocation(spoken, payload, data)
                 case RelayConfirm():
                     signed = await self._relay.cosign(data, asked.receipt)
                 case _:
                     signed = await self._relay.cosign(data)  # says why not
         except TrustError as error:
-            self._refused(spoken, str(getattr(said, "task", "")), error, cosign=True)
+            self._refused(spoken, str(getattr(payload, "task", "")), error, cosign=True)
             raise
-        task = str(getattr(said, "task", ""))
-        self._decide("cosigned", what=kind_of(said), about=task, statement=spoken.id, worker=_worker(said))
+        task = str(getattr(payload, "task", ""))
+        self._decide(
+            "cosigned", what=kind_of(payload), about=task, statement=spoken.id, worker=_worker(payload)
+        )
         return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
-    async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
+    async def _cosign_claim(self, spoken: Spoken, request: ClaimRequest, data: bytes) -> bytes:
         """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
         one that does not is worth nothing before somebody else has looked too."""
-        await self._seen(said.task, said.task_index)
-        work = self._look(said.task, said.task_index, said.actor)
+        await self._seen(request.task, request.task_index)
+        work = self._look(request.task, request.task_index, request.actor)
         signed = await self._relay.cosign(data)
         group = self._mirror.group
         if len(set(group.coordinators) & set(opened(signed).signed.signers)) < group.threshold:
             return signed
-        await self._promise(spoken, said, signed)
+        await self._promise(spoken, request, signed)
         try:
-            is_enough = said.stake_units >= work.stake_units
-            may_claim = self.eligible.may_claim(work.task_kind, said.actor, said.stake_units)
+            is_enough = request.stake_units >= work.stake_units
+            may_claim = self.eligible.may_claim(work.task_kind, request.actor, request.stake_units)
             if not (is_enough and await may_claim) and (error := await self._foreseen(signed)):
                 raise error
         except BaseException:
-            self.promises.take_back(said.task, spoken.id)
+            self.promises.take_back(request.task, spoken.id)
             raise
         return signed
 
-    async def _promise(self, spoken: Spoken, said: ClaimRequest, signed: bytes) -> None:
+    async def _promise(self, spoken: Spoken, request: ClaimRequest, signed: bytes) -> None:
         """Promises it; what was promised to a claim that the service would refuse is promised no longer."""
         try:
-            self.promises.give(said.task, spoken.id, said.actor, signed)
+            self.promises.give(request.task, spoken.id, request.actor, signed)
         except ClientError:
-            held = self.promises.held(said.task)
+            held = self.promises.held(request.task)
             if held is None or not held.signed:
                 raise
             before, held.signed = held.signed, b""  # it is looked at once
             if await self._foreseen(before) is None:
                 raise
-            self.promises.take_back(said.task, held.statement)
-            self.promises.give(said.task, spoken.id, said.actor, signed)
+            self.promises.take_back(request.task, held.statement)
+            self.promises.give(request.task, spoken.id, request.actor, signed)
 
     async def _foreseen(self, signed: bytes) -> ServiceError | None:
         """The refusal that the service would answer with to a claim now; None where it would take it."""
@@ -362,17 +368,19 @@ class Desk:
         status = int(foreseen.get("status", 0))
         return None if status in (200, 201) else ServiceError.of(status, foreseen)
 
-    async def _cosign_allocation(self, spoken: Spoken, said: TaskAllocate, data: bytes) -> bytes:
+    async def _cosign_allocation(self, spoken: Spoken, allocation: TaskAllocate, data: bytes) -> bytes:
         """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
-        await self._mirror.until(lambda: said.task in self._mirror.tasks, 1.0)
-        work = self._look(said.task, None, "")
-        if said.actor not in self._mirror.group.coordinators:
-            raise ClientError("not-coordinator", f"{said.actor} is no coordinator", status=403)
-        if said.candidates:
+        await self._mirror.until(lambda: allocation.task in self._mirror.tasks, 1.0)
+        work = self._look(allocation.task, None, "")
+        if allocation.actor not in self._mirror.group.coordinators:
+            raise ClientError("not-coordinator", f"{allocation.actor} is no coordinator", status=403)
+        if allocation.candidates:
             raise ClientError("named-candidates", "this group draws from all who offer such work", status=403)
-        before = self._allocations.setdefault(said.task, spoken.id)
+        before = self._allocations.setdefault(allocation.task, spoken.id)
         if work.is_allocated or before != spoken.id:
-            raise ClientError("already-allocated", f"the one draw of {said.task} was asked for", status=409)
+            raise ClientError(
+                "already-allocated", f"the one draw of {allocation.task} was asked for", status=409
+            )
         return await self._relay.cosign(data)
 
     def _look(self, task: str, index: int | None, worker: str) -> Work:
@@ -457,5 +465,5 @@ def _may_change(error: ClientError) -> bool:
     return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
 
 
-def _worker(said: Payload) -> str:
-    return said.worker if isinstance(said, RelayConfirm) else said.actor
+def _worker(payload: Payload) -> str:
+    return payload.worker if isinstance(payload, RelayConfirm) else payload.actor

@@ -54,9 +54,9 @@ class Eligible:
     def _asked(self, task_kind: str) -> Batches[str, int]:
         async def stakes(agents: Sequence[str]) -> list[int | TrustError]:
             answer = await self._rank(task_kind, sorted(set(agents)))
-            found = {
+            units = {
                 each["agent"]: int(each["stake_units"]) for each in answer["candidates"] if each["eligible"]
             }
-            return [found.get(agent, -1) for agent in agents]
+            return [units.get(agent, -1) for agent in agents]
 
         return self._asking.setdefault(task_kind, Batches(stakes))

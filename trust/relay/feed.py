@@ -189,12 +189,12 @@ class Feed:
         journal.write_bytes(kept)
 
     def _tile(self, level: int, n: int) -> bytes:
-        found = self._stored(str(TilePath(level, n)))
-        if found is None and level == 0:  # killed between a bundle and its tile
+        tile = self._stored(str(TilePath(level, n)))
+        if tile is None and level == 0:  # killed between a bundle and its tile
             bundle = decode_bundle(self._stored(str(TilePath(None, n))) or b"", TILE_WIDTH)
-            found = b"".join(leaf_hash(data) for data in bundle)
-            self._store(str(TilePath(level, n)), found)
-        return found or b""
+            tile = b"".join(leaf_hash(data) for data in bundle)
+            self._store(str(TilePath(level, n)), tile)
+        return tile or b""
 
     def _sign(self, size: int, root: bytes) -> None:
         body = Checkpoint(self._signer.verifier.name, size, root).body()
@@ -209,11 +209,11 @@ def _cut(asked: TilePath, stored: bytes) -> bytes:
 
 def _whole(data: bytes) -> list[bytes]:
     """The entries of a journal; the last of them may have been cut short by a crash."""
-    found, at = [], 0
+    entries, at = [], 0
     while at + 2 <= len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if end > len(data):
             break
-        found.append(data[at + 2 : end])
+        entries.append(data[at + 2 : end])
         at = end
-    return found
+    return entries

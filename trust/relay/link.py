@@ -29,18 +29,23 @@ AGAIN_S = 0.1
 HELLO_S = 5.0
 
 Facts = dict[str, Any]
-Told = Callable[[Facts], Awaitable[None]]
+OnMessage = Callable[[Facts], Awaitable[None]]
 
 
 class RelayLink:
     """One agent at one relay. `told` is called with every message that answers no question of this agent's."""
 
     def __init__(
-        self, urls: Sequence[str], me: Speaker, told: Told, contact: str, coordinators: Collection[str]
+        self,
+        urls: Sequence[str],
+        me: Speaker,
+        on_message: OnMessage,
+        contact: str,
+        coordinators: Collection[str],
     ) -> None:
         self._urls = list(urls)
         self._me = me
-        self._told = told
+        self._on_message = on_message
         self._contact = contact
         self._coordinators = frozenset(coordinators)
         self._asked: dict[str, asyncio.Future[Facts]] = {}
@@ -57,7 +62,7 @@ class RelayLink:
         cls,
         url: str | Sequence[str],
         me: Speaker,
-        told: Told,
+        on_message: OnMessage,
         contact: str = "",
         coordinators: Collection[str] = (),
     ) -> Self:
@@ -66,7 +71,7 @@ class RelayLink:
         Several addresses are of coordinators of one relay: where one does not answer, the next is tried. Where
         `coordinators` are given, nobody else is spoken to.
         """
-        link = cls([url] if isinstance(url, str) else url, me, told, contact, coordinators)
+        link = cls([url] if isinstance(url, str) else url, me, on_message, contact, coordinators)
         link._wire = await link._reached()
         link.up.set()
         link._living = asyncio.create_task(link._live())
@@ -131,8 +136,8 @@ class RelayLink:
                 await self.up.wait()
                 assert self._wire is not None
                 await self._wire.send(encode({"type": kind, "id": number, **fields}), text=True)
-                told: Facts = await answer
-                return told
+                facts: Facts = await answer
+                return facts
         except (ConnectionClosed, TimeoutError) as error:
             raise Unreachable(f"no answer from {self.url}: {type(error).__name__}") from error
         finally:
@@ -163,7 +168,7 @@ class RelayLink:
                 await self._wire.send(
                     encode({"type": "subscribe", "id": "again", "kinds": self._kinds}), text=True
                 )
-            await self._told({"type": "reconnected", "url": self.url})
+            await self._on_message({"type": "reconnected", "url": self.url})
 
     async def _take(self, message: Facts) -> None:
         """Hands a message to whoever asked for it, or to `told`."""
@@ -175,9 +180,9 @@ class RelayLink:
                 answer.set_result(message)
         elif message.get("id") == "again":
             for task in message.get("tasks", ()):
-                await self._told({"type": "offer", **task})
+                await self._on_message({"type": "offer", **task})
         elif answer is None and "type" in message:
-            await self._told(message)
+            await self._on_message(message)
 
     def _give_up(self, why: str) -> None:
         for answer in self._asked.values():
@@ -212,11 +217,11 @@ class RelayLink:
             raise ClientError("foreign-network", f"a relay of {challenge.get('network')}")
         if self._coordinators and coordinator not in self._coordinators:
             raise ClientError("not-coordinator", f"{coordinator} is no coordinator of this relay")
-        said = hello_bytes(self._me.network, relay, coordinator, nonce)
+        signed_bytes = hello_bytes(self._me.network, relay, coordinator, nonce)
         hello = {
             "type": "hello",
             "did": self._me.actor,
-            "signature": strict.base64_of(ed25519.sign(self._me.seed, said)),
+            "signature": strict.base64_of(ed25519.sign(self._me.seed, signed_bytes)),
             "contact": self._contact,
         }
         key = did_of(ed25519.public_key(self._me.seed))

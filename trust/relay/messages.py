@@ -127,8 +127,8 @@ def read_hello(frame: str | bytes) -> Hello:
 def read(frame: str | bytes) -> Asked:
     """What an agent asks. Raises `strict.Malformed`."""
     asked: Asked = strict.parse(_bytes(frame), Message, max_bytes=MAX_MESSAGE_BYTES)
-    said = asked.asked if isinstance(asked, Pass) else asked
-    if isinstance(said, Notify) and len(encode(said.body)) > MAX_BODY_BYTES:
+    meeting = asked.asked if isinstance(asked, Pass) else asked
+    if isinstance(meeting, Notify) and len(encode(meeting.body)) > MAX_BODY_BYTES:
         raise strict.Malformed(f"a notification has at most {MAX_BODY_BYTES} bytes", "too-large")
     return asked
 

@@ -120,8 +120,8 @@ class Mirror:
             with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
                 if not self.ready.is_set():
                     await self._catch_up()
-                async for told in self._stream(self.size - 1):
-                    self.take(told)
+                async for facts in self._stream(self.size - 1):
+                    self.take(facts)
                     await self._stir()
             self._services.append(self._services.pop(0))
             await asyncio.sleep(AGAIN_S)
@@ -131,8 +131,8 @@ class Mirror:
         answer = await self._http.get(f"{self._services[0]}/health/live")
         size = int(answer.headers["trust-size"])
         while self.size < size:
-            async for told in self._stream(self.size - 1):
-                self.take(told)
+            async for facts in self._stream(self.size - 1):
+                self.take(facts)
                 if self.size >= size:
                     break
         self.ready.set()
@@ -142,16 +142,16 @@ class Mirror:
         async with self.grew:
             self.grew.notify_all()
 
-    def take(self, told: Facts) -> None:
+    def take(self, facts: Facts) -> None:
         """One entry as the stream has it; one that was seen before changes nothing."""
-        index = int(told["index"])
+        index = int(facts["index"])
         if index < self.size:
             return
-        events: list[Facts] = list(told["events"])
+        events: list[Facts] = list(facts["events"])
         concerns = {party for event in events for party in self._concerned(event)}
         for event in events:
             self._fold(event, index)
-        entry = Entry(index, int(told["at_ms"]), str(told["kind"]), events, concerns)
+        entry = Entry(index, int(facts["at_ms"]), str(facts["kind"]), events, concerns)
         self.size, self.at_ms = index + 1, entry.at_ms
         self.recent.append(entry)
         for party in concerns:
@@ -301,14 +301,16 @@ class Mirror:
 
     async def _older(self, wanted: Sequence[int]) -> list[Entry]:
         """The entries at these indexes, from the service."""
-        found: list[Entry] = []
-        while len(found) < len(wanted):
-            async for told in self._stream(wanted[len(found)] - 1):
-                if told["index"] == wanted[len(found)]:
-                    found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
-                if len(found) == len(wanted) or wanted[len(found)] > told["index"] + NEAR_ENTRIES:
+        entries: list[Entry] = []
+        while len(entries) < len(wanted):
+            async for facts in self._stream(wanted[len(entries)] - 1):
+                if facts["index"] == wanted[len(entries)]:
+                    entries.append(
+                        Entry(facts["index"], facts["at_ms"], facts["kind"], facts["events"], set())
+                    )
+                if len(entries) == len(wanted) or wanted[len(entries)] > facts["index"] + NEAR_ENTRIES:
                     break
-        return found
+        return entries
 
     async def _stream(self, after: int) -> AsyncIterator[Facts]:
         """Entries behind an index, as the service has them."""
@@ -320,22 +322,22 @@ class Mirror:
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data:"):
-                        yield _told(line.removeprefix(b"data:"))
+                        yield _decoded(line.removeprefix(b"data:"))
 
-    async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
+    async def until(self, is_met: Callable[[], bool], patience_s: float) -> bool:
         """Waits until the log has what is looked for; False where it has not in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self.grew:
-                await self.grew.wait_for(found)
-        return found()
+                await self.grew.wait_for(is_met)
+        return is_met()
 
 
-def _told(data: bytes) -> Facts:
+def _decoded(data: bytes) -> Facts:
     try:
-        told: Facts = msgspec.json.decode(data)
+        facts: Facts = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
-    return told
+    return facts
 
 
 _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {

@@ -45,9 +45,9 @@ class Terms:
 
     def read(self, policy: Facts) -> None:
         """Takes them from `GET /v1/policy`."""
-        said = policy.get("terms", {}).get("allocation", {})
-        self.probation_ppm = int(said.get("probation_ppm", self.probation_ppm))
-        self.probation_milli = int(said.get("probation_milli", self.probation_milli))
+        allocation = policy.get("terms", {}).get("allocation", {})
+        self.probation_ppm = int(allocation.get("probation_ppm", self.probation_ppm))
+        self.probation_milli = int(allocation.get("probation_milli", self.probation_milli))
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Order:
 class _Offer:
     """What came of offering one task so far."""
 
-    told: set[str] = field(default_factory=set)
+    offered: set[str] = field(default_factory=set)
     is_to_all: bool = False
     wave: int = 0
 
@@ -100,7 +100,7 @@ class Offering:
         if running := self._running.pop(task, None):
             running.cancel()
         offer = self._offers.pop(task, None)
-        return [self._here[did] for did in offer.told if did in self._here] if offer else []
+        return [self._here[did] for did in offer.offered if did in self._here] if offer else []
 
     def stop(self) -> None:
         """Offers nothing more."""
@@ -110,15 +110,15 @@ class Offering:
     def listed(self, kinds: Iterable[str], did: str) -> list[Facts]:
         """Tasks of these kinds that are open to all, the oldest first: what somebody is told who comes later."""
         wanted = frozenset(kinds)
-        found: list[Facts] = []
+        tasks: list[Facts] = []
         for work in self._mirror.tasks.values():
             offer = self._offers.get(work.task)
             is_mine = did in work.shortlist and work.state == "open"
             if work.task_kind in wanted and (is_mine or (offer and offer.is_to_all and self._is_open(work))):
-                found.append(self.shown(work))
-                if len(found) == MAX_LISTED:
+                tasks.append(self.shown(work))
+                if len(tasks) == MAX_LISTED:
                     break
-        return found
+        return tasks
 
     def shown(self, work: Work) -> Facts:
         """A task as agents are told of it."""
@@ -151,7 +151,7 @@ class Offering:
             await asyncio.sleep(WAVE_S)
 
     def _tell(self, work: Work, offer: _Offer, to: Sequence[str], why: str) -> None:
-        offer.told |= set(to)
+        offer.offered |= set(to)
         self._feed.decide(
             "offered",
             self._mirror.size,
@@ -172,7 +172,7 @@ class Offering:
         free = [
             did
             for did, _ in order.ranked
-            if did not in offer.told
+            if did not in offer.offered
             and did != work.requester
             and (session := self._here.get(did)) is not None
             and session.waiting < BUSY_WAITING
@@ -207,20 +207,20 @@ class Offering:
 
     async def _made(self, kind: str, present: frozenset[str]) -> Order:
         asked = sorted(present)
-        found: list[Facts] = []
+        eligible: list[Facts] = []
         size = self._mirror.size
         for at in range(0, len(asked), MAX_ASKED):
             answer = await self._rank(kind, asked[at : at + MAX_ASKED])
-            found += [each for each in answer["candidates"] if each["eligible"]]
+            eligible += [each for each in answer["candidates"] if each["eligible"]]
             size = answer["as_of"]["size"]
-        found.sort(key=lambda each: -each["rank_ppm"])
+        eligible.sort(key=lambda each: -each["rank_ppm"])
         least = self.terms.probation_milli
         return Order(
             size,
             clock.monotonic_ms(),
             present,
-            tuple((each["agent"], each["rank_ppm"]) for each in found),
-            frozenset(each["agent"] for each in found if each["observations_milli"] < least),
+            tuple((each["agent"], each["rank_ppm"]) for each in eligible),
+            frozenset(each["agent"] for each in eligible if each["observations_milli"] < least),
         )
 
     def _publish(self, kind: str, order: Order) -> None:

@@ -124,13 +124,13 @@ class Rest:
     def _tasks(self, query: dict[str, list[str]]) -> Facts:
         """Tasks that are open, by when they were posted; `after` is the index of a posting."""
         kind, after, limit = _one(query, "kind"), _number(query, "after", -1), _limit(query)
-        found: list[Facts] = []
+        tasks: list[Facts] = []
         for work in self._server.mirror.tasks.values():
             if work.state == "open" and kind in ("", work.task_kind) and work.task_index > after:
-                found.append(self._server.offering.shown(work))
-                if len(found) == limit:
+                tasks.append(self._server.offering.shown(work))
+                if len(tasks) == limit:
                     break
-        return {"tasks": found, "after": found[-1]["task_index"] if len(found) == limit else None}
+        return {"tasks": tasks, "after": tasks[-1]["task_index"] if len(tasks) == limit else None}
 
     def _open(self, did: str) -> Facts:
         """What an agent has under way, as the log has it."""
@@ -148,21 +148,21 @@ class Rest:
         """Entries of the log behind an index; with `agent` only those that concern it."""
         agent, after, limit = _one(query, "agent"), _number(query, "after", -1), _limit(query)
         size = self._server.mirror.size
-        found = await self._server.mirror.entries(after, limit, agent)
-        last = found[-1].index if len(found) == limit else max(after, size - 1)
-        told = [
+        entries = await self._server.mirror.entries(after, limit, agent)
+        last = entries[-1].index if len(entries) == limit else max(after, size - 1)
+        events = [
             {"index": each.index, "at_ms": each.at_ms, "kind": each.kind, "events": each.events}
-            for each in found
+            for each in entries
         ]
-        return {"events": told, "after": last, "size": self._server.mirror.size}
+        return {"events": events, "after": last, "size": self._server.mirror.size}
 
     def _feed(self, path: str) -> bytes:
         if path == "checkpoint":
             return self._server.feed.checkpoint
-        found = self._server.feed.read(path)
-        if found is None:
+        resource = self._server.feed.read(path)
+        if resource is None:
             raise _unknown(["feed", path])
-        return found
+        return resource
 
 
 def _one(query: dict[str, list[str]], name: str) -> str:

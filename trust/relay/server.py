@@ -161,11 +161,11 @@ class RelayServer:
                     self.offering.over(task)
                 case kind if kind.startswith("policy."):
                     self._start(self._read_terms())
-        told = [event for event in entry.events if event["kind"] in TOLD]
+        told_events = [event for event in entry.events if event["kind"] in TOLD]
         present = [self.here[did] for did in entry.concerns if did in self.here]
-        if told and present:
+        if told_events and present:
             message = messages.encode(
-                {"type": "event", "index": entry.index, "at_ms": entry.at_ms, "events": told}
+                {"type": "event", "index": entry.index, "at_ms": entry.at_ms, "events": told_events}
             )
             for session in present:
                 session.tell(message)
@@ -299,8 +299,8 @@ class RelayServer:
         key = hello.key or hello.did
         if key != hello.did and (await self._client.agent(hello.did)).get("key") != key:
             raise ClientError("bad-signature", "this is not the agent's key")
-        said = messages.hello_bytes(self.network, self.relay, self.did, nonce)
-        if not ed25519.verify(identity.key_of(key), said, strict.b64(hello.signature)):
+        signed_bytes = messages.hello_bytes(self.network, self.relay, self.did, nonce)
+        if not ed25519.verify(identity.key_of(key), signed_bytes, strict.b64(hello.signature)):
             raise ClientError("bad-signature", "the signature over the challenge does not hold")
 
     def _greeting(self, did: str) -> Facts:
@@ -364,8 +364,8 @@ class RelayServer:
         of = session.did, session.contact
         if isinstance(asked, messages.Peers):
             answers = [self._meet(*of, asked), *await self.group.all_of(*of, asked)]
-            found = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
-            return {"peers": list(found.values())[:MAX_PEERS]}
+            peers = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
+            return {"peers": list(peers.values())[:MAX_PEERS]}
         try:
             return self._meet(*of, asked)
         except ClientError:
@@ -388,11 +388,11 @@ class RelayServer:
                 return {"peers": self.peers(asked.task_kind)}
 
     async def _claim(self, session: Session, asked: messages.Claim) -> Facts:
-        told = await self.desk.claim(asked.envelope, session.did)
-        requester = self.here.get(told["requester"])
+        confirmed = await self.desk.claim(asked.envelope, session.did)
+        requester = self.here.get(confirmed["requester"])
         if requester is not None:
-            requester.tell({"type": "confirmed", "contact": session.contact, **told})
-        return {**told, "contact": requester.contact if requester else ""}
+            requester.tell({"type": "confirmed", "contact": session.contact, **confirmed})
+        return {**confirmed, "contact": requester.contact if requester else ""}
 
     async def _post(self, session: Session, asked: messages.Post) -> Facts:
         """A task that is to be allocated is held back from the others until it is, or cannot be."""

@@ -116,6 +116,6 @@ class Board:
     async def until_found(self, look: Callable[[], T | None]) -> T:
         """Waits until `look` finds something, and returns it."""
         async with self._changed:
-            while (found := look()) is None:
+            while (result := look()) is None:
                 await self._changed.wait()
-            return found
+            return result

@@ -170,8 +170,8 @@ def _closed(story: Story, task: str) -> Facts:
 
 
 async def _ledger(story: Story, name: str) -> Facts:
-    found = await story.around.client.ledger(story.players[name].did, limit=100)
-    return {"balances": found["balances"], "postings": found["postings"][:LEDGER_LINES]}
+    ledger = await story.around.client.ledger(story.players[name].did, limit=100)
+    return {"balances": ledger["balances"], "postings": ledger["postings"][:LEDGER_LINES]}
 
 
 def final_states(facts: Mapping[str, Any]) -> Facts:

@@ -188,8 +188,10 @@ class Faults:
         with suppress(WebSocketException, OSError, TimeoutError):
             async with asyncio.timeout(4 * HOLD_S), connect(url) as wire:
                 challenge = json.loads(await wire.recv())
-                said = hello_bytes(me.network, place.relay, challenge["coordinator"], challenge["nonce"])
-                signature = strict.base64_of(ed25519.sign(seed, said))
+                signed_bytes = hello_bytes(
+                    me.network, place.relay, challenge["coordinator"], challenge["nonce"]
+                )
+                signature = strict.base64_of(ed25519.sign(seed, signed_bytes))
                 await wire.send(json.dumps({"type": "hello", "did": me.actor, "signature": signature}))
                 for number in range(FLOOD_FRAMES):
                     await wire.send(json.dumps({"type": "peers", "id": str(number), "task_kind": "none"}))

@@ -90,7 +90,7 @@ def played(load: Load, arm: Arm, costs: Costs, seed: str) -> float:
     dice = random.Random(seed)
     works = [dice.expovariate(1 / load.work_ms) for _ in range(load.tasks)]
     gaps = [dice.expovariate(1 / load.every_ms) if load.every_ms else 0.0 for _ in range(load.tasks)]
-    found, at_ms = EMPTY_SPENT, 0.0
+    spent, at_ms = EMPTY_SPENT, 0.0
     claimed = _WAYS[arm[0]](_Town(load, arm[1], costs, dice))
     for work_ms, gap_ms in zip(works, gaps, strict=True):
         at_ms += gap_ms
@@ -98,8 +98,8 @@ def played(load: Load, arm: Arm, costs: Costs, seed: str) -> float:
         wait_ms = claimed(at_ms, work_ms + scope_ms) - at_ms
         legs = Legs(round(wait_ms), round(work_ms + scope_ms), round(costs.settle_ms))
         ended_ms = round(at_ms + wait_ms + work_ms + scope_ms + costs.settle_ms)
-        found = overhead.spent(found, legs, ended_ms)
-    read = overhead.reading(found)
+        spent = overhead.spent(spent, legs, ended_ms)
+    read = overhead.reading(spent)
     return float(read.wait.mean_ms + read.work.mean_ms + read.settle.mean_ms)
 
 
@@ -148,11 +148,11 @@ def _offered(town: _Town) -> Claimed:
 
     def claimed(at_ms: float, work_ms: float) -> float:
         order = town.dice.sample(range(len(town.free_ms)), len(town.free_ms))
-        told, places, wave_ms = 0, town.places, at_ms
+        offered, places, wave_ms = 0, town.places, at_ms
         while True:
-            told, places = min(len(order), told + places), places * 2
-            free = [agent for agent in order[:told] if town.free_ms[agent] <= wave_ms]
-            if free or told == len(order):
+            offered, places = min(len(order), offered + places), places * 2
+            free = [agent for agent in order[:offered] if town.free_ms[agent] <= wave_ms]
+            if free or offered == len(order):
                 break
             wave_ms += town.costs.wave_ms
         agent = free[0] if free else min(order, key=town.free_ms.__getitem__)
@@ -254,5 +254,5 @@ def named(arm: Arm) -> str:
 
 
 def _mean(values: Iterator[float] | Sequence[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

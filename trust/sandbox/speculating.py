@@ -22,7 +22,7 @@ from typing import Any, cast
 import msgspec
 
 from trust.client import Attempt, Early, Following, Lost, ServiceError, TakenBack
-from trust.client.following import Heard
+from trust.client.following import LoggedEvent
 from trust.core.lifecycle import ClaimState
 from trust.sandbox import virtual
 
@@ -228,12 +228,12 @@ async def _built(output: _Output, build_s: float) -> tuple[float, float]:
     async def judge() -> None:
         if output.fails_s is not None:
             await asyncio.sleep(output.fails_s)
-            said: dict[str, Any] = {"kind": "verdict.reached", "claim": CLAIM, "verdict": "fail"}
+            event: dict[str, Any] = {"kind": "verdict.reached", "claim": CLAIM, "verdict": "fail"}
         else:
             await asyncio.sleep(output.settles_s)
-            said = {"kind": "claim.ended", "claim": CLAIM, "state": ClaimState.ACCEPTED}
-        played.events = (said,)
-        log.tell(Heard(1, said))
+            event = {"kind": "claim.ended", "claim": CLAIM, "state": ClaimState.ACCEPTED}
+        played.events = (event,)
+        log.tell(LoggedEvent(1, event))
 
     judging = asyncio.create_task(judge())
     try:

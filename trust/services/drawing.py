@@ -135,7 +135,7 @@ class _Gates:
 
     def passed(self, waiting: Sequence[Awaited], limit: int) -> list[tuple[Awaited, str]]:
         """The first draws, at most `limit`, whose entry the witnesses of their task's policy have seen."""
-        found: list[tuple[Awaited, str]] = []
+        ready: list[tuple[Awaited, str]] = []
         for start in range(0, len(waiting), limit):
             some = waiting[start : start + limit]
             tasks = self._reader.records(Task, [asked.task for asked in some])
@@ -143,10 +143,10 @@ class _Gates:
             for asked in some:
                 held = self._held(policies[asked.task])
                 if held is None or held.size > asked.entry:
-                    found.append((asked, held.note.decode() if held else ""))
-            if len(found) >= limit:
+                    ready.append((asked, held.note.decode() if held else ""))
+            if len(ready) >= limit:
                 break
-        return found[:limit]
+        return ready[:limit]
 
     def _held(self, policy: int) -> CosignedHead | None:
         """Returns the checkpoint that the witnesses of a policy cosigned; None where it names none."""
@@ -161,25 +161,27 @@ def _by_did(seeds: Sequence[bytes]) -> dict[str, bytes]:
     return {did_of(ed25519.public_key(seed)): seed for seed in seeds}
 
 
-def bring(database: Database, said: Brought) -> Draw:
+def bring(database: Database, brought: Brought) -> Draw:
     """The draw that a beacon brings, with the checkpoint that its policy asks for; TrustError where nobody awaits it,
     where it is not this key's turn, or where its proof does not hold: found out before the writer is asked."""
     with reading(database) as reader:
-        asked = turns.named(view_of(reader), said.of, clock.now_ms())
+        asked = turns.named(view_of(reader), brought.of, clock.now_ms())
         if asked is None:
-            raise TrustError("no-draw-due", f"no draw is awaited for {said.of}")
-        if asked.key != said.key:
-            raise TrustError("bad-draw", f"{said.of} is drawn by {asked.key} now")
+            raise TrustError("no-draw-due", f"no draw is awaited for {brought.of}")
+        if asked.key != brought.key:
+            raise TrustError("bad-draw", f"{brought.of} is drawn by {asked.key} now")
         passed = _Gates(reader).passed([asked], 1)
     if not passed:
-        raise TrustError("no-draw-due", f"{said.of} waits for its witnesses")
+        raise TrustError("no-draw-due", f"{brought.of} waits for its witnesses")
     try:
-        pi = bytes.fromhex(said.pi)
-        beta = vrf.verify(key_of(said.key), asked.alpha, pi)
+        pi = bytes.fromhex(brought.pi)
+        beta = vrf.verify(key_of(brought.key), asked.alpha, pi)
     except ValueError as error:
         raise TrustError("bad-draw", f"the VRF proof does not hold: {error}") from error
-    vrf.remember(key_of(said.key), asked.alpha, pi, beta)
-    return Draw(of=said.of, beacons=(Beacon(said.key, said.pi, beta.hex()),), checkpoint=passed[0][1])
+    vrf.remember(key_of(brought.key), asked.alpha, pi, beta)
+    return Draw(
+        of=brought.of, beacons=(Beacon(brought.key, brought.pi, beta.hex()),), checkpoint=passed[0][1]
+    )
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

@@ -75,9 +75,9 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
 def _as_worker(others: Sequence[AgentScores], task_kind: str) -> list[dict[str, Any]]:
     """Returns an agent's scores for this kind of work in other networks; it has no part in its rank here."""
     return [
-        {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}
-        for said in others
-        for score in said.scores
+        {"network": each.network, "at_ms": each.at_ms, "left": each.left or None, **asdict(score)}
+        for each in others
+        for score in each.scores
         if (score.role, score.task_kind) == ("worker", task_kind)
     ]
 
@@ -175,8 +175,8 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
     """Of the agent's latest observations those that weigh most today, each with its entry."""
     network = reader.network()
     latest = observations(reader.connection, agent, role, task_kind, RECENT_OBSERVATIONS)
-    found = [(worth_milli(seen, view.at_ms, network), seen) for seen in latest]
-    found.sort(key=lambda each: (-abs(each[0]), -each[1].index))
+    worths = [(worth_milli(seen, view.at_ms, network), seen) for seen in latest]
+    worths.sort(key=lambda each: (-abs(each[0]), -each[1].index))
     return [
         {
             "index": seen.index,
@@ -188,7 +188,7 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
             "effect_milli": seen.good_milli - seen.bad_milli - seen.failure_milli,
             "worth_milli": worth,
         }
-        for worth, seen in found[:SHOWN_OBSERVATIONS]
+        for worth, seen in worths[:SHOWN_OBSERVATIONS]
     ]
 
 

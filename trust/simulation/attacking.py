@@ -111,9 +111,11 @@ def play(
     jobs = [Job(*world, policy, checks, scale, named, appeals, seed) for world in worlds for seed in seeds]
     played = done(play_one, jobs, processes, report)
     n = scale.seeds
-    found = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
-    totals = [_summary(found, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
-    return Results(policy.name, checks, scale, named, appeals, found, totals, missed(found, totals, checks))
+    results = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
+    totals = [_summary(results, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
+    return Results(
+        policy.name, checks, scale, named, appeals, results, totals, missed(results, totals, checks)
+    )
 
 
 def _result(attack: Attack, malicious_ppm: int, played: Sequence[Played]) -> AttackResult:
@@ -158,7 +160,7 @@ _KNOWN, _TAKEN, _LOST = 0.95, 0.04, 0.95
 
 def missed(results: Sequence[AttackResult], totals: Sequence[Summary], checks: Checks) -> list[Missed]:
     """The goals that are not reached; those over all attacks count only where all of them were played."""
-    found = []
+    misses = []
     for total in totals:
         key = checks, total.malicious_ppm
         played = {result.attack.name for result in results if result.malicious_ppm == total.malicious_ppm}
@@ -166,10 +168,10 @@ def missed(results: Sequence[AttackResult], totals: Sequence[Summary], checks: C
             continue
         where = f"all attacks at {total.malicious_ppm * 100 // PPM} %"
         if total.mean.mean > _MEANS.get(key, 1.0):
-            found.append(Missed(where, f"mean share spoiled at most {_MEANS[key]:.1%}", total.mean))
+            misses.append(Missed(where, f"mean share spoiled at most {_MEANS[key]:.1%}", total.mean))
         if total.worst.mean > _WORST.get(key, 1.0):
-            found.append(Missed(total.worst_attack, f"share spoiled at most {_WORST[key]:.1%}", total.worst))
-    return [*found, *(each for result in results for each in _missed_in(result))]
+            misses.append(Missed(total.worst_attack, f"share spoiled at most {_WORST[key]:.1%}", total.worst))
+    return [*misses, *(each for result in results for each in _missed_in(result))]
 
 
 def _missed_in(result: AttackResult) -> list[Missed]:

@@ -91,18 +91,18 @@ class EigenTrust:
     def _flow(self, sign: int) -> dict[int, float]:
         """Each agent's trust handed on to whom it is content (1) or discontent (-1) with."""
         flowed: defaultdict[int, float] = defaultdict(float)
-        for rater, said in self._net.items():
+        for rater, ratings in self._net.items():
             if not (trust := self._trust.get(rater, 0.0)):
                 continue
-            net = {agent: sign * count for agent, count in said.items() if sign * count > 0}
+            net = {agent: sign * count for agent, count in ratings.items() if sign * count > 0}
             whole = sum(net.values())
             for agent, count in net.items():
                 flowed[agent] += trust * count / whole
         return flowed
 
     def forget(self, agent: int) -> None:
-        for said in self._net.values():
-            said.pop(agent, None)
+        for ratings in self._net.values():
+            ratings.pop(agent, None)
         self._net.pop(agent, None)
         self._trust.pop(agent, None)
         self._rank.pop(agent, None)

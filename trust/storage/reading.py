@@ -181,14 +181,14 @@ class Reader:
     def records(self, kind: type[R], ids: Sequence[str]) -> list[R]:
         """The records that there are, in the order of their ids as given."""
         codec = CODECS[kind]
-        found = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
-        return [cast(R, codec.to_record(found[id])) for id in ids if id in found]
+        rows = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
+        return [cast(R, codec.to_record(rows[id])) for id in ids if id in rows]
 
     def network(self) -> Network:
         """The network of this log, that every log has from its genesis on."""
-        found = self.record(Network, NETWORK)
-        assert found is not None
-        return found
+        record = self.record(Network, NETWORK)
+        assert record is not None
+        return record
 
     def claims_on(self, task: str) -> list[Claim]:
         """Every claim that a task had, oldest first."""

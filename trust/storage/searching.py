@@ -65,14 +65,14 @@ def search(reader: Reader, word: str, after: str, limit: int) -> Finds:
     begin, _, last = after.partition(".")
     if after and not (_DIGITS.fullmatch(begin) and int(begin) < len(_SOURCES)):
         raise ValueError("no place in what a search finds")
-    found: list[tuple[int, Find]] = []
+    finds: list[tuple[int, Find]] = []
     for number in range(int(begin or 0), len(_SOURCES)):
-        left = limit + 1 - len(found)
+        left = limit + 1 - len(finds)
         if left > 0:
             after_id = last if number == int(begin or 0) else ""
-            found += [(number, each) for each in _SOURCES[number](reader, word, after_id, left)]
-    kept = found[:limit]
-    goes_on = f"{kept[-1][0]}.{kept[-1][1].id}" if len(found) > limit else ""
+            finds += [(number, each) for each in _SOURCES[number](reader, word, after_id, left)]
+    kept = finds[:limit]
+    goes_on = f"{kept[-1][0]}.{kept[-1][1].id}" if len(finds) > limit else ""
     return Finds([each for _, each in kept], goes_on)
 
 
@@ -134,12 +134,12 @@ def _path_of(record: Record) -> str:
 def _by_id(kind: type[Record]) -> Source:
     """What the rulebook gave an id to."""
 
-    def found(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
+    def by_id(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
         record = None if after or "_" not in word else reader.record(kind, word)
         if record is not None:
             yield Find(kind.__name__.lower(), record.id, _path_of(record), "id")
 
-    return found
+    return by_id
 
 
 def _by_index(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:

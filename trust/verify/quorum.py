@@ -37,7 +37,7 @@ def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> 
     cosigners = ""
     for note in dict.fromkeys(notes):
         try:
-            cosigners = quorum.told(open_with_quorum(note, key, quorum)[1])
+            cosigners = quorum.summary(open_with_quorum(note, key, quorum)[1])
         except (QuorumMissing, NoteError, CheckpointError) as error:
             raise NotProven(f"the witnesses: {error}") from error
     return cosigners

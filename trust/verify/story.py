@@ -240,9 +240,9 @@ def _proof(entry: Entry, alpha: bytes) -> bytes | None:
 def _network(entries: Iterable[Entry]) -> str:
     for entry in entries:
         if entry.command.statement is not None:
-            said = incoming_of(entry.command)
-            if isinstance(said, Spoken):
-                return said.payload.network
+            incoming = incoming_of(entry.command)
+            if isinstance(incoming, Spoken):
+                return incoming.payload.network
     return ""
 
 
@@ -347,14 +347,14 @@ class _Summary:
         yield from ()
 
     def tallied(self, event: e.RoundTallied) -> Iterator[str]:
-        said = " and ".join(f"{count} said {verdict}" for verdict, count in sorted(self._votes.items()))
+        counts = " and ".join(f"{count} said {verdict}" for verdict, count in sorted(self._votes.items()))
         if event.verdict:
             self._judged = True
             bad = f", with {len(event.bad)} items found bad" if event.bad else ""
-            yield f"{said or 'Nobody said anything'}: the verdict is {event.verdict}{bad}."
+            yield f"{counts or 'Nobody said anything'}: the verdict is {event.verdict}{bad}."
             return
         items = f" about {len(event.disputed)} of the items" if event.disputed else ""
-        yield f"{said or 'Nobody said anything'}: no agreement{items}, so there is no verdict in this round."
+        yield f"{counts or 'Nobody said anything'}: no agreement{items}, so there is no verdict in this round."
 
     def challenged(self, event: e.VerdictChallenged) -> Iterator[str]:
         parts = {self._requester: " (the requester)", self._worker: " (the worker)"}

@@ -8,7 +8,7 @@ stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, 
 from __future__ import annotations
 
 from trust.core import ledger
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.events import (
     ClaimEnded,
     ClaimOpened,
@@ -306,7 +306,7 @@ def submit(d: Decision, statement: OutputSubmit, shown_ms: int | None = None) ->
     d.emit(
         OutputSubmitted(
             claim=claim.id,
-            output=heard(d.spoken).id,
+            output=effective(d.spoken).id,
             draw_by_ms=d.at_ms + policy.draw_ms,
             items_root=statement.items_root or "",
             opened=statement.opened,

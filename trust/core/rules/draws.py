@@ -105,7 +105,7 @@ def check_checkpoint(d: Decision, index: int, policy: Policy, note: str) -> None
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):
-        raise Refused("bad-draw", f"the quorum {quorum.needed} is missing: {quorum.told(cosigned)}")
+        raise Refused("bad-draw", f"the quorum {quorum.needed} is missing: {quorum.summary(cosigned)}")
 
 
 @lru_cache(maxsize=16)

@@ -78,8 +78,8 @@ def _before(view: View, claim: Claim, number: int) -> str:
 
 def salts(seats: Iterable[str], seat_of: Callable[[str], Seat | None]) -> list[str]:
     """Returns the salts of those seats that revealed, in order."""
-    found = map(seat_of, seats)
-    return [seat.salt for seat in found if seat is not None and seat.salt]
+    seated = map(seat_of, seats)
+    return [seat.salt for seat in seated if seat is not None and seat.salt]
 
 
 def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) -> str:

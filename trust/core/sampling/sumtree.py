@@ -198,8 +198,8 @@ def _decode_leaf(ref: Ref, body: bytes) -> Leaf:
         raise BadNode("slot names are not UTF-8") from None
     if len(body) < end or len(names) != max(1, 2 * ref.count):
         raise BadNode("not one id and one owner for each weight")
-    found = [int.from_bytes(body[at : at + WEIGHT_BYTES]) for at in range(0, end, WEIGHT_BYTES)]
-    return Leaf(tuple(map(Slot, names[::2], names[1::2], found)))
+    weights = [int.from_bytes(body[at : at + WEIGHT_BYTES]) for at in range(0, end, WEIGHT_BYTES)]
+    return Leaf(tuple(map(Slot, names[::2], names[1::2], weights)))
 
 
 def _decode_branch(ref: Ref, body: bytes) -> Branch:

@@ -36,16 +36,16 @@ def retrace(
     picker = Picker(root, get, stream, heavy)
     passed: list[str] = []
     for wanted in (*seated, *alternates):
-        if not _found(picker, wanted, passed):
+        if not _picks(picker, wanted, passed):
             raise NotDrawn(f"the draw does not lead to {wanted}")
     if len(alternates) < len(seated):
-        _found(picker, "", passed)  # the panel's draw looked for one more
+        _picks(picker, "", passed)  # the panel's draw looked for one more
     if not holds(copy(stream)):
         raise NotDrawn("the draw does not lead to these items")
     return tuple(passed)
 
 
-def _found(picker: Picker, wanted: str, passed: list[str]) -> bool:
+def _picks(picker: Picker, wanted: str, passed: list[str]) -> bool:
     def accept(slot: Slot) -> bool:
         if slot.id != wanted:
             passed.append(slot.id)

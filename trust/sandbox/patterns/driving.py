@@ -40,12 +40,12 @@ class Driver:
         self.size = size
         self.me = Requester(client, seed)
         self.posted: list[str] = []
-        self.heard: list[Facts] = []
+        self.notifications: list[Facts] = []
         self.goes_on = asyncio.Event()
         self.goes_on.set()
 
     async def join(self, contact: str = "") -> None:
-        """Connects to every coordinator, so that it is heard and called wherever a worker is."""
+        """Connects to every coordinator, so that it is notifications and called wherever a worker is."""
         opening = (
             RelayLink.open(url, self.me.me, self._hear, contact, self.place.coordinators)
             for url in self.place.urls
@@ -58,7 +58,7 @@ class Driver:
 
     async def _hear(self, message: Facts) -> None:
         if message["type"] == "notification":
-            self.heard.append(message)
+            self.notifications.append(message)
 
     async def drive(self) -> Facts:
         """Brings the work in and sees it to its end; what the pattern says of itself."""
@@ -76,9 +76,9 @@ class Driver:
         envelopes = []
         for name, spec in tasks:
             digest = await self.me.upload(spec)
-            said: Facts = {"task": name, "task_kind": TASK_KIND, "spec_sha256": digest}
-            said |= {"price_units": PRICE_UNITS, "deadline_ms": now_ms + DEADLINE_MS, "lease_ms": LEASE_MS}
-            envelopes.append(self.me.say(TaskPost, **said, relay=self.place.relay, **terms))
+            fields: Facts = {"task": name, "task_kind": TASK_KIND, "spec_sha256": digest}
+            fields |= {"price_units": PRICE_UNITS, "deadline_ms": now_ms + DEADLINE_MS, "lease_ms": LEASE_MS}
+            envelopes.append(self.me.say(TaskPost, **fields, relay=self.place.relay, **terms))
         for at in range(0, len(envelopes), AT_ONCE):
             await self._post(envelopes[at : at + AT_ONCE])
         self.posted += [name for name, _ in tasks]
@@ -103,13 +103,13 @@ class Driver:
 
     async def workers(self) -> set[str]:
         """Returns who is there, at any coordinator, that takes such work."""
-        found: set[str] = set()
+        dids: set[str] = set()
         async with httpx.AsyncClient(timeout=WORKERS_S) as http:
             for url in self.place.urls:
                 with suppress(httpx.HTTPError, ValueError):
                     page = (await http.get(f"{url.replace('ws:', 'http:')}/agents?kind={TASK_KIND}")).json()
-                    found |= {each["did"] for each in page["agents"]}
-        return found
+                    dids |= {each["did"] for each in page["agents"]}
+        return dids
 
     # -- following
 
@@ -127,8 +127,8 @@ class Driver:
     async def output(self, task: str) -> bytes:
         """Returns what was delivered for a task whose claim was accepted."""
         claim = self.board.all("claim.opened", task=task)[-1]["claim"]
-        found = await self.client.claim(claim)
-        return await self.client.get_blob(found["output"]["artifacts"][0]["sha256"])
+        facts = await self.client.claim(claim)
+        return await self.client.get_blob(facts["output"]["artifacts"][0]["sha256"])
 
 
 async def quiet(work: asyncio.Task[Any]) -> None:
