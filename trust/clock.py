@@ -38,7 +38,8 @@ class InDoubt(Exception):
 
 @dataclass(frozen=True)
 class Memory:
-    """What a process leaves to the next one: its machine's start, the time elapsed since, and the wall clock then."""
+    """The clock's state that a process leaves to the next one: its machine's start, the time elapsed since, and the
+    wall clock then."""
 
     boot: str
     elapsed_ms: int

@@ -1,4 +1,4 @@
-"""What every answer of 2xx holds, as types: the description of the API is made of them, each schema named once.
+"""The bodies of all 2xx answers, as types: the description of the API is made of them, each schema named once.
 
 Views answer with plain objects; a record's members follow from the record itself, as `views/shapes.py` shows it. Tests
 hold the answers of whole games against these types. A client passes over members that it does not know.
@@ -145,7 +145,7 @@ class ItemShown(msgspec.Struct):
 
 
 class OutputShown(msgspec.Struct):
-    """What a worker delivered: the statement, its entry, its artifacts, and whether it is open."""
+    """A delivered output: the statement, its entry, its artifacts, and whether it is open."""
 
     statement: str
     index: int
@@ -167,14 +167,14 @@ class ClaimBrief(msgspec.Struct):
 
 
 class Due(msgspec.Struct):
-    """What is due next of a claim, and when."""
+    """The next due step of a claim, and its time."""
 
     kind: str
     due_ms: int
 
 
 class ShortlistPlace(msgspec.Struct):
-    """Who may claim a task first, and whether out of the probation lane."""
+    """An agent that may claim a task first, and whether it came out of the probation lane."""
 
     agent: str
     probation: bool
@@ -229,7 +229,7 @@ class Moved(msgspec.Struct):
 
 
 class GraphShown(msgspec.Struct):
-    """What the last graph pass says of an owner."""
+    """The result of the last graph pass for an owner."""
 
     as_of: AsOf
     owner: str
@@ -339,7 +339,8 @@ class Find(msgspec.Struct):
 
 
 class Preview(msgspec.Struct):
-    """What a write would answer: `status` 201 and what is promised, 200 for what was said before, or a problem."""
+    """The answer that a write would get: `status` 201 and what is promised, 200 for a statement that is on the log
+    already, or a problem."""
 
     status: int
     statement: str
@@ -444,7 +445,7 @@ class Consistency(msgspec.Struct, rename={"old": "from", "new": "to"}):
 
 
 class InputShown(msgspec.Struct):
-    """What an output was made from: a claim or a digest, and the claims that had delivered it before."""
+    """An input of an output: a claim or a digest, and the claims that had delivered it before."""
 
     input: str
     claims: list[str]

@@ -57,12 +57,12 @@ Skip = Callable[[int, Wanted], Awaitable[int]]
 
 
 def kind_tag(kind: str) -> str:
-    """What an entry of a kind is about."""
+    """Returns the tag of entries of a kind."""
     return f"kind/{kind}"
 
 
 def task_kind_tag(task_kind: str) -> str:
-    """What an entry about tasks of a kind is about."""
+    """Returns the tag of entries about tasks of a kind."""
     return f"task_kind/{task_kind}"
 
 

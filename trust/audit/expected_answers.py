@@ -79,7 +79,8 @@ def stats(replayed: Replayed) -> Facts:
 
 
 def overhead(replayed: Replayed) -> Facts:
-    """What coordination took, as the policy in force judges it: in all, and of the first pairs of kind and relay."""
+    """Returns the cost of coordination, judged by the policy in force: in all, and of the first pairs of kind and
+    relay."""
     view, reader = replayed.view, replayed.reader
     policy = replayed.need(AdoptedPolicy, str(replayed.need(Network, NETWORK).policy)).terms
     terms = overheads.thresholds(policy)

@@ -1,4 +1,5 @@
-"""Whether the log bears out what a relay's coordinator says in its feed that it decided (docs/relay.md).
+"""Checks of a relay's feed against the log: whether the decisions that its coordinator published are borne out
+(docs/relay.md).
 
 Both are read whole, and both must lead to the roots that their keys sign. Held against the log are: that what was
 confirmed, forwarded and allocated stands there; that a refusal was the service's, by its signed note, or true by the

@@ -1,4 +1,4 @@
-"""What `trust explain --provenance` shows of a wrong result: as lines of text, as JSON, and as a picture in SVG."""
+"""The report of `trust explain --provenance` on a wrong result: as lines of text, as JSON, and as a picture in SVG."""
 
 from __future__ import annotations
 

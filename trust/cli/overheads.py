@@ -1,5 +1,5 @@
-"""What coordination costs, from two sides: the service's times by task kind and relay, and what coordinators counted of
-themselves (messages, bytes, queues), joined by the relay's id.
+"""The cost of coordination, from two sides: the service's times by task kind and relay, and coordinators' own
+counts (messages, bytes, queues), joined by the relay's id.
 
 The log proves the first; the second is a coordinator's own word.
 """
@@ -35,7 +35,7 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class RelayStats(msgspec.Struct, frozen=True):
-    """What a coordinator answers to `GET /stats`, as far as it is used here."""
+    """A coordinator's answer to `GET /stats`, as far as it is used here."""
 
     network: str
     relay: str
@@ -46,7 +46,7 @@ class RelayStats(msgspec.Struct, frozen=True):
 
 
 def asked(address: str) -> RelayStats:
-    """What a coordinator counts of itself; `Unusable` where it does not say."""
+    """Returns a coordinator's own figures; `Unusable` where it does not answer with them."""
     try:
         with httpx.stream("GET", f"{address.rstrip('/')}/stats", timeout=TIMEOUT_S) as answer:
             answer.raise_for_status()

@@ -88,7 +88,7 @@ class Cosigners:
 
 
 def _is_answer(error: Exception) -> bool:
-    """Whether a coordinator that works said no."""
+    """Returns whether a working coordinator refused."""
     return (
         isinstance(error, TrustError)
         and not isinstance(error, Unreachable)

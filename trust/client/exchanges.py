@@ -340,7 +340,7 @@ class Exchanges:
         return (yield from self.get(wire.path("/v1/entries", kind=kind, after=after, limit=limit)))
 
     def search(self, word: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
-        """What a word names: a DID, handle, task, claim, entry, statement, hash, or a name elsewhere."""
+        """Finds what a word names: a DID, handle, task, claim, entry, statement, hash, or a name in another system."""
         return (yield from self.get(wire.path("/v1/search", q=word, after=after, limit=limit)))
 
     def task(self, id: str) -> Exchange[Facts]:
@@ -396,7 +396,7 @@ class Exchanges:
         return (yield from self.get("/v1/stats"))
 
     def overhead(self, task_kind: str | None = None, after: str | None = None) -> Exchange[Facts]:
-        """What coordination takes of tasks' lives, by task kind and relay, with advice."""
+        """Fetches the cost of coordination in tasks' lives, by task kind and relay, with advice."""
         return (yield from self.get(wire.path("/v1/stats/overhead", task_kind=task_kind, after=after)))
 
     def priorities(

@@ -1,4 +1,5 @@
-"""What the log says as it is written, for all who wait for something in this process: one stream of `GET /v1/events`.
+"""The log's events as they are written, for everything in this process that waits for one: a single stream of `GET
+/v1/events`.
 
 A stream only says when to look: what it names is proven by the entry's receipt before anything is built on it. It is
 resumed behind the last index that was seen, so neither a restart of the service nor a broken line hides an entry.

@@ -261,7 +261,7 @@ class Early(_Block):
         return self
 
     async def artifacts(self) -> dict[str, bytes]:
-        """What was delivered, name to bytes, each of them hashed again."""
+        """Returns the delivered artifacts, name to bytes, each hashed again."""
         _, proven = await self._agent.exchange(self._agent.exchanges.receipt(await self._delivered))
         output = proven.spoken.payload if proven.spoken else None
         contents: dict[str, bytes] = {}

@@ -48,7 +48,8 @@ class Worker(Agent[C]):
     def claim_of(
         self, task: str, relay: str, stake_units: int, task_index: int | None = None
     ) -> Exchange[bytes]:
-        """The same; where the index of the task's posting is known, from an offer, nobody is asked for it."""
+        """Returns a signed `claim.request` as `request` does; where the index of the task's posting is known, from
+        an offer, nothing is fetched."""
         index = task_index if task_index is not None else (yield from self.exchanges.task(task)).get("index")
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
@@ -66,7 +67,8 @@ class Worker(Agent[C]):
 
     @conversation
     def join_squad(self, formed: bytes, stake_units: int) -> Exchange[bytes]:
-        """The same `squad.form` with this worker's signature added: it will lock at most `stake_units` for its part.
+        """Returns a `squad.form` with this worker's signature added: it will lock at most `stake_units` for its
+        part.
 
         `ClientError` bad-squad where it is none of the members, or would lock more.
         """

@@ -23,7 +23,7 @@ from trust.core.records import said_key
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A statement: the signed bytes as they came, and the payload that they parse to.
+    """A signed statement: its bytes as they came, and the payload that they parse to.
 
     `key` is that of the record that it was said; it follows from the rest.
     """
@@ -52,20 +52,20 @@ ENTRY_KINDS = (
 
 
 def parse(data: bytes) -> Spoken:
-    """A statement from the bytes of its envelope; `strict.Malformed` says what is wrong. Signatures: see `verify`."""
+    """Returns the statement in the bytes of an envelope; raises `strict.Malformed`. Signatures: see `verify`."""
     return spoken(envelope.open_envelope(data))
 
 
 def spoken(signed: Signed) -> Spoken:
-    """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
+    """Returns the statement of a well-formed envelope; `strict.Malformed` where its payload is not."""
     statement = _one(signed)
     enclosed(statement.payload)
     return statement
 
 
 def enclosed(payload: Payload) -> tuple[Spoken, ...]:
-    """The statements that evidence shows, or a relay attests; one within such a one shows nothing.
-    `strict.Malformed` as above."""
+    """Returns the statements that evidence contains, or a relay attests; those enclosed in one of them are not
+    followed. `strict.Malformed` as above."""
     shown: tuple[str, ...] = ()
     if isinstance(payload, EvidenceSubmit):
         shown = payload.statements
@@ -75,7 +75,7 @@ def enclosed(payload: Payload) -> tuple[Spoken, ...]:
 
 
 def effective(statement: Spoken) -> Spoken:
-    """The statement that an entry is about: the one that a relay attests in it, else its own."""
+    """Returns the statement that an entry acts on: the one that a relay attests in it, else its own."""
     return enclosed(statement.payload)[0] if isinstance(statement.payload, RelayAttest) else statement
 
 
@@ -86,7 +86,7 @@ def output_of(incoming: Incoming) -> OutputSubmit | None:
 
 
 def signed_parts(incoming: Incoming) -> list[Signed]:
-    """Everything in a command that somebody signed, each signature of which must hold."""
+    """Returns every signed part of a command; each of their signatures must hold."""
     if not isinstance(incoming, Spoken):
         return []
     return [incoming.signed, *(each.signed for each in enclosed(incoming.payload))]
@@ -100,7 +100,7 @@ def _one(signed: Signed) -> Spoken:
 
 
 def bytes_of(incoming: Incoming) -> bytes:
-    """The command's bytes as its entry has them."""
+    """Returns the command's bytes as its entry has them."""
     match incoming:
         case Spoken():
             return encode_command(Command(statement=incoming.signed.envelope))

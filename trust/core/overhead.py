@@ -1,4 +1,4 @@
-"""What coordination takes of a task's life, folded as claims end (docs/coordination.md 1).
+"""The cost of coordination in a task's life, folded as claims end (docs/coordination.md 1).
 
 A claim's life has three legs: `wait`, from the task being open to its claim; `work`, from the claim to its output; and
 `settle`, from the output to the claim's end. The first and the last are coordination. Sums and histograms are kept by
@@ -114,7 +114,7 @@ def _counted(counts: Counts, ms: int) -> Counts:
 
 
 def merged(one: Spent, other: Spent) -> Spent:
-    """Both together."""
+    """Returns the sum of both."""
     if one.is_empty or other.is_empty:
         return other if one.is_empty else one
     sums = {name: getattr(one, name) + getattr(other, name) for name in _SUMS}
@@ -152,9 +152,9 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What sums and histograms come to. `coordination_ppm` is the share of `wait` and `settle`; `waiting_milli` is how
-    many tasks stood open and unclaimed on average from `first_ms` to `last_ms` (Little's law), in thousandths;
-    `lost` are claims that ended without an output, `lost_ms` what they took."""
+    """The figures of sums and histograms. `coordination_ppm` is the share of `wait` and `settle`; `waiting_milli`
+    is how many tasks stood open and unclaimed on average from `first_ms` to `last_ms` (Little's law), in
+    thousandths; `lost` are claims that ended without an output, `lost_ms` the time that they took."""
 
     claims: int
     lost: int
@@ -220,14 +220,14 @@ def percentile(counts: Counts, share_ppm: int) -> int:
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """What the numbers speak for: a code, and a sentence for people."""
+    """A piece of advice that the numbers support: a code, and a sentence for people."""
 
     code: str
     said: str
 
 
 def advice(read: Reading, policy: Coordination, *, is_one_relay: bool = True) -> list[Advice]:
-    """What the log's own times speak for; nothing before there are `min_claims`."""
+    """Returns the advice that the log's own times support; none before there are `min_claims`."""
     if read.claims < policy.min_claims:
         return []
     remarks = [_short_work(read, policy), _much_coordination(read, policy)]
@@ -268,7 +268,7 @@ def _waiting_tasks(read: Reading, policy: Coordination) -> Advice | None:
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What answers say of one record: over all time, lately, and what that speaks for."""
+    """The figures of one record as answers show them: over all time, lately, and the advice that they support."""
 
     total: Reading
     recent: Reading
@@ -276,14 +276,16 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def figures(record: Overhead, at_ms: int, policy: Coordination) -> Figures:
-    """The figures of a record as of a time; advice by the recent ones where there are enough of them, else by all."""
+    """Returns the figures of a record as of a time; advice by the recent ones where there are enough of them, else
+    by all."""
     total, lately = reading(record.total), reading(recent(record, at_ms))
     judged = lately if lately.claims >= policy.min_claims else total
     return Figures(total, lately, tuple(advice(judged, policy, is_one_relay=record.relay != "")))
 
 
 def queue_advice(fill_ppm: Mapping[str, int], policy: Coordination) -> list[Advice]:
-    """What coordinators' own queues speak for: the fullest that each was, by its name, as a share of its bound."""
+    """Returns the advice on coordinators' queues: `fill_ppm` is the fullest that each was, by its name, as a share
+    of its bound."""
     return [
         Advice(
             "queue-saturated",

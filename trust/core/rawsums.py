@@ -1,4 +1,4 @@
-"""What the log keeps of a record: six raw sums of observations, decaying forward (docs/reputation.md 2).
+"""A record's raw sums: six sums of observations, decaying forward (docs/reputation.md 2).
 
 An event at t adds w*G(t), a reading at t divides by G(t), G doubles every half-life (decay.py). Sums are exact
 integers of any size, so order, sharding and snapshots cannot change a score.

@@ -159,8 +159,9 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Entrant(msgspec.Struct, frozen=True):
-    """What ranking reads of an agent: why it may not claim now ("": it may), what it stands in with, free and locked,
-    and its packed sums: those of its record in the order of `Sums`, and of its finished and expired claims."""
+    """The inputs of an agent's rank: the reason why it may not claim now ("" if it may), the units that it has to
+    stake, free and locked, and its packed sums: those of its record in the order of `Sums`, and of its finished and
+    expired claims."""
 
     agent: str
     reason: str

@@ -1,4 +1,4 @@
-"""What a party signs to have bytes stored before a statement on the log names them.
+"""The signature with which a party has bytes stored before a statement on the log names them.
 
 It is no statement: nothing on the log comes of it, and no decision reads it. It stands in the header `Trust-Upload` of
 `PUT /v1/blobs/{sha256}` as the party's DID, the Unix time in ms until which it holds, and the signature in base64,

@@ -31,7 +31,7 @@ Facts = dict[str, Any]
 
 
 class Reading:
-    """What a model may look at; nothing is signed here."""
+    """The tools with which a model reads; nothing is signed here."""
 
     def __init__(self, hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> None:
         self._hand, self._client = hand, hand.client
@@ -144,7 +144,7 @@ class Reading:
         }
 
     async def duty(self, seat: str) -> Facts:
-        """A seat of mine that waits; `ClientError` no-such-seat."""
+        """Returns a waiting seat of this agent; `ClientError` no-such-seat."""
         for duty in await self._hand.verifier.duties():
             if duty["seat"] == seat:
                 return duty
@@ -194,7 +194,7 @@ def _entry(proven: Proven) -> Facts:
 
 
 def _delivered(case: Case) -> Facts:
-    """The output of a case; of a batch the items of the seat."""
+    """Returns the output of a case; of a batch the items of the seat."""
     by, named = case.output.actor, case.artifacts
     return {
         "artifacts": [
@@ -209,6 +209,6 @@ def _delivered(case: Case) -> Facts:
 
 
 def _named(name: str, data: bytes, by: str, whole: bool) -> Facts:
-    """An artifact; its content too, or just the digest by which `read_blob` has it."""
+    """Returns an artifact with its content, or with the digest by which `read_blob` has it."""
     content = {"content": quoted_bytes(data, by)} if whole else {}
     return {"name": quoted(name, by), "sha256": sha256(data).hexdigest(), "bytes": len(data), **content}

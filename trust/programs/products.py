@@ -1,4 +1,5 @@
-"""What a command made for a claim, on disk before it is delivered: a claim has one output, whatever happens."""
+"""Products: a command's results for a claim, on disk before delivery, so that a claim has one output whatever
+happens."""
 
 from __future__ import annotations
 

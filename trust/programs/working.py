@@ -36,7 +36,7 @@ Facts = dict[str, Any]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command may print beside its files, as JSON: what the output was made from."""
+    """The JSON that a command may print beside its files: the sources that the output was made from."""
 
     inputs: tuple[Source, ...] = ()
 
@@ -121,7 +121,7 @@ class WorkProgram:
             self._start(name, self._win(task))
 
     def _consider(self, task: Facts) -> None:
-        """Takes up an offer, or says why not; the same task is spoken of once."""
+        """Takes up an offer, or reports why not, once per task."""
         if task["requester"] == self.worker.did or len(self._offers) >= MAX_KNOWN:
             return
         why = self._rules.hindrance(task, self.client.now_ms())
@@ -153,7 +153,7 @@ class WorkProgram:
             self._tell("ended", claim=claim)
 
     def _start(self, task: str, work: Coroutine[Any, Any, None]) -> None:
-        """Does something about a task beside the rest."""
+        """Starts an activity on a task beside the others."""
 
         async def careful() -> None:
             try:
@@ -176,7 +176,7 @@ class WorkProgram:
             await self._make(claim)
 
     async def _claim(self, task: Facts, stake_units: int) -> str:
-        """Returns the claim that was won with a stake, which the log bears out; "" where it was not.
+        """Claims a task with a stake; returns the claim that the log bears out, "" where it was not won.
 
         Where the policy asks for more than was offered, more is offered, as far as the owner allows.
         """
@@ -198,7 +198,7 @@ class WorkProgram:
         return won(answer, self.client.exchanges.key, self.worker.did, task["task"])
 
     async def _make(self, claim: str) -> None:
-        """Has the work done, unless it is on disk already, and delivers it."""
+        """Has the work done and delivers it, unless the product is on disk already."""
         product = self._products.get(claim)
         if product is None:
             facts = await self.client.claim(claim)
@@ -219,7 +219,7 @@ class WorkProgram:
         self._tell("delivered", claim=claim, entry=done.index)
 
     async def _made(self, claim: Facts) -> Product | None:
-        """Returns what the command made; None where it failed, which is told."""
+        """Returns the command's product; None where it failed, which is reported."""
         task = claim["task"]
         spec = await self.client.get_blob(task["spec_sha256"])
         case = {

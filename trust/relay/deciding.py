@@ -1,4 +1,5 @@
-"""What a coordinator decides: what it brings to the service, what it confirms, and what it signs for the others.
+"""The decisions of a coordinator: the requests it brings to the service, the claims it confirms, and the statements
+it signs for the others.
 
 It never confirms what the service refused, and for one task promises its signature to one claim at a time: while a
 claim that it signed may still be won, it signs no other, so a coordinator that would rather have somebody else win
@@ -66,17 +67,18 @@ class Promise:
 
 
 class Promises:
-    """Whom a coordinator has given its signature, by task."""
+    """The claims to which a coordinator has given its signature, by task."""
 
     def __init__(self) -> None:
         self._given: dict[str, Promise] = {}
 
     def held(self, task: str) -> Promise | None:
-        """Who has it, or had it last."""
+        """Returns the newest promise for a task, which may be over; None where there was none."""
         return self._given.get(task)
 
     def give(self, task: str, statement: str, worker: str, signed: bytes = b"") -> None:
-        """`ClientError` promised where another claim has it; asking again for the same one is fine."""
+        """Promises the signature to a claim. `ClientError` promised where another claim has it; the same one may
+        ask again."""
         now_ms = clock.monotonic_ms()
         held = self._given.get(task)
         if held is not None and held.statement != statement and held.until_ms > now_ms:
@@ -90,12 +92,12 @@ class Promises:
         self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS, signed)
 
     def take_back(self, task: str, statement: str) -> None:
-        """The claim was refused."""
+        """Drops a promise whose claim was refused."""
         if (held := self._given.get(task)) is not None and held.statement == statement:
             del self._given[task]
 
     def over(self, task: str) -> None:
-        """The task has another state."""
+        """Drops the promise of a task that has another state now."""
         self._given.pop(task, None)
 
 
@@ -119,7 +121,7 @@ class Desk:
 
     @property
     def queue(self) -> Facts:
-        """How many requests wait for the service."""
+        """The number of requests that wait for the service."""
         return self._batches.queue
 
     # -- for agents
@@ -173,7 +175,7 @@ class Desk:
             return await self._grant_together(data, request)
 
     async def _granted(self, data: bytes) -> Granted:
-        """What `Relay.grant` does, with the claims of all agents in as few requests as may be."""
+        """Does the same as `Relay.grant`, with the claims of all agents in as few requests as possible."""
         signed = await self._relay.gathered(await self._relay.cosign(data))
         accepted = await self._batches.send(signed)
         return Granted(accepted, await self._relay.confirmed(accepted))
@@ -195,7 +197,7 @@ class Desk:
 
     @asynccontextmanager
     async def _promised(self, request: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
-        """This coordinator's own signature is promised like any other; whoever comes second waits for the outcome."""
+        """Holds this coordinator's own promise for the block; whoever comes second waits for the outcome."""
         end = clock.monotonic_ms() + PROMISE_MS
         while True:
             if (lost := await self._lost(request)) is not None:
@@ -218,7 +220,8 @@ class Desk:
         return work is None or work.state == "claimed"
 
     async def _lost(self, request: ClaimRequest) -> ClientError | None:
-        """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
+        """Returns `already-claimed` with the receipt of the winner's entry where another worker has the task,
+        `task-closed` where it is closed, else None."""
         await self._seen(request.task, request.task_index)
         work = self._mirror.tasks.get(request.task)
         if work is None:
@@ -230,8 +233,8 @@ class Desk:
         return _claimed(winner, msgspec.to_builtins(receipt))
 
     async def _seen(self, task: str, index: int) -> None:
-        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where it has not in time:
-        nothing can be said of the task then, and not that it is closed."""
+        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where that takes too
+        long: the task may then exist, so it is not called closed."""
 
         def is_seen() -> bool:
             return self._mirror.size > index or task in self._mirror.tasks
@@ -305,7 +308,7 @@ class Desk:
     # -- for other coordinators
 
     async def cosign(self, asked: Asked) -> Facts:
-        """The statement with this coordinator's signature, given only for what it has looked at itself."""
+        """Returns the statement with this coordinator's signature, which it gives only after its own checks."""
         spoken = self._spoken(asked.statement)
         payload = spoken.payload
         data = envelopes.encode(asked.statement)
@@ -329,8 +332,8 @@ class Desk:
         return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
     async def _cosign_claim(self, spoken: Spoken, request: ClaimRequest, data: bytes) -> bytes:
-        """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
-        one that does not is worth nothing before somebody else has looked too."""
+        """Co-signs a claim. The signature that completes the threshold is promised to one claim, and only to an
+        agent that may claim; an earlier one is worth nothing before another coordinator has checked too."""
         await self._seen(request.task, request.task_index)
         work = self._look(request.task, request.task_index, request.actor)
         signed = await self._relay.cosign(data)
@@ -349,7 +352,7 @@ class Desk:
         return signed
 
     async def _promise(self, spoken: Spoken, request: ClaimRequest, signed: bytes) -> None:
-        """Promises it; what was promised to a claim that the service would refuse is promised no longer."""
+        """Promises the signature; a promise to a claim that the service would refuse gives way."""
         try:
             self.promises.give(request.task, spoken.id, request.actor, signed)
         except ClientError:
@@ -363,13 +366,14 @@ class Desk:
             self.promises.give(request.task, spoken.id, request.actor, signed)
 
     async def _foreseen(self, signed: bytes) -> ServiceError | None:
-        """The refusal that the service would answer with to a claim now; None where it would take it."""
+        """Returns the refusal with which the service would answer a claim now; None where it would take it."""
         foreseen = await self._client.try_claim(signed)
         status = int(foreseen.get("status", 0))
         return None if status in (200, 201) else ServiceError.of(status, foreseen)
 
     async def _cosign_allocation(self, spoken: Spoken, allocation: TaskAllocate, data: bytes) -> bytes:
-        """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
+        """Co-signs an allocation: one draw a task, and from all who offer such work, so that no coordinator names
+        the candidates alone."""
         await self._mirror.until(lambda: allocation.task in self._mirror.tasks, 1.0)
         work = self._look(allocation.task, None, "")
         if allocation.actor not in self._mirror.group.coordinators:
@@ -384,7 +388,8 @@ class Desk:
         return await self._relay.cosign(data)
 
     def _look(self, task: str, index: int | None, worker: str) -> Work:
-        """The task, where the log that this coordinator follows itself has it open to this worker."""
+        """Returns the task where this coordinator's own mirror of the log has it open to this worker; raises the
+        refusal."""
         work = self._mirror.tasks.get(task)
         if self._mirror.group.suspended:
             raise ClientError("relay-suspended", "this relay is suspended", status=403)
@@ -402,7 +407,7 @@ class Desk:
     # -- what all of it needs
 
     def _spoken(self, signed: Envelope) -> Spoken:
-        """A statement of this network whose signatures hold."""
+        """Returns a statement of this network whose signatures hold; raises `ClientError`."""
         spoken = opened(envelopes.encode(signed))
         if spoken.payload.network != self._client.network:
             raise ClientError("foreign-network", f"a statement in {spoken.payload.network}", status=400)
@@ -442,7 +447,7 @@ class Desk:
 
 
 def problem(error: TrustError) -> Facts:
-    """The members of a problem, as an answer carries them."""
+    """Returns the members of a problem as an answer carries them."""
     facts = {"status": error.status or 400, "code": error.code, "detail": error.detail}
     more = {"reasons": list(error.reasons)} if error.reasons else {}
     return {**facts, **more, **({"hint": error.hint} if error.hint else {}), **error.extra}
@@ -459,8 +464,8 @@ def _claimed(work: Work, receipt: Any) -> ClientError:
 
 
 def _may_change(error: ClientError) -> bool:
-    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile, or has not
-    followed the log as far yet."""
+    """Returns whether a coordinator refused for a reason that may pass: its signature is promised to a claim that
+    may yet lose or has won meanwhile, or it has not followed the log as far yet."""
     refusals: Any = error.extra.get("refusals", {})
     return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
 

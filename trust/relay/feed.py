@@ -1,4 +1,5 @@
-"""What a coordinator decided, in a signed log of its own (C2SP tlog-tiles), to be held against the network's.
+"""The feed: a coordinator's decisions in a signed log of its own (C2SP tlog-tiles), to be checked against the
+network's log.
 
 An entry is the canonical JSON of one decision: `v`, `at_ms`, `size` (the log's, as far as the relay had followed it),
 `kind`, and what the kind says (docs/relay.md). It is decided, written, and in the next checkpoint, which is signed only
@@ -67,7 +68,7 @@ class Feed:
 
     @property
     def size(self) -> int:
-        """Decisions so far."""
+        """The number of decisions so far."""
         return self._edge.size
 
     @property
@@ -89,7 +90,7 @@ class Feed:
             self._store(str(TilePath(tile.level, tile.n)), tile.data)
 
     async def publish(self) -> None:
-        """Signs again and again, once what is signed is on disk."""
+        """Signs new checkpoints for ever, each once its entries are on disk."""
         while True:
             await asyncio.sleep(PUBLISH_S)
             if self._published != self._edge.size:
@@ -100,14 +101,14 @@ class Feed:
                 self._sign(size, root)
 
     def close(self) -> None:
-        """Signs what is left."""
+        """Signs and writes the last decisions."""
         self._flush()
         if self._directory is not None:
             self._sync()
         self._sign(self._edge.size, self._edge.root())
 
     def read(self, path: str) -> bytes | None:
-        """A tile by its path; None where there is none."""
+        """Returns a tile by its path; None where there is none."""
         try:
             asked = TilePath.parse(path)
         except TileError:
@@ -208,7 +209,7 @@ def _cut(asked: TilePath, stored: bytes) -> bytes:
 
 
 def _whole(data: bytes) -> list[bytes]:
-    """The entries of a journal; the last of them may have been cut short by a crash."""
+    """Returns the complete entries of a journal, of which a crash may have cut the last one short."""
     entries, at = [], 0
     while at + 2 <= len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")

@@ -33,7 +33,8 @@ OnMessage = Callable[[Facts], Awaitable[None]]
 
 
 class RelayLink:
-    """One agent at one relay. `told` is called with every message that answers no question of this agent's."""
+    """One agent's connection to one relay. `on_message` is called with every message that answers no question of
+    it."""
 
     def __init__(
         self,
@@ -79,47 +80,47 @@ class RelayLink:
 
     @property
     def is_up(self) -> bool:
-        """Whether the line stands at this moment."""
+        """True while the line is connected."""
         return self.up.is_set()
 
     @property
     def url(self) -> str:
-        """The coordinator that it is connected to, or tries first."""
+        """The coordinator that the link is connected to, or tries first."""
         return self._urls[0]
 
     async def subscribe(self, kinds: Sequence[str]) -> list[Facts]:
-        """Is offered tasks of these kinds from now on; those that are open to all already come back."""
+        """Subscribes to offers of tasks of these kinds; returns those that are open to all already."""
         self._kinds = tuple(kinds)
         answer = await self.ask("subscribe", kinds=list(kinds))
         return list(answer["tasks"])
 
     async def post(self, envelopes: Sequence[bytes], allocate: Facts | None = None) -> list[Facts]:
-        """Has `task.post`s brought to the service; one result each. A single one that is refused raises."""
+        """Has `task.post`s brought to the service; returns one result each. A single one that is refused raises."""
         more = {"allocate": allocate} if allocate else {}
         return await self._results("post", envelopes, more)
 
     async def claim(self, envelope: bytes) -> Facts:
-        """Has a `claim.request` brought to the service: the relay's confirmation, or raises the refusal."""
+        """Has a `claim.request` brought to the service; returns the relay's confirmation, or raises the refusal."""
         return await self.ask("claim", envelope=json.loads(envelope))
 
     async def deliver(self, envelopes: Sequence[bytes]) -> list[Facts]:
-        """Has outputs, openings, renewals brought to the service; one result each, as `post`."""
+        """Has outputs, openings and renewals brought to the service; returns one result each, as `post`."""
         return await self._results("deliver", envelopes, {})
 
     async def notify(self, to: str, body: Any) -> None:
-        """A word to another party that is at the same coordinator."""
+        """Sends a message to another party that is connected to the same coordinator."""
         await self.ask("notify", to=to, body=body)
 
     async def introduce(self, to: str) -> str:
-        """Has a party told of this one; returns where it may be called, "" where it cannot."""
+        """Has another party given this one's contact; returns where that party may be called, "" where it cannot."""
         return str((await self.ask("introduce", to=to))["contact"])
 
     async def peers(self, task_kind: str) -> list[Facts]:
-        """Who is there that takes work of a kind."""
+        """Returns the connected agents that take work of a kind."""
         return list((await self.ask("peers", task_kind=task_kind))["peers"])
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         if self._living is not None:
             self._living.cancel()
             await asyncio.gather(self._living, return_exceptions=True)
@@ -128,7 +129,8 @@ class RelayLink:
         self._give_up("the link is closed")
 
     async def ask(self, kind: str, **fields: Any) -> Facts:
-        """The answer to a question. Raises the refusal, or `Unreachable` where the line broke before it came."""
+        """Returns the answer to a question. Raises the refusal, or `Unreachable` where the line broke before it
+        came."""
         number = str(next(self._ids))
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
@@ -153,7 +155,7 @@ class RelayLink:
     # -- the line
 
     async def _live(self) -> None:
-        """Reads what comes; when the line breaks, it is made again, for ever."""
+        """Reads messages, and reconnects for ever where the line breaks."""
         while True:
             with suppress(ConnectionClosed):
                 assert self._wire is not None
@@ -171,7 +173,7 @@ class RelayLink:
             await self._on_message({"type": "reconnected", "url": self.url})
 
     async def _take(self, message: Facts) -> None:
-        """Hands a message to whoever asked for it, or to `told`."""
+        """Resolves the question that a message answers, or passes it to `on_message`."""
         answer = self._asked.pop(message.get("id", ""), None)
         if answer is not None and not answer.done():
             if message.get("type") == "refused":
@@ -191,7 +193,7 @@ class RelayLink:
         self._asked.clear()
 
     async def _reached(self, patience_s: float | None = PATIENCE_S) -> ClientConnection:
-        """A connection that has said hello, at the first of the addresses that takes one."""
+        """Returns a connection that has said hello, at the first of the addresses that accepts one."""
         async with asyncio.timeout(patience_s):
             while True:
                 wire = None
@@ -231,7 +233,7 @@ class RelayLink:
 
 
 def _facts(frame: str | bytes) -> Facts:
-    """A message; an empty one where a frame is none."""
+    """Returns a frame as a message; {} where it is none."""
     try:
         value = json.loads(frame)
     except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""What the log says is open, as far as a relay has followed it: tasks, claims, the relay's own group, the last entries.
+"""A mirror of the open part of the log, as far as a relay has followed it: tasks, claims, the relay's own group,
+the last entries.
 
 Read from `GET /v1/events` from the first entry on, and resumed after the last index that was seen, so neither a restart
 of the service nor a lost connection hides an entry. Nothing here is believed: it says what to offer, whom to tell, and
@@ -89,7 +90,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Mirror:
-    """What is open for `relay`, as one of the addresses of the service says.
+    """The open tasks and claims for `relay`, as reported by one of the addresses of the service.
 
     `tell` is called with each entry that came after the start had been caught up with.
     """
@@ -143,7 +144,7 @@ class Mirror:
             self.grew.notify_all()
 
     def take(self, facts: Facts) -> None:
-        """One entry as the stream has it; one that was seen before changes nothing."""
+        """Folds one entry of the stream; one that was seen before changes nothing."""
         index = int(facts["index"])
         if index < self.size:
             return
@@ -238,7 +239,7 @@ class Mirror:
             self.claims[held.claim] = held
 
     def _claimed_whole(self, part: Work, index: int) -> None:
-        """A task that a squad took is its founder's, whose part is claimed first."""
+        """Marks a task that a squad took as its founder's, whose part is claimed first."""
         whole = self.tasks.get(part.parent)
         if whole is not None and whole.state != "claimed":
             whole.state, whole.claim, whole.worker = "claimed", part.claim, part.worker
@@ -263,7 +264,8 @@ class Mirror:
     # -- whom it concerns
 
     def _concerned(self, event: Facts) -> Iterator[str]:
-        """The parties that an event is about; read before it is folded, so that an end still finds its claim."""
+        """Returns the parties that an event is about; called before it is folded, so that an end still finds its
+        claim."""
         yield from (str(event[name]) for name in ("requester", "worker", "agent", "party") if event.get(name))
         claim = event.get("claim") or self._seats.get(event.get("seat", ""), "")
         if held := self.claims.get(claim):
@@ -284,8 +286,8 @@ class Mirror:
     # -- reading
 
     async def entries(self, after: int, limit: int, agent: str = "") -> list[Entry]:
-        """Entries behind index `after`, at most `limit`, of an agent those that concern it; older ones than are kept
-        come from the service."""
+        """Returns at most `limit` entries after index `after`, with `agent` only those that concern it; entries
+        older than the kept ones are fetched from the service."""
         wanted: Sequence[int] = range(after + 1, min(self.size, after + 1 + limit))
         if agent:
             about = self._about.get(agent, array("Q"))
@@ -300,7 +302,7 @@ class Mirror:
         return [*older, *(self.recent[index - first] for index in wanted[kept:])]
 
     async def _older(self, wanted: Sequence[int]) -> list[Entry]:
-        """The entries at these indexes, from the service."""
+        """Returns the entries at these indexes, from the service."""
         entries: list[Entry] = []
         while len(entries) < len(wanted):
             async for facts in self._stream(wanted[len(entries)] - 1):
@@ -313,7 +315,7 @@ class Mirror:
         return entries
 
     async def _stream(self, after: int) -> AsyncIterator[Facts]:
-        """Entries behind an index, as the service has them."""
+        """Yields the entries after an index, from the service."""
         url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
         async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
             response.raise_for_status()
@@ -325,7 +327,7 @@ class Mirror:
                         yield _decoded(line.removeprefix(b"data:"))
 
     async def until(self, is_met: Callable[[], bool], patience_s: float) -> bool:
-        """Waits until the log has what is looked for; False where it has not in time."""
+        """Waits until a condition on the mirrored log holds; returns False where it did not in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self.grew:
                 await self.grew.wait_for(is_met)

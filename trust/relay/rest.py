@@ -1,4 +1,4 @@
-"""What anybody may ask over HTTP: what is open, what was decided, a claim without a connection, a co-signature."""
+"""The public HTTP interface of a coordinator: open tasks, decisions, a claim without a connection, a co-signature."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rest:
         self._posts = 0
 
     async def answer(self, method: str, target: str, body: bytes | None) -> Answer:
-        """Status and what to say; whatever goes wrong is an answer too."""
+        """Returns status and body; every error becomes an answer too."""
         path, _, query = target.partition("?")
         parts = [unquote(part) for part in path.split("/")[1:]]
         try:
@@ -122,7 +122,7 @@ class Rest:
         }
 
     def _tasks(self, query: dict[str, list[str]]) -> Facts:
-        """Tasks that are open, by when they were posted; `after` is the index of a posting."""
+        """Returns the open tasks in the order of posting; `after` is the index of a posting."""
         kind, after, limit = _one(query, "kind"), _number(query, "after", -1), _limit(query)
         tasks: list[Facts] = []
         for work in self._server.mirror.tasks.values():
@@ -133,7 +133,7 @@ class Rest:
         return {"tasks": tasks, "after": tasks[-1]["task_index"] if len(tasks) == limit else None}
 
     def _open(self, did: str) -> Facts:
-        """What an agent has under way, as the log has it."""
+        """Returns the claims and tasks of an agent that are under way, as the log has them."""
         mirror = self._server.mirror
         claims = [held for held in mirror.claims.values() if did in (held.worker, held.requester)]
         tasks = [work for work in mirror.tasks.values() if work.requester == did or did in work.shortlist]
@@ -145,7 +145,7 @@ class Rest:
         }
 
     async def _events(self, query: dict[str, list[str]]) -> Facts:
-        """Entries of the log behind an index; with `agent` only those that concern it."""
+        """Returns the entries of the log after an index; with `agent` only those that concern it."""
         agent, after, limit = _one(query, "agent"), _number(query, "after", -1), _limit(query)
         size = self._server.mirror.size
         entries = await self._server.mirror.entries(after, limit, agent)

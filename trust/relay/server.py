@@ -1,4 +1,4 @@
-"""The relay: who is here, what they ask, and what they are told.
+"""The relay server: its connections, their requests, and the messages to them.
 
 Its state is only who is connected and what it has offered: everything that counts is on the service's log. Each answer
 and each news goes through the agent's own bounded queue, so one that does not read holds up nobody.
@@ -60,8 +60,9 @@ _log = structlog.get_logger("trust.relay")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What one coordinator of relay `relay` is started with: the service's addresses, its own 32-byte seed, where the
-    others answer by the DIDs of their keys, a directory for its feed, and to how many a task is offered at first."""
+    """The configuration of one coordinator of relay `relay`: the service's addresses, its own 32-byte seed, the
+    other coordinators' addresses by the DIDs of their keys, a directory for its feed, and the number of agents in
+    the first wave of an offer."""
 
     services: tuple[str, ...]
     relay: str
@@ -100,17 +101,17 @@ class RelayServer:
 
     @property
     def network(self) -> str:
-        """The network that it serves."""
+        """The network that the relay serves."""
         return self._client.network
 
     @property
     def relay(self) -> str:
-        """The relay that it is a coordinator of."""
+        """The id of the relay."""
         return self._config.relay
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
-        """Serves, as soon as the log has been read once; stops at the end of the block."""
+        """Serves inside of the block, from the moment that the log has been read once."""
         background = [
             asyncio.create_task(self.mirror.follow()),
             asyncio.create_task(self.feed.publish()),
@@ -145,7 +146,7 @@ class RelayServer:
     # -- what the log says
 
     def _hear(self, entry: Entry) -> None:
-        """Offers what has become open, and tells those whom an entry concerns."""
+        """Offers tasks that have become open, and sends an entry to the connected parties that it concerns."""
         for event in entry.events:
             if event["kind"] in LOWERING:
                 for party in entry.concerns:
@@ -195,7 +196,7 @@ class RelayServer:
     # -- one agent
 
     async def _talk(self, connection: ServerConnection) -> None:
-        """One connection from hello to end."""
+        """Serves one connection from hello to end."""
         if self._unproven >= MAX_UNPROVEN or len(self.here) >= MAX_CONNECTIONS:
             await connection.close(1013, "too many connections")
             return
@@ -220,7 +221,7 @@ class RelayServer:
                 await session.gone()
 
     async def _listen(self, session: Session, connection: ServerConnection) -> None:
-        """Its requests run side by side, so that two claims race at the service, not here."""
+        """Handles a session's requests side by side, so that two claims race at the service, not here."""
         async for frame in connection:
             if not session.admits(frame):
                 return
@@ -247,7 +248,7 @@ class RelayServer:
         return dict(now)
 
     def stats(self) -> Facts:
-        """What it did since its start: tasks, traffic in all and for each task, and how full its queues were lately."""
+        """The figures since the start: tasks, traffic in all and per task, and the latest fill of the queues."""
         tasks = self.desk.tasks
         unread = max((session.waiting for session in self.here.values()), default=0)
         return {
@@ -267,7 +268,7 @@ class RelayServer:
             self.feed.decide("dropped", self.mirror.size, agent=did, code=code)
 
     async def _welcome(self, connection: ServerConnection) -> Session | None:
-        """The session of an agent that proves who it is; None, and the connection is closed, where it does not."""
+        """Returns the session of an agent that proves its identity; else closes the connection and returns None."""
         nonce = secrets.token_hex(32)
         challenge = {
             "type": "challenge",
@@ -360,7 +361,7 @@ class RelayServer:
         raise strict.Malformed("no such message")
 
     async def _reach(self, session: Session, asked: Meeting) -> Facts:
-        """What an agent asks of parties that are here, or at another coordinator of the group."""
+        """Answers a request about parties that are connected here, or to another coordinator of the group."""
         of = session.did, session.contact
         if isinstance(asked, messages.Peers):
             answers = [self._meet(*of, asked), *await self.group.all_of(*of, asked)]
@@ -375,7 +376,7 @@ class RelayServer:
             return {name: answer[name] for name in ("peer", "contact") if name in answer}
 
     def _meet(self, sender: str, contact: str, asked: Meeting) -> Facts:
-        """What it asks of parties that are connected here."""
+        """Answers a request about parties that are connected here; `ClientError` not-here."""
         match asked:
             case messages.Notify():
                 self._party(asked.to).tell({"type": "notification", "from": sender, "body": asked.body})
@@ -395,7 +396,8 @@ class RelayServer:
         return {**confirmed, "contact": requester.contact if requester else ""}
 
     async def _post(self, session: Session, asked: messages.Post) -> Facts:
-        """A task that is to be allocated is held back from the others until it is, or cannot be."""
+        """Brings tasks to the service. One that is to be allocated is not offered to others until it is allocated
+        or cannot be."""
         names = [_task_of(each) for each in asked.envelopes] if asked.allocate else []
         self.offering.held.update(names)
         try:
@@ -423,13 +425,13 @@ class RelayServer:
         return session
 
     def peers(self, kind: str) -> list[Facts]:
-        """Agents here that take work of a kind, with where they may be called."""
+        """Returns the agents here that take work of a kind, with their contacts."""
         present = (session for session in self.here.values() if kind in session.kinds)
         return [{"did": each.did, "contact": each.contact} for each in present][:MAX_PEERS]
 
 
 def _task_of(signed: Any) -> str:
-    """The task that an envelope names; "" where it is none, which whoever reads it properly says."""
+    """Returns the task that an envelope names; "" where it is malformed, which its proper reader reports."""
     try:
         return str(msgspec.json.decode(strict.b64(signed.payload), type=_Named).task)
     except (ValueError, msgspec.MsgspecError):

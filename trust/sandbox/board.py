@@ -1,4 +1,4 @@
-"""What the log says as it is written: follows `GET /v1/events`, and wakes those whom an entry concerns.
+"""The log's events as they are written: follows `GET /v1/events`, and wakes those whom an entry concerns.
 
 Agents could as well ask for their seats every second; with a dozen of them on one machine it is cheaper to follow the
 log once. Nothing here is believed: it only says when to look. The stream is resumed after the last index that was

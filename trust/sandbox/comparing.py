@@ -92,7 +92,7 @@ async def compare(
 
 
 def compared(calm: Facts, survives: dict[str, int | None]) -> Compared:
-    """What a run's facts come to."""
+    """Returns the figures of a pattern's run."""
     figures, traffic = calm["figures"], calm["relay"]["traffic"]
     tasks = max(1, figures["tasks"])
     messages = traffic.get("sent", 0) + traffic.get("received", 0)

@@ -1,4 +1,4 @@
-"""What the demo claims, gathered from the log and the service, and whether each claim held.
+"""The demo's claims, gathered from the log and the service, and whether each of them held.
 
 `gather` runs in the agents' process; `held` is pure and is what the exit code hangs on. Everything in here is JSON.
 """

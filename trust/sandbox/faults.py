@@ -1,4 +1,4 @@
-"""What goes wrong in a run, in an order and at moments that follow from its seed.
+"""The faults of a run, in an order and at moments that follow from its seed.
 
 Each fault has a start and an end, and an expectation (`EXPECTED`). Of all of them: every task comes to its end, no
 stake is stuck, the tables are what the log folds to, and the audit finds nothing. Slower, not broken.

@@ -34,9 +34,9 @@ ARMS: tuple[Arm, ...] = (
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """What the steps of coordination take, in ms: a router's turn, a talk between peers, a claim's way to the log and
-    back, each further claim on the same task at the service, the wait for the next wave, a talk about the scope, and
-    the time from output to settlement."""
+    """The times of the steps of coordination, in ms: a router's turn, a talk between peers, a claim's way to the
+    log and back, each further claim on the same task at the service, the wait for the next wave, a talk about the
+    scope, and the time from output to settlement."""
 
     route_ms: float = 60
     talk_ms: float = 80
@@ -66,9 +66,10 @@ LOADS = (
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """What became of a kind: the best fixed choice with its mean life of a task, and the choice that the bandit made
-    most in its last quarter; how many ms longer a task lived than under the best one: under the bandit's choices (in
-    all, in the last quarter, and the least and most over the seeds), under those by chance, and under the default."""
+    """The result for a kind: the best fixed choice with its mean life of a task, and the choice that the bandit
+    made most in its last quarter; how many ms longer a task lived than under the best one: under the bandit's
+    choices (in all, in the last quarter, and the least and most over the seeds), under those by chance, and under
+    the default."""
 
     kind: str
     best: str
@@ -187,7 +188,7 @@ class Bandit:
         return new[0] if new else min(range(len(self._seen)), key=self._drawn)
 
     def see(self, arm: int, life_ms: float) -> None:
-        """What came of a choice."""
+        """Takes the result of a choice."""
         self._seen[arm].append(log(life_ms))
 
     def _drawn(self, arm: int) -> float:
@@ -233,13 +234,13 @@ def _on(load: Load, rounds: int, seeds: Sequence[int], costs: Costs) -> Learned:
 
 
 def _table(load: Load, rounds: int, seed: int, costs: Costs) -> Iterator[list[float]]:
-    """What each choice would come to in each round."""
+    """Returns the result of each choice in each round."""
     for number in range(rounds):
         yield [played(load, arm, costs, f"{load.kind}/{seed}/{number}") for arm in ARMS]
 
 
 def _choices(table: Sequence[Sequence[float]], dice: random.Random) -> Iterator[int]:
-    """What the bandit chooses, which sees only what its own choices bring."""
+    """Returns the bandit's choices; it sees only the results of its own."""
     bandit = Bandit(len(ARMS), dice)
     for row in table:
         arm = bandit.choose()

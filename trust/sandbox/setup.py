@@ -75,7 +75,7 @@ def _deposit(treasury: Speaker, account: str, units: int, name: str, now_ms: int
 
 
 async def found(client: AsyncTrustClient, operator: bytes, seeds: Seeds) -> str:
-    """Says all of it; returns the relay's id. Raises the first refusal."""
+    """Makes the first statements of a network; returns the relay's id. Raises the first refusal."""
     bits = registration_bits(await client.policy())
     statements = first_statements(client.network, operator, seeds, bits, client.now_ms())
     relay = ""

@@ -33,8 +33,9 @@ TASK, CLAIM = "task", "claim"
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What is played: means in ms of the wait for a claim's decision, of work, of a check and of a consumer's work; the
-    challenge window; the share of bad outputs; what a saved ms is worth in ms of work; attempts a row, and the seed."""
+    """The parameters of a game: means in ms of the wait for a claim's decision, of work, of a check and of a
+    consumer's work; the challenge window; the share of bad outputs; the worth of a saved ms in ms of work; attempts
+    a row, and the seed."""
 
     wait_ms: int = 40
     work_ms: int = 400
@@ -94,7 +95,7 @@ def measured(terms: Terms) -> Speculation:
 
 @dataclass(slots=True)
 class _Sums:
-    """What attempts came to, measured and by the closed form, in ms."""
+    """Sums over attempts, measured and by the closed form, in ms."""
 
     saved: float = 0.0
     thrown: float = 0.0

@@ -65,7 +65,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _guarded(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
-    """What cannot be looked at is a finding too."""
+    """Returns the findings of a check; a check that raises is a finding too."""
     try:
         return look()
     except NotDurable as error:

@@ -1,4 +1,4 @@
-"""What follows an output: it is drawn for, opened, and voted on, each seat in time and at a time of its own."""
+"""The checks of outputs in a game: drawn, opened and voted on, each seat in time and at a time of its own."""
 
 from __future__ import annotations
 

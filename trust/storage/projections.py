@@ -133,7 +133,7 @@ def reference_subject(value: str) -> str:
 
 
 def named_by(value: msgspec.Struct) -> list[str]:
-    """What an event names, some of it perhaps twice."""
+    """Returns the subjects that an event names, some of them perhaps twice."""
     if isinstance(value, Reference):
         return [reference_subject(value.value)]
     if isinstance(value, ItemsOpened):

@@ -251,7 +251,8 @@ class Reader:
         return self.records(SealedPool, [pool.sealed for pool in pools])
 
     def overhead(self, task_kind: str = "", after: str = "", limit: int = 100) -> list[Overhead]:
-        """What coordination took, by task kind and relay, in the order of kind/relay; of one kind where it is given."""
+        """Returns records of coordination by task kind and relay, in the order of kind/relay; of one kind where it
+        is given."""
         of_kind = _OVERHEAD.task_kind == task_kind if task_kind else _OVERHEAD.task_kind != ""
         start = max(after, f"{task_kind}/" if task_kind else "")
         return self._page(

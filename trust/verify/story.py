@@ -110,7 +110,7 @@ def events_of(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Event]:
 
 
 def placed_events(case: str, entries: Iterable[tuple[int, bytes]]) -> list[tuple[int, Event]]:
-    """The same, each with the index of its entry."""
+    """Returns the events of `events_of`, each with the index of its entry."""
     decoded = [(index, decode_entry(data)) for index, data in entries]
     of_case = _Case(case, [entry for _, entry in decoded])
     return [(index, event) for index, entry in decoded for event in of_case.events(entry)]

@@ -98,7 +98,7 @@ def _agents(entries: Sequence[StoredEntry]) -> list[str]:
 
 
 def _due(claim: dict[str, Any]) -> dict[str, Any] | None:
-    """What happens next at the latest, and when: the claim's own date, or that of its round."""
+    """Returns the next step at the latest, and its time: the claim's own date, or that of its round."""
     due: dict[str, Any] | None = claim["due"]
     going_on = [each for each in claim["rounds"] if each["phase"] in DUE]
     if due is None and going_on and not claim["ended_ms"]:

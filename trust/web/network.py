@@ -57,7 +57,7 @@ class Counts:
 
 
 def home_page(reader: Reader, counts: Counts) -> Page:
-    """What this is, what is in it, and what came last."""
+    """The home page: what this is, figures, and the latest entries."""
     data = {
         "counts": counts.of(reader),
         "entries": lists.entries(reader, "", None, NEWEST)["entries"],
@@ -96,7 +96,7 @@ def entry_page(reader: Reader, index: str) -> Page:
 
 
 def _statement(data: bytes) -> dict[str, Any] | None:
-    """Who said what in an entry, as its payload has it; None where nobody did."""
+    """Returns actor, id and payload of an entry's statement; None where it has none."""
     command = decode_entry(data).command
     if command.statement is None:
         return None
@@ -132,7 +132,8 @@ def _cut(text: str) -> str:
 
 
 def search(reader: Reader, word: str, after: str) -> tuple[Page, str]:
-    """What a word names, and the page of the one thing that it names; "" where it names none or several."""
+    """Returns the page of what a word names, and the path of the page of its one find; "" where there is none or
+    several."""
     is_word = _SEARCHABLE.fullmatch(word) is not None
     finds = lists.search(reader, word, after, LISTED) if is_word else {"found": [], "after": None}
     places = [{**each, "page": page_of(each["path"])} for each in finds["found"]]
@@ -158,7 +159,7 @@ def policy_page(reader: Reader, number: int | None) -> Page:
 
 
 def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
-    """Who must have seen the log, and who has."""
+    """The page of the witnesses: the policy's quorum, and which of them have cosigned."""
     is_witnessed, cosigned = cosigned_head(reader)
     data = {
         "is_witnessed": is_witnessed,

@@ -1,4 +1,4 @@
-"""What values of the log look like on a page: times, amounts, shares, accounts and ids."""
+"""The values of the log as pages show them: times, amounts, shares, accounts and ids."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def units(amount: int) -> str:
 
 
 def signed(amount: int) -> str:
-    """The same of a change, with its sign."""
+    """Returns a change in units with its sign."""
     return units(amount).replace("-", "\N{MINUS SIGN}") if amount < 0 else f"+{units(amount)}"
 
 

@@ -1,4 +1,5 @@
-"""What a witness remembers: which logs it knows by which keys, and the last checkpoint of each that it cosigned.
+"""The memory of a witness: the logs that it knows with their keys, and the last checkpoint of each that it
+cosigned.
 
 One SQLite file, one connection, `BEGIN IMMEDIATE` around check and store: two submissions of one log, or a second
 process on the same file, can never both extend the same size. `synchronous=EXTRA` with a rollback journal: when

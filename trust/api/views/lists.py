@@ -109,7 +109,7 @@ def entries(reader: Reader, kind: str, after: int | None, limit: int) -> dict[st
 
 
 def search(reader: Reader, word: str, after: str, limit: int) -> dict[str, Any]:
-    """What a word names."""
+    """Returns what a word names, as a page of finds."""
     try:
         finds, goes_on = searching.search(reader, word, after, limit)
     except ValueError as error:

@@ -128,7 +128,7 @@ def entry_facts(stored: StoredEntry) -> dict[str, Any]:
 
 
 def described(stored: StoredEntry, entry: Entry) -> dict[str, Any]:
-    """The same, of an entry that is decoded already."""
+    """Returns the description of an entry that is decoded already."""
     return {
         "index": stored.index,
         "at_ms": stored.at_ms,

@@ -83,7 +83,7 @@ def stats(reader: Reader) -> dict[str, Any]:
 
 
 def overhead(reader: Reader, task_kind: str, after: str, limit: int) -> dict[str, Any]:
-    """What coordination takes of tasks' lives: of the whole network, and by task kind and relay."""
+    """Returns the cost of coordination in tasks' lives: for the whole network, and by task kind and relay."""
     head = reader.head()
     terms = thresholds(cast(AdoptedPolicy, policy_of(reader, reader.network().policy)).terms)
     records = reader.overhead(task_kind, after, limit)
@@ -104,7 +104,7 @@ def overhead(reader: Reader, task_kind: str, after: str, limit: int) -> dict[str
 
 
 def network_overhead(reader: Reader) -> Overhead:
-    """What coordination took in the whole network."""
+    """Returns the record of coordination in the whole network."""
     whole = Overhead(id=WHOLE_NETWORK, task_kind="", relay="")
     return reader.record(Overhead, WHOLE_NETWORK) or whole
 

@@ -1,4 +1,4 @@
-"""What an output was made from, and what was made from it (docs/protocol.md 9.1)."""
+"""Provenance of outputs, both ways: their inputs, and the outputs made from them (docs/protocol.md 9.1)."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def first_wanted(reader: Reader, start: int, wanted: Wanted) -> int:
 
 
 def _asked(reader: Reader, wanted: Wanted) -> list[Sequence[str]]:
-    """What an entry must name, one of each of these."""
+    """Returns sets of subjects; an entry must name one of each."""
     asked: list[Sequence[str]] = [[wanted.agent]] if wanted.agent else []
     if wanted.claim:
         asked.append([wanted.claim, *_ids(reader, _SEAT.id, _SEAT.claim, [wanted.claim])])

@@ -1,4 +1,5 @@
-"""Who may claim a task first: an ordered shortlist from one stream of integers (docs/reputation.md 4).
+"""Shortlists: the ordered list of those who may claim a task first, from one stream of integers (docs/reputation.md
+4).
 
 For each place in turn:
 

@@ -1,4 +1,5 @@
-"""A draw followed again without the state: who was picked, who was passed over (docs/rules.md 6).
+"""A draw retraced without the state: the agents that were picked, and those that were passed over (docs/rules.md
+6).
 
 Whether an agent may sit depends on the whole state. The order in which the draw comes upon agents does not: it follows
 from the beta, the sealed pool and its heavy owners alone. So a panel is right when the draw comes upon its seats and

@@ -1,4 +1,4 @@
-"""What the patterns share: who posts the work, how it is followed on the log, and what is told of it in the end."""
+"""The base of the patterns: posts the work, follows it on the log, and reports on it in the end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Driver:
         self.goes_on.set()
 
     async def join(self, contact: str = "") -> None:
-        """Connects to every coordinator, so that it is notifications and called wherever a worker is."""
+        """Connects to every coordinator, so that it is heard and called wherever a worker is."""
         opening = (
             RelayLink.open(url, self.me.me, self._hear, contact, self.place.coordinators)
             for url in self.place.urls
@@ -61,7 +61,7 @@ class Driver:
             self.notifications.append(message)
 
     async def drive(self) -> Facts:
-        """Brings the work in and sees it to its end; what the pattern says of itself."""
+        """Posts the work and follows it to its end; returns the pattern's own figures."""
         raise NotImplementedError
 
     # -- posting
@@ -84,7 +84,7 @@ class Driver:
         self.posted += [name for name, _ in tasks]
 
     async def _post(self, envelopes: list[bytes]) -> None:
-        """By the relay, whichever coordinator answers; the same bytes again where the line broke."""
+        """Posts through whichever coordinator answers; the same bytes again where the line broke."""
         while True:
             await self.goes_on.wait()
             link = next((link for link in self.links if link.is_up), self.links[0])
