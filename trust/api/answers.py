@@ -288,20 +288,6 @@ class ScoreHistory(msgspec.Struct):
     points: list[ScorePoint]
 
 
-class WorkElsewhere(msgspec.Struct):
-    """An agent's scores as a worker in another network."""
-
-    network: str
-    at_ms: int
-    left: str | None
-    role: str
-    task_kind: str
-    events: int
-    expected_ppm: int
-    priority_ppm: int
-    interval_ppm: list[int]
-
-
 class Ranked(msgspec.Struct):
     """A candidate in its place; `reason` is the code of why it may not claim now, empty where it may."""
 
@@ -338,7 +324,18 @@ class Find(msgspec.Struct):
     matched: str
 
 
-class Preview(msgspec.Struct):
+class _MaybeProblem(msgspec.Struct, kw_only=True):
+    """The members of an answer that are there where it is a problem (RFC 9457)."""
+
+    type: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reasons: list[str] | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
+
+
+class Preview(_MaybeProblem, kw_only=True):
     """The answer that a write would get: `status` 201 and what is promised, 200 for a statement that is on the log
     already, or a problem."""
 
@@ -352,12 +349,6 @@ class Preview(msgspec.Struct):
     rate_ppm: int | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
     inputs: RateInputs | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    title: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    reasons: list[str] | UnsetType = UNSET
-    hint: str | UnsetType = UNSET
 
 
 class Written(msgspec.Struct):
@@ -369,7 +360,7 @@ class Written(msgspec.Struct):
     result: dict[str, str | int]
 
 
-class BatchResult(msgspec.Struct):
+class BatchResult(_MaybeProblem, kw_only=True):
     """One statement of a batch: its entry and proof under the batch's checkpoint, or a problem."""
 
     status: int
@@ -377,12 +368,6 @@ class BatchResult(msgspec.Struct):
     index: int | UnsetType = UNSET
     entry: str | UnsetType = UNSET
     proof: str | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    title: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    reasons: list[str] | UnsetType = UNSET
-    hint: str | UnsetType = UNSET
 
 
 class BatchWritten(msgspec.Struct):

@@ -23,7 +23,7 @@ from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.events import Events
-from trust.core.payloads import kind_of
+from trust.core.payloads import CLAIM_ID, kind_of
 from trust.core.receipt import BatchAnswer, Receipt, ReceiptAnswer, Written
 from trust.errors import ClientError, TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -38,7 +38,7 @@ from trust.verify.rotations import follow
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 T = TypeVar("T")
-_CLAIM_ID = re.compile(r"clm_[a-z2-7]{26}")
+_CLAIM_ID = re.compile(CLAIM_ID)
 _CREATES = {kind.__struct_config__.tag: kind.creates[0] for kind in get_args(Events) if kind.creates}
 """The field with the id of what an event created, by the event's kind."""
 

@@ -24,7 +24,9 @@ MAX_REFERENCES = 8
 MAX_INPUTS = 64
 MAX_PARTS = 16
 CLAIM = "clm_"
-"""How the id of a claim begins."""
+"""The prefix of the ids of claims."""
+CLAIM_ID = rf"{CLAIM}[a-z2-7]{{26}}"
+"""The pattern of the id of a claim."""
 
 Did = Annotated[str, Meta(pattern=rf"^{identity.PATTERN}$(?!\n)")]
 Network = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -35,7 +37,7 @@ ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$(?!\n)"
 Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
 Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$(?!\n)")]
 Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$(?!\n)")]
-Source = Annotated[str, Meta(pattern=r"^(clm_[a-z2-7]{26}|[0-9a-f]{64})$(?!\n)")]
+Source = Annotated[str, Meta(pattern=rf"^({CLAIM_ID}|[0-9a-f]{{64}})$(?!\n)")]
 Base64 = Annotated[str, Meta(max_length=128)]
 Ms = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Count = Annotated[int, Meta(ge=0, le=MAX_INT)]

@@ -55,7 +55,6 @@ class RelayLink:
         self.up = asyncio.Event()
         self._wire: ClientConnection | None = None
         self._living: asyncio.Task[None] | None = None
-        self.welcome: Facts = {}
         self.relay = ""
 
     @classmethod
@@ -229,7 +228,7 @@ class RelayLink:
         key = did_of(ed25519.public_key(self._me.seed))
         await wire.send(json.dumps(hello | ({"key": key} if key != self._me.actor else {})))
         self.relay = relay
-        self.welcome = _facts(await wire.recv())
+        await wire.recv()  # the welcome
 
 
 def _facts(frame: str | bytes) -> Facts:

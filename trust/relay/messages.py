@@ -23,7 +23,6 @@ MAX_BODY_BYTES = 16 * 1024
 MAX_ENVELOPES = 64
 MAX_HELLO_BYTES = 4 * 1024
 
-Facts = dict[str, Any]
 AskedId = Annotated[str, Meta(min_length=1, max_length=64)]
 Contact = Annotated[str, Meta(max_length=256, pattern=r"^(wss?://[!-~]+)?$(?!\n)")]
 Envelopes = Annotated[tuple[Envelope, ...], Meta(min_length=1, max_length=MAX_ENVELOPES)]

@@ -14,7 +14,6 @@ import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
@@ -45,7 +44,6 @@ STEPS = {
 }
 """The five steps of a task, by the event of the log that comes with them; an offer and a scope follow theirs."""
 
-Facts = dict[str, Any]
 Tell = Callable[[str, str], None]
 
 

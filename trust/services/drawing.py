@@ -20,7 +20,7 @@ from msgspec import Meta
 from trust import clock, journal
 from trust.core.entry import Beacon, Draw
 from trust.core.identity import did_of, key_of
-from trust.core.payloads import Did
+from trust.core.payloads import CLAIM_ID, Did
 from trust.core.records import AdoptedPolicy, Task
 from trust.core.rules import turns
 from trust.core.rules.turns import Awaited
@@ -46,7 +46,7 @@ _log = journal.logger("trust.drawing")
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"of": "for"}):
     """The draw that a beacon brings: which one, by which key, and its proof (hex)."""
 
-    of: Annotated[str, Meta(pattern=r"^(task/[a-z0-9][a-z0-9._-]{0,63}|clm_[a-z2-7]{26}/[1-9])$(?!\n)")]
+    of: Annotated[str, Meta(pattern=rf"^(task/[a-z0-9][a-z0-9._-]{{0,63}}|{CLAIM_ID}/[1-9])$(?!\n)")]
     key: Did
     pi: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$(?!\n)")]
 

@@ -28,7 +28,6 @@ from trust.core.records import Claim, Party, Record, Relay, Seat, Slot, Task
 from trust.storage.tables import OF_A_RELAY, OFFERS_CHECKS, OFFERS_WORK, OPEN_SEAT, STATE
 
 LOOKED = 1_000
-MAX_PLACE = 2**53 - 1
 
 TASK_STATES: Final = (
     TaskState.OPEN,

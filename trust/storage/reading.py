@@ -30,7 +30,6 @@ from trust.core.records import (
     SealedPool,
     Seat,
     Slot,
-    Task,
     Timer,
 )
 from trust.log.merkle import leaf_hash
@@ -41,7 +40,6 @@ from trust.storage.rows import CODECS, table_of
 from trust.storage.tables import STATE
 from trust.storage.unit import Head, StoredEntry, read_head
 
-_TASK = STATE[Task].c
 _CLAIM = STATE[Claim].c
 _ROUND = STATE[Round].c
 _SEAT = STATE[Seat].c

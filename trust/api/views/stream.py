@@ -12,6 +12,7 @@ from sqlmodel import col
 from trust.api.feed import StreamEvent, Wanted, event, kind_tag, task_kind_tag
 from trust.api.views.log import described
 from trust.core.entry import decode_entry
+from trust.core.payloads import CLAIM
 from trust.core.records import Claim, Seat, Task
 from trust.storage.engine import listed
 from trust.storage.projections import actor_and_subjects, named_by
@@ -35,7 +36,7 @@ def stream_events(reader: Reader, start: int, end: int) -> list[StreamEvent]:
     named = [_named(each) for each in reader.entries(start, end)]
     subjects = frozenset().union(*(each.subjects for each in named))
     seats = {each.id: each.claim for each in reader.records(Seat, _having(subjects, "seat_"))}
-    claims = {each.id: each for each in reader.records(Claim, _having({*subjects, *seats.values()}, "clm_"))}
+    claims = {each.id: each for each in reader.records(Claim, _having({*subjects, *seats.values()}, CLAIM))}
     tasks = {*(each.task for each in claims.values()), *(each for each in subjects if ":" not in each)}
     kinds = {each.id: each.task_kind for each in reader.records(Task, sorted(tasks))}
     return [_stream_event(each, seats, claims, kinds) for each in named]

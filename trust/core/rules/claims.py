@@ -127,7 +127,7 @@ def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int
         on_probation=way.route == "probation",
         appealable=judges >= policy.appeal_owners,
     )
-    claim = d.new_id("clm_")
+    claim = d.new_id(CLAIM)
     d.emit(
         ClaimOpened(
             claim=claim,

@@ -168,16 +168,6 @@ def update(root: Root, changes: Mapping[int, Slot], get: Get, put: Put) -> Root:
     return Root(digest=new.digest, count=count, total=new.weight)
 
 
-def _descend(root: Root, index: int, get: Get) -> Slot:
-    if not 0 <= index < root.count:
-        raise BadNode(f"no slot {index} among {root.count}")
-    node = load(top(root), get)
-    while isinstance(node, Branch):
-        place, index = divmod(index, capacity(node.level))
-        node = load(node.children[place], get)
-    return node.slots[index]
-
-
 def _height(count: int) -> int:
     """The level of the top node over `count` slots."""
     level = 0

@@ -31,7 +31,6 @@ class Driver:
     """Brings the work in. `size` is how much of it; `posted` are the tasks that count, in order."""
 
     requester = "rosa"
-    expects = "every task is closed by an accepted output"
 
     def __init__(self, client: AsyncTrustClient, board: Board, place: Place, seed: bytes, size: int) -> None:
         self.client = client
