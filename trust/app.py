@@ -37,6 +37,7 @@ from trust.services import startup_checks
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.cosigning import Cosigning
+from trust.services.disk_space import Room
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.foreign_scores import ForeignScores
 from trust.services.genesis import HEAD_FILE, seeds
@@ -45,7 +46,6 @@ from trust.services.headcopy import HeadCopy
 from trust.services.interpreter_tuning import tune
 from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
-from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.scrub import Scrub
 from trust.services.sequencing import Limits, Sequencer

@@ -20,10 +20,10 @@ from trust.core.entry import FORMAT
 from trust.core.overhead import Reading
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
+from trust.services.disk_space import free_bytes
 from trust.services.drawing import Brought, bring
 from trust.services.publishing import cosigned_head
 from trust.services.receipts import Refusal
-from trust.services.room import free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.cosigned import CosignedHead
 from trust.storage.engine import file_of

@@ -26,8 +26,8 @@ from trust.log import ed25519
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier, parse_note
 from trust.log.quorum import parse_quorum
+from trust.services.disk_space import WARN_TIMES, free_bytes
 from trust.services.genesis import HEAD_FILE
-from trust.services.room import WARN_TIMES, free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.services.startup_checks import MARK_FILE
 from trust.settings import Settings, SettingsError, http_address

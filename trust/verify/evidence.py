@@ -1,7 +1,7 @@
 """Evidence as files, and as what `evidence.submit` says of it (docs/rules.md 8).
 
-A file names its kind in `evidence`, and all are checked offline: `fork` in client/forks.py, `relay-confirm` in
-client/verify.py, and here `equivocation` and `canary`.
+A file names its kind in `evidence`, and all are checked offline: `fork` in verify/forks.py, `relay-confirm` in
+verify/receipts.py, and here `equivocation` and `canary`.
 """
 
 from __future__ import annotations

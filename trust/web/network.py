@@ -21,7 +21,7 @@ from trust.services.cosigning import QuorumState
 from trust.services.publishing import cosigned_head
 from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
-from trust.web.explained import explained
+from trust.web.policy_texts import explained
 from trust.web.rendering import Page, asked
 
 LISTED = 40
