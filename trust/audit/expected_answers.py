@@ -117,22 +117,22 @@ def agent(replayed: Replayed, id: str) -> Facts:
 
 def _scored(replayed: Replayed, score: Score) -> Facts:
     """One record's named scores in ppm, and the decayed observations behind them."""
-    seen = scoring.reading(replayed.view, score.agent, score.role, score.task_kind, replayed.view.at_ms)
+    record = scoring.reading(replayed.view, score.agent, score.role, score.task_kind, replayed.view.at_ms)
     facts = {
         "role": score.role,
         "task_kind": score.task_kind,
-        "good_slow_milli": seen.good_slow,
-        "bad_slow_milli": seen.bad_slow,
-        "good_fast_milli": seen.good_fast,
-        "bad_fast_milli": seen.bad_fast,
+        "good_slow_milli": record.good_slow,
+        "bad_slow_milli": record.bad_slow,
+        "good_fast_milli": record.good_fast,
+        "bad_fast_milli": record.bad_fast,
         "events": score.events,
         "last_index": score.index,
     }
-    expected = reputation.expected_ppm(seen)
+    expected = reputation.expected_ppm(record)
     if score.role == "verifier":
         return facts | {"accuracy_ppm": expected}
     facts["expected_ppm"] = expected
-    return facts | ({"priority_ppm": reputation.priority_ppm(seen)} if score.role == "worker" else {})
+    return facts | ({"priority_ppm": reputation.priority_ppm(record)} if score.role == "worker" else {})
 
 
 def reputation_of(replayed: Replayed, id: str) -> Facts:

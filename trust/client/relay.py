@@ -167,8 +167,8 @@ class Relay(Bound[C]):
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:
         """Returns what the service would answer to a worker's claim.request now (check rate and stake included)."""
-        asked = yield from Relay.cosign.talk(self, request)
-        return (yield from self.exchanges.try_claim(asked))
+        signed = yield from Relay.cosign.talk(self, request)
+        return (yield from self.exchanges.try_claim(signed))
 
     @conversation
     def grant(self, request: bytes) -> Exchange[Granted]:
@@ -178,9 +178,9 @@ class Relay(Bound[C]):
         Raises the service's error: `already-claimed` names the winner in `extra`. Asking again after any other error
         is safe: a claim that was won meanwhile is confirmed.
         """
-        asked = yield from Relay.cosign.talk(self, request)
-        asked = yield from Relay.gathered.talk(self, asked)
-        accepted = yield from self.exchanges.send(asked)
+        signed = yield from Relay.cosign.talk(self, request)
+        signed = yield from Relay.gathered.talk(self, signed)
+        accepted = yield from self.exchanges.send(signed)
         return Granted(accepted, (yield from Relay.confirmed.talk(self, accepted)))
 
     @conversation

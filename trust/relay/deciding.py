@@ -290,15 +290,15 @@ class Desk:
         self._refused(spoken, about, result)
         return problem(result)
 
-    async def _allocate(self, task: str, asked: Allocate) -> Facts:
+    async def _allocate(self, task: str, wanted: Allocate) -> Facts:
         """Has the draw decide who may claim first; this coordinator signs that once for a task."""
         self._relay.threshold = self._mirror.group.threshold
-        terms = {"shortlist": asked.shortlist, "exclusive_ms": asked.exclusive_ms}
+        terms = {"shortlist": wanted.shortlist, "exclusive_ms": wanted.exclusive_ms}
         try:
             if self._allocations.setdefault(task, "own") != "own" or task in self._allocated:
                 raise ClientError("already-allocated", f"the one draw of {task} was asked for", status=409)
             self._allocated.add(task)
-            accepted = await self._relay.allocate(task, candidates=asked.candidates, **terms)
+            accepted = await self._relay.allocate(task, candidates=wanted.candidates, **terms)
         except TrustError as error:
             self._decide("refused", what="task.allocate", about=task, code=error.code, statement="")
             return problem(error)
@@ -307,11 +307,11 @@ class Desk:
 
     # -- for other coordinators
 
-    async def cosign(self, asked: Asked) -> Facts:
+    async def cosign(self, request: Asked) -> Facts:
         """Returns the statement with this coordinator's signature, which it gives only after its own checks."""
-        spoken = self._spoken(asked.statement)
+        spoken = self._spoken(request.statement)
         payload = spoken.payload
-        data = envelopes.encode(asked.statement)
+        data = envelopes.encode(request.statement)
         try:
             match payload:
                 case ClaimRequest():
@@ -319,7 +319,7 @@ class Desk:
                 case TaskAllocate():
                     signed = await self._cosign_allocation(spoken, payload, data)
                 case RelayConfirm():
-                    signed = await self._relay.cosign(data, asked.receipt)
+                    signed = await self._relay.cosign(data, request.receipt)
                 case _:
                     signed = await self._relay.cosign(data)  # says why not
         except TrustError as error:

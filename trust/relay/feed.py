@@ -110,23 +110,23 @@ class Feed:
     def read(self, path: str) -> bytes | None:
         """Returns a tile by its path; None where there is none."""
         try:
-            asked = TilePath.parse(path)
+            tile_path = TilePath.parse(path)
         except TileError:
             return None
-        if asked.width == TILE_WIDTH:
+        if tile_path.width == TILE_WIDTH:
             return self._stored(path)
-        whole = TilePath(asked.level, asked.n)
+        whole = TilePath(tile_path.level, tile_path.n)
         if (stored := self._stored(str(whole))) is not None:
-            return _cut(asked, stored)
-        return self._partial(asked)
+            return _cut(tile_path, stored)
+        return self._partial(tile_path)
 
-    def _partial(self, asked: TilePath) -> bytes | None:
-        if asked.level is None:
-            is_last = asked.n == self.size // TILE_WIDTH and asked.width <= len(self._tail)
-            return encode_bundle(self._tail[: asked.width]) if is_last else None
-        partial = self._edge.partial(asked.level)
-        is_last = asked.n == (self.size >> 8 * (asked.level + 1)) and asked.width * 32 <= len(partial)
-        return partial[: asked.width * 32] if is_last else None
+    def _partial(self, path: TilePath) -> bytes | None:
+        if path.level is None:
+            is_last = path.n == self.size // TILE_WIDTH and path.width <= len(self._tail)
+            return encode_bundle(self._tail[: path.width]) if is_last else None
+        partial = self._edge.partial(path.level)
+        is_last = path.n == (self.size >> 8 * (path.level + 1)) and path.width * 32 <= len(partial)
+        return partial[: path.width * 32] if is_last else None
 
     # -- the files
 
@@ -202,10 +202,10 @@ class Feed:
         self._note, self._published = sign_note(body, self._signer), size
 
 
-def _cut(asked: TilePath, stored: bytes) -> bytes:
-    if asked.level is None:
-        return encode_bundle(decode_bundle(stored, TILE_WIDTH)[: asked.width])
-    return b"".join(hashes(stored)[: asked.width])
+def _cut(path: TilePath, stored: bytes) -> bytes:
+    if path.level is None:
+        return encode_bundle(decode_bundle(stored, TILE_WIDTH)[: path.width])
+    return b"".join(hashes(stored)[: path.width])
 
 
 def _whole(data: bytes) -> list[bytes]:

@@ -161,8 +161,8 @@ class Group(Cosigners):
 
     async def _signed_by(self, did: str, signed: bytes, receipt: Receipt | None) -> bytes:
         sent = opened(signed).signed
-        asked = msgspec.to_builtins(Asked(sent.envelope, receipt))
-        return added(sent, did, await self._lines[did].ask("cosign", **asked))
+        request = msgspec.to_builtins(Asked(sent.envelope, receipt))
+        return added(sent, did, await self._lines[did].ask("cosign", **request))
 
 
 async def _nothing(_: Facts) -> None:

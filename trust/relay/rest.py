@@ -73,8 +73,8 @@ class Rest:
                     signed = strict.parse(body, Envelope, max_bytes=MAX_ENVELOPE_BYTES)
                     return 201, await self._server.desk.claim(signed, task=task)
                 case ["cosign"]:
-                    asked = strict.parse(body, Asked, max_bytes=MAX_POSTED_BYTES)
-                    return 200, await self._server.desk.cosign(asked)
+                    request = strict.parse(body, Asked, max_bytes=MAX_POSTED_BYTES)
+                    return 200, await self._server.desk.cosign(request)
         finally:
             self._posts -= 1
         raise _unknown(parts)

@@ -323,9 +323,9 @@ class RelayServer:
     async def _answer(self, session: Session, frame: str | bytes) -> None:
         asked_id, kind = "", ""
         try:
-            asked = messages.read(frame)
-            asked_id, kind = asked.id, str(type(asked).__struct_config__.tag)
-            session.tell({"type": "answer", "id": asked_id, **await self._act(session, asked)})
+            request = messages.read(frame)
+            asked_id, kind = request.id, str(type(request).__struct_config__.tag)
+            session.tell({"type": "answer", "id": asked_id, **await self._act(session, request)})
         except strict.Malformed as error:
             session.is_malformed()
             refused = {"status": 400, "code": error.code, "detail": str(error)}
@@ -339,69 +339,69 @@ class RelayServer:
         finally:
             session.gate.release()
 
-    async def _act(self, session: Session, asked: Asked) -> Facts:
-        match asked:
+    async def _act(self, session: Session, request: Asked) -> Facts:
+        match request:
             case messages.Claim():
-                return await self._claim(session, asked)
+                return await self._claim(session, request)
             case messages.Post():
-                return await self._post(session, asked)
+                return await self._post(session, request)
             case messages.Deliver():
-                return {"results": await self.desk.deliver(asked.envelopes, session.did)}
+                return {"results": await self.desk.deliver(request.envelopes, session.did)}
             case messages.Subscribe():
-                session.kinds = frozenset(asked.kinds)
-                return {"tasks": self.offering.listed(asked.kinds, session.did)}
+                session.kinds = frozenset(request.kinds)
+                return {"tasks": self.offering.listed(request.kinds, session.did)}
             case messages.Notify() | messages.Introduce() | messages.Peers():
-                return await self._reach(session, asked)
+                return await self._reach(session, request)
             case messages.Cosign() | messages.Pass() if not session.is_coordinator:
                 raise ClientError("not-coordinator", f"{session.did} is no coordinator", status=403)
             case messages.Cosign():
-                return await self.desk.cosign(cosigning.Asked(asked.statement, asked.receipt))
+                return await self.desk.cosign(cosigning.Asked(request.statement, request.receipt))
             case messages.Pass():
-                return self._meet(asked.sender, asked.contact, asked.asked)
+                return self._meet(request.sender, request.contact, request.asked)
         raise strict.Malformed("no such message")
 
-    async def _reach(self, session: Session, asked: Meeting) -> Facts:
+    async def _reach(self, session: Session, request: Meeting) -> Facts:
         """Answers a request about parties that are connected here, or to another coordinator of the group."""
         of = session.did, session.contact
-        if isinstance(asked, messages.Peers):
-            answers = [self._meet(*of, asked), *await self.group.all_of(*of, asked)]
+        if isinstance(request, messages.Peers):
+            answers = [self._meet(*of, request), *await self.group.all_of(*of, request)]
             peers = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
             return {"peers": list(peers.values())[:MAX_PEERS]}
         try:
-            return self._meet(*of, asked)
+            return self._meet(*of, request)
         except ClientError:
-            answer = await self.group.find(*of, asked)
+            answer = await self.group.find(*of, request)
             if answer is None:
                 raise
             return {name: answer[name] for name in ("peer", "contact") if name in answer}
 
-    def _meet(self, sender: str, contact: str, asked: Meeting) -> Facts:
+    def _meet(self, sender: str, contact: str, request: Meeting) -> Facts:
         """Answers a request about parties that are connected here; `ClientError` not-here."""
-        match asked:
+        match request:
             case messages.Notify():
-                self._party(asked.to).tell({"type": "notification", "from": sender, "body": asked.body})
+                self._party(request.to).tell({"type": "notification", "from": sender, "body": request.body})
                 return {}
             case messages.Introduce():
-                other = self._party(asked.to)
+                other = self._party(request.to)
                 other.tell({"type": "introduction", "peer": sender, "contact": contact})
                 return {"peer": other.did, "contact": other.contact}
             case messages.Peers():
-                return {"peers": self.peers(asked.task_kind)}
+                return {"peers": self.peers(request.task_kind)}
 
-    async def _claim(self, session: Session, asked: messages.Claim) -> Facts:
-        confirmed = await self.desk.claim(asked.envelope, session.did)
+    async def _claim(self, session: Session, request: messages.Claim) -> Facts:
+        confirmed = await self.desk.claim(request.envelope, session.did)
         requester = self.here.get(confirmed["requester"])
         if requester is not None:
             requester.tell({"type": "confirmed", "contact": session.contact, **confirmed})
         return {**confirmed, "contact": requester.contact if requester else ""}
 
-    async def _post(self, session: Session, asked: messages.Post) -> Facts:
+    async def _post(self, session: Session, request: messages.Post) -> Facts:
         """Brings tasks to the service. One that is to be allocated is not offered to others until it is allocated
         or cannot be."""
-        names = [_task_of(each) for each in asked.envelopes] if asked.allocate else []
+        names = [_task_of(each) for each in request.envelopes] if request.allocate else []
         self.offering.held.update(names)
         try:
-            results, _ = await self.desk.post(asked.envelopes, session.did, asked.allocate)
+            results, _ = await self.desk.post(request.envelopes, session.did, request.allocate)
         except BaseException:
             self._release(names)
             raise

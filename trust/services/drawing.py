@@ -95,17 +95,19 @@ class Drawing:
         with reading(self._database) as reader:
             view = view_of(reader)
             now_ms = clock.now_ms()
-            asked = [turns.of_shortlist(view, each, now_ms) for each in reader.awaiting_shortlist(LOOKED_AT)]
-            asked += [turns.of_round(view, each, now_ms) for each in reader.awaiting_draw(LOOKED_AT)]
+            awaited = [
+                turns.of_shortlist(view, each, now_ms) for each in reader.awaiting_shortlist(LOOKED_AT)
+            ]
+            awaited += [turns.of_round(view, each, now_ms) for each in reader.awaiting_draw(LOOKED_AT)]
             ours = {key.id.removeprefix("draw/") for key in reader.service_keys("draw")}
-            asked = [each for each in asked if each.key in ours]
-            self._look_for({each.key for each in asked} - self._seeds.keys())
-            waiting = [each for each in asked if self._can(each)]
+            awaited = [each for each in awaited if each.key in ours]
+            self._look_for({each.key for each in awaited} - self._seeds.keys())
+            waiting = [each for each in awaited if self._can(each)]
             passed = _Gates(reader).passed(waiting, AT_ONCE)
         return [self._drawn(*each) for each in passed]
 
-    def _can(self, asked: Awaited) -> bool:
-        return asked.key in self._seeds and asked.of not in self._refused
+    def _can(self, awaited: Awaited) -> bool:
+        return awaited.key in self._seeds and awaited.of not in self._refused
 
     def _look_for(self, missing: set[str]) -> None:
         """A key that was adopted since may lie there by now. One that is missing costs money: that is said once."""
@@ -115,9 +117,9 @@ class Drawing:
             self._missing.add(key)
             _log.error("a draw is awaited whose key is not here", key=key)
 
-    def _drawn(self, asked: Awaited, checkpoint: str) -> Draw:
-        beacon = turns.beacon(asked.key, self._seeds[asked.key], asked.alpha)
-        return Draw(of=asked.of, beacons=(beacon,), checkpoint=checkpoint)
+    def _drawn(self, awaited: Awaited, checkpoint: str) -> Draw:
+        beacon = turns.beacon(awaited.key, self._seeds[awaited.key], awaited.alpha)
+        return Draw(of=awaited.of, beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
@@ -138,12 +140,12 @@ class _Gates:
         ready: list[tuple[Awaited, str]] = []
         for start in range(0, len(waiting), limit):
             some = waiting[start : start + limit]
-            tasks = self._reader.records(Task, [asked.task for asked in some])
+            tasks = self._reader.records(Task, [awaited.task for awaited in some])
             policies = {task.id: task.policy for task in tasks}
-            for asked in some:
-                held = self._held(policies[asked.task])
-                if held is None or held.size > asked.entry:
-                    ready.append((asked, held.note.decode() if held else ""))
+            for awaited in some:
+                held = self._held(policies[awaited.task])
+                if held is None or held.size > awaited.entry:
+                    ready.append((awaited, held.note.decode() if held else ""))
             if len(ready) >= limit:
                 break
         return ready[:limit]
@@ -165,20 +167,20 @@ def bring(database: Database, brought: Brought) -> Draw:
     """The draw that a beacon brings, with the checkpoint that its policy asks for; TrustError where nobody awaits it,
     where it is not this key's turn, or where its proof does not hold: found out before the writer is asked."""
     with reading(database) as reader:
-        asked = turns.named(view_of(reader), brought.of, clock.now_ms())
-        if asked is None:
+        awaited = turns.named(view_of(reader), brought.of, clock.now_ms())
+        if awaited is None:
             raise TrustError("no-draw-due", f"no draw is awaited for {brought.of}")
-        if asked.key != brought.key:
-            raise TrustError("bad-draw", f"{brought.of} is drawn by {asked.key} now")
-        passed = _Gates(reader).passed([asked], 1)
+        if awaited.key != brought.key:
+            raise TrustError("bad-draw", f"{brought.of} is drawn by {awaited.key} now")
+        passed = _Gates(reader).passed([awaited], 1)
     if not passed:
         raise TrustError("no-draw-due", f"{brought.of} waits for its witnesses")
     try:
         pi = bytes.fromhex(brought.pi)
-        beta = vrf.verify(key_of(brought.key), asked.alpha, pi)
+        beta = vrf.verify(key_of(brought.key), awaited.alpha, pi)
     except ValueError as error:
         raise TrustError("bad-draw", f"the VRF proof does not hold: {error}") from error
-    vrf.remember(key_of(brought.key), asked.alpha, pi, beta)
+    vrf.remember(key_of(brought.key), awaited.alpha, pi, beta)
     return Draw(
         of=brought.of, beacons=(Beacon(brought.key, brought.pi, beta.hex()),), checkpoint=passed[0][1]
     )

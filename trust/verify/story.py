@@ -207,8 +207,8 @@ class _Case:
 
     def _allocated(self, entry: Entry, event: e.TaskAllocated) -> str:
         """A shortlist, and whether the draw key proves the randomness that it was drawn by."""
-        asked = self._asked.get(event.task)
-        proof = asked and _proof(entry, shortlist_seed(self._network, event.task, asked.statement))
+        requested = self._asked.get(event.task)
+        proof = requested and _proof(entry, shortlist_seed(self._network, event.task, requested.statement))
         held = (
             "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
         )
