@@ -58,7 +58,7 @@ def test_a_day_ahead_for_three_seconds_or_three_hours_is_never_believed_alone() 
 def test_a_jump_ahead_is_believed_after_a_second_when_another_clock_bears_it_out() -> None:
     readings = Readings()
     assert readings.after(10, jump=HOUR) is None
-    readings.clock.heard("a witness", readings.wall + 1_000)
+    readings.clock.note_other("a witness", readings.wall + 1_000)
     assert readings.after(CONFIRM_MS - 1) is None
     assert readings.after(1) == T0 + 10 + CONFIRM_MS + HOUR
 
@@ -100,18 +100,18 @@ def test_a_clock_that_creeps_away_step_by_step_is_caught() -> None:
 
 def test_at_the_start_a_clock_that_all_others_contradict_is_in_doubt() -> None:
     readings = Readings()
-    readings.clock.heard("one", T0 - DAY)
-    readings.clock.heard("two", T0 - DAY)
+    readings.clock.note_other("one", T0 - DAY)
+    readings.clock.note_other("two", T0 - DAY)
     assert readings.after(10) is None
     assert "86400 s ahead of that of" in readings.clock.doubt()
-    readings.clock.heard("three", T0 + 10)
+    readings.clock.note_other("three", T0 + 10)
     assert readings.after(10) == T0 + 20
 
 
 def test_a_clock_that_was_sure_is_not_put_in_doubt_by_another_ones_word() -> None:
     readings = Readings()
     assert readings.after(10) == T0 + 10
-    readings.clock.heard("a liar", T0 + DAY)
+    readings.clock.note_other("a liar", T0 + DAY)
     assert readings.after(10) == T0 + 20
 
 

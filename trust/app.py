@@ -37,6 +37,7 @@ from trust.services import startup_checks
 from trust.services.admission import Admission
 from trust.services.blobs import Blobs, Quotas, missing
 from trust.services.cosigning import Cosigning
+from trust.services.disk_space import Room
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.foreign_scores import ForeignScores
 from trust.services.genesis import HEAD_FILE, seeds
@@ -45,7 +46,6 @@ from trust.services.headcopy import HeadCopy
 from trust.services.interpreter_tuning import tune
 from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
-from trust.services.room import Room
 from trust.services.scoreproofs import ScoreProofs
 from trust.services.scrub import Scrub
 from trust.services.sequencing import Limits, Sequencer
@@ -86,17 +86,17 @@ class Safeguards:
         self.timekeeping = Timekeeping(settings.data_dir / CLOCK_FILE, database, accept=word.trust_clock)
         self.room = Room(_directories(settings), settings.disk_reserve_bytes)
         self.scrub = Scrub(database)
-        self._told: tuple[str, ...] = ()
+        self._notices: tuple[str, ...] = ()
 
     def check(self, database: Database, cosigning: Cosigning) -> None:
         """TrustError where this process must not go on with the log."""
         self.timekeeping.start()
-        self._told = startup_checks.check(database, self._data_dir, self.head_copy, cosigning, self.word)
+        self._notices = startup_checks.check(database, self._data_dir, self.head_copy, cosigning, self.word)
 
     def notices(self, cosigning: Cosigning) -> tuple[str, ...]:
         """Returns notices for the operator; what was told at the start holds until a witness has cosigned."""
-        heard = any(each.good_ago_ms >= 0 for each in cosigning.quorum_state().witnesses)
-        return (*(() if heard else self._told), *self.room.warnings(), *self.scrub.warnings())
+        is_cosigned = any(each.good_ago_ms >= 0 for each in cosigning.quorum_state().witnesses)
+        return (*(() if is_cosigned else self._notices), *self.room.warnings(), *self.scrub.warnings())
 
 
 T = TypeVar("T")
@@ -293,7 +293,7 @@ def _feed(notifier: Notifier, database: Database, readers: ThreadPoolExecutor) -
 
         return asked
 
-    return Feed(notifier, on_reader(stream.told), skip=on_reader(stream.first_wanted))
+    return Feed(notifier, on_reader(stream.stream_events), skip=on_reader(stream.first_wanted))
 
 
 def _quotas(settings: Settings) -> Quotas:

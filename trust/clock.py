@@ -38,7 +38,8 @@ class InDoubt(Exception):
 
 @dataclass(frozen=True)
 class Memory:
-    """What a process leaves to the next one: its machine's start, the time elapsed since, and the wall clock then."""
+    """The clock's state that a process leaves to the next one: its machine's start, the time elapsed since, and the
+    wall clock then."""
 
     boot: str
     elapsed_ms: int
@@ -88,8 +89,8 @@ class Clock:
         """Why the clock is not to be believed now; nothing where it is."""
         return self._look()[1]
 
-    def heard(self, who: str, their_ms: int) -> None:
-        """Another clock says that it is `their_ms` now; the last word of each counts, and goes on with the time."""
+    def note_other(self, who: str, their_ms: int) -> None:
+        """Notes the time of another clock, in ms: the last reading of each counts, and goes on with the time."""
         with self._lock:
             self._others[who] = their_ms - self._elapsed_ms()
 

@@ -271,7 +271,7 @@ class TrustError(Exception):
 
 
 class Unusable(Exception):
-    """What this machine or its operator gave us cannot be used as it is: a file, a database, an address (exit 3).
+    """A file, database or address of this machine or its operator that cannot be used as it is (exit 3).
 
     It says nothing about whether a log is true, and is no bug. `hint` says what to do.
     """

@@ -129,7 +129,7 @@ def configure(stream: TextIO | None = None) -> Lines:
 def plain(error: BaseException) -> str:
     """The first line of what an error says, or its type where it says nothing."""
     try:
-        said = str(error).strip()
+        text = str(error).strip()
     except Exception:
-        said = ""
-    return said.splitlines()[0] if said else type(error).__name__
+        text = ""
+    return text.splitlines()[0] if text else type(error).__name__

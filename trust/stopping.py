@@ -21,7 +21,7 @@ START_S = 2.0
 
 
 class Stopping:
-    """What a signal does: at first the process ends at once; after `through`, what that was given is called.
+    """The reaction to a signal: at first the process ends at once; after `through`, the given function is called.
 
     The process is gone `limit_ms` after the signal, two seconds after it where nothing served yet, with the exit code 1
     where it had to be forced.

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from trust.api import feed as feeds
-from trust.api.feed import HEARTBEAT, PAGE, Feed, Told, Wanted, event
+from trust.api.feed import HEARTBEAT, PAGE, Feed, StreamEvent, Wanted, event
 from trust.services.notifying import Notifier
 
 
@@ -20,9 +20,9 @@ class Log:
         self.notifier.committed(size)
         self.feed = Feed(self.notifier, self.read, heartbeat_s)
 
-    async def read(self, start: int, end: int) -> list[Told]:
+    async def read(self, start: int, end: int) -> list[StreamEvent]:
         await asyncio.sleep(0)
-        return [Told(b"%d\n" % index) for index in range(start, min(end, self.notifier.size))]
+        return [StreamEvent(b"%d\n" % index) for index in range(start, min(end, self.notifier.size))]
 
 
 async def _indexes(stream: AsyncIterator[bytes], count: int) -> list[int]:
@@ -77,8 +77,8 @@ def test_a_quiet_stream_has_a_heartbeat_without_a_query_and_ends_with_the_servic
     asyncio.run(asyncio.wait_for(quiet(), 5))
 
 
-def _about(index: int) -> Told:
-    return Told(event(index, "vote", b"%d" % index), frozenset({"kind/vote", f"task-{index % 7}"}))
+def _about(index: int) -> StreamEvent:
+    return StreamEvent(event(index, "vote", b"%d" % index), frozenset({"kind/vote", f"task-{index % 7}"}))
 
 
 def test_a_stream_of_some_entries_skips_to_them_and_whoever_comes_back_goes_on_behind_what_was_looked_at() -> (
@@ -87,7 +87,7 @@ def test_a_stream_of_some_entries_skips_to_them_and_whoever_comes_back_goes_on_b
     async def some() -> None:
         log, skipped = Log(10 * PAGE), []
 
-        async def read(start: int, end: int) -> list[Told]:
+        async def read(start: int, end: int) -> list[StreamEvent]:
             return [_about(index) for index in range(start, min(end, log.notifier.size))]
 
         async def skip(start: int, wanted: Wanted) -> int:
@@ -110,7 +110,7 @@ def test_every_event_can_be_had_as_a_plain_message() -> None:
     async def plain() -> None:
         log = Log(1)
 
-        async def read(start: int, end: int) -> list[Told]:
+        async def read(start: int, end: int) -> list[StreamEvent]:
             return [_about(index) for index in range(start, 1)]
 
         stream = Feed(log.notifier, read).follow(0, as_messages=True)

@@ -208,7 +208,7 @@ def test_entries_are_about_all_that_they_concern(network: House) -> None:
     claim = network.get("/v1/tasks/done")["claims"][0]["claim"]
     with reading(network.database) as reader:
         size = reader.head().size
-        told = stream.told(reader, 0, size)
+        told = stream.stream_events(reader, 0, size)
         whole = {each["index"] for each in network.get("/v1/tasks/done/timeline")["entries"]}
         for wanted in (Wanted(task="done"), Wanted(claim=claim), Wanted(relay=network.relay, task="done")):
             heard = {index for index, each in enumerate(told) if wanted.about <= each.about}

@@ -61,7 +61,7 @@ def test_a_service_with_witnesses_shows_what_they_cosigned(tmp_path: Path, sqlit
             metrics = home.client.get("/metrics").text
     checkpoint, cosigned = open_with_quorum(note, LOG.verifier, QUORUM)
     assert checkpoint.size == 2
-    assert QUORUM.told(cosigned) == "2 of 3 witnesses: w1, w3"
+    assert QUORUM.summary(cosigned) == "2 of 3 witnesses: w1, w3"
     assert [each["state"] for each in ready["asked"]] == ["cosigned", "cosigned"]
     assert [each["names"] for each in ready["asked"]] == [
         [f"witness.example.org/{label}"] for label in ("w1", "w3")

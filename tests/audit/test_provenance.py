@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.api.house import House, house
+from tests.api.house import House, body_of, house
 from tests.cli.served import serving
 from tests.services.statements import Party
 from trust.audit import provenance_report
@@ -61,9 +61,15 @@ class Floor:
         return TrustClient("http://testserver.local", self.house.vkey, transport=transport)
 
     def add(
-        self, task: str, worker: Party, inputs: Sequence[str], number: int, total: int
+        self,
+        task: str,
+        worker: Party,
+        inputs: Sequence[str],
+        number: int,
+        total: int,
+        attested: bool = False,
     ) -> tuple[str, str]:
-        """One task, claimed and delivered; returns its claim, and the digest of what was delivered."""
+        """One task, claimed and delivered, or attested by the relay; returns its claim and the output's digest."""
         spec, data = (json.dumps({"number": each, "of": task}).encode() for each in (number, total))
         assert self.house.store(spec, self.house.requester).status_code in (200, 201)
         assert self.house.store(data, worker).status_code in (200, 201)
@@ -75,7 +81,10 @@ class Floor:
         said = self.house.say(
             payloads.OutputSubmit, worker, claim=claim, artifacts=(artifact,), inputs=tuple(inputs)
         )
-        self.house.done("/v1/outputs", said)
+        if attested:
+            shown = {"statement": body_of(said).decode(), "shown_ms": self.house.now_ms}
+            said = self.house.say(payloads.RelayAttest, self.house.coordinator, **shown)
+        self.house.done("/v1/votes" if attested else "/v1/outputs", said)
         return claim, digest
 
 
@@ -236,6 +245,20 @@ def test_what_was_made_from_what_is_shown_in_both_directions(floor: Floor) -> No
     assert shown["outputs"][0]["inputs"] == [root, digest]
     back = floor.house.get(f"/v1/claims/{made}/provenance")
     assert back["inputs"] == [{"input": root, "claims": [root]}, {"input": digest, "claims": [root]}]
+
+
+def test_an_output_that_its_relay_attested_is_an_input_like_any_other(
+    floor: Floor, command: list[str]
+) -> None:
+    root, digest = floor.add("attested-root", floor.agents[0], [], 1, 1 + LIE, attested=True)
+    made, _ = floor.add("from-attested", floor.agents[1], [digest], 2, 3 + LIE)
+    (shown,) = floor.house.get(f"/v1/claims/{made}/provenance")["inputs"]
+    assert shown == {"input": digest, "claims": [root]}
+    client = floor.client()
+    found = blame(client, [made], judge(client, command, Limits()))
+    assert {output.claim: output.sources for output in found.outputs} == {root: (), made: (root,)}
+    assert found.first_wrong is not None
+    assert (found.first_wrong.claim, found.first_wrong.worker) == (root, floor.agents[0].did)
 
 
 def test_the_command_line_names_the_first_wrong_output_and_draws_the_graph(

@@ -258,7 +258,7 @@ async def _notice(town: Network, links: list[RelayLink]) -> float:
         if message["type"] == "event":
             await heard.put(time_ns() / 1_000_000 - float(str(message["at_ms"])))
 
-    links[0]._told = hear
+    links[0]._on_message = hear
     for task in tasks:
         told = await links[0].claim(town.claim_of(town.agents[0], *task))
         took.append(await heard.get())

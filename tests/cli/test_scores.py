@@ -34,7 +34,7 @@ def facts(database: Database, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_named_scores_stand_in_a_line_each(facts: dict[str, Any]) -> None:
-    first, score, *rest = scores.told(facts)
+    first, score, *rest = scores.sentences(facts)
     assert first == f"{facts['agent']} as of entry {facts['as_of']['size'] - 1}"
     expected = facts["scores"][0]["expected_ppm"] / 10_000
     assert f"worker of {KIND}: expected {expected:.2f} %, priority" in score
@@ -56,5 +56,5 @@ def test_a_score_is_explained_by_its_parts_and_its_entries(facts: dict[str, Any]
 
 def test_a_newcomer_is_told_that_it_is_one(facts: dict[str, Any]) -> None:
     newcomer = facts | {"scores": [], "moved_most": [], "graph": None}
-    assert "a newcomer" in list(scores.told(newcomer))[1]
+    assert "a newcomer" in list(scores.sentences(newcomer))[1]
     assert "a newcomer's expected 90.00 %, priority 0.00 %" in list(scores.explained(newcomer))[1]

@@ -29,7 +29,7 @@ def told(task_kind: str, relay: str, legs: Legs, claims: int = 30) -> dict[str, 
     record = Overhead(id=f"{task_kind}/{relay}", task_kind=task_kind, relay=relay)
     for number in range(claims):
         record = overhead.added(record, legs, HOUR_MS + number * 1_000)
-    facts: dict[str, Any] = msgspec.to_builtins(overhead.told(record, HOUR_MS, DEFAULT))
+    facts: dict[str, Any] = msgspec.to_builtins(overhead.figures(record, HOUR_MS, DEFAULT))
     return {"task_kind": task_kind, "relay": relay, **facts}
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -399,6 +400,20 @@ def test_a_salt_is_never_used_twice(service: Service, tmp_path: Path) -> None:
 
 def _rest(case: Case) -> tuple[Any, ...]:
     return case.claim, case.task, case.output, case.spec, case.artifacts, case.items
+
+
+def test_a_workers_claims_are_read_page_by_page_and_each_page_asks_for_that_worker(service: Service) -> None:
+    claims = [{"claim": derived_id("clm_", serial), "state": "claimed"} for serial in range(3)]
+    pages = {"": {"claims": claims[:2], "after": "9.task"}, "9.task": {"claims": claims[2:], "after": None}}
+
+    def handle(request: Request) -> Response | Exception:
+        asked = parse_qs(request.path.partition("?")[2])
+        assert (asked["state"], asked["worker"]) == (["open"], [did(0)])
+        return answer(200, pages[asked.get("after", [""])[0]])
+
+    service.script.handler = handle
+    assert Worker(service.client, seed(0)).underway() == claims
+    assert len(service.script.requests) == 2
 
 
 def test_what_is_declared_once_runs_with_and_without_asyncio(service: Service) -> None:

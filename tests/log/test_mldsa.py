@@ -109,7 +109,7 @@ def test_such_a_witness_counts_towards_a_quorum() -> None:
         open_with_quorum(half, LOG.verifier, quorum)
     whole = add_signatures(half, [cosign(CHECKPOINT.body())])
     _, cosigned = open_with_quorum(whole, LOG.verifier, quorum)
-    assert quorum.told(cosigned) == "2 of 2 witnesses: new, old"
+    assert quorum.summary(cosigned) == "2 of 2 witnesses: new, old"
 
 
 def test_a_signature_of_another_length_or_key_is_false_and_never_an_error() -> None:

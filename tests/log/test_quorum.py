@@ -159,7 +159,7 @@ def note(labels: list[str]) -> bytes:
 def test_a_note_with_the_quorum_opens_and_names_who_cosigned() -> None:
     checkpoint, cosigned = open_with_quorum(note(["w2", "w3"]), LOG.verifier, QUORUM)
     assert checkpoint.size == 7
-    assert QUORUM.told(cosigned) == "2 of 3 witnesses: w2, w3"
+    assert QUORUM.summary(cosigned) == "2 of 3 witnesses: w2, w3"
     assert [line.time_s for line in cosigned] == [50, 50]
     with pytest.raises(QuorumMissing, match="1 of 3 witnesses: w2"):
         open_with_quorum(note(["w2"]), LOG.verifier, QUORUM)
@@ -168,7 +168,7 @@ def test_a_note_with_the_quorum_opens_and_names_who_cosigned() -> None:
 def test_a_bad_line_of_a_witness_counts_as_missing_and_spoils_nothing() -> None:
     bad = add_signatures(note(["w1", "w2"]), [witness("w3").sign("another text\n", 5)])
     _, cosigned = open_with_quorum(bad, LOG.verifier, QUORUM)
-    assert QUORUM.told(cosigned) == "2 of 3 witnesses: w1, w2"
+    assert QUORUM.summary(cosigned) == "2 of 3 witnesses: w1, w2"
     text, lines = parse_note(note(["w1"]))
     twice = f"{text}\n{''.join(map(str, [*lines, *lines]))}".encode()
     assert len(cosignatures_of(twice, QUORUM)) == 1

@@ -34,7 +34,7 @@ def test_a_task_is_offered_claimed_delivered_and_its_requester_hears_of_each_ste
             assert (offered["task_index"], offered["requester"]) == (posted["index"], town.requester.actor)
             told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"]))
             confirmation, coordinator = told["confirmation"].encode(), did_of_seed(town.alone)
-            said = verify_confirmation(confirmation, town.requester.network, [coordinator], 1).said
+            said = verify_confirmation(confirmation, town.requester.network, [coordinator], 1).statement
             assert (said.task, said.claim, said.worker) == (task, told["claim"], ada.me.actor)
             assert (await rosa.hears("confirmed", task=task))["claim"] == told["claim"]
             [delivered] = await ada.link.deliver([town.output_of(ada.me, told["claim"])])

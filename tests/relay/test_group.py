@@ -39,7 +39,7 @@ def test_a_claim_and_its_confirmation_have_the_whole_threshold_whomever_the_agen
                     told = await ada.link.claim(town.claim_of(ada.me, task, posted["index"], town.group))
                 confirmation = told["confirmation"].encode()
                 said = verify_confirmation(confirmation, town.requester.network, _dids(town), 2)
-                assert (said.said.worker, len(said.signers)) == (ada.me.actor, 2)
+                assert (said.statement.worker, len(said.signers)) == (ada.me.actor, 2)
 
     run(test)
 

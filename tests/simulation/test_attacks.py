@@ -8,7 +8,7 @@ from tests.core.invariants import Checker, check_log
 from tests.simulation.worlds import standard
 from trust.core import events as e
 from trust.simulation import scores
-from trust.simulation.attacks import ATTACKS, HONEST, Attack, Checks, Scale, terms
+from trust.simulation.attacks import ATTACKS, Attack, Checks, Scale, terms
 from trust.simulation.market import CANDIDATES, Market
 from trust.simulation.relayed import Relayed
 from trust.simulation.spoils import MEASURES, Spoils
@@ -16,6 +16,7 @@ from trust.simulation.spoils import MEASURES, Spoils
 TINY = Scale(agents=16, days=6, seeds=2)
 SMALL = Scale(agents=40, days=16, seeds=1)
 SHARE = 300_000
+HONEST = Attack(name="honest", habit="never")
 
 
 def market(attack: Attack, scale: Scale = TINY, share: int = SHARE, seed: int = 1) -> Market:

@@ -137,7 +137,7 @@ def test_what_pays_is_shrunk_to_a_few_moves_and_told(monkeypatch: pytest.MonkeyP
     shrunk = search.shrunk((*needless, *RECORD, *needless, *GARBAGE))
     assert {move.act for move in shrunk} == {"work"}
     assert len(shrunk) <= 2
-    entries = list(enumerate(search.told(shrunk)))
+    entries = list(enumerate(search.entries_of(shrunk)))
     claims = [
         event.claim
         for _, data in entries

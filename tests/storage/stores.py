@@ -21,7 +21,7 @@ from trust.log.merkle import EMPTY_ROOT, leaf_hash
 from trust.settings import shipped
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
-from trust.storage.projections import TABLES, Projections, said_in
+from trust.storage.projections import TABLES, Projections, actor_and_subjects
 from trust.storage.reading import reading
 from trust.storage.rows import CODECS
 from trust.storage.state import SqlView
@@ -121,7 +121,7 @@ class SqlStore:
         rows = [StoredEntry(e.index, e.at_ms, "test", e.data, leaf_hash(e.data)) for e in entries]
         projections = Projections()
         for entry in entries:
-            actor, digests = said_in(decode_entry(entry.data))
+            actor, digests = actor_and_subjects(decode_entry(entry.data))
             projections.add(entry.index, actor, entry.events, digests)
         self.close()
         with unit(self.database) as u:

@@ -15,7 +15,7 @@ NOBODY = Names((), {})
 def test_a_sentence_calls_agents_by_their_handles() -> None:
     names = Names([ANN, BOB], {ANN: "ann", BOB: ""})
     assert (
-        names.told("..AnnAnn pays ..BobBob/free, not seat_..AnnAnn")
+        names.with_handles("..AnnAnn pays ..BobBob/free, not seat_..AnnAnn")
         == "@ann pays ..BobBob/free, not seat_..AnnAnn"
     )
     assert (names[ANN], names[BOB]) == ("@ann", "")
@@ -23,7 +23,7 @@ def test_a_sentence_calls_agents_by_their_handles() -> None:
 
 def test_a_key_that_was_made_to_end_alike_takes_nobodys_handle() -> None:
     for registered in ({ANN: "ann", TWIN: "bank"}, {ANN: "ann", TWIN: ""}, {ANN: "ann"}):
-        assert Names([ANN, TWIN], registered).told("..AnnAnn pays") == "..AnnAnn pays"
+        assert Names([ANN, TWIN], registered).with_handles("..AnnAnn pays") == "..AnnAnn pays"
 
 
 def test_who_is_not_registered_has_no_page() -> None:

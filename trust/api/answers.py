@@ -1,4 +1,4 @@
-"""What every answer of 2xx holds, as types: the description of the API is made of them, each schema named once.
+"""The bodies of all 2xx answers, as types: the description of the API is made of them, each schema named once.
 
 Views answer with plain objects; a record's members follow from the record itself, as `views/shapes.py` shows it. Tests
 hold the answers of whole games against these types. A client passes over members that it does not know.
@@ -16,7 +16,7 @@ from trust.api.views.readiness import Ready
 from trust.core.bundle import Bundle
 from trust.core.entry import Beacon
 from trust.core.events import Events
-from trust.core.overhead import Told as Figures
+from trust.core.overhead import Figures
 from trust.core.payloads import Artifact
 from trust.core.policy import Coordination, Policy
 from trust.core.rate import Rate, RateInputs
@@ -145,7 +145,7 @@ class ItemShown(msgspec.Struct):
 
 
 class OutputShown(msgspec.Struct):
-    """What a worker delivered: the statement, its entry, its artifacts, and whether it is open."""
+    """A delivered output: the statement, its entry, its artifacts, and whether it is open."""
 
     statement: str
     index: int
@@ -167,14 +167,14 @@ class ClaimBrief(msgspec.Struct):
 
 
 class Due(msgspec.Struct):
-    """What is due next of a claim, and when."""
+    """The next due step of a claim, and its time."""
 
     kind: str
     due_ms: int
 
 
 class ShortlistPlace(msgspec.Struct):
-    """Who may claim a task first, and whether out of the probation lane."""
+    """An agent that may claim a task first, and whether it came out of the probation lane."""
 
     agent: str
     probation: bool
@@ -229,7 +229,7 @@ class Moved(msgspec.Struct):
 
 
 class GraphShown(msgspec.Struct):
-    """What the last graph pass says of an owner."""
+    """The result of the last graph pass for an owner."""
 
     as_of: AsOf
     owner: str
@@ -288,20 +288,6 @@ class ScoreHistory(msgspec.Struct):
     points: list[ScorePoint]
 
 
-class WorkElsewhere(msgspec.Struct):
-    """An agent's scores as a worker in another network."""
-
-    network: str
-    at_ms: int
-    left: str | None
-    role: str
-    task_kind: str
-    events: int
-    expected_ppm: int
-    priority_ppm: int
-    interval_ppm: list[int]
-
-
 class Ranked(msgspec.Struct):
     """A candidate in its place; `reason` is the code of why it may not claim now, empty where it may."""
 
@@ -338,8 +324,20 @@ class Find(msgspec.Struct):
     matched: str
 
 
-class Preview(msgspec.Struct):
-    """What a write would answer: `status` 201 and what is promised, 200 for what was said before, or a problem."""
+class _MaybeProblem(msgspec.Struct, kw_only=True):
+    """The members of an answer that are there where it is a problem (RFC 9457)."""
+
+    type: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reasons: list[str] | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
+
+
+class Preview(_MaybeProblem, kw_only=True):
+    """The answer that a write would get: `status` 201 and what is promised, 200 for a statement that is on the log
+    already, or a problem."""
 
     status: int
     statement: str
@@ -351,12 +349,6 @@ class Preview(msgspec.Struct):
     rate_ppm: int | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
     inputs: RateInputs | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    title: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    reasons: list[str] | UnsetType = UNSET
-    hint: str | UnsetType = UNSET
 
 
 class Written(msgspec.Struct):
@@ -368,7 +360,7 @@ class Written(msgspec.Struct):
     result: dict[str, str | int]
 
 
-class BatchResult(msgspec.Struct):
+class BatchResult(_MaybeProblem, kw_only=True):
     """One statement of a batch: its entry and proof under the batch's checkpoint, or a problem."""
 
     status: int
@@ -376,12 +368,6 @@ class BatchResult(msgspec.Struct):
     index: int | UnsetType = UNSET
     entry: str | UnsetType = UNSET
     proof: str | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    title: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    reasons: list[str] | UnsetType = UNSET
-    hint: str | UnsetType = UNSET
 
 
 class BatchWritten(msgspec.Struct):
@@ -444,7 +430,7 @@ class Consistency(msgspec.Struct, rename={"old": "from", "new": "to"}):
 
 
 class InputShown(msgspec.Struct):
-    """What an output was made from: a claim or a digest, and the claims that had delivered it before."""
+    """An input of an output: a claim or a digest, and the claims that had delivered it before."""
 
     input: str
     claims: list[str]

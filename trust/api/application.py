@@ -46,7 +46,7 @@ ABOUT = (
 
 
 class Pages(NamedTuple):
-    """What is there for people: its routes, and how it shows a problem."""
+    """The web pages: their routes, and how they show a problem."""
 
     routes: Sequence[Router] = ()
     error_page: ErrorPage = lambda _, __: None

@@ -16,6 +16,7 @@ from trust.api.parameters import AfterPair, EntryKind, Index, Limit, RelayId, Si
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
 from trust.api.views.shapes import find_party
+from trust.core.payloads import CLAIM_ID
 from trust.errors import TrustError
 
 MAX_BEHIND_S = 1.0
@@ -30,9 +31,7 @@ AfterSeen = Annotated[
 AgentName = Annotated[str, agent_named("agent", "Only entries that name this agent")]
 ClaimId = Annotated[
     str,
-    QueryParameter(
-        max_length=32, pattern=r"^(clm_[a-z2-7]{26})?$", description="Only entries about this claim"
-    ),
+    QueryParameter(max_length=32, pattern=rf"^({CLAIM_ID})?$", description="Only entries about this claim"),
 ]
 TaskId = Annotated[
     str,

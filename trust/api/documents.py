@@ -204,8 +204,8 @@ def plain_pattern(pattern: str) -> str:
     return _CLASS.sub(_plain_class, pattern.replace(_ONLY_PYTHON, ""))
 
 
-def _plain_class(found: re.Match[str]) -> str:
-    members = _UNESCAPED.sub(r"\\\1", found[1])
+def _plain_class(match: re.Match[str]) -> str:
+    members = _UNESCAPED.sub(r"\\\1", match[1])
     return f"[{members[:-1]}\\-]" if members.endswith("-") and not members.endswith("\\-") else f"[{members}]"
 
 

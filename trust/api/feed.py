@@ -21,7 +21,7 @@ HEARTBEAT = b": nothing new\n\n"
 LOOK_S = 1.0
 
 
-class Told(NamedTuple):
+class StreamEvent(NamedTuple):
     """An entry as an event of the stream, and what it is about: `about` has its kind, and all that it names."""
 
     event: bytes
@@ -52,17 +52,17 @@ class Wanted(NamedTuple):
 
 
 ALL = Wanted()
-Read = Callable[[int, int], Awaitable[list[Told]]]
+Read = Callable[[int, int], Awaitable[list[StreamEvent]]]
 Skip = Callable[[int, Wanted], Awaitable[int]]
 
 
 def kind_tag(kind: str) -> str:
-    """What an entry of a kind is about."""
+    """Returns the tag of entries of a kind."""
     return f"kind/{kind}"
 
 
 def task_kind_tag(task_kind: str) -> str:
-    """What an entry about tasks of a kind is about."""
+    """Returns the tag of entries about tasks of a kind."""
     return f"task_kind/{task_kind}"
 
 
@@ -93,7 +93,7 @@ class Feed:
         self._heartbeat_s = heartbeat_s
         self._lock = asyncio.Lock()
         self._first = 0
-        self._kept: list[Told] = []
+        self._kept: list[StreamEvent] = []
         self.queries = 0
         """How often the database was asked."""
 
@@ -122,7 +122,7 @@ class Feed:
                 yield _nothing(start - 1) if about and start else HEARTBEAT
                 told_ms = monotonic_ms()
 
-    async def _from(self, start: int) -> list[Told]:
+    async def _from(self, start: int) -> list[StreamEvent]:
         if start >= self._notifier.size:
             return []
         if start < self._first or self._notifier.size - start > KEPT:
@@ -148,6 +148,6 @@ class Feed:
             self._first += forgotten
             del self._kept[:forgotten]
 
-    async def _query(self, start: int) -> list[Told]:
+    async def _query(self, start: int) -> list[StreamEvent]:
         self.queries += 1
         return await self._read(start, start + PAGE)

@@ -20,12 +20,12 @@ class Methods:
     """The methods of every path of the application."""
 
     def __init__(self, routes: Iterable[object]) -> None:
-        found: dict[str, set[str]] = {}
+        by_path: dict[str, set[str]] = {}
         for route in routes:
             if isinstance(route, HTTPRoute):
-                found.setdefault(route.path, set()).update(map(str, route.methods))
-        self._fixed = {path: _whole(methods) for path, methods in found.items() if "{" not in path}
-        self._others = [(_pattern(path), _whole(methods)) for path, methods in found.items() if "{" in path]
+                by_path.setdefault(route.path, set()).update(map(str, route.methods))
+        self._fixed = {path: _whole(methods) for path, methods in by_path.items() if "{" not in path}
+        self._others = [(_pattern(path), _whole(methods)) for path, methods in by_path.items() if "{" in path]
 
     def of(self, path: str) -> tuple[str, ...]:
         """The methods of a path in alphabetical order; none where there is no such path."""
@@ -49,5 +49,5 @@ def _whole(methods: set[str]) -> tuple[str, ...]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    part = lambda found: ".+" if found[1] else "[^/]+"  # noqa: E731
+    part = lambda match: ".+" if match[1] else "[^/]+"  # noqa: E731
     return re.compile(_PARAMETER.sub(part, re.escape(path)))

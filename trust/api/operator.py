@@ -20,10 +20,10 @@ from trust.core.entry import FORMAT
 from trust.core.overhead import Reading
 from trust.core.rules.changes import KNOWN
 from trust.errors import TrustError
+from trust.services.disk_space import free_bytes
 from trust.services.drawing import Brought, bring
 from trust.services.publishing import cosigned_head
 from trust.services.receipts import Refusal
-from trust.services.room import free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.storage.cosigned import CosignedHead
 from trust.storage.engine import file_of
@@ -76,13 +76,13 @@ class OperatorController(Controller):
 
     @post("/draws", operation_class=json_body(Brought), summary="A draw by the beacon whose turn it is")
     async def post_draw(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        said = brought(await read(request, MAX_DRAW_BYTES))
-        draw = await service.on_reader(bring, service.database, said)
+        draw_brought = brought(await read(request, MAX_DRAW_BYTES))
+        draw = await service.on_reader(bring, service.database, draw_brought)
         [outcome] = await asyncio.wrap_future(service.sequencer.submit([draw]))
         if isinstance(outcome, Refusal):
             status, problem = refusal_problem(outcome)
             return answer(msgspec.json.encode(problem), status, PROBLEM_TYPE)
-        return answer(msgspec.json.encode({"for": said.of, "index": outcome.index}), 201)
+        return answer(msgspec.json.encode({"for": draw_brought.of, "index": outcome.index}), 201)
 
 
 class HealthController(Controller):

@@ -74,10 +74,10 @@ def from_framework(error: HTTPException) -> TrustError:
     return TrustError(_BY_STATUS[error.status_code], "; ".join(reasons) or error.detail, reasons=reasons)
 
 
-def _reason(found: Any) -> str:
-    if isinstance(found, dict):
-        return f"{found.get('key', 'request')}: {found.get('message', 'wrong')}"
-    return str(found)
+def _reason(part: Any) -> str:
+    if isinstance(part, dict):
+        return f"{part.get('key', 'request')}: {part.get('message', 'wrong')}"
+    return str(part)
 
 
 def _respond(status: int, body: bytes, headers: dict[str, str]) -> Response[bytes]:

@@ -74,8 +74,8 @@ class RelayController(Controller):
         summary="In which order to offer work",
     )
     async def priorities(self, request: HttpRequest, service: Serving) -> Response[bytes]:
-        asked = _asked(await read(request, MAX_ASKED_BYTES))
-        return await service.show(request, priorities, asked)
+        question = _asked(await read(request, MAX_ASKED_BYTES))
+        return await service.show(request, priorities, question)
 
     @get("/tasks/{task:str}", summary="A task and the claims on it")
     async def task(self, request: HttpRequest, service: Serving, task: FromPath[str]) -> Response[bytes]:
@@ -131,19 +131,21 @@ class RelayController(Controller):
         return answer(await service.run(request, cases.claim_bundle, claim))
 
 
-def priorities(reader: Reader, asked: Asked) -> dict[str, Any]:
+def priorities(reader: Reader, question: Asked) -> dict[str, Any]:
     """The order of the candidates, who may be named by their handles."""
-    candidates = scoring.dids_of(reader, asked.candidates)
+    candidates = scoring.dids_of(reader, question.candidates)
     if twice := [did for did, count in Counter(candidates).items() if count > 1]:
         raise TrustError("named-twice", f"candidates: {twice[0]} stands there more than once")
-    return scoring.priorities(reader, asked.task_kind, candidates, asked.task or "")
+    return scoring.priorities(reader, question.task_kind, candidates, question.task or "")
 
 
 def _asked(body: bytes) -> Asked:
     try:
-        asked = strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
+        question = strict.parse(body, Asked, max_bytes=MAX_ASKED_BYTES)
     except strict.Malformed as error:
         raise TrustError("malformed", str(error)) from None
-    if len(asked.candidates) > MAX_CANDIDATES:
-        raise TrustError("too-large", f"{len(asked.candidates)} candidates; at most {MAX_CANDIDATES} at once")
-    return asked
+    if len(question.candidates) > MAX_CANDIDATES:
+        raise TrustError(
+            "too-large", f"{len(question.candidates)} candidates; at most {MAX_CANDIDATES} at once"
+        )
+    return question

@@ -27,13 +27,13 @@ _log = journal.logger("trust.api")
 def traced(headers: Iterable[tuple[bytes, bytes]]) -> AbstractContextManager[Any]:
     """While this is entered, log lines have `trace_id` and `parent_id`, where the headers name one trace."""
     given = [value.strip() for name, value in headers if name.lower() == HEADER]
-    found = (_VERSION_0.fullmatch(given[0]) or _LATER.fullmatch(given[0])) if len(given) == 1 else None
-    if found is None or not found["trace"].strip(b"0") or not found["parent"].strip(b"0"):
+    match = (_VERSION_0.fullmatch(given[0]) or _LATER.fullmatch(given[0])) if len(given) == 1 else None
+    if match is None or not match["trace"].strip(b"0") or not match["parent"].strip(b"0"):
         return nullcontext()
     return bound_contextvars(
-        trace_id=found["trace"].decode(),
-        parent_id=found["parent"].decode(),
-        sampled=bool(int(found["flags"], 16) & _SAMPLED),
+        trace_id=match["trace"].decode(),
+        parent_id=match["parent"].decode(),
+        sampled=bool(int(match["flags"], 16) & _SAMPLED),
     )
 
 

@@ -49,7 +49,7 @@ class Answered(NamedTuple):
 
     question: Question
     size: int
-    said: Any
+    body: Any
 
 
 class Asking:
@@ -77,10 +77,10 @@ class Asking:
         if answer is None:
             return Answered(question, self._asked_at, None)
         try:
-            said = msgspec.json.decode(answer.body)
+            body = msgspec.json.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            said = None
-        return Answered(question, int(answer.size) if answer.size.isdecimal() else -1, said)
+            body = None
+        return Answered(question, int(answer.size) if answer.size.isdecimal() else -1, body)
 
     def stale(self, answers: Sequence[Answered]) -> Finding | None:
         """The first answer that is not as of the size that was asked for, or of none."""
@@ -101,9 +101,9 @@ class Asking:
         """The first of these answers, all as of the size that the replay has now, that is not what the log leads to."""
         replayed = Replayed(self._own.view, self._own.reader)
         for each in answers:
-            if each.said is None:
+            if each.body is None:
                 return _false(each, "it is denied, or no JSON, although the log has it")
-            if difference := _difference(each.question.expect(replayed), each.said, ""):
+            if difference := _difference(each.question.expect(replayed), each.body, ""):
                 return _false(each, f"{difference} at size {each.size}")
         return None
 
@@ -112,19 +112,22 @@ def _false(answer: Answered, reason: str) -> Finding:
     return Finding(None, f"{answer.question.path}: {reason}", Step.ANSWERS)
 
 
-def _difference(expected: Any, said: Any, place: str) -> str:
+def _difference(expected: Any, answer: Any, place: str) -> str:
     """Where an answer is not what is expected; empty where it is."""
-    if isinstance(expected, dict) and isinstance(said, dict):
+    if isinstance(expected, dict) and isinstance(answer, dict):
         pairs = [
-            (f"{place}.{name}" if place else name, each, said.get(name)) for name, each in expected.items()
+            (f"{place}.{name}" if place else name, each, answer.get(name)) for name, each in expected.items()
         ]
-    elif isinstance(expected, list) and isinstance(said, list) and len(expected) == len(said):
-        pairs = [(f"{place}[{at}]", each, said[at]) for at, each in enumerate(expected)]
-    elif type(expected) is type(said) and expected == said:
+    elif isinstance(expected, list) and isinstance(answer, list) and len(expected) == len(answer):
+        pairs = [(f"{place}[{at}]", each, answer[at]) for at, each in enumerate(expected)]
+    elif type(expected) is type(answer) and expected == answer:
         return ""
     else:
-        return f"{place or 'all of it'} is reported as {_short(said)}, the log leads to {_short(expected)}"
-    return next((found for name, each, answered in pairs if (found := _difference(each, answered, name))), "")
+        return f"{place or 'all of it'} is reported as {_short(answer)}, the log leads to {_short(expected)}"
+    return next(
+        (difference for name, each, answered in pairs if (difference := _difference(each, answered, name))),
+        "",
+    )
 
 
 def _short(value: Any) -> str:

@@ -93,8 +93,8 @@ def _with_database(report: Report, source: Source, vkey: str) -> Report:
     if not report.ok or not isinstance(source, DatabaseSource):
         return report
     checked = check_log(source.database, vkey)
-    found = next(iter(checked.findings), None)
-    steps = tuple(found.marked(line) for line in report.steps) if found else report.steps
+    finding = next(iter(checked.findings), None)
+    steps = tuple(finding.marked(line) for line in report.steps) if finding else report.steps
     return replace(report, ok=checked.ok, findings=checked.findings, steps=steps)
 
 
@@ -236,8 +236,8 @@ class _Audit:
         self._options.progress(self._own.view.size, checkpoint.size)
         if finding := self._look(looks):
             return finding
-        for piece, found in inspected(self._source, cut, checkpoint.size):
-            finding = self._take(replay, piece, found, roots.get(piece.end)) or self._look(looks)
+        for piece, inspection in inspected(self._source, cut, checkpoint.size):
+            finding = self._take(replay, piece, inspection, roots.get(piece.end)) or self._look(looks)
             if finding is not None:
                 return finding
             self._options.progress(piece.end, checkpoint.size)
@@ -247,18 +247,20 @@ class _Audit:
         look = looks.get(self._own.view.size)
         return look() if look is not None else None
 
-    def _take(self, replay: Replay, piece: Piece, found: Inspected, root: bytes | None) -> Finding | None:
+    def _take(
+        self, replay: Replay, piece: Piece, inspection: Inspected, root: bytes | None
+    ) -> Finding | None:
         """One piece: replayed as far as it is good by itself, then hashed; it is kept when all of it holds."""
         entries = entries_of(piece)
-        first = None if found.finding is None else found.finding.index
+        first = None if inspection.finding is None else inspection.finding.index
         good = len(entries) if first is None else first - piece.start
-        finding = replay.take(entries[:good]) or found.finding
+        finding = replay.take(entries[:good]) or inspection.finding
         if first == 0 and entries:
             check_release(entries[0])
         if finding is not None:
             return finding
         edge = self._own.edge.copy()
-        tiles = edge.append_many(merkle.hashes(found.hashes))
+        tiles = edge.append_many(merkle.hashes(inspection.hashes))
         if (finding := false_tile(self._source, tiles)) is not None:
             return finding
         if root is not None and edge.root() != root:
@@ -269,7 +271,7 @@ class _Audit:
         tree = Tree(self._own.reader.tile, tiles, edge)
         if (finding := false_cosigned_draw(replay.cosigned_draws, tree)) is not None:
             return finding
-        self._own.progress.signatures += found.signatures
+        self._own.progress.signatures += inspection.signatures
         self._own.commit(edge, tiles)
         return None
 
@@ -310,7 +312,7 @@ class _Audit:
             asked: dict[int, list[Answered]] = {}
             for answer in answers:
                 asked.setdefault(answer.size, []).append(answer)
-            looks = {size: partial(asking.compare, found) for size, found in asked.items()}
+            looks = {size: partial(asking.compare, answers_at) for size, answers_at in asked.items()}
             finding = asking.stale(answers) or self._advance(looks)
             finding = finding or self._await_signed(asking, answers, looks)
             if finding is not None:
@@ -365,13 +367,13 @@ class _Audit:
             statements=dict(sorted(own.progress.statements.items())),
             signatures=own.progress.signatures,
             sums=sums,
-            witnesses=self._options.quorum.told(self._cosigned) if self._options.quorum else "",
+            witnesses=self._options.quorum.summary(self._cosigned) if self._options.quorum else "",
             elapsed_ms=clock.monotonic_ms() - self._began_ms,
         )
 
     def _counted(self, checked: int, sums: Sums) -> dict[Step, str]:
         progress = self._own.progress
-        said, commands = sum(progress.statements.values()), progress.commands
+        statements, commands = sum(progress.statements.values()), progress.commands
         answered = (
             "no service behind the log was asked" if self._answered is None else f"{self._answered} compared"
         )
@@ -379,14 +381,14 @@ class _Audit:
             Step.KEYS: f"{self._checkpoint.origin}, keys: {', '.join(map(str, self._keys().verifiers))}",
             Step.TREE: f"{checked} entries hashed, root {self._own.edge.root().hex()}",
             Step.CHECKPOINTS: f"{progress.checkpoints} seen, all of one tree",
-            Step.STATEMENTS: f"{said} statements, {progress.signatures} signatures",
+            Step.STATEMENTS: f"{statements} statements, {progress.signatures} signatures",
             Step.DECISIONS: f"{max(0, checked - self._began_at)} entries decided again, {self._began_at} before",
             Step.DRAWS: f"{commands.get('draw', 0)} draws, {commands.get('seal', 0)} sealed pools",
             Step.POSTINGS: f"{progress.postings} postings, {sums.accounts} accounts sum to {sums.total}",
             Step.ANSWERS: answered,
         }
         if self._options.quorum is not None:
-            counted[Step.WITNESSES] = self._options.quorum.told(self._cosigned)
+            counted[Step.WITNESSES] = self._options.quorum.summary(self._cosigned)
         return counted
 
 

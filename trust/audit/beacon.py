@@ -37,11 +37,11 @@ class Made(msgspec.Struct, frozen=True, rename={"of": "for"}):
 def awaited_of(key: str, folder: Path, at_ms: int) -> list[Awaited]:
     """The draws whose turn is this key's at `at_ms`, as far as the log is audited in `folder`."""
     with scratch(folder) as own:
-        found = [
+        awaited = [
             turns.of_shortlist(own.view, each, at_ms) for each in own.reader.awaiting_shortlist(LOOKED_AT)
         ]
-        found += [turns.of_round(own.view, each, at_ms) for each in own.reader.awaiting_draw(LOOKED_AT)]
-    return [each for each in found if each.key == key]
+        awaited += [turns.of_round(own.view, each, at_ms) for each in own.reader.awaiting_draw(LOOKED_AT)]
+    return [each for each in awaited if each.key == key]
 
 
 def look(url: str, vkey: str, seed: bytes, folder: Path) -> Iterator[Made]:

@@ -25,11 +25,11 @@ def evidence_of(
     """The file that convicts a relay of a signed `relay.confirm`, and what it proves. `NotProven` where it told the
     truth. `relay` is its id where the entry that it names does not say, else ""."""
     spoken = opened(signed)
-    said = spoken.payload
-    if not isinstance(said, RelayConfirm):
+    confirmed = spoken.payload
+    if not isinstance(confirmed, RelayConfirm):
         raise ClientError("not-evidence", "this is no relay.confirm")
-    named, proven = client.receipt(said.index)
-    index = _registered(source, relay or _relay_of(proven, said, client), progress)
+    named, proven = client.receipt(confirmed.index)
+    index = _registered(source, relay or _relay_of(proven, confirmed, client), progress)
     file = ConfirmEvidence("relay-confirm", spoken.signed.envelope, named, _receipt(client, index))
     data = msgspec.json.encode(file) + b"\n"
     return data, verify_false_confirmation(data, client.exchanges.key)
@@ -39,12 +39,12 @@ def _receipt(client: TrustClient, index: int) -> Receipt:
     return client.receipt(index)[0]
 
 
-def _relay_of(named: Proven, said: RelayConfirm, client: TrustClient) -> str:
+def _relay_of(named: Proven, confirmed: RelayConfirm, client: TrustClient) -> str:
     """The relay of the claim in the entry, else of the claim that the confirmation names."""
     claimed = named.spoken.payload if named.spoken else None
     if isinstance(claimed, ClaimRequest):
         return claimed.relay
-    return str(client.claim(said.claim).get("relay", ""))
+    return str(client.claim(confirmed.claim).get("relay", ""))
 
 
 def _registered(source: Source, relay: str, progress: Progress) -> int:

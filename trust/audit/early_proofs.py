@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trust.core.commands import Spoken, heard
+from trust.core.commands import Spoken, effective
 from trust.core.entry import Draw
 from trust.core.events import task_draw
 from trust.core.identity import key_of
@@ -18,7 +18,7 @@ from trust.core.rules import shortlists
 from trust.core.rules.draws import seed_input
 from trust.core.sampling import vrf
 
-MOST_HEARD = 20_000
+MOST_INPUTS = 20_000
 """Of outputs and allocations, about half a kilobyte each; what is older than these is drawn for by then."""
 
 
@@ -31,7 +31,7 @@ class Proven(NamedTuple):
     beta: bytes
 
 
-class _Heard(NamedTuple):
+class _Inputs(NamedTuple):
     """The ids of the statements about a claim, or about a task's shortlist."""
 
     network: str
@@ -42,21 +42,21 @@ class EarlyProofs:
     """The statements of a log that draws are over, in their order, and the proofs of those draws."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, _Heard] = {}
+        self._inputs: dict[str, _Inputs] = {}
 
-    def hear(self, said: Spoken) -> None:
+    def hear(self, statement: Spoken) -> None:
         """Takes up a statement whose signatures hold."""
-        said = heard(said)
-        match said.payload:
+        statement = effective(statement)
+        match statement.payload:
             case OutputSubmit(network=network, claim=claim):
-                self._keep(claim, _Heard(network, said.id))
+                self._keep(claim, _Inputs(network, statement.id))
             case TaskAllocate(network=network, task=task):
-                self._keep(task_draw(task), _Heard(network, said.id))
+                self._keep(task_draw(task), _Inputs(network, statement.id))
 
-    def _keep(self, of: str, heard: _Heard) -> None:
-        self._heard[of] = heard
-        if len(self._heard) > MOST_HEARD:
-            del self._heard[next(iter(self._heard))]
+    def _keep(self, of: str, inputs: _Inputs) -> None:
+        self._inputs[of] = inputs
+        if len(self._inputs) > MOST_INPUTS:
+            del self._inputs[next(iter(self._inputs))]
 
     def prove(self, draw: Draw) -> Proven | None:
         """Returns what a draw proves; None where it proves nothing over the statements that were heard."""
@@ -71,9 +71,9 @@ class EarlyProofs:
 
     def _alpha(self, draw: Draw) -> bytes | None:
         claim, _, number = draw.of.partition("/")
-        heard = self._heard.get(draw.of if shortlists.is_for(draw) else claim)
-        if heard is None:
+        inputs = self._inputs.get(draw.of if shortlists.is_for(draw) else claim)
+        if inputs is None:
             return None
         if shortlists.is_for(draw):
-            return shortlists.shortlist_seed(heard.network, shortlists.task_of(draw), heard.statement)
-        return seed_input(heard.network, claim, 1, heard.statement) if number == "1" else None
+            return shortlists.shortlist_seed(inputs.network, shortlists.task_of(draw), inputs.statement)
+        return seed_input(inputs.network, claim, 1, inputs.statement) if number == "1" else None

@@ -51,9 +51,9 @@ class Replayed(NamedTuple):
 
     def need(self, kind: type[R], id: str) -> R:
         """A record that was there when it was asked for."""
-        found = self.view.get(kind, id)
-        assert found is not None
-        return found
+        record = self.view.get(kind, id)
+        assert record is not None
+        return record
 
     def locked(self, agent: str) -> int:
         """Returns what an agent has in stakes on claims."""
@@ -79,14 +79,15 @@ def stats(replayed: Replayed) -> Facts:
 
 
 def overhead(replayed: Replayed) -> Facts:
-    """What coordination took, as the policy in force judges it: in all, and of the first pairs of kind and relay."""
+    """Returns the cost of coordination, judged by the policy in force: in all, and of the first pairs of kind and
+    relay."""
     view, reader = replayed.view, replayed.reader
     policy = replayed.need(AdoptedPolicy, str(replayed.need(Network, NETWORK).policy)).terms
     terms = overheads.thresholds(policy)
     whole = view.get(Overhead, overheads.NETWORK) or Overhead(id="", task_kind="", relay="")
 
     def figures(record: Overhead) -> Facts:
-        facts: Facts = msgspec.to_builtins(overheads.told(record, view.at_ms, terms))
+        facts: Facts = msgspec.to_builtins(overheads.figures(record, view.at_ms, terms))
         return facts | {"advice": _listed(facts["advice"])}
 
     pairs = [(each, {"task_kind": each.task_kind, "relay": each.relay}) for each in reader.overhead()]
@@ -116,22 +117,22 @@ def agent(replayed: Replayed, id: str) -> Facts:
 
 def _scored(replayed: Replayed, score: Score) -> Facts:
     """One record's named scores in ppm, and the decayed observations behind them."""
-    seen = scoring.reading(replayed.view, score.agent, score.role, score.task_kind, replayed.view.at_ms)
+    record = scoring.reading(replayed.view, score.agent, score.role, score.task_kind, replayed.view.at_ms)
     facts = {
         "role": score.role,
         "task_kind": score.task_kind,
-        "good_slow_milli": seen.good_slow,
-        "bad_slow_milli": seen.bad_slow,
-        "good_fast_milli": seen.good_fast,
-        "bad_fast_milli": seen.bad_fast,
+        "good_slow_milli": record.good_slow,
+        "bad_slow_milli": record.bad_slow,
+        "good_fast_milli": record.good_fast,
+        "bad_fast_milli": record.bad_fast,
         "events": score.events,
         "last_index": score.index,
     }
-    expected = reputation.expected_ppm(seen)
+    expected = reputation.expected_ppm(record)
     if score.role == "verifier":
         return facts | {"accuracy_ppm": expected}
     facts["expected_ppm"] = expected
-    return facts | ({"priority_ppm": reputation.priority_ppm(seen)} if score.role == "worker" else {})
+    return facts | ({"priority_ppm": reputation.priority_ppm(record)} if score.role == "worker" else {})
 
 
 def reputation_of(replayed: Replayed, id: str) -> Facts:
@@ -176,28 +177,28 @@ def task(replayed: Replayed, id: str) -> Facts:
     }
 
 
-def _task(found: Task) -> Facts:
-    return {"task": found.id, **_shown(found)}
+def _task(record: Task) -> Facts:
+    return {"task": record.id, **_shown(record)}
 
 
-def _brief(found: Claim) -> Facts:
-    named = {"claim": found.id, "worker": found.worker, "state": found.state, "index": found.index}
-    return named | {"verdict": found.verdict or None}
+def _brief(claim: Claim) -> Facts:
+    named = {"claim": claim.id, "worker": claim.worker, "state": claim.state, "index": claim.index}
+    return named | {"verdict": claim.verdict or None}
 
 
 def claim(replayed: Replayed, id: str) -> Facts:
     """A claim with its task, its challenges, its rounds and their seats, and what is due next."""
-    reader, found = replayed.reader, replayed.need(Claim, id)
+    reader, record = replayed.reader, replayed.need(Claim, id)
     timer = reader.record(Timer, id)
     seats = reader.seats_on(id)
-    output = {"statement": found.output, "index": found.output_index, "opened": found.opened}
+    output = {"statement": record.output, "index": record.output_index, "opened": record.opened}
     return {
         "claim": id,
-        **_shown(found),
+        **_shown(record),
         "staked_units": _balance(replayed, ledger.stake(id)),
         "due": None if timer is None else {"kind": timer.kind, "due_ms": timer.due_ms},
-        "task": _task(replayed.need(Task, found.task)),
-        "output": output if found.output else None,
+        "task": _task(replayed.need(Task, record.task)),
+        "output": output if record.output else None,
         "challenges": [
             {"challenge": each.id, **_shown(each, "claim")} for each in challenges_on(reader.connection, id)
         ],
@@ -205,12 +206,12 @@ def claim(replayed: Replayed, id: str) -> Facts:
     }
 
 
-def _round(found: Round, seats: list[Seat]) -> Facts:
-    mine = [seat for seat in seats if seat.round == found.number]
-    current = set(found.seats)
+def _round(round_: Round, seats: list[Seat]) -> Facts:
+    mine = [seat for seat in seats if seat.round == round_.number]
+    current = set(round_.seats)
     return {
-        "round": found.number,
-        **_shown(found, "seats", "claim", "past_seats", "items", "to_open", "replaced"),
+        "round": round_.number,
+        **_shown(round_, "seats", "claim", "past_seats", "items", "to_open", "replaced"),
         "seats": [
             {"seat": seat.id, **_shown(seat, "claim", "round"), "current": seat.id in current}
             for seat in mine
@@ -232,8 +233,8 @@ def open_seats(replayed: Replayed) -> Facts:
     """The newest seats that wait for their verifiers."""
     seat = STATE[Seat].c
     waits = seat.state.in_((SeatState.SEATED, SeatState.COMMITTED)) & (seat.outcome == "")
-    found = _newest(replayed, Seat, {}, waits)
-    return {"seats": [{"seat": each.id, **_shown(each, "until_ms")} for each in found]}
+    seats = _newest(replayed, Seat, {}, waits)
+    return {"seats": [{"seat": each.id, **_shown(each, "until_ms")} for each in seats]}
 
 
 def agents(replayed: Replayed) -> Facts:
@@ -258,8 +259,8 @@ def relays(replayed: Replayed) -> Facts:
     """The first relays by id."""
     table = STATE[Relay]
     query = select(table).order_by(table.c.id).limit(PAGE)
-    found = [CODECS[Relay].to_record(row) for row in replayed.reader.connection.execute(query)]
-    return {"relays": [{"relay": each.id, **_shown(each)} for each in found]}
+    records = [CODECS[Relay].to_record(row) for row in replayed.reader.connection.execute(query)]
+    return {"relays": [{"relay": each.id, **_shown(each)} for each in records]}
 
 
 def _newest(replayed: Replayed, kind: type[R], where: Facts, *more: Any) -> list[R]:
@@ -267,8 +268,8 @@ def _newest(replayed: Replayed, kind: type[R], where: Facts, *more: Any) -> list
     table = STATE[kind]
     wanted = [table.c[name] == value for name, value in where.items()]
     query = select(table).where(*wanted, *more).order_by(table.c.index.desc(), table.c.id.desc()).limit(PAGE)
-    found: Any = map(CODECS[kind].to_record, replayed.reader.connection.execute(query))
-    return list(found)
+    records: Any = map(CODECS[kind].to_record, replayed.reader.connection.execute(query))
+    return list(records)
 
 
 def _balance(replayed: Replayed, account: str) -> int:

@@ -1,4 +1,5 @@
-"""Whether the log bears out what a relay's coordinator says in its feed that it decided (docs/relay.md).
+"""Checks of a relay's feed against the log: whether the decisions that its coordinator published are borne out
+(docs/relay.md).
 
 Both are read whole, and both must lead to the roots that their keys sign. Held against the log are: that what was
 confirmed, forwarded and allocated stands there; that a refusal was the service's, by its signed note, or true by the
@@ -83,23 +84,23 @@ class _Log:
 
     def take(self, index: int, data: bytes, events: list[Facts]) -> None:
         header = _header(data)
-        said = incoming_of(header.command) if header.command.statement is not None else None
-        if isinstance(said, Spoken):
-            self.statements[index] = said
-            if isinstance(said.payload, ClaimRequest) and said.payload.relay == self.relay:
-                self.signed[said.id] = (index, header.at_ms, said.signed.signers)
-            self.allocation(said)
+        incoming = incoming_of(header.command) if header.command.statement is not None else None
+        if isinstance(incoming, Spoken):
+            self.statements[index] = incoming
+            if isinstance(incoming.payload, ClaimRequest) and incoming.payload.relay == self.relay:
+                self.signed[incoming.id] = (index, header.at_ms, incoming.signed.signers)
+            self.allocation(incoming)
         for event in events:
             self._event(index, event)
         self.size = index + 1
 
-    def allocation(self, said: Spoken) -> None:
+    def allocation(self, statement: Spoken) -> None:
         """Remembers who asked for the draw of a task: its actor, whom the others only join."""
-        asked = said.payload
+        asked = statement.payload
         if not isinstance(asked, TaskAllocate) or asked.relay != self.relay:
             return
-        if asked.actor in self.coordinators & set(said.signed.signers):
-            self.allocations[asked.task, asked.actor].add(said.id)
+        if asked.actor in self.coordinators & set(statement.signed.signers):
+            self.allocations[asked.task, asked.actor].add(statement.id)
 
     def _event(self, index: int, event: Facts) -> None:
         kind, task = event["kind"], event.get("task", "")
@@ -218,16 +219,16 @@ class _Checking:
         self._kinds: Counter[str] = Counter()
         self._places = self._newcomers = 0
 
-    def take(self, index: int, said: Facts) -> None:
-        kind = said["kind"]
+    def take(self, index: int, decision: Facts) -> None:
+        kind = decision["kind"]
         self._kinds[kind] += 1
-        self._first_ms = self._first_ms or said["at_ms"]
+        self._first_ms = self._first_ms or decision["at_ms"]
         if kind == "started":
-            self._lost.append((self._last_ms - UNPUBLISHED_MS, said["at_ms"]))
-        self._last_ms = max(self._last_ms, said["at_ms"])
-        if said["size"] > self._log.size:
-            self._false(index, f"it was decided at {said['size']} entries, the log has {self._log.size}")
-        elif (check := _CHECKS.get(kind)) is not None and (reason := check(self, said)):
+            self._lost.append((self._last_ms - UNPUBLISHED_MS, decision["at_ms"]))
+        self._last_ms = max(self._last_ms, decision["at_ms"])
+        if decision["size"] > self._log.size:
+            self._false(index, f"it was decided at {decision['size']} entries, the log has {self._log.size}")
+        elif (check := _CHECKS.get(kind)) is not None and (reason := check(self, decision)):
             self._false(index, reason)
 
     def _false(self, index: int, reason: str) -> None:
@@ -236,53 +237,54 @@ class _Checking:
 
     # -- each returns why a decision is false, "" where it is not
 
-    def _confirmed(self, said: Facts) -> str:
-        self._listed.add(said["statement"])
-        opened_ = self._log.claims.get(said["index"], {})
-        wanted = {name: said[name] for name in ("claim", "task", "worker")}
+    def _confirmed(self, decision: Facts) -> str:
+        self._listed.add(decision["statement"])
+        opened_ = self._log.claims.get(decision["index"], {})
+        wanted = {name: decision[name] for name in ("claim", "task", "worker")}
         logged = {name: opened_.get(name) for name in wanted}
         if wanted != logged:
-            return f"it confirmed {wanted}, entry {said['index']} says {logged}"
+            return f"it confirmed {wanted}, entry {decision['index']} says {logged}"
         return ""
 
-    def _forwarded(self, said: Facts) -> str:
-        logged = self._log.statements.get(said["index"])
-        if logged is None or logged.id != said["statement"]:
-            return f"it says that {said['statement']} is entry {said['index']}, which it is not"
+    def _forwarded(self, decision: Facts) -> str:
+        logged = self._log.statements.get(decision["index"])
+        if logged is None or logged.id != decision["statement"]:
+            return f"it says that {decision['statement']} is entry {decision['index']}, which it is not"
         return ""
 
-    def _attested(self, said: Facts) -> str:
-        return self._forwarded(said) if "index" in said else ""
+    def _attested(self, decision: Facts) -> str:
+        return self._forwarded(decision) if "index" in decision else ""
 
-    def _allocated(self, said: Facts) -> str:
-        logged = self._log.statements.get(said["index"])
-        if logged is None or getattr(logged.payload, "task", "") != said["task"]:
-            return f"entry {said['index']} does not allocate {said['task']}"
+    def _allocated(self, decision: Facts) -> str:
+        logged = self._log.statements.get(decision["index"])
+        if logged is None or getattr(logged.payload, "task", "") != decision["task"]:
+            return f"entry {decision['index']} does not allocate {decision['task']}"
         return ""
 
-    def _cosigned(self, said: Facts) -> str:
-        self._listed.add(said["statement"])
+    def _cosigned(self, decision: Facts) -> str:
+        self._listed.add(decision["statement"])
         return ""
 
-    def _refused(self, said: Facts) -> str:
-        if said["what"] == "claim.request":
-            self._listed.add(said["statement"])
-        if "signed" in said:
-            self._asked_to_allocate(said["signed"])
-        if note := said.get("note"):
-            return self._noted(said, note)
-        if said["code"] not in ASSERTED or said.get("foreseen"):
-            self._unproven[said.get("actor", "")] += 1
+    def _refused(self, decision: Facts) -> str:
+        if decision["what"] == "claim.request":
+            self._listed.add(decision["statement"])
+        if "signed" in decision:
+            self._asked_to_allocate(decision["signed"])
+        if note := decision.get("note"):
+            return self._noted(decision, note)
+        if decision["code"] not in ASSERTED or decision.get("foreseen"):
+            self._unproven[decision.get("actor", "")] += 1
             return ""
-        if said["code"] == "already-claimed" and "index" in said:
-            won, by = self._log.claims.get(said["index"], {}), self._log.statements.get(said["index"])
-            is_true = won.get("task") == said["about"] and by is not None and by.id != said["statement"]
-            return "" if is_true else f"entry {said['index']} is no other claim on {said['about']}"
-        states = self._log.states(said["about"], said["size"], said["size"] + 1)
-        if not states & _MEANT[said["code"]]:
-            return (
-                f"it refused {said['statement']} as {said['code']}, and {said['about']} was {_listed(states)}"
+        if decision["code"] == "already-claimed" and "index" in decision:
+            won, by = self._log.claims.get(decision["index"], {}), self._log.statements.get(decision["index"])
+            is_true = (
+                won.get("task") == decision["about"] and by is not None and by.id != decision["statement"]
             )
+            return "" if is_true else f"entry {decision['index']} is no other claim on {decision['about']}"
+        states = self._log.states(decision["about"], decision["size"], decision["size"] + 1)
+        if not states & _MEANT[decision["code"]]:
+            refusal = f"it refused {decision['statement']} as {decision['code']}"
+            return f"{refusal}, and {decision['about']} was {_listed(states)}"
         return ""
 
     def _asked_to_allocate(self, signed: Any) -> None:
@@ -293,40 +295,44 @@ class _Checking:
             return
         self._log.allocation(spoken)
 
-    def _noted(self, said: Facts, note: str) -> str:
+    def _noted(self, decision: Facts, note: str) -> str:
         try:
             refusal = verify_refusal(note.encode(), self._key)
         except NotProven as error:
             return f"the note of a refusal: {error}"
-        if (refusal.statement, refusal.code) != (said["statement"], said["code"]):
+        if (refusal.statement, refusal.code) != (decision["statement"], decision["code"]):
             return f"the note refuses {refusal.statement}: {refusal.code}"
         return ""
 
-    def _ordered(self, said: Facts) -> str:
-        self._orders[said["task_kind"]] = said
-        ranks = [rank for _, rank in said["candidates"]]
+    def _ordered(self, decision: Facts) -> str:
+        self._orders[decision["task_kind"]] = decision
+        ranks = [rank for _, rank in decision["candidates"]]
         return (
             ""
             if ranks == sorted(ranks, reverse=True)
             else "its candidates are not in the order of their ranks"
         )
 
-    def _offered(self, said: Facts) -> str:
-        if said["why"] == "allocated":
-            drawn = self._log.shortlists.get(said["task"], [])
-            return "" if said["to"] == drawn else f"the draw gave {drawn}, it was offered to {said['to']}"
-        if said["why"] == "assigned":
+    def _offered(self, decision: Facts) -> str:
+        if decision["why"] == "allocated":
+            drawn = self._log.shortlists.get(decision["task"], [])
+            return (
+                ""
+                if decision["to"] == drawn
+                else f"the draw gave {drawn}, it was offered to {decision['to']}"
+            )
+        if decision["why"] == "assigned":
             return ""
-        order = self._orders.get(said["task_kind"])
+        order = self._orders.get(decision["task_kind"])
         if order is None:
             return "it was offered before there was an order"
         places = {did: place for place, (did, _) in enumerate(order["candidates"])}
-        if not order.get("left_out") and (unknown := [did for did in said["to"] if did not in places]):
+        if not order.get("left_out") and (unknown := [did for did in decision["to"] if did not in places]):
             return f"{unknown[0]} is not in the order that was published"
         newcomers = set(order["newcomers"])
-        self._places += len(said["to"])
-        self._newcomers += len(newcomers.intersection(said["to"]))
-        known = [places[did] for did in said["to"] if did in places and did not in newcomers]
+        self._places += len(decision["to"])
+        self._newcomers += len(newcomers.intersection(decision["to"]))
+        known = [places[did] for did in decision["to"] if did in places and did not in newcomers]
         return "" if known == sorted(known) else "it was not offered in the order that was published"
 
     # -- in the end

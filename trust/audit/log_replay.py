@@ -174,26 +174,26 @@ class Replay:
         if genesis.network != self._origin:
             raise Lie(f"this genesis is of {genesis.network}, the checkpoint of {self._origin}")
 
-    def _check_seal(self, draft: Draft, said: Seal) -> None:
-        pool = draft.get(Pool, said.of)
+    def _check_seal(self, draft: Draft, logged: Seal) -> None:
+        pool = draft.get(Pool, logged.of)
         if (
             pool is None
-            or (said.epoch, said.as_of) != (pool.epoch, pool.as_of)
+            or (logged.epoch, logged.as_of) != (pool.epoch, pool.as_of)
             or pool.epoch <= pool.sealed_epoch
         ):
             return  # the rulebook refuses it, and says why
         seal = self._sealing.prepare(self._scratch.reader, pool, self._view.size)
-        if seal != said:
-            what = "records" if said.of == POOL else "slots"
+        if seal != logged:
+            what = "records" if logged.of == POOL else "slots"
             raise Lie(
-                f"the {what} of {said.of} at size {said.as_of} lead to {_sealed(seal)}, it says {_sealed(said)}"
+                f"the {what} of {logged.of} at size {logged.as_of} lead to {_sealed(seal)}, it says {_sealed(logged)}"
             )
 
     def _count(self, logged: Sequence[Logged]) -> None:
         progress = self._scratch.progress
-        spoken = [each.incoming for each in logged if isinstance(each.incoming, Spoken)]
-        statements = Counter(kind_of(said.payload) for said in spoken)
-        commands = Counter(kind_of_command(each.command) for each in logged)
+        spoken = [entry.incoming for entry in logged if isinstance(entry.incoming, Spoken)]
+        statements = Counter(kind_of(statement.payload) for statement in spoken)
+        commands = Counter(kind_of_command(entry.command) for entry in logged)
         progress.commands = dict(commands + Counter(progress.commands))
         progress.statements = dict(statements + Counter(progress.statements))
         progress.postings += self._postings

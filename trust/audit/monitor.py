@@ -265,12 +265,12 @@ def watch(
         pause(pace.interval_ms / 1_000)
 
 
-def post(webhook: str, said: object) -> str:
+def post(webhook: str, message: object) -> str:
     """Posts JSON to an address; returns why it was not taken, empty where it was."""
     try:
         headers = {"Content-Type": "application/json"}
         answer = httpx.post(
-            webhook, content=msgspec.json.encode(said), headers=headers, timeout=WEBHOOK_TIMEOUT_S
+            webhook, content=msgspec.json.encode(message), headers=headers, timeout=WEBHOOK_TIMEOUT_S
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return str(error) or type(error).__name__

@@ -76,10 +76,10 @@ def inspected(source: Source, cut: Iterable[Span], size: int) -> Iterator[tuple[
                     piece = fetching.popleft().result()
                     inspecting.append((piece, begin(piece)))
                 piece, future = inspecting.popleft()
-                found = _result(piece, future)
-                for proven in found.proofs:
+                inspection = _result(piece, future)
+                for proven in inspection.proofs:
                     vrf.remember(*proven)
-                yield piece, found
+                yield piece, inspection
     finally:
         fetcher.shutdown(wait=False, cancel_futures=True)
 

@@ -11,18 +11,17 @@ from trust.core import ledger, rulebook
 from trust.core.commands import Incoming, Spoken
 from trust.core.entry import Draw
 from trust.core.events.tasks import TASK_TIMER
-from trust.core.payloads import ClaimRequest
+from trust.core.payloads import CLAIM, ClaimRequest
 from trust.core.records import Account, Allocation, Bar, Party, Task, Timer
 from trust.core.state import Key
 from trust.storage.state import SqlView
 
 HOPS = 2
-_CLAIM = "clm_"
 
 
 def preload(view: SqlView, commands: Sequence[Incoming], due: Sequence[str]) -> None:
     """Loads what commands and the items of clock entries read; a record that was found may name the next ones."""
-    hints = [*commands, *(Draw(of=id, beacons=()) for id in due if id.startswith(_CLAIM))]
+    hints = [*commands, *(Draw(of=id, beacons=()) for id in due if id.startswith(CLAIM))]
     tasks = [id.removeprefix(TASK_TIMER) for id in due if id.startswith(TASK_TIMER)]
     view.load((Timer, id) for id in due)
     for _ in range(HOPS):
@@ -45,6 +44,6 @@ def _closing(view: SqlView, tasks: Sequence[str]) -> Iterator[Key]:
 def _bars(view: SqlView, commands: Sequence[Incoming]) -> Iterator[Key]:
     """Yields what claims read beside the rest where their task is not in the state yet, but in the same piece."""
     for command in commands:
-        if isinstance(command, Spoken) and isinstance(said := command.payload, ClaimRequest):
-            worker = view.peek(Party, said.actor)
-            yield Bar, f"{said.task}/{worker.owner if worker else said.actor}"
+        if isinstance(command, Spoken) and isinstance(claim := command.payload, ClaimRequest):
+            worker = view.peek(Party, claim.actor)
+            yield Bar, f"{claim.task}/{worker.owner if worker else claim.actor}"

@@ -54,16 +54,18 @@ def judge(file: Path, open_log: Callable[[], Source], key: LogKey, progress: Pro
 
     Raises NotProven where the file proves nothing by itself, CannotCheck where the log cannot be read.
     """
-    said = verify_file(file.read_bytes(), key)
-    if isinstance(said, Denial):
+    promise = verify_file(file.read_bytes(), key)
+    if isinstance(promise, Denial):
         source = open_log()
         try:
-            finding = _false_refusal(said, source, key, progress)
+            finding = _false_refusal(promise, source, key, progress)
         finally:
             source.close()
-        return Judged(finding is None, "refusal", said.refusal.size, "" if finding is None else str(finding))
-    if isinstance(said, list):
-        return _judge_receipts(said, file, open_log, key)
+        return Judged(
+            finding is None, "refusal", promise.refusal.size, "" if finding is None else str(finding)
+        )
+    if isinstance(promise, list):
+        return _judge_receipts(promise, file, open_log, key)
     raise NotProven("a log is asked about receipts, and about refusals together with their statements")
 
 
@@ -79,18 +81,18 @@ def _judge_receipts(proven: list[Proven], file: Path, open_log: Callable[[], Sou
             return Judged(True, "receipt", proven[0].index)
         evidence = ""
         if alarm.evidence:
-            found = Path(alarm.evidence)
-            evidence = str(file.with_name(found.name))
-            Path(evidence).write_bytes(found.read_bytes())
+            written = Path(alarm.evidence)
+            evidence = str(file.with_name(written.name))
+            Path(evidence).write_bytes(written.read_bytes())
     return Judged(False, "receipt", proven[0].index, f"{alarm.kind}: {alarm.reason}", evidence)
 
 
 # -- a refusal
 
 
-def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress) -> Finding | None:
+def _false_refusal(denial: Denial, source: Source, key: LogKey, progress: Progress) -> Finding | None:
     """Why the refusal is not what the rules say, None where it is."""
-    refusal = said.refusal
+    refusal = denial.refusal
     try:
         checkpoint = opened(source.checkpoint(), key)
     except (NoteError, CheckpointError) as error:
@@ -100,8 +102,8 @@ def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress
     with scratch(None) as own:
         replay = Replay(own, key.name)
         cut = spans(0, refusal.size)
-        for piece, found in inspected(source, cut, checkpoint.size):  # 1
-            if (finding := _replayed(own, replay, piece, found)) is not None:
+        for piece, inspection in inspected(source, cut, checkpoint.size):  # 1
+            if (finding := _replayed(own, replay, piece, inspection)) is not None:
                 return finding
             progress(piece.end, refusal.size)
         keys = own.keys(key.name)
@@ -111,30 +113,30 @@ def _false_refusal(said: Denial, source: Source, key: LogKey, progress: Progress
         if root != refusal.root:
             reason = f"{refusal.size} entries lead to the root {root.hex()}, the refusal names {refusal.root.hex()}"
             return Finding(None, reason)
-        reason = _decided(Draft(own.view), said)
+        reason = _decided(Draft(own.view), denial)
     return Finding(refusal.size, reason) if reason else None
 
 
-def _replayed(own: Scratch, replay: Replay, piece: Piece, found: Inspected) -> Finding | None:
+def _replayed(own: Scratch, replay: Replay, piece: Piece, inspection: Inspected) -> Finding | None:
     """Decides a piece again and keeps it; the first of its entries that is false."""
-    if found.finding is not None:
-        return found.finding
+    if inspection.finding is not None:
+        return inspection.finding
     if (finding := replay.take(entries_of(piece))) is not None:
         return finding
     edge = own.edge.copy()
-    own.commit(edge, edge.append_many(merkle.hashes(found.hashes)))
+    own.commit(edge, edge.append_many(merkle.hashes(inspection.hashes)))
     return None
 
 
-def _decided(draft: Draft, said: Denial) -> str:
+def _decided(draft: Draft, denial: Denial) -> str:
     """Returns what the rules do with the statement where that is not the refusal; empty where it is."""
-    refusal = said.refusal
+    refusal = denial.refusal
     if refusal.at_ms < draft.at_ms:  # 2
         return f"time goes back from {draft.at_ms} to {refusal.at_ms}"
     if due := draft.due(refusal.at_ms, 1):
         return f"{due[0].kind} of {due[0].id} was due at {due[0].due_ms} and is not settled"
     try:
-        decided = rulebook.decide(draft, said.spoken, refusal.at_ms)  # 3
+        decided = rulebook.decide(draft, denial.spoken, refusal.at_ms)  # 3
     except Refused as refused:
         right = refused.code == refusal.code
         return "" if right else f"the rules refuse it with {refused.code}, the note says {refusal.code}"

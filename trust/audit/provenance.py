@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from trust.client import TrustClient
 from trust.core import events as e
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.payloads import CLAIM, Artifact, OutputSubmit, TaskPost
 from trust.errors import TrustError
 from trust.verify.story import events_of
@@ -85,9 +85,9 @@ def blame(client: TrustClient, cases: Iterable[str], judge: Judge | None = None)
     Without a judge the verdicts on the log say what is wrong. `TrustError` no-output where a case has none.
     """
     results = [output for case in cases for output in _outputs_of(client, case)]
-    found = _closure(client, results, lambda output: output.sources)
+    reached = _closure(client, results, lambda output: output.sources)
     judged: dict[str, Output] = {}
-    for output in sorted(found.values(), key=lambda each: each.index):
+    for output in sorted(reached.values(), key=lambda each: each.index):
         sources = [judged[source] for source in output.sources]
         good, why = (judge or by_verdict)(output, sources)
         judged[output.claim] = replace(output, good=good, why=why)
@@ -113,25 +113,25 @@ def _closure(
     client: TrustClient, roots: Iterable[Output], onward: Callable[[Output], Iterable[str]]
 ) -> dict[str, Output]:
     """Returns the outputs that the roots lead to, by claim, themselves among them."""
-    found = {output.claim: output for output in roots}
-    waiting = list(found.values())
+    outputs = {output.claim: output for output in roots}
+    waiting = list(outputs.values())
     while waiting:
         for claim in onward(waiting.pop()):
-            if claim not in found:
-                if len(found) >= MAX_OUTPUTS:
+            if claim not in outputs:
+                if len(outputs) >= MAX_OUTPUTS:
                     raise TrustError("too-large", f"this leads to more than {MAX_OUTPUTS} outputs")
-                found[claim] = read(client, claim)
-                waiting.append(found[claim])
-    return found
+                outputs[claim] = read(client, claim)
+                waiting.append(outputs[claim])
+    return outputs
 
 
 def _built_on(client: TrustClient, wrong: Output, judged: dict[str, Output]) -> tuple[Output, ...]:
     def later(output: Output) -> list[str]:
         return [made["claim"] for made in client.provenance(output.claim)["outputs"]]
 
-    found = _closure(client, [wrong], later)
-    del found[wrong.claim]
-    known = [judged.get(claim, output) for claim, output in found.items()]
+    outputs = _closure(client, [wrong], later)
+    del outputs[wrong.claim]
+    known = [judged.get(claim, output) for claim, output in outputs.items()]
     return tuple(sorted(known, key=lambda output: output.index))
 
 
@@ -153,16 +153,16 @@ def _delivered(client: TrustClient, task: str) -> list[str]:
 def read(client: TrustClient, claim: str) -> Output:
     """Returns a claim's output as its entries tell it, each proven by its receipt; `TrustError` no-output."""
     proven = [client.receipt(entry["index"])[1] for entry in client.timeline(claim)]
-    said = {
+    statements = {
         type(payload): (entry.index, payload)
         for entry in proven
         if entry.spoken is not None
-        for payload in (heard(entry.spoken).payload,)
+        for payload in (effective(entry.spoken).payload,)
         if getattr(payload, "claim", claim) == claim
     }
-    if OutputSubmit not in said or TaskPost not in said:
+    if OutputSubmit not in statements or TaskPost not in statements:
         raise TrustError("no-output", f"{claim} has no output")
-    (index, output), (_, task) = said[OutputSubmit], said[TaskPost]
+    (index, output), (_, task) = statements[OutputSubmit], statements[TaskPost]
     assert isinstance(output, OutputSubmit)
     assert isinstance(task, TaskPost)
     known = Output(

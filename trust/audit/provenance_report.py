@@ -1,4 +1,4 @@
-"""What `trust explain --provenance` shows of a wrong result: as lines of text, as JSON, and as a picture in SVG."""
+"""The report of `trust explain --provenance` on a wrong result: as lines of text, as JSON, and as a picture in SVG."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def _check(output: Output) -> str:
         return f"not drawn yet; with a chance of {skipped} it will not be checked"
     if not output.checked:
         return f"skipped, the chance of which was {skipped}"
-    said = [vote.verdict or "nothing" for vote in output.votes]
-    return f"checked, its panel said {', '.join(said)}" if said else "checked"
+    verdicts = [vote.verdict or "nothing" for vote in output.votes]
+    return f"checked, its panel said {', '.join(verdicts)}" if verdicts else "checked"
 
 
 def _because(output: Output) -> str:

@@ -75,10 +75,10 @@ def _covers(tile: FullTile) -> int:
 
 def _fetched(source: Source, start: int, end: int) -> list[StoredEntry]:
     bundle = source.bundle(start // TILE_WIDTH, end - start)
-    found = entries_of(Piece(start, end, (bundle,), (None,)))
-    if len(found) < end - start:
-        raise NotProven(f"entry {start + len(found)} is not there, although the checkpoint covers it")
-    return [_entry(index, data) for index, data in enumerate(found, start)]
+    entries = entries_of(Piece(start, end, (bundle,), (None,)))
+    if len(entries) < end - start:
+        raise NotProven(f"entry {start + len(entries)} is not there, although the checkpoint covers it")
+    return [_entry(index, data) for index, data in enumerate(entries, start)]
 
 
 def _entry(index: int, data: bytes) -> StoredEntry:
@@ -99,8 +99,8 @@ def _entry(index: int, data: bytes) -> StoredEntry:
 def _kind(command: Command) -> str:
     """Returns the kind of an entry in the table of entries: its statement's kind, or its command's."""
     kind = kind_of_command(command)
-    said = rulebook.incoming_of(command) if kind == "statement" else None
-    return kind_of(said.payload) if isinstance(said, Spoken) else kind
+    incoming = rulebook.incoming_of(command) if kind == "statement" else None
+    return kind_of(incoming.payload) if isinstance(incoming, Spoken) else kind
 
 
 def _other(edge: TreeEdge, held: Head, now: Checkpoint) -> str:

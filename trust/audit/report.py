@@ -71,8 +71,8 @@ class Line(msgspec.Struct, frozen=True):
     finding: str = ""
 
     def __str__(self) -> str:
-        said = {True: "good", False: "FALSE", None: "not done"}[self.ok]
-        return f"{self.step:<16} {said}: {self.finding or self.counted}"
+        outcome = {True: "good", False: "FALSE", None: "not done"}[self.ok]
+        return f"{self.step:<16} {outcome}: {self.finding or self.counted}"
 
 
 def lines(counted: dict[Step, str], finding: Finding | None, skipped: frozenset[Step]) -> tuple[Line, ...]:

@@ -58,9 +58,9 @@ def entries_of(piece: Piece) -> list[bytes]:
     entries: list[bytes] = []
     for n, bundle in enumerate(piece.bundles):
         wanted = min(TILE_WIDTH, piece.end - first - n * TILE_WIDTH)
-        found = _split(bundle or b"", wanted)
-        entries += found
-        if len(found) < wanted:
+        held = _split(bundle or b"", wanted)
+        entries += held
+        if len(held) < wanted:
             break
     return entries[piece.start - first :]
 
@@ -108,12 +108,12 @@ def _verify(data: bytes, proofs: list[Proven]) -> int:
         if draw is not None and (proven := _early_proofs.prove(draw)) is not None:
             proofs.append(proven)
         return 0
-    said = rulebook.incoming_of(header.command)
-    rulebook.verify(said)
-    if not isinstance(said, Spoken) or said.signed.envelope != header.command.statement:
+    incoming = rulebook.incoming_of(header.command)
+    rulebook.verify(incoming)
+    if not isinstance(incoming, Spoken) or incoming.signed.envelope != header.command.statement:
         raise strict.Malformed("its signatures are not in the order of their keys")
-    _early_proofs.hear(said)
-    return sum(len(part.signatures) for part in signed_parts(said))
+    _early_proofs.hear(incoming)
+    return sum(len(part.signatures) for part in signed_parts(incoming))
 
 
 def _first_difference(piece: Piece, hashes: Sequence[bytes]) -> Finding | None:

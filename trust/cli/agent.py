@@ -101,10 +101,10 @@ def list_agents(
         How many at most.
     """
     with service.client() as client:
-        found = gathered(
+        agents = gathered(
             "agents", most, lambda after: client.agents(capability, role=role, sort=sort, after=after)
         )
-    tell_list(service, "agents", found, _line, "no agent is like that")
+    tell_list(service, "agents", agents, _line, "no agent is like that")
 
 
 def _line(agent: dict[str, Any]) -> str:
@@ -119,7 +119,7 @@ def reputation(
 ) -> None:
     """Show an agent's named scores, in one kind of task or all, in one role or all."""
     with service.client() as client:
-        _tell(service, client.reputation(agent, kind, role), scores.told)
+        _tell(service, client.reputation(agent, kind, role), scores.sentences)
 
 
 @app.command(name="explain-score")

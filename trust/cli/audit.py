@@ -51,15 +51,15 @@ def audit(
     from trust.audit.auditing import audit as examine
 
     with source_at(source) as opened, progress("auditing entries") as report:
-        found = examine(opened, vkey, state, report, quorum, None if all_reads else sample)
+        finished = examine(opened, vkey, state, report, quorum, None if all_reads else sample)
     if output.json:
-        output.show(found)
+        output.show(finished)
     else:
-        say(*_told(found))
-    return GOOD if found.ok else FALSE
+        say(*_lines(finished))
+    return GOOD if finished.ok else FALSE
 
 
-def _told(report: Report) -> list[str]:
+def _lines(report: Report) -> list[str]:
     lines = [f"log {report.origin}: {report.size} entries, root {report.root}"]
     lines += map(str, report.steps)
     lines.append(f"took {report.elapsed_ms} ms")

@@ -61,13 +61,13 @@ def list_seats(agent: str = "", /, *, key: Path | None = None, service: Service 
     if bool(agent) == bool(key):
         raise Usage("name a verifier, or give its --key")
     with service.client() as client:
-        found = client.seats(agent or did_of_seed(read_key(key or Path())))
+        seats = client.seats(agent or did_of_seed(read_key(key or Path())))
     if service.json:
-        service.show(found)
+        service.show(seats)
         return
-    for seat in found["seats"]:
+    for seat in seats["seats"]:
         say(_line(seat))
-    if not found["seats"]:
+    if not seats["seats"]:
         say("no seat waits")
 
 
@@ -148,8 +148,8 @@ def challenge(
     from trust.client import Agent
 
     with service.acting(Agent, me) as agent:
-        said = report.read_bytes() if report is not None else None
-        accepted = agent.challenge(claim, reason, said)
+        grounds = report.read_bytes() if report is not None else None
+        accepted = agent.challenge(claim, reason, grounds)
         service.accepted(accepted, receipt)
 
 

@@ -56,12 +56,12 @@ def request(
         raise Usage("a claim needs the relay's signatures: give --coordinator")
     with service.client(me.key) as client:
         stake_units = _least_stake(client, task) if stake is None else stake
-        asked = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
+        request = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
         through = Relay(client, relay, read_seeds(coordinator))
         if dry_run:
-            service.show(through.preview(asked))
+            service.show(through.preview(request))
             return
-        granted = through.grant(asked)
+        granted = through.grant(request)
         if confirm is not None:
             write_whole(confirm, granted.confirmation)
         service.accepted(granted.accepted, receipt)
@@ -101,12 +101,12 @@ def list_claims(
         How many at most.
     """
     with service.client() as client:
-        found = gathered(
+        claims = gathered(
             "claims",
             most,
             lambda after: client.claims(state_of(state), worker=worker, task_kind=kind, after=after),
         )
-    tell_list(service, "claims", found, _line, "no claim is like that")
+    tell_list(service, "claims", claims, _line, "no claim is like that")
 
 
 def _line(claim: dict[str, Any]) -> str:

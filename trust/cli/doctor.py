@@ -35,11 +35,11 @@ def doctor(
     need("server")
     from trust.services.diagnosis import FAIL, examine
 
-    found = examine(settings.load({"data": data, "database": database}))
+    findings = examine(settings.load({"data": data, "database": database}))
     if output.json or output.field:
-        output.show({"good": all(each.level != FAIL for each in found), "findings": found})
+        output.show({"good": all(each.level != FAIL for each in findings), "findings": findings})
     else:
-        for each in found:
+        for each in findings:
             advice = f". {each.advice}" if each.advice else ""
             say(f"{each.level:<4}  {each.subject}: {each.detail}{advice}")
-    return FALSE if any(each.level == FAIL for each in found) else GOOD
+    return FALSE if any(each.level == FAIL for each in findings) else GOOD

@@ -37,9 +37,9 @@ def submit(file: Path, /, *, me: Me, receipt: ReceiptFile = None, service: Servi
     from trust.core.payloads import EvidenceSubmit
     from trust.verify.evidence import said_of
 
-    said = said_of(file.read_bytes())
+    statement = said_of(file.read_bytes())
     with service.acting(Agent, me) as agent:
-        service.accepted(agent.send(EvidenceSubmit, **said), receipt)
+        service.accepted(agent.send(EvidenceSubmit, **statement), receipt)
 
 
 @app.command

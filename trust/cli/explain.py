@@ -84,13 +84,13 @@ def _tell_provenance(
     from trust.audit import provenance_report
     from trust.audit.provenance import blame
 
-    found = blame(client, cases, _judge(client, shlex.split(check), seconds) if check else None)
+    blamed = blame(client, cases, _judge(client, shlex.split(check), seconds) if check else None)
     if picture is not None:
-        picture.write_text(provenance_report.svg(found))
+        picture.write_text(provenance_report.svg(blamed))
     if service.json:
-        service.show(provenance_report.facts(found))
+        service.show(provenance_report.facts(blamed))
     else:
-        say(*provenance_report.lines(found))
+        say(*provenance_report.lines(blamed))
 
 
 def _judge(client: TrustClient, command: Sequence[str], seconds: float) -> Judge:

@@ -27,7 +27,7 @@ class Usage(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Failure:
     """The answer of a command that failed: `code` names its kind, for programs."""
 
     exit: int
@@ -50,8 +50,10 @@ class Told:
             )
             return self.exit
         hints = [f"hint:  {self.hint}"] if self.hint else []
-        said = f"{self.code}: {self.detail}" if self._has_code and self.detail else self.detail or self.code
-        warn(f"trust: {said}", *(f"       {line}" for line in self.reasons), *hints)
+        heading = (
+            f"{self.code}: {self.detail}" if self._has_code and self.detail else self.detail or self.code
+        )
+        warn(f"trust: {heading}", *(f"       {line}" for line in self.reasons), *hints)
         return self.exit
 
     @property
@@ -71,10 +73,12 @@ def report(error: BaseException, *, as_json: bool = False) -> int:
         case BrokenPipeError():  # whoever read the answer has read enough
             _discard_stdout()
             return GOOD
-        case _ if sys.flags.dev_mode and not isinstance(error, CycloptsError) and _told(error).code == "bug":
+        case _ if (
+            sys.flags.dev_mode and not isinstance(error, CycloptsError) and _failure_of(error).code == "bug"
+        ):
             raise error
         case _:
-            return _told(error).say(as_json=as_json)
+            return _failure_of(error).say(as_json=as_json)
 
 
 def _discard_stdout() -> None:
@@ -85,42 +89,42 @@ def _discard_stdout() -> None:
         sys.stdout = None
 
 
-def _told(error: BaseException) -> Told:
+def _failure_of(error: BaseException) -> Failure:
     match error:
         case KeyboardInterrupt():
-            return Told(INTERRUPTED, "interrupted", "interrupted")
+            return Failure(INTERRUPTED, "interrupted", "interrupted")
         case CycloptsError():
-            return Told(USAGE, "usage", worded(str(error)), hint="see --help")
+            return Failure(USAGE, "usage", worded(str(error)), hint="see --help")
         case TrustError():
             reasons = tuple(map(worded, error.reasons))
             hint = hint_for(error.code, worded(error.hint))
-            return Told(_code_of(error), error.code, worded(error.detail), reasons, hint)
+            return Failure(_code_of(error), error.code, worded(error.detail), reasons, hint)
         case Usage() | SettingsError():
-            return Told(USAGE, "usage", worded(str(error)))
+            return Failure(USAGE, "usage", worded(str(error)))
         case Unusable():
-            return Told(CANNOT_CHECK, "cannot-check", worded(str(error)), hint=error.hint)
+            return Failure(CANNOT_CHECK, "cannot-check", worded(str(error)), hint=error.hint)
         case ModuleNotFoundError() if extra := extras.of(error):
             hint = f"install it: pip install '{extras.DISTRIBUTION}[{extra}]'"
-            return Told(
+            return Failure(
                 CANNOT_CHECK,
                 "cannot-check",
                 f"this needs the extra {extra!r}, which is not installed",
                 hint=hint,
             )
         case FileExistsError():
-            return Told(USAGE, "usage", f"{error.filename} is there already: nothing is written over it")
+            return Failure(USAGE, "usage", f"{error.filename} is there already: nothing is written over it")
         case _:
             return _system_or_bug(error)
 
 
-def _system_or_bug(error: BaseException) -> Told:
+def _system_or_bug(error: BaseException) -> Failure:
     from trust.cli.system_errors import fault_of
 
     fault = fault_of(error)
     if fault is not None:
-        return Told(CANNOT_CHECK, "system", fault.detail, hint=fault.hint)
-    said = f"{type(error).__name__}: {error}"
-    return Told(CANNOT_CHECK, "bug", said, hint="this is a bug; PYTHONDEVMODE=1 shows where")
+        return Failure(CANNOT_CHECK, "system", fault.detail, hint=fault.hint)
+    detail = f"{type(error).__name__}: {error}"
+    return Failure(CANNOT_CHECK, "bug", detail, hint="this is a bug; PYTHONDEVMODE=1 shows where")
 
 
 def _code_of(error: TrustError) -> int:
@@ -193,7 +197,7 @@ _LOOKS = {
 
 def worded(text: str) -> str:
     """A sentence of a parser without its regular expressions."""
-    return _REGEX.sub(lambda found: f"expected {_look(found[1])}", text)
+    return _REGEX.sub(lambda match: f"expected {_look(match[1])}", text)
 
 
 def _look(pattern: str) -> str:

@@ -18,15 +18,15 @@ def state_of(state: str) -> str | None:
 
 def gathered(name: str, most: int, page: Callable[[str | None], Item]) -> list[Item]:
     """The first items of a list, page by page; a page may be short of items, or without any, before the end."""
-    found: list[Item] = []
+    items: list[Item] = []
     after: str | None = None
-    while len(found) < most:
+    while len(items) < most:
         answer = page(after)
-        found += answer[name]
+        items += answer[name]
         after = answer["after"]
         if after is None:
             break
-    return found[:most]
+    return items[:most]
 
 
 def tell_list(

@@ -254,10 +254,10 @@ def _teller(output: Output) -> Callable[[Looked], None]:
     return tell
 
 
-def _call(webhook: str, said: dict[str, Any]) -> None:
+def _call(webhook: str, message: dict[str, Any]) -> None:
     from trust.audit.monitor import post
 
-    if webhook and (problem := post(webhook, said)):
+    if webhook and (problem := post(webhook, message)):
         warn(f"trust: the webhook did not take it: {problem}")
 
 
@@ -288,14 +288,14 @@ def _differences(database: Database) -> list[str]:
 
     from trust.services.database_check import differences
 
-    found: list[str] = []
+    lines: list[str] = []
     with progress("folding entries") as report:
         try:
             for each in differences(database, report):
-                found.append(each)  # noqa: PERF402  what was found before the database failed counts
+                lines.append(each)  # noqa: PERF402  what was found before the database failed counts
         except SQLAlchemyError as error:
-            found.append(f"the database cannot be read: {str(error).splitlines()[0]}")
-    return found
+            lines.append(f"the database cannot be read: {str(error).splitlines()[0]}")
+    return lines
 
 
 def _head_lies(reader: Reader, data: Path) -> list[str]:

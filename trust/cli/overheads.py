@@ -1,5 +1,5 @@
-"""What coordination costs, from two sides: the service's times by task kind and relay, and what coordinators counted of
-themselves (messages, bytes, queues), joined by the relay's id.
+"""The cost of coordination, from two sides: the service's times by task kind and relay, and coordinators' own
+counts (messages, bytes, queues), joined by the relay's id.
 
 The log proves the first; the second is a coordinator's own word.
 """
@@ -35,7 +35,7 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class RelayStats(msgspec.Struct, frozen=True):
-    """What a coordinator answers to `GET /stats`, as far as it is used here."""
+    """A coordinator's answer to `GET /stats`, as far as it is used here."""
 
     network: str
     relay: str
@@ -46,16 +46,16 @@ class RelayStats(msgspec.Struct, frozen=True):
 
 
 def asked(address: str) -> RelayStats:
-    """What a coordinator counts of itself; `Unusable` where it does not say."""
+    """Returns a coordinator's own figures; `Unusable` where it does not answer with them."""
     try:
         with httpx.stream("GET", f"{address.rstrip('/')}/stats", timeout=TIMEOUT_S) as answer:
             answer.raise_for_status()
-            said = b""
+            body = b""
             for part in answer.iter_bytes():
-                said += part
-                if len(said) > MAX_BYTES:
+                body += part
+                if len(body) > MAX_BYTES:
                     raise Unusable(f"{address} says more than {MAX_BYTES} bytes", HINT)
-        return msgspec.json.decode(said, type=RelayStats)
+        return msgspec.json.decode(body, type=RelayStats)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Unusable(
             f"{address} does not say what it counts: {type(error).__name__}: {error}",
@@ -72,7 +72,9 @@ def together(pages: Sequence[Facts], relays: Sequence[RelayStats]) -> Facts:
     facts = {name: value for name, value in pages[0].items() if name != "after"}
     return facts | {
         "pairs": [pair for page in pages for pair in page["pairs"]],
-        "relays": [_relay(relay, list(found.values()), terms) for relay, found in sorted(by_relay.items())],
+        "relays": [
+            _relay(relay, list(figures.values()), terms) for relay, figures in sorted(by_relay.items())
+        ],
     }
 
 
@@ -109,8 +111,8 @@ def lines(facts: Facts) -> Iterator[str]:
         yield from _relay_lines(relay)
 
 
-def _record(name: str, told: Facts) -> Iterator[str]:
-    total = told["total"]
+def _record(name: str, figures: Facts) -> Iterator[str]:
+    total = figures["total"]
     if not total["claims"]:
         yield f"{name}: no claim with an output has ended, {total['lost']} without one"
         return
@@ -123,7 +125,7 @@ def _record(name: str, told: Facts) -> Iterator[str]:
             f"  {SAID[leg]:<21} median {took['p50_ms']} ms, p90 {took['p90_ms']} ms, p99 {took['p99_ms']} ms, "
             f"{took['share_ppm'] / 10_000:.1f} %"
         )
-    yield from (f"  -> {each['said']}" for each in told["advice"])
+    yield from (f"  -> {each['said']}" for each in figures["advice"])
 
 
 def _relay_lines(relay: Facts) -> Iterator[str]:
@@ -146,7 +148,7 @@ def svg(facts: Facts) -> str:
     """A bar for the network and each pair: which share of a task's life each leg is. The text of an SVG file."""
     rows = [("the network", facts["network"])]
     rows += [(f"{pair['task_kind']} via {pair['relay'][:12]}", pair) for pair in facts["pairs"]]
-    shown = [(name, told["total"]) for name, told in rows if told["total"]["claims"]]
+    shown = [(name, figures["total"]) for name, figures in rows if figures["total"]["claims"]]
     height, width = TOP + ROW * len(shown) + 30, LEFT + WIDE + RIGHT
     return "\n".join(
         [

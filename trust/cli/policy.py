@@ -22,7 +22,7 @@ def read_policy(policy: str) -> str:
         return path.read_text(encoding="utf-8")
     if shipped.exists():
         return shipped.read_text(encoding="utf-8")
-    names = sorted(found.stem for found in settings.shipped("policies").glob("*.toml"))
+    names = sorted(shipped_path.stem for shipped_path in settings.shipped("policies").glob("*.toml"))
     raise Usage(f"there is no policy {policy!r}: name a .toml file, or one of {', '.join(names)}")
 
 

@@ -132,11 +132,11 @@ def _case(case: Case, *, whole: bool) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name not in ("panels", "postings")}
 
 
-def _standing(said: AgentScores, *, whole: bool) -> dict[str, Any]:
+def _standing(scores: AgentScores, *, whole: bool) -> dict[str, Any]:
     """The facts; for people each score as a sentence."""
     import msgspec
 
-    facts: dict[str, Any] = msgspec.to_builtins(said)
+    facts: dict[str, Any] = msgspec.to_builtins(scores)
     if whole:
         return facts
     for score in facts.pop("scores"):
@@ -148,23 +148,24 @@ def _standing(said: AgentScores, *, whole: bool) -> dict[str, Any]:
     return facts
 
 
-def _refusal(said: Refusal) -> dict[str, Any]:
-    facts = {"statement": said.statement, "code": said.code, "size": said.size, "at_ms": said.at_ms}
-    return {"network": said.network, **facts}
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    facts = {
+        "statement": refusal.statement,
+        "code": refusal.code,
+        "size": refusal.size,
+        "at_ms": refusal.at_ms,
+    }
+    return {"network": refusal.network, **facts}
 
 
 def _facts(proven: Proven, keys: Succession) -> dict[str, Any]:
-    from trust.core.payloads import kind_of
-
-    said = proven.spoken
-    about = {"kind": kind_of(said.payload), "actor": said.payload.actor, "statement": said.id} if said else {}
     checkpoint = proven.checkpoint
     tenure = keys.at(checkpoint.size)
     return {
         "network": checkpoint.origin,
         "index": proven.index,
         "at_ms": proven.at_ms,
-        **about,
+        **proven.statement_facts(),
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "key": str(tenure.verifier),

@@ -106,19 +106,19 @@ def compare(
 
     directory = _directory(data)
     try:
-        found = asyncio.run(
+        results = asyncio.run(
             comparing.compare(directory, agents, size, seed, console.teller(True), pattern, losses)
         )
     except (ProcessFailed, TimeoutError, asyncio.CancelledError) as error:
         console.failed(f"{type(error).__name__}: {error}", directory)
         return FALSE
     if chart is not None:
-        write_whole(chart, comparing.svg(found).encode())
+        write_whole(chart, comparing.svg(results).encode())
     if output.json or output.field:
-        output.show({"patterns": msgspec.to_builtins(found)})
+        output.show({"patterns": msgspec.to_builtins(results)})
     else:
-        say(*comparing.markdown(found))
-    return GOOD if all(each.held for each in found) else FALSE
+        say(*comparing.markdown(results))
+    return GOOD if all(each.held for each in results) else FALSE
 
 
 @app.command
@@ -176,11 +176,11 @@ def speculate(
         attempts=attempts,
         seed=seed,
     )
-    found = speculating.measured(terms)
+    result = speculating.measured(terms)
     if output.json or output.field:
-        output.show(msgspec.to_builtins(found))
+        output.show(msgspec.to_builtins(result))
     else:
-        say(*speculation(found))
+        say(*speculation(result))
 
 
 @app.command
@@ -205,19 +205,19 @@ def learn(*, rounds: Count = 200, seeds: Count = 3, seed: Place = 1, output: Out
 
     if rounds < 2 * len(learning.ARMS):
         raise Usage(f"--rounds: each of the {len(learning.ARMS)} choices is tried twice first")
-    found = learning.learned(rounds, seeds, seed)
+    results = learning.learned(rounds, seeds, seed)
     if output.json or output.field:
-        output.show({"rounds": rounds, "seeds": seeds, "kinds": msgspec.to_builtins(found)})
+        output.show({"rounds": rounds, "seeds": seeds, "kinds": msgspec.to_builtins(results)})
     else:
-        say(*learned(found, rounds, seeds))
+        say(*learned(results, rounds, seeds))
 
 
 def _least_ms(text: str) -> int:
     """A duration of at least 1 ms."""
-    found = duration_ms(text)
-    if not found:
+    span_ms = duration_ms(text)
+    if not span_ms:
         raise Usage(f"{text!r}: at least 1ms")
-    return found
+    return span_ms
 
 
 def _check(pattern: str, faults: str) -> None:

@@ -21,7 +21,7 @@ WHY = {
 ENOUGH_MILLI = 500
 
 
-def told(facts: Facts) -> Iterator[str]:
+def sentences(facts: Facts) -> Iterator[str]:
     """The named scores, one line each."""
     yield f"{facts['agent']} as of entry {facts['as_of']['size'] - 1}"
     for score in facts["scores"]:

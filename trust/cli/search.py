@@ -25,8 +25,8 @@ def search(word: str, /, *, most: Count = 100, service: Service = SERVICE) -> No
         How many finds at most.
     """
     with service.client() as client:
-        found = gathered("found", most, lambda after: client.search(word, after))
-    tell_list(service, "found", found, _line, "nothing has that name")
+        finds = gathered("found", most, lambda after: client.search(word, after))
+    tell_list(service, "found", finds, _line, "nothing has that name")
 
 
 def _line(find: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
 def _lock(handle: int, settings: Settings) -> None:
     until_ms = clock.monotonic_ms() + int(WAIT_S * 1_000)
-    is_told = False
+    is_reported = False
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,9 +57,9 @@ def _lock(handle: int, settings: Settings) -> None:
                     f"another process serves {settings.data_dir}",
                     hint="stop it; several at once take a PostgreSQL together, and a data directory each",
                 ) from None
-        if not is_told:
+        if not is_reported:
             warn(f"trust: another process serves {settings.data_dir}: waiting up to {WAIT_S:g} s for its end")
-            is_told = True
+            is_reported = True
         time.sleep(LOOK_S)
 
 
@@ -74,10 +74,10 @@ def placed(settings: Settings) -> Settings:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            found = probe.getsockname()
+            bound = probe.getsockname()
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return replace(settings, host=str(found[0]), port=int(found[1]))
+    return replace(settings, host=str(bound[0]), port=int(bound[1]))
 
 
 def await_database(url: str) -> None:
@@ -89,7 +89,7 @@ def await_database(url: str) -> None:
     if file_of(url) is not None:
         return
     until_ms = clock.monotonic_ms() + int(WAIT_S * 1_000)
-    is_told = False
+    is_reported = False
     database = Database(url, 1)
     try:
         while True:
@@ -101,17 +101,17 @@ def await_database(url: str) -> None:
                 reason = " ".join(str(error.orig).split())
                 if clock.monotonic_ms() > until_ms or not _may_come(reason):
                     raise
-            if not is_told:
+            if not is_reported:
                 warn(f"trust: the database does not answer yet, waiting up to {WAIT_S:g} s for it: {reason}")
-                is_told = True
+                is_reported = True
             time.sleep(LOOK_S)
     finally:
         database.close()
 
 
 def _may_come(reason: str) -> bool:
-    said = reason.lower()
-    return any(part in said for part in _COMING)
+    text = reason.lower()
+    return any(part in text for part in _COMING)
 
 
 def raise_file_limit() -> None:

@@ -211,18 +211,18 @@ def exploit(
 
     search = Search(_terms(policy), games, seed, operator, without)
     with progress("games") as report:
-        found = search.run(processes, report)
-    entries = search.told(found.best.moves) if log is not None else []
+        result = search.run(processes, report)
+    entries = search.entries_of(result.best.moves) if log is not None else []
     if log is not None:
         log.write_bytes(b"".join(entry + b"\n" for entry in entries))
     if output.json or output.field:
         from msgspec import to_builtins
 
-        output.show(to_builtins(found))
+        output.show(to_builtins(result))
         return
     from trust.simulation.exploit import telling
 
-    say(*telling.lines(found))
+    say(*telling.lines(result))
     if entries:
         say("", *_stories(entries))
 

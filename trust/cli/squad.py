@@ -108,8 +108,8 @@ def claim(
     if not coordinator:
         raise Usage("a claim needs the relay's signatures: give --coordinator")
     with service.client(me.key) as client:
-        asked = Worker(client, me.seed(), me.actor).claim_for_squad(squad, relay)
-        granted = Relay(client, relay, read_seeds(coordinator)).grant(asked)
+        request = Worker(client, me.seed(), me.actor).claim_for_squad(squad, relay)
+        granted = Relay(client, relay, read_seeds(coordinator)).grant(request)
         if confirm is not None:
             write_whole(confirm, granted.confirmation)
         service.accepted(granted.accepted, receipt)

@@ -94,11 +94,11 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def _of_system(error: OSError) -> Fault:
-    said = error.strerror or str(error) or type(error).__name__
+    text = error.strerror or str(error) or type(error).__name__
     where = f"{error.filename}: " if error.filename else ""
     if error.filename2:
         where = f"{error.filename} and {error.filename2}: "
-    return Fault(f"{where}{said}", _ERRNO.get(error.errno or 0, ""))
+    return Fault(f"{where}{text}", _ERRNO.get(error.errno or 0, ""))
 
 
 def _of_database(error: BaseException) -> Fault | None:
@@ -141,5 +141,5 @@ def _line(cause: BaseException) -> str:
 
 
 def _hint(table: tuple[tuple[str, str], ...], cause: BaseException) -> str:
-    said = str(cause).lower()
-    return next((hint for part, hint in table if part in said), "")
+    text = str(cause).lower()
+    return next((hint for part, hint in table if part in text), "")

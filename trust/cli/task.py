@@ -182,8 +182,8 @@ def list_tasks(
     """
     with service.client() as client:
         asked: dict[str, Any] = {"task_kind": kind, "relay": relay, "requester": requester}
-        found = gathered("tasks", most, lambda after: client.tasks(state_of(state), **asked, after=after))
-    tell_list(service, "tasks", found, _line, "no task is like that")
+        tasks = gathered("tasks", most, lambda after: client.tasks(state_of(state), **asked, after=after))
+    tell_list(service, "tasks", tasks, _line, "no task is like that")
 
 
 def _line(task: dict[str, Any]) -> str:

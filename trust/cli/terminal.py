@@ -133,10 +133,10 @@ def progress(what: str) -> Iterator[Report]:
 class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
-        self._told = -1
+        self._step = -1
 
     def __call__(self, done: int, total: int) -> None:
         step = PLAIN_STEPS * done // total if total else PLAIN_STEPS
-        if step != self._told:
-            self._told = step
+        if step != self._step:
+            self._step = step
             warn(f"{self._what}: {done} of {total}")

@@ -93,7 +93,7 @@ class Agent(Bound[C]):
         policy = yield from self.exchanges.policy()
         bits = registration_bits(policy)
         nonce = yield from wire.compute(lambda: statements.find_nonce(self.me.network, self.did, bits))
-        said = self.say(
+        statement = self.say(
             AgentRegister,
             cosigners=[owner_seed] if owner_seed else [],
             handle=handle,
@@ -101,13 +101,13 @@ class Agent(Bound[C]):
             capabilities=tuple(capabilities),
             pow=nonce,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def rotate(self, new_seed: PrivateKey) -> Exchange[Accepted]:
         """Gives this party another key; from then on this object signs with it."""
-        said = self.say(AgentRotate, cosigners=[new_seed], new_key=did_of_seed(new_seed))
-        accepted = yield from self.exchanges.send(said)
+        statement = self.say(AgentRotate, cosigners=[new_seed], new_key=did_of_seed(new_seed))
+        accepted = yield from self.exchanges.send(statement)
         self.me = Speaker(self.me.network, new_seed, self.did)
         return accepted
 
@@ -129,7 +129,7 @@ class Agent(Bound[C]):
 
     def agree_to_payout(self, withdrawal: str, reference: str, treasurer: str) -> bytes:
         """The `stake.payout` that a treasurer may book, signed by whose money it is: against the payment alone."""
-        said = build(
+        payout = build(
             StakePayout,
             self.me.network,
             treasurer,
@@ -138,7 +138,7 @@ class Agent(Bound[C]):
             withdrawal=withdrawal,
             reference=reference,
         )
-        return sign(said, [self.me.seed])
+        return sign(payout, [self.me.seed])
 
     @conversation
     def challenge(self, claim: str, reason: str, report: bytes | None = None) -> Exchange[Accepted]:
@@ -155,7 +155,7 @@ class Agent(Bound[C]):
         Raises `NotProven` otherwise; a false confirmation convicts the relay, so keep it.
         """
         confirmed_claim = verify_confirmation(confirmation, self.me.network, coordinators, threshold)
-        _, proven = yield from self.exchanges.receipt(confirmed_claim.said.index)
+        _, proven = yield from self.exchanges.receipt(confirmed_claim.statement.index)
         check_confirmed(confirmed_claim, proven)
         return proven
 

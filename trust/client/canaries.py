@@ -1,7 +1,7 @@
 """The operator's side of canaries: answers under fresh salts, the tree over them, and the file that keeps them secret.
 
 Whoever reads the file knows which work is a canary, so it has mode 0600 like a key; losing it means that its canaries
-cannot be opened, which is the operator's fault (docs/rules.md 5). The format of a leaf is `core/canaries.py`'s.
+cannot be opened, which is the operator's fault (docs/rules.md 5). The format of a leaf is `core/rules/canaries.py`'s.
 """
 
 from __future__ import annotations

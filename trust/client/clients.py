@@ -46,9 +46,9 @@ class conversation(Generic[P, T]):  # noqa: N801  a decorator
     def __init__(self, talk: Callable[Concatenate[Any, P], Exchange[T]]) -> None:
         self.talk = talk
         update_wrapper(self, talk)
-        said = signature(talk)
-        self.__signature__ = _result_of(said, "{}")
-        taken = said.replace(parameters=list(said.parameters.values())[1:])
+        declared = signature(talk)
+        self.__signature__ = _result_of(declared, "{}")
+        taken = declared.replace(parameters=list(declared.parameters.values())[1:])
         self._bound = {False: _result_of(taken, "{}"), True: _result_of(taken, "Coroutine[Any, Any, {}]")}
 
     def __call__(self, instance: Any, /, *args: P.args, **named: P.kwargs) -> Any:

@@ -62,7 +62,7 @@ class Cosigners:
                     f"{count} of {threshold} coordinators signed",
                     status=503,
                     reasons=tuple(f"{did}: {error}" for did, error in refusals.items()),
-                    extra={"refusals": {did: _told(error) for did, error in refusals.items()}},
+                    extra={"refusals": {did: _problem_facts(error) for did, error in refusals.items()}},
                 )
             signed = yield from self._one_more(signed, left, receipt, refusals)
 
@@ -88,7 +88,7 @@ class Cosigners:
 
 
 def _is_answer(error: Exception) -> bool:
-    """Whether a coordinator that works said no."""
+    """Returns whether a working coordinator refused."""
     return (
         isinstance(error, TrustError)
         and not isinstance(error, Unreachable)
@@ -96,7 +96,7 @@ def _is_answer(error: Exception) -> bool:
     )
 
 
-def _told(error: TrustError) -> wire.Facts:
+def _problem_facts(error: TrustError) -> wire.Facts:
     return {"code": error.code, "detail": error.detail, **error.extra}
 
 

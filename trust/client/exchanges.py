@@ -23,7 +23,7 @@ from trust.client.problems import ServiceError, Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Facts, Request, Response
 from trust.core.events import Events
-from trust.core.payloads import kind_of
+from trust.core.payloads import CLAIM_ID, kind_of
 from trust.core.receipt import BatchAnswer, Receipt, ReceiptAnswer, Written
 from trust.errors import ClientError, TrustError
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -38,7 +38,7 @@ from trust.verify.rotations import follow
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 T = TypeVar("T")
-_CLAIM_ID = re.compile(r"clm_[a-z2-7]{26}")
+_CLAIM_ID = re.compile(CLAIM_ID)
 _CREATES = {kind.__struct_config__.tag: kind.creates[0] for kind in get_args(Events) if kind.creates}
 """The field with the id of what an event created, by the event's kind."""
 
@@ -340,7 +340,7 @@ class Exchanges:
         return (yield from self.get(wire.path("/v1/entries", kind=kind, after=after, limit=limit)))
 
     def search(self, word: str, after: str | None = None, limit: int | None = None) -> Exchange[Facts]:
-        """What a word names: a DID, handle, task, claim, entry, statement, hash, or a name elsewhere."""
+        """Finds what a word names: a DID, handle, task, claim, entry, statement, hash, or a name in another system."""
         return (yield from self.get(wire.path("/v1/search", q=word, after=after, limit=limit)))
 
     def task(self, id: str) -> Exchange[Facts]:
@@ -396,7 +396,7 @@ class Exchanges:
         return (yield from self.get("/v1/stats"))
 
     def overhead(self, task_kind: str | None = None, after: str | None = None) -> Exchange[Facts]:
-        """What coordination takes of tasks' lives, by task kind and relay, with advice."""
+        """Fetches the cost of coordination in tasks' lives, by task kind and relay, with advice."""
         return (yield from self.get(wire.path("/v1/stats/overhead", task_kind=task_kind, after=after)))
 
     def priorities(

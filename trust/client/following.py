@@ -1,4 +1,5 @@
-"""What the log says as it is written, for all who wait for something in this process: one stream of `GET /v1/events`.
+"""The log's events as they are written, for everything in this process that waits for one: a single stream of `GET
+/v1/events`.
 
 A stream only says when to look: what it names is proven by the entry's receipt before anything is built on it. It is
 resumed behind the last index that was seen, so neither a restart of the service nor a broken line hides an entry.
@@ -24,7 +25,7 @@ Facts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LoggedEvent:
     """An event of entry `index`."""
 
     index: int
@@ -41,7 +42,7 @@ class Following:
 
     def __init__(self, client: AsyncTrustClient) -> None:
         self._client = client
-        self._watchers: dict[str, list[asyncio.Queue[Heard]]] = {}
+        self._watchers: dict[str, list[asyncio.Queue[LoggedEvent]]] = {}
         self._after = -1
 
     async def __aenter__(self) -> Self:
@@ -55,9 +56,9 @@ class Following:
             await self._reading
 
     @contextmanager
-    def watching(self, subject: str) -> Iterator[asyncio.Queue[Heard]]:
+    def watching(self, subject: str) -> Iterator[asyncio.Queue[LoggedEvent]]:
         """The events that name this task or claim, in the order of the log."""
-        queue: asyncio.Queue[Heard] = asyncio.Queue()
+        queue: asyncio.Queue[LoggedEvent] = asyncio.Queue()
         self._watchers.setdefault(subject, []).append(queue)
         try:
             yield queue
@@ -82,11 +83,11 @@ class Following:
         if index <= self._after:
             return
         for event in entry["events"]:
-            self.tell(Heard(index, event))
+            self.tell(LoggedEvent(index, event))
         self._after = index
 
-    def tell(self, heard: Heard) -> None:
+    def tell(self, logged: LoggedEvent) -> None:
         """Gives an event to those who watch what it names."""
-        for subject in {str(heard.event.get(name, "")) for name in SUBJECTS}:
+        for subject in {str(logged.event.get(name, "")) for name in SUBJECTS}:
             for queue in self._watchers.get(subject, ()):
-                queue.put_nowait(heard)
+                queue.put_nowait(logged)

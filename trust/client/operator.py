@@ -56,14 +56,14 @@ class Operator(Treasurer[C]):
         self, name: str, coordinator_seeds: Sequence[PrivateKey], threshold: int
     ) -> Exchange[Accepted]:
         """Registers a relay; every coordinator signs. `created["relay"]` is its id."""
-        said = self.say(
+        statement = self.say(
             RelayRegister,
             cosigners=coordinator_seeds,
             name=name,
             coordinators=tuple(map(did_of_seed, coordinator_seeds)),
             threshold=threshold,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def commit_canaries(self, secrets: Canaries) -> Exchange[Accepted]:
@@ -78,8 +78,8 @@ class Operator(Treasurer[C]):
 
         `planted_by` are the keys of the task's requester and worker, who must sign where it becomes the verdict.
         """
-        said = self.say(CanaryOpen, cosigners=planted_by, **secrets.opening(number))
-        return (yield from self.exchanges.send(said))
+        statement = self.say(CanaryOpen, cosigners=planted_by, **secrets.opening(number))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def adopt_key(
@@ -87,5 +87,5 @@ class Operator(Treasurer[C]):
     ) -> Exchange[Accepted]:
         """Gives the service another key, by its seed. For the log's key the one `before` signs too, as does the new."""
         cosigners = [] if before is None else [before, new]
-        said = self.say(KeyAdopt, cosigners=cosigners, use=use, key=did_of_seed(new))
-        return (yield from self.exchanges.send(said))
+        statement = self.say(KeyAdopt, cosigners=cosigners, use=use, key=did_of_seed(new))
+        return (yield from self.exchanges.send(statement))

@@ -84,8 +84,8 @@ class Outbox:
             if (handle := _locked(path)) is None:
                 continue
             kept = Kept(path, handle, os.pread(handle, os.fstat(handle).st_size, 0), is_old=True)
-            said = _payload(kept.envelope)
-            if said.get("kind") == kind and fields.items() <= said.items():
+            payload = _payload(kept.envelope)
+            if payload.get("kind") == kind and fields.items() <= payload.items():
                 yield kept
             kept.release()
 
@@ -152,11 +152,11 @@ class Outbox:
         return kept
 
     def _name(self, envelope: bytes) -> str:
-        said = _payload(envelope)
+        payload = _payload(envelope)
         left_out = _OF_THE_MOMENT + (_FROM_NOW if self._within else ())
-        same = {name: value for name, value in said.items() if name not in left_out}
+        same = {name: value for name, value in payload.items() if name not in left_out}
         text = json.dumps([self._within, same], sort_keys=True, separators=(",", ":"))
-        return f"{said['kind']}-{sha256(text.encode()).hexdigest()[:32]}"
+        return f"{payload['kind']}-{sha256(text.encode()).hexdigest()[:32]}"
 
 
 def is_decided(error: TrustError) -> bool:
@@ -169,10 +169,10 @@ def is_decided(error: TrustError) -> bool:
 def _payload(envelope: bytes) -> dict[str, Any]:
     """Returns the payload of an envelope; {} where it is none, or not all of it was written."""
     try:
-        said: dict[str, Any] = msgspec.json.decode(opened(envelope).signed.payload)
+        payload: dict[str, Any] = msgspec.json.decode(opened(envelope).signed.payload)
     except (ClientError, msgspec.MsgspecError):
         return {}
-    return said
+    return payload
 
 
 def _locked(path: Path, *, create: bool = False) -> int | None:

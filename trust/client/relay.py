@@ -75,21 +75,21 @@ class Relay(Bound[C]):
         asking the service: `NotProven` where that is another claim, `ClientError` where the statement is none that a
         relay signs for others.
         """
-        said = opened(envelope).payload
-        if said.network != self._speaker.network:
-            raise ClientError("foreign-network", f"a statement in {said.network}")
-        match said:
+        payload = opened(envelope).payload
+        if payload.network != self._speaker.network:
+            raise ClientError("foreign-network", f"a statement in {payload.network}")
+        match payload:
             case RelayConfirm():
-                proven = yield from self._named(said.index, receipt)
+                proven = yield from self._named(payload.index, receipt)
                 self._claimed(proven)
-                check_confirmed(Confirmation(said, ()), proven)
+                check_confirmed(Confirmation(payload, ()), proven)
             case ClaimRequest() | TaskAllocate():
-                if said.relay != self.relay:
-                    raise ClientError("wrong-relay", f"this is for {said.relay}, not for {self.relay}")
+                if payload.relay != self.relay:
+                    raise ClientError("wrong-relay", f"this is for {payload.relay}, not for {self.relay}")
             case RelayAttest():
-                self._check_shown(said)
+                self._check_shown(payload)
             case _:
-                raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(said)} for others")
+                raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(payload)} for others")
         return cosign(envelope, *self._seeds)
 
     def _check_shown(self, said: RelayAttest) -> None:
@@ -111,21 +111,21 @@ class Relay(Bound[C]):
 
     def _claimed(self, entry: Proven) -> ClaimRequest:
         """The claim through this relay that an entry holds; `NotProven` where it holds none."""
-        said = entry.spoken.payload if entry.spoken else None
-        if not isinstance(said, ClaimRequest) or said.relay != self.relay:
+        request = entry.spoken.payload if entry.spoken else None
+        if not isinstance(request, ClaimRequest) or request.relay != self.relay:
             raise NotProven(f"entry {entry.index} is no claim through {self.relay}")
-        return said
+        return request
 
     def confirm(self, entry: Proven) -> bytes:
         """The `relay.confirm` of a proven claim, signed by these coordinators; others `cosign` it."""
-        said, opened_claim = self._claimed(entry), entry.event("claim.opened")
+        request, opened_claim = self._claimed(entry), entry.event("claim.opened")
         return self._speaker.say(
             RelayConfirm,
             self._now_ms(),
             cosigners=self._seeds[1:],
             task=opened_claim["task"],
             claim=opened_claim["claim"],
-            worker=said.actor,
+            worker=request.actor,
             index=entry.index,
         )
 
@@ -143,14 +143,14 @@ class Relay(Bound[C]):
         opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
         """
         now_ms = self._now_ms()
-        said = self._speaker.say(
+        attestation = self._speaker.say(
             RelayAttest,
             now_ms,
             cosigners=self._seeds[1:],
             statement=envelope.decode(),
             shown_ms=now_ms,
         )
-        return (yield from self._cosigners.gather(said, self._own, self.threshold))
+        return (yield from self._cosigners.gather(attestation, self._own, self.threshold))
 
     @conversation
     def allocate(
@@ -161,7 +161,7 @@ class Relay(Bound[C]):
         Once a task: a second one that is signed speaks against its coordinator. The draw follows in an entry of its
         own; whom it gave, the task's document says.
         """
-        said = self._speaker.say(
+        statement = self._speaker.say(
             TaskAllocate,
             self._now_ms(),
             cosigners=self._seeds[1:],
@@ -171,21 +171,21 @@ class Relay(Bound[C]):
             shortlist=shortlist,
             exclusive_ms=exclusive_ms,
         )
-        said = yield from self._cosigners.gather(said, self._own, self.threshold)
+        statement = yield from self._cosigners.gather(statement, self._own, self.threshold)
         for wait_ms in MOMENTS_MS:
             try:
-                return (yield from self.exchanges.send(said))
+                return (yield from self.exchanges.send(statement))
             except ServiceError as error:
                 if error.code != "not-in-checkpoint":
                     raise
             yield from wire.pause(wait_ms)
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def preview(self, request: bytes) -> Exchange[Facts]:
         """Returns what the service would answer to a worker's claim.request now (check rate and stake included)."""
-        asked = yield from Relay.cosign.talk(self, request)
-        return (yield from self.exchanges.try_claim(asked))
+        signed = yield from Relay.cosign.talk(self, request)
+        return (yield from self.exchanges.try_claim(signed))
 
     @conversation
     def grant(self, request: bytes) -> Exchange[Granted]:
@@ -195,9 +195,9 @@ class Relay(Bound[C]):
         Raises the service's error: `already-claimed` names the winner in `extra`. Asking again after any other error
         is safe: a claim that was won meanwhile is confirmed.
         """
-        asked = yield from Relay.cosign.talk(self, request)
-        asked = yield from Relay.gathered.talk(self, asked)
-        accepted = yield from self.exchanges.send(asked)
+        signed = yield from Relay.cosign.talk(self, request)
+        signed = yield from Relay.gathered.talk(self, signed)
+        accepted = yield from self.exchanges.send(signed)
         return Granted(accepted, (yield from Relay.confirmed.talk(self, accepted)))
 
     @conversation
@@ -208,8 +208,8 @@ class Relay(Bound[C]):
     @conversation
     def confirmed(self, accepted: Accepted) -> Exchange[bytes]:
         """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold."""
-        said = self.confirm(accepted.entry)
-        return (yield from self._cosigners.gather(said, self._own, self.threshold, accepted.receipt))
+        confirmation = self.confirm(accepted.entry)
+        return (yield from self._cosigners.gather(confirmation, self._own, self.threshold, accepted.receipt))
 
     @conversation
     def update(
@@ -219,7 +219,7 @@ class Relay(Bound[C]):
 
         A suspension ends when nobody who signed a false confirmation is among `coordinators` (DIDs).
         """
-        said = self._speaker.say(
+        statement = self._speaker.say(
             RelayUpdate,
             self._now_ms(),
             cosigners=[*self._seeds[1:], *new_seeds],
@@ -228,7 +228,7 @@ class Relay(Bound[C]):
             coordinators=tuple(coordinators),
             threshold=threshold,
         )
-        return (yield from self.exchanges.send(said))
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def priorities(

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from trust.client.exchanges import Accepted
-from trust.client.following import Following, Heard
+from trust.client.following import Following, LoggedEvent
 from trust.client.problems import Unreachable
 from trust.client.transports import AsyncTransport
 from trust.core.lifecycle import ClaimState
@@ -177,7 +177,7 @@ class Attempt(_Block):
         last error where none ever comes: then nobody knows, and that is no loss."""
         for wait_s in (*AGAIN_S, None):
             try:
-                told = await self._bring(self._request)
+                answer = await self._bring(self._request)
             except TrustError as error:
                 if not isinstance(error, Unreachable) and getattr(error, "status", 0) < 500:
                     winner = getattr(error, "extra", {}).get("worker", "")
@@ -187,18 +187,18 @@ class Attempt(_Block):
                     raise
                 await asyncio.sleep(wait_s)
             else:
-                await self._win(int(told["index"]))
+                await self._win(int(answer["index"]))
                 return
 
     async def _hear(self, log: Following) -> None:
         """The log's own word on who has the task."""
         with log.watching(self.task) as events:
             while True:
-                heard = await events.get()
-                if heard.kind == "claim.opened":
-                    winner = str(heard.event["worker"])
+                logged = await events.get()
+                if logged.kind == "claim.opened":
+                    winner = str(logged.event["worker"])
                     if winner == self._worker.did:
-                        await self._win(heard.index)
+                        await self._win(logged.index)
                     else:
                         self._lose(f"won by {winner}")
                     return
@@ -261,18 +261,18 @@ class Early(_Block):
         return self
 
     async def artifacts(self) -> dict[str, bytes]:
-        """What was delivered, name to bytes, each of them hashed again."""
+        """Returns the delivered artifacts, name to bytes, each hashed again."""
         _, proven = await self._agent.exchange(self._agent.exchanges.receipt(await self._delivered))
-        said = proven.spoken.payload if proven.spoken else None
-        found: dict[str, bytes] = {}
-        if not isinstance(said, OutputSubmit) or said.claim != self.claim:
+        output = proven.spoken.payload if proven.spoken else None
+        contents: dict[str, bytes] = {}
+        if not isinstance(output, OutputSubmit) or output.claim != self.claim:
             raise NotProven(f"entry {proven.index} is no output of {self.claim}")
-        for each in said.artifacts:
+        for each in output.artifacts:
             data = await self._agent.exchange(self._agent.exchanges.get_blob(each.sha256))
             if sha256(data).hexdigest() != each.sha256:
                 raise NotProven(f"{each.name} of {self.claim} is not what was delivered")
-            found[each.name] = data
-        return found
+            contents[each.name] = data
+        return contents
 
     def undo(self, call: Undo) -> None:
         """Has this called, or awaited, where the output is taken back or the work fails."""
@@ -317,27 +317,27 @@ class Early(_Block):
             for entry in await self._agent.exchange(self._agent.exchanges.timeline(self.claim)):
                 for event in entry["events"]:
                     if event.get("claim") == self.claim:
-                        await self._take(Heard(int(entry["index"]), event))
+                        await self._take(LoggedEvent(int(entry["index"]), event))
             self._caught_up.set_result(None)
             while not self._ended.done():
                 await self._take(await events.get())
 
-    async def _take(self, heard: Heard) -> None:
-        match heard.kind:
+    async def _take(self, logged: LoggedEvent) -> None:
+        match logged.kind:
             case "output.submitted":
-                self._deliver(heard.index)
-            case "verdict.reached" if heard.event["verdict"] != "pass" and not self._patient:
-                await self._prove(heard)
-                self._end(f"the verdict is {heard.event['verdict']}", heard.index)
+                self._deliver(logged.index)
+            case "verdict.reached" if logged.event["verdict"] != "pass" and not self._patient:
+                await self._prove(logged)
+                self._end(f"the verdict is {logged.event['verdict']}", logged.index)
             case "claim.ended":
-                await self._prove(heard)
-                self._end(str(heard.event["state"]), heard.index)
+                await self._prove(logged)
+                self._end(str(logged.event["state"]), logged.index)
 
-    async def _prove(self, heard: Heard) -> None:
+    async def _prove(self, logged: LoggedEvent) -> None:
         """The stream is nobody's word; the entry's receipt is the log's."""
-        _, proven = await self._agent.exchange(self._agent.exchanges.receipt(heard.index))
-        if heard.event not in proven.events:
-            raise NotProven(f"entry {heard.index} does not hold the {heard.kind} that the stream shows")
+        _, proven = await self._agent.exchange(self._agent.exchanges.receipt(logged.index))
+        if logged.event not in proven.events:
+            raise NotProven(f"entry {logged.index} does not hold the {logged.kind} that the stream shows")
 
     def _deliver(self, index: int) -> None:
         if not self._delivered.done():

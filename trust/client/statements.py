@@ -61,8 +61,8 @@ def build(
     if not 0 < lifetime_ms <= MAX_LIFETIME_MS:
         raise ClientError("malformed", f"a statement lives for 1 to {MAX_LIFETIME_MS} ms")
     given = {name: value for name, value in fields.items() if value is not None}
-    said = kind(network=network, actor=actor, issued_ms=now_ms, expires_ms=now_ms + lifetime_ms, **given)
-    return msgspec.json.encode(said)
+    payload = kind(network=network, actor=actor, issued_ms=now_ms, expires_ms=now_ms + lifetime_ms, **given)
+    return msgspec.json.encode(payload)
 
 
 def sign(payload: bytes, seeds: Iterable[PrivateKey]) -> bytes:

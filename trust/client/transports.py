@@ -73,7 +73,7 @@ class _Addresses:
             dead.append(error)
             self.leave(url)
 
-    def heard(self, url: str, answer: Response) -> Response:
+    def settled(self, url: str, answer: Response) -> Response:
         """Returns the answer of one of them, and leaves it where it gave none of its own."""
         if answer.status in MOVED_ON:
             self.leave(url)
@@ -209,7 +209,7 @@ class Transport:
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
             with self.addresses.trying(url, dead):
-                return self.addresses.heard(url, self._ask_at(url, request))
+                return self.addresses.settled(url, self._ask_at(url, request))
         raise _all_dead(dead)
 
     def _ask_at(self, url: str, request: Request) -> Response:
@@ -279,7 +279,7 @@ class AsyncTransport:
         dead: list[Unreachable] = []
         for url in self.addresses.in_turn():
             with self.addresses.trying(url, dead):
-                return self.addresses.heard(url, await self._ask_at(url, request))
+                return self.addresses.settled(url, await self._ask_at(url, request))
         raise _all_dead(dead)
 
     async def _ask_at(self, url: str, request: Request) -> Response:

@@ -21,7 +21,7 @@ from trust.client.items import item_of
 from trust.client.votes import Vote, VoteBook
 from trust.client.wire import Exchange, Facts
 from trust.core import strict
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.lifecycle import Phase, SeatState
 from trust.core.payloads import (
     CLAIM,
@@ -90,14 +90,14 @@ class Verifier(Agent[C]):
     @conversation
     def duties(self) -> Exchange[list[Facts]]:
         """The seats that wait for this verifier, as `GET .../seats` shows them."""
-        found: list[Facts] = []
+        seats: list[Facts] = []
         after = None
         while True:
             page = yield from self.exchanges.seats(self.did, after=after)
-            found += page["seats"]
+            seats += page["seats"]
             after = page.get("after")
             if not after:
-                return found
+                return seats
 
     @conversation
     def step(self) -> Exchange[list[Act]]:
@@ -124,8 +124,8 @@ class Verifier(Agent[C]):
     @conversation
     def case(self, duty: Facts) -> Exchange[Case]:
         """All that a seat is to judge, fetched and checked."""
-        output = yield from self._said(duty["output"]["index"], OutputSubmit)
-        task = yield from self._said(duty["task"]["index"], TaskPost)
+        output = yield from self._proven(duty["output"]["index"], OutputSubmit)
+        task = yield from self._proven(duty["task"]["index"], TaskPost)
         if output.claim != duty["claim"] or task.task != duty["task"]["task"]:
             raise NotProven(f"seat {duty['seat']} was shown the output or the task of another claim")
         spec = yield from self.exchanges.get_blob(task.spec_sha256)
@@ -138,15 +138,15 @@ class Verifier(Agent[C]):
 
     def _inputs(self, sources: Iterable[str]) -> Exchange[dict[str, dict[str, bytes]]]:
         """Returns the bytes of what an output was made from, as far as the service has them."""
-        found: dict[str, dict[str, bytes]] = {}
+        contents: dict[str, dict[str, bytes]] = {}
         for source in sources:
             named = {source: source}
             if source.startswith(CLAIM):
                 claim = yield from self.exchanges.claim(source)
-                said = yield from self._said(claim["output"]["index"], OutputSubmit)
-                if said.claim != source:
+                output = yield from self._proven(claim["output"]["index"], OutputSubmit)
+                if output.claim != source:
                     raise NotProven(f"entry {claim['output']['index']} is no output of {source}")
-                named = {artifact.name: artifact.sha256 for artifact in said.artifacts}
+                named = {artifact.name: artifact.sha256 for artifact in output.artifacts}
             try:
                 blobs = {}
                 for name, digest in named.items():
@@ -155,16 +155,16 @@ class Verifier(Agent[C]):
                 if error.code != "unknown-blob":
                     raise
                 continue
-            found[source] = blobs
-        return found
+            contents[source] = blobs
+        return contents
 
-    def _said(self, index: int, kind: type[P]) -> Exchange[P]:
+    def _proven(self, index: int, kind: type[P]) -> Exchange[P]:
         """The statement of one kind that an entry holds, proven."""
         _, proven = yield from self.exchanges.receipt(index)
-        said = heard(proven.spoken).payload if proven.spoken else None
-        if not isinstance(said, kind):
+        payload = effective(proven.spoken).payload if proven.spoken else None
+        if not isinstance(payload, kind):
             raise NotProven(f"entry {index} is no {kind.__name__}")
-        return said
+        return payload
 
     def _items(self, drawn: Iterable[Facts]) -> Exchange[dict[int, bytes]]:
         items = {}

@@ -23,7 +23,6 @@ JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"
 MAX_BATCH_STATEMENTS = 1_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
 BATCH_PATH = "/v1/statements"
 
 Facts = dict[str, Any]

@@ -16,7 +16,7 @@ from trust.client.items import ItemTree
 from trust.client.speculation import Attempt, Bring
 from trust.client.transports import AsyncTransport
 from trust.client.wire import Exchange, Facts
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.lifecycle import Phase
 from trust.core.payloads import (
     Artifact,
@@ -48,7 +48,8 @@ class Worker(Agent[C]):
     def claim_of(
         self, task: str, relay: str, stake_units: int, task_index: int | None = None
     ) -> Exchange[bytes]:
-        """The same; where the index of the task's posting is known, from an offer, nobody is asked for it."""
+        """Returns a signed `claim.request` as `request` does; where the index of the task's posting is known, from
+        an offer, nothing is fetched."""
         index = task_index if task_index is not None else (yield from self.exchanges.task(task)).get("index")
         if not isinstance(index, int):
             raise NotProven(f"the service does not say where {task} was posted")
@@ -66,15 +67,16 @@ class Worker(Agent[C]):
 
     @conversation
     def join_squad(self, formed: bytes, stake_units: int) -> Exchange[bytes]:
-        """The same `squad.form` with this worker's signature added: it will lock at most `stake_units` for its part.
+        """Returns a `squad.form` with this worker's signature added: it will lock at most `stake_units` for its
+        part.
 
         `ClientError` bad-squad where it is none of the members, or would lock more.
         """
         yield from ()
-        said = statements.opened(formed).payload
-        if not isinstance(said, SquadForm) or said.network != self.me.network:
+        squad = statements.opened(formed).payload
+        if not isinstance(squad, SquadForm) or squad.network != self.me.network:
             raise ClientError("unknown-kind", "a worker joins a squad.form of its own network")
-        mine = [member for member in said.members if member.worker == self.did]
+        mine = [member for member in squad.members if member.worker == self.did]
         if len(mine) != 1 or mine[0].stake_units > stake_units:
             raise ClientError(
                 "bad-squad", f"this squad does not want {self.did} for {stake_units} units at most"
@@ -178,11 +180,11 @@ class Worker(Agent[C]):
     ) -> Exchange[Accepted]:
         """The output that a claim has, proven, where it is this one; nothing is signed."""
         receipt, proven = yield from self.exchanges.receipt(index)
-        output = heard(proven.spoken) if proven.spoken else None
-        said = output.payload if output else None
-        if output is None or not isinstance(said, OutputSubmit) or said.claim != claim:
+        output = effective(proven.spoken) if proven.spoken else None
+        payload = output.payload if output else None
+        if output is None or not isinstance(payload, OutputSubmit) or payload.claim != claim:
             raise NotProven(f"entry {index} is no output of {claim}")
-        if (set(said.artifacts), said.items_root) != (set(artifacts), items_root):
+        if (set(payload.artifacts), payload.items_root) != (set(artifacts), items_root):
             raise ClientError("output-exists", f"{claim} has another output, entry {index}", status=409)
         if self.exchanges.outbox is not None:
             self.exchanges.outbox.forget("output.submit", claim=claim)
@@ -203,14 +205,14 @@ class Worker(Agent[C]):
     @conversation
     def underway(self) -> Exchange[list[Facts]]:
         """Returns this worker's claims that have not ended, as the service shows them."""
-        found: list[Facts] = []
+        claims: list[Facts] = []
         after = None
         while True:
             page = yield from self.exchanges.claims("open", worker=self.did, after=after)
-            found += page["claims"]
+            claims += page["claims"]
             after = page.get("after")
             if not after:
-                return found
+                return claims
 
     @conversation
     def attend(self, claim: str, items: Sequence[bytes] = ()) -> Exchange[list[Accepted]]:

@@ -9,13 +9,13 @@ nodes of sealed pools' sum trees that the draws visited, empty where they would 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from trust.core.strict import base64_of
 
-FORMAT = "trust/bundle/v1"
+FORMAT: Final = "trust/bundle/v1"
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 MAX_ENTRIES = 4_096
 MAX_ENTRIES_BYTES = 32 * 1024 * 1024
@@ -58,6 +58,4 @@ def pack(
         for index, data, path in proven
     ]
     hashes = tuple(map(base64_of, places))
-    return Bundle(
-        "trust/bundle/v1", claim, checkpoint.decode(), tuple(entries), hashes, tuple(map(base64_of, pool))
-    )
+    return Bundle(FORMAT, claim, checkpoint.decode(), tuple(entries), hashes, tuple(map(base64_of, pool)))

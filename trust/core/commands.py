@@ -13,6 +13,7 @@ from trust.core.payloads import (
     MAX_LARGE_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
     EvidenceSubmit,
+    OutputSubmit,
     Payload,
     RelayAttest,
     Statement,
@@ -22,7 +23,7 @@ from trust.core.records import said_key
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A statement: the signed bytes as they came, and the payload that they parse to.
+    """A signed statement: its bytes as they came, and the payload that they parse to.
 
     `key` is that of the record that it was said; it follows from the rest.
     """
@@ -40,40 +41,52 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 Incoming = Spoken | Draw | Seal | Genesis
-ENTRY_KINDS = ("genesis", *(kind for kind, said in KINDS.items() if said.endpoint), "clock", "draw", "seal")
+ENTRY_KINDS = (
+    "genesis",
+    *(kind for kind, payload in KINDS.items() if payload.endpoint),
+    "clock",
+    "draw",
+    "seal",
+)
 """Every kind of entry: for a statement its payload's."""
 
 
 def parse(data: bytes) -> Spoken:
-    """A statement from the bytes of its envelope; `strict.Malformed` says what is wrong. Signatures: see `verify`."""
+    """Returns the statement in the bytes of an envelope; raises `strict.Malformed`. Signatures: see `verify`."""
     return spoken(envelope.open_envelope(data))
 
 
 def spoken(signed: Signed) -> Spoken:
-    """The statement of an envelope that is well formed; `strict.Malformed` where its payload is not."""
-    said = _one(signed)
-    enclosed(said.payload)
-    return said
+    """Returns the statement of a well-formed envelope; `strict.Malformed` where its payload is not."""
+    statement = _one(signed)
+    enclosed(statement.payload)
+    return statement
 
 
-def enclosed(said: Payload) -> tuple[Spoken, ...]:
-    """The statements that evidence shows, or a relay attests; one within such a one shows nothing.
-    `strict.Malformed` as above."""
+def enclosed(payload: Payload) -> tuple[Spoken, ...]:
+    """Returns the statements that evidence contains, or a relay attests; those enclosed in one of them are not
+    followed. `strict.Malformed` as above."""
     shown: tuple[str, ...] = ()
-    if isinstance(said, EvidenceSubmit):
-        shown = said.statements
-    elif isinstance(said, RelayAttest):
-        shown = (said.statement,)
+    if isinstance(payload, EvidenceSubmit):
+        shown = payload.statements
+    elif isinstance(payload, RelayAttest):
+        shown = (payload.statement,)
     return tuple([_one(envelope.open_envelope(text.encode())) for text in shown])
 
 
-def heard(said: Spoken) -> Spoken:
-    """The statement that an entry is about: the one that a relay attests in it, else its own."""
-    return enclosed(said.payload)[0] if isinstance(said.payload, RelayAttest) else said
+def effective(statement: Spoken) -> Spoken:
+    """Returns the statement that an entry acts on: the one that a relay attests in it, else its own."""
+    return enclosed(statement.payload)[0] if isinstance(statement.payload, RelayAttest) else statement
+
+
+def output_of(incoming: Incoming) -> OutputSubmit | None:
+    """Returns the `output.submit` that a command is, or that a relay attests in it; None where it is neither."""
+    payload = effective(incoming).payload if isinstance(incoming, Spoken) else None
+    return payload if isinstance(payload, OutputSubmit) else None
 
 
 def signed_parts(incoming: Incoming) -> list[Signed]:
-    """Everything in a command that somebody signed, each signature of which must hold."""
+    """Returns every signed part of a command; each of their signatures must hold."""
     if not isinstance(incoming, Spoken):
         return []
     return [incoming.signed, *(each.signed for each in enclosed(incoming.payload))]
@@ -87,7 +100,7 @@ def _one(signed: Signed) -> Spoken:
 
 
 def bytes_of(incoming: Incoming) -> bytes:
-    """The command's bytes as its entry has them."""
+    """Returns the command's bytes as its entry has them."""
     match incoming:
         case Spoken():
             return encode_command(Command(statement=incoming.signed.envelope))

@@ -1,4 +1,4 @@
-"""What a signature covers: DSSE v1 envelopes (secure-systems-lab/dsse, docs/protocol.md 2).
+"""DSSE v1 envelopes: the bytes that a signature covers (secure-systems-lab/dsse, docs/protocol.md 2).
 
 - The signature is over PAE(payloadType, payload), so neither can be exchanged for the other.
 - The payload bytes are kept as they came; the statement's id is the SHA-256 of them and of nothing else.

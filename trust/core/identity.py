@@ -1,4 +1,4 @@
-"""Who a key is: `did:key` of an Ed25519 public key, both ways (docs/protocol.md 1).
+"""Identities: `did:key` of an Ed25519 public key, both ways (docs/protocol.md 1).
 
 `did:key:z6Mk...` is multibase base58btc ("z") of the multicodec prefix 0xed 0x01 and the 32 bytes of the key
 (W3C did:key method). Nothing else is a key here: another prefix or length, a point off the curve, outside the

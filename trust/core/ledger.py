@@ -47,7 +47,7 @@ def verifier_stake(party: str) -> str:
 
 
 def name_bond(party: str) -> str:
-    """What a party's name answers with: locked while it works or checks, burned when its work is caught."""
+    """The bond of a party's name: locked while it works or checks, burned when its work is caught."""
     return f"agent/{party}/name"
 
 

@@ -113,23 +113,23 @@ class Life(NamedTuple):
 
     def is_over(self, state: str) -> bool:
         """Returns whether no act leads from this state to another."""
-        return all(found.get(state, frozenset()) <= {state} for found in self.moves.values())
+        return all(transitions.get(state, frozenset()) <= {state} for transitions in self.moves.values())
 
     def check(self, act: str, before: str, after: str) -> None:
         """Raises IllegalMove where `act` may not find the state `before`, or may not leave `after`."""
-        found = self.moves.get(act)
-        if found is None or before not in found:
+        transitions = self.moves.get(act)
+        if transitions is None or before not in transitions:
             raise IllegalMove(f"{act} finds {before or 'nothing'}")
-        if after not in found[before]:
+        if after not in transitions[before]:
             raise IllegalMove(f"{act} moves {before or 'nothing'} to {after}")
 
 
 def _life(field: str, *moves: tuple[str, str, str]) -> Life:
     """A life from rows (act, states found, states left); no state left means that the act leaves what it found."""
     table: dict[str, dict[str, States]] = {}
-    for act, found, left in moves:
-        for before in found.split() or [NOT_YET]:
-            table.setdefault(act, {})[before] = frozenset(left.split() or [before])
+    for act, befores, afters in moves:
+        for before in befores.split() or [NOT_YET]:
+            table.setdefault(act, {})[before] = frozenset(afters.split() or [before])
     return Life(field, table)
 
 

@@ -1,4 +1,4 @@
-"""What coordination takes of a task's life, folded as claims end (docs/coordination.md 1).
+"""The cost of coordination in a task's life, folded as claims end (docs/coordination.md 1).
 
 A claim's life has three legs: `wait`, from the task being open to its claim; `work`, from the claim to its output; and
 `settle`, from the output to the claim's end. The first and the last are coordination. Sums and histograms are kept by
@@ -114,7 +114,7 @@ def _counted(counts: Counts, ms: int) -> Counts:
 
 
 def merged(one: Spent, other: Spent) -> Spent:
-    """Both together."""
+    """Returns the sum of both."""
     if one.is_empty or other.is_empty:
         return other if one.is_empty else one
     sums = {name: getattr(one, name) + getattr(other, name) for name in _SUMS}
@@ -152,9 +152,9 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What sums and histograms come to. `coordination_ppm` is the share of `wait` and `settle`; `waiting_milli` is how
-    many tasks stood open and unclaimed on average from `first_ms` to `last_ms` (Little's law), in thousandths;
-    `lost` are claims that ended without an output, `lost_ms` what they took."""
+    """The figures of sums and histograms. `coordination_ppm` is the share of `wait` and `settle`; `waiting_milli`
+    is how many tasks stood open and unclaimed on average from `first_ms` to `last_ms` (Little's law), in
+    thousandths; `lost` are claims that ended without an output, `lost_ms` the time that they took."""
 
     claims: int
     lost: int
@@ -220,70 +220,72 @@ def percentile(counts: Counts, share_ppm: int) -> int:
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """What the numbers speak for: a code, and a sentence for people."""
+    """A piece of advice that the numbers support: a code, and a sentence for people."""
 
     code: str
     said: str
 
 
 def advice(read: Reading, policy: Coordination, *, is_one_relay: bool = True) -> list[Advice]:
-    """What the log's own times speak for; nothing before there are `min_claims`."""
+    """Returns the advice that the log's own times support; none before there are `min_claims`."""
     if read.claims < policy.min_claims:
         return []
-    found = [_short_work(read, policy), _much_coordination(read, policy)]
-    found += [_waiting_tasks(read, policy)] if is_one_relay else []
-    return [each for each in found if each is not None]
+    remarks = [_short_work(read, policy), _much_coordination(read, policy)]
+    remarks += [_waiting_tasks(read, policy)] if is_one_relay else []
+    return [each for each in remarks if each is not None]
 
 
 def _short_work(read: Reading, policy: Coordination) -> Advice | None:
     wait_ms, work_ms = read.wait.p50_ms, read.work.p50_ms
     if work_ms >= policy.work_ratio * wait_ms:
         return None
-    said = (
+    sentence = (
         f"the median work takes {work_ms} ms and waits {wait_ms} ms for its claim: under {policy.work_ratio} times the "
         "coordination, so more agents are a net loss here; make the tasks larger, or do them where they arise"
     )
-    return Advice("work-too-short", said)
+    return Advice("work-too-short", sentence)
 
 
 def _much_coordination(read: Reading, policy: Coordination) -> Advice | None:
     if read.coordination_ppm <= policy.overhead_ppm:
         return None
-    said = f"{read.coordination_ppm // 10_000} % of a task's life is coordination, the most of it "
+    sentence = f"{read.coordination_ppm // 10_000} % of a task's life is coordination, the most of it "
     if read.wait.share_ppm >= read.settle.share_ppm:
-        return Advice("mostly-waiting", said + "waiting for a claim: simplify the pattern")
+        return Advice("mostly-waiting", sentence + "waiting for a claim: simplify the pattern")
     remedy = "simplify the pattern, shorten the windows, or let consumers start before the check is over"
-    return Advice("mostly-settling", f"{said}between output and settlement: {remedy}")
+    return Advice("mostly-settling", f"{sentence}between output and settlement: {remedy}")
 
 
 def _waiting_tasks(read: Reading, policy: Coordination) -> Advice | None:
     """A task that is posted can be worked on at once, so those that stand open side by side depend on none other."""
     if read.waiting_milli <= policy.waiting_milli:
         return None
-    said = (
+    sentence = (
         f"{read.waiting_milli // 1_000} tasks that depend on none other stand open at a time: go event-driven, so "
         "that they do not wait for one coordinator"
     )
-    return Advice("tasks-wait", said)
+    return Advice("tasks-wait", sentence)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What answers say of one record: over all time, lately, and what that speaks for."""
+class Figures(msgspec.Struct, frozen=True):
+    """The figures of one record as answers show them: over all time, lately, and the advice that they support."""
 
     total: Reading
     recent: Reading
     advice: tuple[Advice, ...]
 
 
-def told(record: Overhead, at_ms: int, policy: Coordination) -> Told:
-    """The figures of a record as of a time; advice by the recent ones where there are enough of them, else by all."""
+def figures(record: Overhead, at_ms: int, policy: Coordination) -> Figures:
+    """Returns the figures of a record as of a time; advice by the recent ones where there are enough of them, else
+    by all."""
     total, lately = reading(record.total), reading(recent(record, at_ms))
     judged = lately if lately.claims >= policy.min_claims else total
-    return Told(total, lately, tuple(advice(judged, policy, is_one_relay=record.relay != "")))
+    return Figures(total, lately, tuple(advice(judged, policy, is_one_relay=record.relay != "")))
 
 
 def queue_advice(fill_ppm: Mapping[str, int], policy: Coordination) -> list[Advice]:
-    """What coordinators' own queues speak for: the fullest that each was, by its name, as a share of its bound."""
+    """Returns the advice on coordinators' queues: `fill_ppm` is the fullest that each was, by its name, as a share
+    of its bound."""
     return [
         Advice(
             "queue-saturated",

@@ -24,7 +24,9 @@ MAX_REFERENCES = 8
 MAX_INPUTS = 64
 MAX_PARTS = 16
 CLAIM = "clm_"
-"""How the id of a claim begins."""
+"""The prefix of the ids of claims."""
+CLAIM_ID = rf"{CLAIM}[a-z2-7]{{26}}"
+"""The pattern of the id of a claim."""
 
 Did = Annotated[str, Meta(pattern=rf"^{identity.PATTERN}$(?!\n)")]
 Network = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -35,7 +37,7 @@ ShortText = Annotated[str, Meta(max_length=256, pattern=r"^[ !#-\[\]-~]*$(?!\n)"
 Uri = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
 Account = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/._-]+$(?!\n)")]
 Id = Annotated[str, Meta(pattern=r"^[a-z]{3,4}_[a-z2-7]{26}$(?!\n)")]
-Source = Annotated[str, Meta(pattern=r"^(clm_[a-z2-7]{26}|[0-9a-f]{64})$(?!\n)")]
+Source = Annotated[str, Meta(pattern=rf"^({CLAIM_ID}|[0-9a-f]{{64}})$(?!\n)")]
 Base64 = Annotated[str, Meta(max_length=128)]
 Ms = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Count = Annotated[int, Meta(ge=0, le=MAX_INT)]
@@ -240,8 +242,8 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the same thing is called elsewhere, such as `a2a-task`, `mcp-request`, `x402-transaction`, `traceparent` or
-    `nostr-event`; nothing is decided by it."""
+    """The name of a task or output in another system, such as `a2a-task`, `mcp-request`, `x402-transaction`,
+    `traceparent` or `nostr-event`; no decision reads it."""
 
     scheme: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$(?!\n)")]
     value: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[!#-\[\]-~]+$(?!\n)")]
@@ -285,7 +287,8 @@ class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
 
 
 class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
-    """`squad` is for whom the founder asks: then `stake_units` is what its members lock together."""
+    """A worker's claim on a task. `squad` names the squad that the founder claims for: then `stake_units` is the
+    sum that its members lock."""
 
     endpoint: ClassVar[str] = "/v1/claims"
     signers: ClassVar[Signers] = Signers("the worker and the threshold of the relay", "worker and relay")
@@ -298,7 +301,7 @@ class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who takes which part for which stake: of a batch the next `items` items, else the next of the task's parts."""
+    """A worker's part and stake in a squad: of a batch the next `items` items, else the next of the task's parts."""
 
     worker: Did
     stake_units: Units
@@ -473,7 +476,8 @@ class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
 
 
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):
-    """Never on the log: what a relay gives worker and requester, and what convicts it where it is false."""
+    """A relay's confirmation to worker and requester; it is never on the log, and convicts the relay where it is
+    false."""
 
     signers: ClassVar[Signers] = Signers("the threshold of the relay")
 

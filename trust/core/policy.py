@@ -468,12 +468,12 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
 
 def _too_small_stakes(policy: Policy) -> list[str]:
     """Returns warnings where the largest stake that a task may ask for hardly deters."""
-    found = []
+    warnings = []
     for word, kinds in (("exact", policy.checks.exact_kinds[:1]), ("judged", ("any other kind",))):
         for least_ppm in map(policy.deterred_ppm, kinds):
             if least_ppm >= 1_000_000:
-                found.append(f"{word} work above a small price: no stake deters, so nobody can claim it")
+                warnings.append(f"{word} work above a small price: no stake deters, so nobody can claim it")
             elif least_ppm > FEW_CHECKS_PPM:
                 share = f"{least_ppm // 10_000} % of it is checked, however good the record"
-                found.append(f"the stakes that a task may ask for are small for {word} work: {share}")
-    return found
+                warnings.append(f"the stakes that a task may ask for are small for {word} work: {share}")
+    return warnings

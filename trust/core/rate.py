@@ -15,9 +15,9 @@ from trust.core.policy import PPM, Checks, Policy
 
 
 class RateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """What p follows from beside the policy, price and stake: the worker's streak and record in this kind, how many
-    checks ago its key changed (None: never), whether it was caught or in jail lately, and whether the sealed pool could
-    seat an appeal."""
+    """The inputs of the check rate beside the policy, price and stake: the worker's streak and record in this kind,
+    how many checks ago its key changed (None: never), whether it was caught or in jail lately, and whether the
+    sealed pool could seat an appeal."""
 
     streak: int = 0
     priority_ppm: int = 0

@@ -1,4 +1,4 @@
-"""What the log keeps of a record: six raw sums of observations, decaying forward (docs/reputation.md 2).
+"""A record's raw sums: six sums of observations, decaying forward (docs/reputation.md 2).
 
 An event at t adds w*G(t), a reading at t divides by G(t), G doubles every half-life (decay.py). Sums are exact
 integers of any size, so order, sharding and snapshots cannot change a score.
@@ -129,10 +129,10 @@ packed: Callable[[msgspec.Struct], tuple[bytes, ...]] = attrgetter(*Sums.__struc
 """The sums of such a record as they are stored."""
 
 
-def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
+def accumulate(record: R, observation: Observation, t_ms: int, decay: HalfLives) -> R:
     """Such a record after one event at t."""
     changed: dict[str, bytes] = {}
-    for kind, weight_milli in weights(seen):
+    for kind, weight_milli in weights(observation):
         if weight_milli:
             lives = FAILURE_HALF_LIVES if kind == "failure" else 1
             for pace, half_life_ms in (("slow", decay.slow_half_life_ms), ("fast", decay.fast_half_life_ms)):
@@ -142,16 +142,20 @@ def accumulate(record: R, seen: Observation, t_ms: int, decay: HalfLives) -> R:
     return replace(record, **changed)
 
 
-def without(sums: Sums, seen: Observation, t_ms: int, decay: HalfLives) -> Sums:
+def without(sums: Sums, observation: Observation, t_ms: int, decay: HalfLives) -> Sums:
     """The sums before one event at t that is in them: exact, like the sums."""
-    for kind, weight_milli in weights(seen):
+    for kind, weight_milli in weights(observation):
         sums = add(sums, decay, kind, -weight_milli, t_ms)
     return sums
 
 
-def weights(seen: Observation) -> tuple[tuple[Kind, int], ...]:
+def weights(observation: Observation) -> tuple[tuple[Kind, int], ...]:
     """Each kind with its weight in milli-units."""
-    return ("good", seen.good_milli), ("bad", seen.bad_milli), ("failure", seen.failure_milli)
+    return (
+        ("good", observation.good_milli),
+        ("bad", observation.bad_milli),
+        ("failure", observation.failure_milli),
+    )
 
 
 def _fields(sums: Sums) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What the state consists of: immutable records by key, one type a table (docs/architecture.md 3, State).
+"""The records of the state: immutable, by key, one type a table (docs/architecture.md 3, State).
 
 A record's key is its type and `id`. Nothing here decides: events make records (`core/events/`), storage keeps them row
 for row. Money is in units, times in ms, shares and scores in ppm, entry positions are indices.
@@ -250,7 +250,7 @@ class Pins(Record, frozen=True):
 
 
 class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a member of a squad takes: a part by its name, or the items of a batch from `first_item` on."""
+    """A squad member's portion: a part by its name, or the items of a batch from `first_item` on."""
 
     worker: str
     stake_units: int
@@ -642,8 +642,8 @@ Counts = tuple[tuple[int, int], ...]
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What claims took, from when the first of their tasks stood open to the end of the last: sums in ms and histograms
-    of the three legs of those with an output; `lost` ended without one, after `lost_ms` in all."""
+    """Sums of the time that claims took, from when the first of their tasks stood open to the end of the last: ms
+    and histograms of the three legs of those with an output; `lost` ended without one, after `lost_ms` in all."""
 
     claims: int = 0
     lost: int = 0
@@ -659,7 +659,7 @@ class Spent(msgspec.Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no claim has ended."""
+        """Returns whether no claim has ended."""
         return not self.claims and not self.lost
 
 
@@ -667,8 +667,8 @@ EMPTY_SPENT = Spent()
 
 
 class Overhead(Record, frozen=True):
-    """What claims on work of a kind through a relay took (`id` is kind/relay, or "network" for all): `total` ever,
-    `recent` in the hour that began at `since_ms`, `before` in the one before it."""
+    """The time spent by claims on work of a kind through a relay (`id` is kind/relay, or "network" for all):
+    `total` ever, `recent` in the hour that began at `since_ms`, `before` in the one before it."""
 
     table: ClassVar[str] = "overhead"
     is_clustered: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What an agent's record says: observations on the log to named scores (docs/reputation.md 1 and 2).
+"""Reputation: observations on the log to named scores (docs/reputation.md 1 and 2).
 
 - An observation is good, bad or a failure, and carries its final weight in milli-units. Bad ones weigh kappa
   times as much; a failure (fraud, slash, upheld challenge) is bad with half-lives four times as long. Their raw

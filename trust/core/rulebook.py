@@ -18,7 +18,7 @@ import msgspec
 
 from trust.core import envelope, strict
 from trust.core import payloads as p
-from trust.core.commands import Incoming, Spoken, bytes_of, signed_parts, spoken
+from trust.core.commands import Incoming, Spoken, bytes_of, output_of, signed_parts, spoken
 from trust.core.entry import (
     MAX_CLOCK_ITEMS,
     MAX_ENTRY_BYTES,
@@ -27,6 +27,7 @@ from trust.core.entry import (
     Entry,
     Genesis,
     Seal,
+    decode_entry,
     encode_command,
     encode_entry,
     size_of_event,
@@ -88,13 +89,13 @@ def _reads_of(command: Incoming, view: Peek) -> Iterator[Key]:
 
 
 def _reads_of_statement(command: Spoken, view: Peek) -> Iterator[Key]:
-    said, act = command.payload, ACTS.get(type(command.payload))
+    payload, act = command.payload, ACTS.get(type(command.payload))
     yield Said, command.key
-    yield Party, said.actor
+    yield Party, payload.actor
     if act is None or act.reads_money:
-        yield from reads.party(said.actor)
+        yield from reads.party(payload.actor)
     if act is not None:
-        yield from act.reads(view, said)
+        yield from act.reads(view, payload)
 
 
 def verify(incoming: Incoming) -> None:
@@ -151,7 +152,7 @@ def _act(d: Decision, incoming: Incoming) -> None:
             governance.create(d, incoming)
 
 
-def _check_common(d: Decision, said: Spoken) -> None:
+def _check_common(d: Decision, statement: Spoken) -> None:
     """Refuses a statement that was said before, is for another network, or is not within its time.
 
     Specified in docs/rules.md 2.
@@ -159,9 +160,9 @@ def _check_common(d: Decision, said: Spoken) -> None:
     network = d.get(Network, NETWORK)
     if network is None:
         raise Refused("no-network", "this log has no genesis yet")
-    if (before := d.get(Said, said.key)) is not None:
+    if (before := d.get(Said, statement.key)) is not None:
         raise Refused("repeated", f"this statement is entry {before.index}", index=before.index)
-    payload = said.payload
+    payload = statement.payload
     if payload.network != network.origin:
         raise Refused("foreign-network", f"this is {network.origin}")
     if payload.expires_ms - payload.issued_ms > p.MAX_LIFETIME_MS:
@@ -194,13 +195,13 @@ def _settled(batch: Draft, due: list[Timer], at_ms: int) -> Decided | int:
     one of them is due no more. Given up as soon as either is known: nothing longer would do better."""
     command = encode_command(Command(clock=tuple(timer.id for timer in due)))
     d = Decision(batch, command, at_ms)
-    size_bytes = seen = 0
+    size_bytes = measured = 0
     for count, timer in enumerate(due):
         if d.get(Timer, timer.id) != timer:
             return count
         DUE[timer.kind](d, timer.id)
-        size_bytes += sum(map(size_of_event, d.events[seen:]))
-        seen = len(d.events)
+        size_bytes += sum(map(size_of_event, d.events[measured:]))
+        measured = len(d.events)
         if count and size_bytes > MAX_ENTRY_BYTES:
             return count
     d.close()
@@ -265,17 +266,22 @@ def incoming_of(command: Command) -> Incoming:
     """Returns the command of a logged entry as `decide` takes it; `Malformed` for a clock's command."""
     if command.statement is not None:
         return spoken(envelope.from_envelope(command.statement))
-    for said in (command.draw, command.seal, command.genesis):
-        if said is not None:
-            return said
+    for incoming in (command.draw, command.seal, command.genesis):
+        if incoming is not None:
+            return incoming
     raise strict.Malformed("a command without anything in it")
+
+
+def output_in(entry: bytes) -> p.OutputSubmit | None:
+    """Returns the `output.submit` of a logged entry, made or attested there; None where it has none."""
+    return output_of(incoming_of(decode_entry(entry).command))
 
 
 def _difference(decided: Decided, entry: Entry) -> Lie:
     for mine, theirs in zip(decided.events, entry.events, strict=False):
         if mine != theirs:
-            made, said = msgspec.json.encode(mine).decode(), msgspec.json.encode(theirs).decode()
-            return Lie(f"the rules make {made} where it says {said}", str(type(mine).__struct_config__.tag))
+            made, logged = msgspec.json.encode(mine).decode(), msgspec.json.encode(theirs).decode()
+            return Lie(f"the rules make {made} where it says {logged}", str(type(mine).__struct_config__.tag))
     if len(decided.events) != len(entry.events):
         return Lie(f"the rules make {len(decided.events)} events where it has {len(entry.events)}")
     return Lie("its bytes are not the ones that the rules make")

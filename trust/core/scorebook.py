@@ -1,4 +1,4 @@
-"""What a seal of scores commits to, and the file that carries one agent's part of it (docs/reputation.md 5).
+"""The commitment of a seal of scores, and the file that carries one agent's part of it (docs/reputation.md 5).
 
 A seal's root is an RFC 9162 tree over rows in the order of (agent, role, task kind). A row is the JSON of one record's
 raw sums, which do not change by waiting, so that any moment's score follows from it; who was revoked or tombstoned has

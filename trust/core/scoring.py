@@ -98,8 +98,8 @@ def probation_weight(view: View, party: Party, task_kind: str) -> int:
 
 def observed_milli(view: View, agent: str, task_kind: str) -> int:
     """The decayed observations of a worker in a task kind, good and bad, in milli-units."""
-    seen = reading(view, agent, "worker", task_kind, view.at_ms)
-    return seen.good_slow + seen.bad_slow
+    record = reading(view, agent, "worker", task_kind, view.at_ms)
+    return record.good_slow + record.bad_slow
 
 
 def lapses_milli(view: View, owner: str, task_kind: str) -> int:
@@ -159,8 +159,9 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Entrant(msgspec.Struct, frozen=True):
-    """What ranking reads of an agent: why it may not claim now ("": it may), what it stands in with, free and locked,
-    and its packed sums: those of its record in the order of `Sums`, and of its finished and expired claims."""
+    """The inputs of an agent's rank: the reason why it may not claim now ("" if it may), the units that it has to
+    stake, free and locked, and its packed sums: those of its record in the order of `Sums`, and of its finished and
+    expired claims."""
 
     agent: str
     reason: str
@@ -184,8 +185,8 @@ def ranked(view: View, entrants: Iterable[Entrant], salt: str) -> list[Candidate
     task, or the kind where there is none) and agent. Of `view` it reads what holds for all.
     """
     network, reference = network_of(view), _policy(view).reputation.stake_reference_units
-    found = [_candidate(entrant, network, reference, view.at_ms) for entrant in entrants]
-    return sorted(found, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))
+    candidates = [_candidate(entrant, network, reference, view.at_ms) for entrant in entrants]
+    return sorted(candidates, key=lambda each: (not each.eligible, -each.rank_ppm, _tie(salt, each.agent)))
 
 
 def _tie(salt: str, agent: str) -> bytes:
@@ -193,11 +194,11 @@ def _tie(salt: str, agent: str) -> bytes:
 
 
 def _candidate(entrant: Entrant, network: Network, reference: int, at_ms: int) -> Candidate:
-    seen = EMPTY
+    record = EMPTY
     if entrant.sums:
-        seen = rawsums.read(Sums(*map(rawsums.unpack, entrant.sums)), network, at_ms)
-    bound = reputation.slow_bound_ppm(seen)
-    priority = reputation.priority_ppm(seen, bound)
+        record = rawsums.read(Sums(*map(rawsums.unpack, entrant.sums)), network, at_ms)
+    bound = reputation.slow_bound_ppm(record)
+    priority = reputation.priority_ppm(record, bound)
     live = _live_ppm(entrant.done, entrant.expired, network, at_ms)
     backing = PPM + min(PPM, entrant.stake_units * PPM // reference)
     return Candidate(
@@ -206,11 +207,11 @@ def _candidate(entrant: Entrant, network: Network, reference: int, at_ms: int) -
         reason=entrant.reason,
         rank_ppm=priority * live * backing // PPM**2,
         priority_ppm=priority,
-        expected_ppm=reputation.expected_ppm(seen),
-        interval_ppm=reputation.interval_ppm(seen, bound),
+        expected_ppm=reputation.expected_ppm(record),
+        interval_ppm=reputation.interval_ppm(record, bound),
         liveness_ppm=live,
         stake_units=entrant.stake_units,
-        observations_milli=seen.good_slow + seen.bad_slow,
+        observations_milli=record.good_slow + record.bad_slow,
     )
 
 

@@ -53,8 +53,8 @@ class Draft:
         self._nothing_before = -1
 
     def get(self, kind: type[R], id: str) -> R | None:
-        found: Any = self.writes.get((kind, id), _UNWRITTEN)
-        return self.parent.get(kind, id) if found is _UNWRITTEN else found
+        written: Any = self.writes.get((kind, id), _UNWRITTEN)
+        return self.parent.get(kind, id) if written is _UNWRITTEN else written
 
     def put(self, record: Record) -> None:
         """Makes this the record of its key; IllegalMove where the event that is folding may not move it so."""
@@ -133,8 +133,8 @@ class MemoryState:
         return cast("R | None", self.records.get((kind, id)))
 
     def timers(self, limit: int) -> list[Timer]:
-        found = [record for record in self.records.values() if isinstance(record, Timer)]
-        return sorted(found, key=timer_order)[:limit]
+        timers = [record for record in self.records.values() if isinstance(record, Timer)]
+        return sorted(timers, key=timer_order)[:limit]
 
     def put_all(self, records: Iterable[Record]) -> None:
         """Stores records that folding does not make: the nodes of a pool that is about to be sealed."""

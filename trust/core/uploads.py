@@ -1,4 +1,4 @@
-"""What a party signs to have bytes stored before a statement on the log names them.
+"""The signature with which a party has bytes stored before a statement on the log names them.
 
 It is no statement: nothing on the log comes of it, and no decision reads it. It stands in the header `Trust-Upload` of
 `PUT /v1/blobs/{sha256}` as the party's DID, the Unix time in ms until which it holds, and the signature in base64,
@@ -43,8 +43,8 @@ class Upload(msgspec.Struct, frozen=True):
 
     def is_signed(self, network: str, digest: str, key: str) -> bool:
         """Returns whether the key with this DID signed it for these bytes (their SHA-256 in hex) in this network."""
-        said = _signed(network, self.party, digest, self.until_ms)
-        return ed25519.verify(key_of(key), said, self.signature)
+        message = _signed(network, self.party, digest, self.until_ms)
+        return ed25519.verify(key_of(key), message, self.signature)
 
 
 def upload(network: str, party: str, key: ed25519.PrivateKey, digest: str, until_ms: int) -> str:

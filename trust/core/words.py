@@ -12,11 +12,11 @@ _LONG = re.compile(
 _SHOWN = 6
 
 
-def told(kind: str, entry: Entry) -> list[str]:
+def sentences(kind: str, entry: Entry) -> list[str]:
     """Returns the sentences of an entry's events; `kind` is that of its command."""
     return [short(event.sentence()) for event in entry.events] or [f"{kind}: nothing else changed."]
 
 
 def short(text: str) -> str:
     """The text with DIDs and ids shortened to the end that tells them apart."""
-    return _LONG.sub(lambda found: f"..{found[0][-_SHOWN:]}", text)
+    return _LONG.sub(lambda match: f"..{match[0][-_SHOWN:]}", text)

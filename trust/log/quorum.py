@@ -72,8 +72,8 @@ class Quorum:
     def verifiers(self) -> tuple[Verifier, ...]:
         return tuple(witness.verifier for witness in self.witnesses)
 
-    def told(self, cosigned: Iterable[Signature]) -> str:
-        """How many of the witnesses cosigned, and which, for people."""
+    def summary(self, cosigned: Iterable[Signature]) -> str:
+        """Returns how many of the witnesses cosigned, and which, in words for people."""
         keys = {(line.name, line.key_id) for line in cosigned}
         names = [witness.label for witness in self.witnesses if witness.key in keys]
         return f"{len(names)} of {len(self.witnesses)} witnesses: {', '.join(names) or 'nobody'}"
@@ -193,7 +193,7 @@ def cosigned_by(note: bytes, quorum: Quorum) -> tuple[Signature, ...]:
     """
     good = cosignatures_of(note, quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in good}):
-        raise QuorumMissing(f"the quorum {quorum.needed} is missing: {quorum.told(good)}")
+        raise QuorumMissing(f"the quorum {quorum.needed} is missing: {quorum.summary(good)}")
     return good
 
 

@@ -244,23 +244,23 @@ class TileCache:
     ) -> list[bytes]:
         """The inner nodes of a tile, built where they are not here."""
         key = level, n, width
-        found = self._recent.get(key)
-        if found is None:
-            found = self._older.get(key) or build(level, n, width)
+        hashes = self._recent.get(key)
+        if hashes is None:
+            hashes = self._older.get(key) or build(level, n, width)
             if len(self._recent) >= self._half:
                 self._older, self._recent = self._recent, {}
-            self._recent[key] = found
-        return found
+            self._recent[key] = hashes
+        return hashes
 
     def root(self, level: int, n: int, build: Callable[[int, int], bytes]) -> bytes:
         """The root of a full tile, built where it is not here."""
-        found = self._roots.get((level, n))
-        if found is None:
-            found = build(level, n)
+        root_hash = self._roots.get((level, n))
+        if root_hash is None:
+            root_hash = build(level, n)
             if len(self._roots) >= CACHED_ROOTS:
                 self._roots = {}
-            self._roots[level, n] = found
-        return found
+            self._roots[level, n] = root_hash
+        return root_hash
 
 
 class TileNodes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trust.client import Accepted
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, TaskPost
 from trust.errors import ClientError
 from trust.mcp.hand import Hand
@@ -26,7 +26,7 @@ Whole = Annotated[int, Field(ge=0, le=MAX_INT)]
 
 
 class Acting:
-    """What a model may do with its owner's key."""
+    """The tools with which a model acts with its owner's key."""
 
     def __init__(self, hand: Hand, reading: Reading) -> None:
         self._hand, self._client, self._reading = hand, hand.client, reading
@@ -85,17 +85,17 @@ class Acting:
             link = await hand.link()
             hand.spending.book(f"a stake on {task}", stake_units)
             request = await hand.worker.claim_of(task, link.relay, stake_units, facts["index"])
-            told = await asked(link, request)
-        claim = won(told, self._client.exchanges.key, hand.did, task)
-        return {"claim": claim, "task": task, "entry": receipt_of(told).index, "proven": True}
+            answer = await asked(link, request)
+        claim = won(answer, self._client.exchanges.key, hand.did, task)
+        return {"claim": claim, "task": task, "entry": receipt_of(answer).index, "proven": True}
 
     async def _posted(self, task: str, index: int) -> TaskPost:
-        """What a requester signed, proven: the owner's rules are held against nothing less."""
+        """Returns the proven `task.post` of a task: the owner's rules are checked against nothing less."""
         spoken = (await self._client.receipt(index))[1].spoken
-        said = heard(spoken).payload if spoken else None
-        if not isinstance(said, TaskPost) or said.task != task:
+        payload = effective(spoken).payload if spoken else None
+        if not isinstance(payload, TaskPost) or payload.task != task:
             raise NotProven(f"entry {index} does not post {task}")
-        return said
+        return payload
 
     async def deliver(
         self,
@@ -173,7 +173,7 @@ class Acting:
 
 
 def _done(done: Accepted) -> Facts:
-    """The entry that a statement came to, proven by its receipt: `verify` with this entry shows it again."""
+    """Returns the entry of a statement, proven by its receipt, for the tool `verify` to show again."""
     return {"entry": done.index, "statement": done.statement, "repeated": done.repeated, "proven": True}
 
 

@@ -1,4 +1,4 @@
-"""The holder of an agent's key: what it says goes through its owner's limits, and what falls due it does by itself.
+"""The holder of an agent's key: its statements go through its owner's limits, and due steps are done automatically.
 
 Due by itself are only steps that were decided before: revealing a vote that was committed, opening an output that was
 delivered. Both are on disk before the service hears of them, so a process that starts again goes on with them.
@@ -69,7 +69,7 @@ class Hand:
         return self.worker.did
 
     async def link(self) -> RelayLink:
-        """The line to the relay, made when it is first wanted."""
+        """Returns the connection to the relay, made when it is first needed."""
         async with self._linking:
             if self._link is None:
                 if not self._relays:
@@ -83,7 +83,7 @@ class Hand:
             return self._link
 
     async def fees_units(self) -> int:
-        """What a task costs its requester beside its price, by the policy in force."""
+        """Returns the units that a task costs its requester beside its price, by the policy in force."""
         facts = await self.client.policy()
         try:
             return msgspec.convert(facts["terms"], Policy).fees_units
@@ -91,7 +91,7 @@ class Hand:
             raise NotProven(f"the service shows no policy that this release reads: {error}") from None
 
     async def deliver(self, claim: str, product: Product, *, opened: bool) -> Accepted:
-        """Delivers a claim's output. The first one that is decided on is the only one, also after a restart."""
+        """Delivers a claim's output. The first decided output is the only one, also after a restart."""
         facts = await self.client.claim(claim)
         if facts["worker"] != self.did:
             raise ClientError(
@@ -114,8 +114,8 @@ class Hand:
         return done
 
     async def open(self, claim: str, *, undrawn: bool = True) -> list[Accepted]:
-        """Opens an output, or what was drawn of a batch; where nothing is drawn yet only if `undrawn`. Nothing is said
-        where that was done before."""
+        """Opens an output, or the drawn items of a batch; where nothing is drawn yet only if `undrawn`. Nothing is
+        signed where that was done before."""
         async with self._opening:
             product = self.products.get(claim)
             output = (await self.client.claim(claim)).get("output")
@@ -129,7 +129,7 @@ class Hand:
     # -- what falls due
 
     async def attend(self) -> None:
-        """Reveals and opens what is due until it is cancelled. What fails is tried again and holds up nothing else."""
+        """Reveals and opens what is due until cancelled. A failed step is tried again and holds up nothing else."""
         while True:
             dues: list[Due] = [
                 self._votes,
@@ -142,14 +142,14 @@ class Hand:
             self.stirred.clear()
 
     async def _votes(self) -> bool:
-        """Reveals what can be revealed; returns whether a vote waits still."""
+        """Reveals the votes that are due; returns whether a vote still waits."""
         decided = [duty for duty in await self.verifier.duties() if self._decided(duty)]
         for duty in decided:
             await self.verifier.act(duty)
         return bool(decided)
 
     async def _output(self, claim: str) -> bool:
-        """Opens what was drawn of an output; returns whether its claim goes on."""
+        """Opens the drawn part of an output; returns whether its claim goes on."""
         facts = await self.client.claim(claim)
         if facts["ended_ms"]:
             self.products.drop(claim)
@@ -158,20 +158,20 @@ class Hand:
         return not facts["ended_ms"]
 
     def _decided(self, duty: Facts) -> bool:
-        """Whether the vote of a seat is on disk: committed, or on its way."""
+        """Returns whether the vote of a seat is on disk: committed, or about to be."""
         try:
             return self.verifier.book.get(duty["seat"]) is not None
         except TrustError:
             return False
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the connections."""
         if self._link is not None:
             await self._link.close()
 
 
 async def _tried(due: Due) -> bool:
-    """Does what is due; True, to be tried again, where that failed, whatever the service answered."""
+    """Runs a due step; returns True, to be tried again, where it failed for any reason."""
     try:
         return await due()
     except Exception as error:
@@ -180,12 +180,12 @@ async def _tried(due: Due) -> bool:
 
 
 def _undecided(_: object) -> None:
-    """No judge: a model decides by `vote`, before anything is committed."""
+    """Never judges: a model decides by `vote` before anything is committed."""
     raise ClientError("no-verdict", "nobody has judged this seat")
 
 
 async def _unheard(_: Facts) -> None:
-    """What a relay says unasked is looked up at the service instead."""
+    """Ignores the relay's unasked messages: the service is asked instead."""
 
 
 @asynccontextmanager
@@ -199,7 +199,7 @@ async def holding(
     votes: Path,
     actor: str = "",
 ) -> AsyncIterator[Hand]:
-    """A hand at work: what falls due is done while it is held."""
+    """Yields a hand whose due steps are done inside of the block."""
     async with AsyncTrustClient(services, vkey, retry=RETRY) as client:
         hand = Hand(client, seed, allowance, relays, folder, votes, actor)
         attending = asyncio.create_task(hand.attend())

@@ -1,4 +1,4 @@
-"""What others wrote, as a model is shown it: marked as data, bounded, and with nothing invisible in it (docs/mcp.md 3).
+"""Marking of others' texts for a model: marked as data, bounded, and with nothing invisible in it (docs/mcp.md 3).
 
 A text of others is an object with `"untrusted": true`. It is JSON, so that no text can end it and go on as an answer of
 this program; whatever is in it is something to judge, never something to obey.
@@ -32,14 +32,15 @@ Facts = dict[str, Any]
 
 
 def quoted(text: str, by: str = "", **more: Any) -> Facts:
-    """A text of others; `by` is who wrote it, where that is known. Only line ends and tabs stay, all else is shown."""
+    """Returns a text of others as an object; `by` is its author, where known. Only line ends and tabs stay; other
+    control characters are made visible."""
     shown = "\n".join("\t".join(map(escaped, line.split("\t"))) for line in text[:MAX_SHOWN].split("\n"))
     cut = {"characters": len(text), "shown": MAX_SHOWN} if len(text) > MAX_SHOWN else {}
     return {"untrusted": True, **({"written_by": by} if by else {}), **more, **cut, "text": shown}
 
 
 def quoted_bytes(data: bytes, by: str = "", offset: int = 0, **more: Any) -> Facts:
-    """Bytes of others from an offset on, as text where they are UTF-8, else as base64."""
+    """Returns bytes of others from an offset on, as text where they are UTF-8, else as base64."""
     part = data[offset : offset + MAX_SHOWN]
     is_last = offset + len(part) >= len(data)
     try:
@@ -52,7 +53,7 @@ def quoted_bytes(data: bytes, by: str = "", offset: int = 0, **more: Any) -> Fac
 
 
 def marked(facts: Any, depth: int = 0) -> Any:
-    """An answer of the service or a relay, in which every text that is more than a plain name is marked."""
+    """Returns an answer of the service or a relay in which every text that is more than a plain name is marked."""
     if depth > MAX_DEPTH:
         return quoted("nested too deep")
     if isinstance(facts, Mapping):
@@ -73,8 +74,8 @@ def _others(value: Any) -> Any:
     return quoted(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def told_error(error: TrustError) -> Facts:
-    """A refusal: `code`, `detail`, `hint`. What the service or a relay says itself is marked as others' words."""
+def error_facts(error: TrustError) -> Facts:
+    """Returns a refusal as `code`, `detail`, `hint`. Texts of the service or a relay are marked as others' words."""
     is_others = isinstance(error, ServiceError)
     known = CODES[error.code].hint if error.code in CODES else ""
     code = error.code if _CODE.fullmatch(error.code) else "refused"

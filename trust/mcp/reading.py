@@ -13,7 +13,6 @@ from trust.audit import provenance_report
 from trust.audit.provenance import blame
 from trust.client import TrustClient
 from trust.client.verifier import Case
-from trust.core.payloads import kind_of
 from trust.errors import ClientError
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.hand import RETRY, Hand
@@ -32,7 +31,7 @@ Facts = dict[str, Any]
 
 
 class Reading:
-    """What a model may look at; nothing is signed here."""
+    """The tools with which a model reads; nothing is signed here."""
 
     def __init__(self, hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> None:
         self._hand, self._client = hand, hand.client
@@ -118,10 +117,10 @@ class Reading:
             )
         proven = [(await self._client.receipt(entry["index"]))[1] for entry in timeline]
         summary, lines = tell(case, [(entry.index, entry.data) for entry in proven])
-        told: Facts = {"story": quoted("\n".join(summary)), "lines": quoted(_lines(lines))}
+        facts: Facts = {"story": quoted("\n".join(summary)), "lines": quoted(_lines(lines))}
         if provenance:
-            told["provenance"] = marked(await asyncio.to_thread(self._blame, case))
-        return told
+            facts["provenance"] = marked(await asyncio.to_thread(self._blame, case))
+        return facts
 
     def _blame(self, case: str) -> Facts:
         with TrustClient(self._services, self._vkey, retry=RETRY) as client:
@@ -145,7 +144,7 @@ class Reading:
         }
 
     async def duty(self, seat: str) -> Facts:
-        """A seat of mine that waits; `ClientError` no-such-seat."""
+        """Returns a waiting seat of this agent; `ClientError` no-such-seat."""
         for duty in await self._hand.verifier.duties():
             if duty["seat"] == seat:
                 return duty
@@ -186,13 +185,16 @@ def _builtins(proven: object) -> Any:
 
 
 def _entry(proven: Proven) -> Facts:
-    said = proven.spoken
-    about = {"kind": kind_of(said.payload), "actor": said.payload.actor, "statement": said.id} if said else {}
-    return {"network": proven.checkpoint.origin, "index": proven.index, "at_ms": proven.at_ms, **about}
+    return {
+        "network": proven.checkpoint.origin,
+        "index": proven.index,
+        "at_ms": proven.at_ms,
+        **proven.statement_facts(),
+    }
 
 
 def _delivered(case: Case) -> Facts:
-    """The output of a case; of a batch the items of the seat."""
+    """Returns the output of a case; of a batch the items of the seat."""
     by, named = case.output.actor, case.artifacts
     return {
         "artifacts": [
@@ -207,6 +209,6 @@ def _delivered(case: Case) -> Facts:
 
 
 def _named(name: str, data: bytes, by: str, whole: bool) -> Facts:
-    """An artifact; its content too, or just the digest by which `read_blob` has it."""
+    """Returns an artifact with its content, or with the digest by which `read_blob` has it."""
     content = {"content": quoted_bytes(data, by)} if whole else {}
     return {"name": quoted(name, by), "sha256": sha256(data).hexdigest(), "bytes": len(data), **content}

@@ -1,4 +1,4 @@
-"""The MCP server: which tools there are, what clients are told of them, and how it is spoken to (docs/mcp.md)."""
+"""The MCP server: its tools, the instructions to clients, and its transports (docs/mcp.md)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trust.files import PRIVATE, write_once
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.acting import Acting
 from trust.mcp.hand import Hand
-from trust.mcp.marking import told_error
+from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
 from trust.settings import shipped
 
@@ -58,15 +58,15 @@ class TrustServer(MCPServer[None]):
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
-            told = {"error": _told(name, error)}
-        text = TextContent(type="text", text=json.dumps(told, ensure_ascii=False))
-        return CallToolResult(content=[text], structured_content=told, is_error=True)
+            result = {"error": _error_facts(name, error)}
+        text = TextContent(type="text", text=json.dumps(result, ensure_ascii=False))
+        return CallToolResult(content=[text], structured_content=result, is_error=True)
 
 
-def _told(name: str, error: ToolError) -> dict[str, Any]:
+def _error_facts(name: str, error: ToolError) -> dict[str, Any]:
     match error.__cause__:
         case TrustError() as cause:
-            return told_error(cause)
+            return error_facts(cause)
         case Unusable() as cause:
             return {"code": "unusable", "detail": str(cause), "hint": cause.hint}
         case ValidationError() as cause:
@@ -86,7 +86,7 @@ def _told(name: str, error: ToolError) -> dict[str, Any]:
 
 
 def build(hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> TrustServer:
-    """The server of one hand."""
+    """Returns the server of one hand."""
     server = TrustServer(
         "trust", title="trust", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
@@ -131,7 +131,7 @@ def _add_resources(server: TrustServer, hand: Hand, vkey: str | LogVerifier) -> 
 
 
 async def serve_http(server: TrustServer, port: int, token: str) -> None:
-    """Serves streamable HTTP on loopback until it is told to stop; who does not know the token gets 401."""
+    """Serves streamable HTTP on loopback until the process is stopped; a request without the token gets 401."""
     hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
     app = server.streamable_http_app(
         transport_security=TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[])
@@ -147,17 +147,17 @@ class Guarded:
         self._app, self._expected = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what carries the token."""
+        """Passes on requests that carry the token."""
         given = dict(scope.get("headers", ())).get(b"authorization", b"")
         if scope["type"] == "lifespan" or compare_digest(given, self._expected):
             await self._app(scope, receive, send)
             return
-        told = {"code": "unauthorized", "hint": "send the token of the file as Authorization: Bearer"}
-        await JSONResponse(told, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        problem = {"code": "unauthorized", "hint": "send the token of the file as Authorization: Bearer"}
+        await JSONResponse(problem, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
 
 def token_of(path: Path) -> str:
-    """The token in a file that only its owner reads; made where there is none."""
+    """Returns the token in a file that only its owner can read; makes it where there is none."""
     if not path.exists():
         write_once(path, f"{secrets.token_urlsafe(32)}\n".encode(), PRIVATE)
     return path.read_text(encoding="ascii").strip()

@@ -30,18 +30,18 @@ async def asked(link: RelayLink, request: bytes) -> dict[str, Any]:
     return await link.claim(request)
 
 
-def won(told: dict[str, Any], key: LogKey, worker: str, task: str) -> str:
+def won(answer: dict[str, Any], key: LogKey, worker: str, task: str) -> str:
     """Returns the claim that a relay's answer proves to be this worker's; `NotProven` where it proves another."""
-    proven = verify_receipt(receipt_of(told), key)
+    proven = verify_receipt(receipt_of(answer), key)
     opened = proven.event("claim.opened")
     if (opened["worker"], opened["task"]) != (worker, task):
         raise NotProven(f"the relay confirmed a claim of {opened['worker']} on {opened['task']}")
     return str(opened["claim"])
 
 
-def receipt_of(told: dict[str, Any]) -> Receipt:
+def receipt_of(answer: dict[str, Any]) -> Receipt:
     """Returns the receipt in a relay's answer; `NotProven` where there is none."""
     try:
-        return msgspec.convert(told.get("receipt"), Receipt)
+        return msgspec.convert(answer.get("receipt"), Receipt)
     except msgspec.ValidationError as error:
         raise NotProven(f"the relay's answer has no receipt: {error}") from None

@@ -49,9 +49,9 @@ class Outcome:
         """Returns why it is no result, in words; "" where it ended well."""
         if self.status == 0:
             return ""
-        said = self.stderr.decode(errors="replace").strip().splitlines()
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
         why = self.why or f"the command ended with {self.status}"
-        return f"{why}: {said[-1]}"[:MAX_WORDS] if said else why
+        return f"{why}: {lines[-1]}"[:MAX_WORDS] if lines else why
 
 
 def run(

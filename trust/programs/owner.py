@@ -1,4 +1,4 @@
-"""What an owner allows a program to do: the rules of its TOML file, which nothing that others say can widen."""
+"""The owner's limits on a program: the rules of its TOML file, which no text of others can widen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOURS = re.compile(r"([01][0-9]|2[0-3])-([01][0-9]|2[0-4])")
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which tasks to go for. Money is in units; `hours` are UTC, as "08-20" or over midnight "22-06"; empty lists and
-    texts allow everything."""
+    """The tasks that a program may claim. Money is in units; `hours` are UTC, as "08-20" or over midnight "22-06";
+    empty lists and texts allow everything."""
 
     kinds: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     least_price_units: Units = 0
@@ -30,7 +30,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     at_once: Annotated[int, Meta(ge=1, le=256)] = 1
 
     def hindrance(self, task: Mapping[str, Any], at_ms: int) -> str:
-        """Returns why a task is not gone for, in words; "" where the rules allow it."""
+        """Returns why the rules forbid a task, in words; "" where they allow it."""
         if self.kinds and task["task_kind"] not in self.kinds:
             return f"{task['task_kind']} is none of the kinds"
         if task["price_units"] < self.least_price_units:
@@ -50,7 +50,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Allowance(Rules, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a model may do with its owner's key. Money that is not named is not allowed: without a file none is spent.
+    """The limits on a model that holds its owner's key. Money that is not named is not allowed: without a file none
+    is spent.
 
     `most_per_day_units` is for stakes, prices and fees together, in any 24 hours.
     """
@@ -72,7 +73,7 @@ class Allowance(Rules, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def beyond(why: str) -> ClientError:
-    """The error of what an owner does not allow; nothing was signed."""
+    """Returns the error for an act that the owner does not allow; nothing was signed."""
     return ClientError(
         "beyond-limits",
         why,

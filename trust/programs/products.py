@@ -1,4 +1,5 @@
-"""What a command made for a claim, on disk before it is delivered: a claim has one output, whatever happens."""
+"""Products: a command's results for a claim, on disk before delivery, so that a claim has one output whatever
+happens."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from trust.core.payloads import CLAIM_ID
 from trust.errors import ClientError
 from trust.files import write_whole
 
-_CLAIM = re.compile(r"clm_[a-z2-7]{26}")
+_CLAIM = re.compile(CLAIM_ID)
 
 
 class Product(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ Tell = Callable[..., None]
 
 
 def tell(did: str, **facts: Any) -> None:
-    """Prints what was done as one line of JSON."""
+    """Prints an event as one line of JSON."""
     print(json.dumps({"at_ms": clock.now_ms(), "did": did, **facts}), flush=True)
 
 

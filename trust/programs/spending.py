@@ -1,4 +1,4 @@
-"""What was spent in the last 24 hours, on disk before anything that spends is signed."""
+"""The spending of the last 24 hours, on disk before any statement that spends is signed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SpendingBook:
             os.close(handle)
 
     def _read(self) -> list[Spent]:
-        """What counts now. `Unusable` where the file is none: nothing is spent then."""
+        """Returns the amounts that count now. `Unusable` where the file is malformed: nothing is spent then."""
         if not self._path.exists():
             return []
         try:

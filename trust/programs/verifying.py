@@ -90,7 +90,7 @@ class VerifyProgram:
         self._tell(act.did, seat=seat, claim=duty["claim"], entry=act.accepted and act.accepted.index)
 
     def _judge(self, case: Case) -> Judgement:
-        """Has the command judge a case; `NoVerdict` where it comes to none, and then there is no vote."""
+        """Runs the command on a case; raises `NoVerdict`, so that there is no vote, where it reaches none."""
         facts, blobs = case_of(case)
         verdict = verdict_of(run(self._command, facts, blobs, self._limits))
         if verdict.verdict == "void":

@@ -36,7 +36,7 @@ Facts = dict[str, Any]
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command may print beside its files, as JSON: what the output was made from."""
+    """The JSON that a command may print beside its files: the sources that the output was made from."""
 
     inputs: tuple[Source, ...] = ()
 
@@ -121,7 +121,7 @@ class WorkProgram:
             self._start(name, self._win(task))
 
     def _consider(self, task: Facts) -> None:
-        """Takes up an offer, or says why not; the same task is spoken of once."""
+        """Takes up an offer, or reports why not, once per task."""
         if task["requester"] == self.worker.did or len(self._offers) >= MAX_KNOWN:
             return
         why = self._rules.hindrance(task, self.client.now_ms())
@@ -153,7 +153,7 @@ class WorkProgram:
             self._tell("ended", claim=claim)
 
     def _start(self, task: str, work: Coroutine[Any, Any, None]) -> None:
-        """Does something about a task beside the rest."""
+        """Starts an activity on a task beside the others."""
 
         async def careful() -> None:
             try:
@@ -176,7 +176,7 @@ class WorkProgram:
             await self._make(claim)
 
     async def _claim(self, task: Facts, stake_units: int) -> str:
-        """Returns the claim that was won with a stake, which the log bears out; "" where it was not.
+        """Claims a task with a stake; returns the claim that the log bears out, "" where it was not won.
 
         Where the policy asks for more than was offered, more is offered, as far as the owner allows.
         """
@@ -188,17 +188,17 @@ class WorkProgram:
             stake_units=stake_units,
         )
         try:
-            told = await asked(self._link, request)
+            answer = await asked(self._link, request)
         except TrustError as error:
             least = error.extra.get("stake_units")
             if isinstance(least, int) and stake_units < least <= self._rules.most_stake_units:
                 return await self._claim(task, least)
             self._tell("lost", task=task["task"], why=error.code)
             return ""
-        return won(told, self.client.exchanges.key, self.worker.did, task["task"])
+        return won(answer, self.client.exchanges.key, self.worker.did, task["task"])
 
     async def _make(self, claim: str) -> None:
-        """Has the work done, unless it is on disk already, and delivers it."""
+        """Has the work done and delivers it, unless the product is on disk already."""
         product = self._products.get(claim)
         if product is None:
             facts = await self.client.claim(claim)
@@ -219,7 +219,7 @@ class WorkProgram:
         self._tell("delivered", claim=claim, entry=done.index)
 
     async def _made(self, claim: Facts) -> Product | None:
-        """Returns what the command made; None where it failed, which is told."""
+        """Returns the command's product; None where it failed, which is reported."""
         task = claim["task"]
         spec = await self.client.get_blob(task["spec_sha256"])
         case = {
@@ -259,11 +259,11 @@ def product_of(outcome: Outcome, is_batch: bool) -> Product:
     if not files or (is_batch and not items):
         raise ValueError(f"the command left nothing in output/{ITEMS if files else ''}")
     try:
-        said = strict.parse(outcome.stdout.strip() or b"{}", Said, max_bytes=MAX_SAID_BYTES)
+        report = strict.parse(outcome.stdout.strip() or b"{}", Said, max_bytes=MAX_SAID_BYTES)
     except strict.Malformed as error:
         raise ValueError(f"what the command printed is not as it should be: {error}"[:MAX_WORDS]) from None
-    if len(said.inputs) > MAX_INPUTS:
+    if len(report.inputs) > MAX_INPUTS:
         raise ValueError(
-            f"the output is made from {len(said.inputs)} inputs; at most {MAX_INPUTS} can be named"
+            f"the output is made from {len(report.inputs)} inputs; at most {MAX_INPUTS} can be named"
         )
-    return Product(files, items, said.inputs)
+    return Product(files, items, report.inputs)

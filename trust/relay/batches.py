@@ -1,4 +1,4 @@
-"""What many ask for in one request: while a few requests are under way, what comes meanwhile goes together.
+"""Batching of requests: while a few are under way, those that arrive meanwhile are sent together.
 
 A lone one goes at once. Each gets the answer that it would have got alone, and what was asked for together stays
 together and in order.
@@ -33,18 +33,19 @@ class Batches(Generic[A, T]):
 
     @property
     def queue(self) -> dict[str, Any]:
-        """How many requests wait, and waited at most lately."""
+        """The number of requests that wait, and the most that waited lately."""
         return self.peak.shown(len(self._waiting))
 
     async def send(self, one: A) -> T:
-        """What became of it. Raises its error."""
+        """Returns the result of one request, or raises its error."""
         [result] = await self.send_all([one])
         if isinstance(result, TrustError):
             raise result
         return result
 
     async def send_all(self, together: Sequence[A]) -> list[T | TrustError]:
-        """What became of each. `ClientError` overloaded where too many wait already; an error of all of them."""
+        """Returns the result or the error of each request. `ClientError` overloaded where too many wait already;
+        raises an error that concerns all of them."""
         if len(self._waiting) >= MAX_WAITING:
             raise ClientError("overloaded", f"{len(self._waiting)} requests wait to be sent", status=503)
         answer: asyncio.Future[list[T | TrustError]] = asyncio.get_running_loop().create_future()
@@ -57,7 +58,7 @@ class Batches(Generic[A, T]):
         return await answer
 
     async def _send(self) -> None:
-        """Sends what waits until nothing does."""
+        """Sends batches until nothing waits."""
         while self._waiting:
             together = [self._waiting.popleft()]
             while self._waiting and sum(len(each) for each, _ in together) < MAX_TOGETHER:
@@ -77,7 +78,7 @@ def _hand_out(
     together: Sequence[tuple[Sequence[A], asyncio.Future[list[T | TrustError]]]],
     results: Sequence[T | TrustError],
 ) -> None:
-    """Gives each its part; whoever has gone meanwhile gets none."""
+    """Resolves each future with its result; those of callers that have gone are skipped."""
     at = 0
     for each, answer in together:
         if not answer.done():

@@ -1,4 +1,5 @@
-"""What a coordinator decides: what it brings to the service, what it confirms, and what it signs for the others.
+"""The decisions of a coordinator: the requests it brings to the service, the claims it confirms, and the statements
+it signs for the others.
 
 It never confirms what the service refused, and for one task promises its signature to one claim at a time: while a
 claim that it signed may still be won, it signs no other, so a coordinator that would rather have somebody else win
@@ -69,17 +70,18 @@ class Promise:
 
 
 class Promises:
-    """Whom a coordinator has given its signature, by task."""
+    """The claims to which a coordinator has given its signature, by task."""
 
     def __init__(self) -> None:
         self._given: dict[str, Promise] = {}
 
     def held(self, task: str) -> Promise | None:
-        """Who has it, or had it last."""
+        """Returns the newest promise for a task, which may be over; None where there was none."""
         return self._given.get(task)
 
     def give(self, task: str, statement: str, worker: str, signed: bytes = b"") -> None:
-        """`ClientError` promised where another claim has it; asking again for the same one is fine."""
+        """Promises the signature to a claim. `ClientError` promised where another claim has it; the same one may
+        ask again."""
         now_ms = clock.monotonic_ms()
         held = self._given.get(task)
         if held is not None and held.statement != statement and held.until_ms > now_ms:
@@ -93,12 +95,12 @@ class Promises:
         self._given[task] = Promise(statement, worker, now_ms + PROMISE_MS, signed)
 
     def take_back(self, task: str, statement: str) -> None:
-        """The claim was refused."""
+        """Drops a promise whose claim was refused."""
         if (held := self._given.get(task)) is not None and held.statement == statement:
             del self._given[task]
 
     def over(self, task: str) -> None:
-        """The task has another state."""
+        """Drops the promise of a task that has another state now."""
         self._given.pop(task, None)
 
 
@@ -122,7 +124,7 @@ class Desk:
 
     @property
     def queue(self) -> Facts:
-        """How many requests wait for the service."""
+        """The number of requests that wait for the service."""
         return self._batches.queue
 
     # -- for agents
@@ -131,13 +133,17 @@ class Desk:
         """Brings a worker's claim to the service. Raises its refusal: `already-claimed` has the winner, and the
         service's note or the receipt of the winner's entry."""
         spoken = self._spoken(signed)
-        said = spoken.payload
-        if not isinstance(said, ClaimRequest) or did not in ("", said.actor) or task not in ("", said.task):
+        payload = spoken.payload
+        if (
+            not isinstance(payload, ClaimRequest)
+            or did not in ("", payload.actor)
+            or task not in ("", payload.task)
+        ):
             raise ClientError("malformed", "a worker brings its own claim.request", status=400)
         try:
-            granted = await self._grant(spoken, said)
+            granted = await self._grant(spoken, payload)
         except TrustError as error:
-            self._refused(spoken, said.task, error)
+            self._refused(spoken, payload.task, error)
             raise
         accepted = granted.accepted
         self.tasks["claimed"] += not accepted.repeated
@@ -146,16 +152,16 @@ class Desk:
             "confirmed",
             task=task,
             claim=granted.claim,
-            worker=said.actor,
+            worker=payload.actor,
             index=accepted.index,
             statement=spoken.id,
             signers=sorted(opened(granted.confirmation).signed.signers),
         )
-        work = self._mirror.tasks.get(said.task)
+        work = self._mirror.tasks.get(payload.task)
         return {
             "task": task,
             "claim": granted.claim,
-            "worker": said.actor,
+            "worker": payload.actor,
             "index": accepted.index,
             "confirmation": granted.confirmation.decode(),
             "receipt": msgspec.to_builtins(accepted.receipt),
@@ -163,21 +169,21 @@ class Desk:
             "spec_sha256": work.spec_sha256 if work else "",
         }
 
-    async def _grant(self, spoken: Spoken, said: ClaimRequest) -> Granted:
+    async def _grant(self, spoken: Spoken, request: ClaimRequest) -> Granted:
         self._relay.threshold = self._mirror.group.threshold
         data = envelopes.encode(spoken.signed.envelope)
         if self._relay.threshold == 1:
             return await self._granted(data)
-        async with self._promised(said, spoken):
-            return await self._grant_together(data, said)
+        async with self._promised(request, spoken):
+            return await self._grant_together(data, request)
 
     async def _granted(self, data: bytes) -> Granted:
-        """What `Relay.grant` does, with the claims of all agents in as few requests as may be."""
+        """Does the same as `Relay.grant`, with the claims of all agents in as few requests as possible."""
         signed = await self._relay.gathered(await self._relay.cosign(data))
         accepted = await self._batches.send(signed)
         return Granted(accepted, await self._relay.confirmed(accepted))
 
-    async def _grant_together(self, data: bytes, said: ClaimRequest) -> Granted:
+    async def _grant_together(self, data: bytes, request: ClaimRequest) -> Granted:
         """Asks the others for their signatures; again where they have promised theirs to somebody who may yet lose."""
         for attempt in range(GRANT_TRIES):
             try:
@@ -187,50 +193,51 @@ class Desk:
                     raise
                 if not _may_change(error):
                     raise
-            if (lost := await self._lost(said)) is not None:
+            if (lost := await self._lost(request)) is not None:
                 raise lost
             await asyncio.sleep(GRANT_AGAIN_S)
         raise AssertionError("the last attempt raises")
 
     @asynccontextmanager
-    async def _promised(self, said: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
-        """This coordinator's own signature is promised like any other; whoever comes second waits for the outcome."""
+    async def _promised(self, request: ClaimRequest, spoken: Spoken) -> AsyncIterator[None]:
+        """Holds this coordinator's own promise for the block; whoever comes second waits for the outcome."""
         end = clock.monotonic_ms() + PROMISE_MS
         while True:
-            if (lost := await self._lost(said)) is not None:
+            if (lost := await self._lost(request)) is not None:
                 raise lost
             try:
-                self.promises.give(said.task, spoken.id, said.actor)
+                self.promises.give(request.task, spoken.id, request.actor)
                 break
             except ClientError:
                 if clock.monotonic_ms() > end:
                     raise
-                await self._mirror.until(lambda: self._is_claimed(said.task), GRANT_AGAIN_S)
+                await self._mirror.until(lambda: self._is_claimed(request.task), GRANT_AGAIN_S)
         try:
             yield
         except BaseException:
-            self.promises.take_back(said.task, spoken.id)
+            self.promises.take_back(request.task, spoken.id)
             raise
 
     def _is_claimed(self, task: str) -> bool:
         work = self._mirror.tasks.get(task)
         return work is None or work.state == "claimed"
 
-    async def _lost(self, said: ClaimRequest) -> ClientError | None:
-        """Who has the task, and the receipt that proves it, where it is somebody else; or that it is closed."""
-        await self._seen(said.task, said.task_index)
-        work = self._mirror.tasks.get(said.task)
+    async def _lost(self, request: ClaimRequest) -> ClientError | None:
+        """Returns `already-claimed` with the receipt of the winner's entry where another worker has the task,
+        `task-closed` where it is closed, else None."""
+        await self._seen(request.task, request.task_index)
+        work = self._mirror.tasks.get(request.task)
         if work is None:
-            return ClientError("task-closed", f"{said.task} is closed, or of another relay", status=410)
-        if work.state != "claimed" or work.worker == said.actor:
+            return ClientError("task-closed", f"{request.task} is closed, or of another relay", status=410)
+        if work.state != "claimed" or work.worker == request.actor:
             return None
         winner = msgspec.structs.replace(work)  # the mirror goes on while the receipt is fetched
         receipt, _ = await self._client.receipt(winner.claim_index)
         return _claimed(winner, msgspec.to_builtins(receipt))
 
     async def _seen(self, task: str, index: int) -> None:
-        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where it has not in time:
-        nothing can be said of the task then, and not that it is closed."""
+        """Waits until the log has been followed to a task's entry. `ClientError` overloaded where that takes too
+        long: the task may then exist, so it is not called closed."""
 
         def is_seen() -> bool:
             return self._mirror.size > index or task in self._mirror.tasks
@@ -316,15 +323,15 @@ class Desk:
         self._refused(spoken, about, result)
         return problem(result)
 
-    async def _allocate(self, task: str, asked: Allocate) -> Facts:
+    async def _allocate(self, task: str, wanted: Allocate) -> Facts:
         """Has the draw decide who may claim first; this coordinator signs that once for a task."""
         self._relay.threshold = self._mirror.group.threshold
-        terms = {"shortlist": asked.shortlist, "exclusive_ms": asked.exclusive_ms}
+        terms = {"shortlist": wanted.shortlist, "exclusive_ms": wanted.exclusive_ms}
         try:
             if self._allocations.setdefault(task, "own") != "own" or task in self._allocated:
                 raise ClientError("already-allocated", f"the one draw of {task} was asked for", status=409)
             self._allocated.add(task)
-            accepted = await self._relay.allocate(task, candidates=asked.candidates, **terms)
+            accepted = await self._relay.allocate(task, candidates=wanted.candidates, **terms)
         except TrustError as error:
             self._decide("refused", what="task.allocate", about=task, code=error.code, statement="")
             return problem(error)
@@ -333,87 +340,93 @@ class Desk:
 
     # -- for other coordinators
 
-    async def cosign(self, asked: Asked) -> Facts:
-        """The statement with this coordinator's signature, given only for what it has looked at itself."""
-        spoken = self._spoken(asked.statement)
-        said = spoken.payload
-        data = envelopes.encode(asked.statement)
+    async def cosign(self, request: Asked) -> Facts:
+        """Returns the statement with this coordinator's signature, which it gives only after its own checks."""
+        spoken = self._spoken(request.statement)
+        payload = spoken.payload
+        data = envelopes.encode(request.statement)
         try:
-            match said:
+            match payload:
                 case ClaimRequest():
-                    signed = await self._cosign_claim(spoken, said, data)
+                    signed = await self._cosign_claim(spoken, payload, data)
                 case TaskAllocate():
-                    signed = await self._cosign_allocation(spoken, said, data)
+                    signed = await self._cosign_allocation(spoken, payload, data)
                 case RelayConfirm():
-                    signed = await self._relay.cosign(data, asked.receipt)
+                    signed = await self._relay.cosign(data, request.receipt)
                 case RelayAttest():
-                    [shown] = enclosed(said)
+                    [shown] = enclosed(payload)
                     self._check_attested(shown)
                     signed = await self._relay.cosign(data)
                 case _:
                     signed = await self._relay.cosign(data)  # says why not
         except TrustError as error:
-            self._refused(spoken, str(getattr(said, "task", "")), error, cosign=True)
+            self._refused(spoken, str(getattr(payload, "task", "")), error, cosign=True)
             raise
-        task = str(getattr(said, "task", ""))
-        self._decide("cosigned", what=kind_of(said), about=task, statement=spoken.id, worker=_worker(said))
+        task = str(getattr(payload, "task", ""))
+        self._decide(
+            "cosigned", what=kind_of(payload), about=task, statement=spoken.id, worker=_worker(payload)
+        )
         return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
-    async def _cosign_claim(self, spoken: Spoken, said: ClaimRequest, data: bytes) -> bytes:
-        """The signature that completes the threshold is promised to one claim, and only to an agent that may claim;
-        one that does not is worth nothing before somebody else has looked too."""
-        await self._seen(said.task, said.task_index)
-        work = self._look(said.task, said.task_index, said.actor)
+    async def _cosign_claim(self, spoken: Spoken, request: ClaimRequest, data: bytes) -> bytes:
+        """Co-signs a claim. The signature that completes the threshold is promised to one claim, and only to an
+        agent that may claim; an earlier one is worth nothing before another coordinator has checked too."""
+        await self._seen(request.task, request.task_index)
+        work = self._look(request.task, request.task_index, request.actor)
         signed = await self._relay.cosign(data)
         group = self._mirror.group
         if len(set(group.coordinators) & set(opened(signed).signed.signers)) < group.threshold:
             return signed
-        await self._promise(spoken, said, signed)
+        await self._promise(spoken, request, signed)
         try:
-            is_enough = said.stake_units >= work.stake_units
-            may_claim = self.eligible.may_claim(work.task_kind, said.actor, said.stake_units)
+            is_enough = request.stake_units >= work.stake_units
+            may_claim = self.eligible.may_claim(work.task_kind, request.actor, request.stake_units)
             if not (is_enough and await may_claim) and (error := await self._foreseen(signed)):
                 raise error
         except BaseException:
-            self.promises.take_back(said.task, spoken.id)
+            self.promises.take_back(request.task, spoken.id)
             raise
         return signed
 
-    async def _promise(self, spoken: Spoken, said: ClaimRequest, signed: bytes) -> None:
-        """Promises it; what was promised to a claim that the service would refuse is promised no longer."""
+    async def _promise(self, spoken: Spoken, request: ClaimRequest, signed: bytes) -> None:
+        """Promises the signature; a promise to a claim that the service would refuse gives way."""
         try:
-            self.promises.give(said.task, spoken.id, said.actor, signed)
+            self.promises.give(request.task, spoken.id, request.actor, signed)
         except ClientError:
-            held = self.promises.held(said.task)
+            held = self.promises.held(request.task)
             if held is None or not held.signed:
                 raise
             before, held.signed = held.signed, b""  # it is looked at once
             if await self._foreseen(before) is None:
                 raise
-            self.promises.take_back(said.task, held.statement)
-            self.promises.give(said.task, spoken.id, said.actor, signed)
+            self.promises.take_back(request.task, held.statement)
+            self.promises.give(request.task, spoken.id, request.actor, signed)
 
     async def _foreseen(self, signed: bytes) -> ServiceError | None:
-        """The refusal that the service would answer with to a claim now; None where it would take it."""
+        """Returns the refusal with which the service would answer a claim now; None where it would take it."""
         foreseen = await self._client.try_claim(signed)
         status = int(foreseen.get("status", 0))
         return None if status in (200, 201) else ServiceError.of(status, foreseen)
 
-    async def _cosign_allocation(self, spoken: Spoken, said: TaskAllocate, data: bytes) -> bytes:
-        """One draw a task, and from all who offer such work: no coordinator names the candidates alone."""
-        await self._mirror.until(lambda: said.task in self._mirror.tasks, 1.0)
-        work = self._look(said.task, None, "")
-        if said.actor not in self._mirror.group.coordinators:
-            raise ClientError("not-coordinator", f"{said.actor} is no coordinator", status=403)
-        if said.candidates:
+    async def _cosign_allocation(self, spoken: Spoken, allocation: TaskAllocate, data: bytes) -> bytes:
+        """Co-signs an allocation: one draw a task, and from all who offer such work, so that no coordinator names
+        the candidates alone."""
+        await self._mirror.until(lambda: allocation.task in self._mirror.tasks, 1.0)
+        work = self._look(allocation.task, None, "")
+        if allocation.actor not in self._mirror.group.coordinators:
+            raise ClientError("not-coordinator", f"{allocation.actor} is no coordinator", status=403)
+        if allocation.candidates:
             raise ClientError("named-candidates", "this group draws from all who offer such work", status=403)
-        before = self._allocations.setdefault(said.task, spoken.id)
+        before = self._allocations.setdefault(allocation.task, spoken.id)
         if work.is_allocated or before != spoken.id:
-            raise ClientError("already-allocated", f"the one draw of {said.task} was asked for", status=409)
+            raise ClientError(
+                "already-allocated", f"the one draw of {allocation.task} was asked for", status=409
+            )
         return await self._relay.cosign(data)
 
     def _look(self, task: str, index: int | None, worker: str) -> Work:
-        """The task, where the log that this coordinator follows itself has it open to this worker."""
+        """Returns the task where this coordinator's own mirror of the log has it open to this worker; raises the
+        refusal."""
         work = self._mirror.tasks.get(task)
         if self._mirror.group.suspended:
             raise ClientError("relay-suspended", "this relay is suspended", status=403)
@@ -431,7 +444,7 @@ class Desk:
     # -- what all of it needs
 
     def _spoken(self, signed: Envelope) -> Spoken:
-        """A statement of this network whose signatures hold."""
+        """Returns a statement of this network whose signatures hold; raises `ClientError`."""
         spoken = opened(envelopes.encode(signed))
         if spoken.payload.network != self._client.network:
             raise ClientError("foreign-network", f"a statement in {spoken.payload.network}", status=400)
@@ -471,7 +484,7 @@ class Desk:
 
 
 def problem(error: TrustError) -> Facts:
-    """The members of a problem, as an answer carries them."""
+    """Returns the members of a problem as an answer carries them."""
     facts = {"status": error.status or 400, "code": error.code, "detail": error.detail}
     more = {"reasons": list(error.reasons)} if error.reasons else {}
     return {**facts, **more, **({"hint": error.hint} if error.hint else {}), **error.extra}
@@ -488,11 +501,11 @@ def _claimed(work: Work, receipt: Any) -> ClientError:
 
 
 def _may_change(error: ClientError) -> bool:
-    """Whether a coordinator held its signature back for somebody who may yet lose, or has won meanwhile, or has not
-    followed the log as far yet."""
+    """Returns whether a coordinator refused for a reason that may pass: its signature is promised to a claim that
+    may yet lose or has won meanwhile, or it has not followed the log as far yet."""
     refusals: Any = error.extra.get("refusals", {})
     return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
 
 
-def _worker(said: Payload) -> str:
-    return said.worker if isinstance(said, RelayConfirm) else said.actor
+def _worker(payload: Payload) -> str:
+    return payload.worker if isinstance(payload, RelayConfirm) else payload.actor

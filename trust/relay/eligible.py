@@ -22,7 +22,7 @@ Rank = Callable[[str, Sequence[str]], Awaitable[dict[str, Any]]]
 
 
 class Eligible:
-    """Who may claim; `rank` is `POST /v1/priorities`."""
+    """The agents that may claim; `rank` is `POST /v1/priorities`."""
 
     def __init__(self, rank: Rank) -> None:
         self._rank = rank
@@ -30,7 +30,7 @@ class Eligible:
         self._asking: dict[str, Batches[str, int]] = {}
 
     async def may_claim(self, task_kind: str, agent: str, stake_units: int) -> bool:
-        """Whether an agent is known to be one of those who may claim, and to have as much at stake."""
+        """Returns whether an agent is known to be eligible, with at least this much to stake."""
         stake, until_ms = self._stakes.get((agent, task_kind), (-1, 0))
         if until_ms < clock.monotonic_ms():
             try:
@@ -41,7 +41,7 @@ class Eligible:
         return 0 <= stake_units <= stake
 
     def forget(self, agent: str) -> None:
-        """Something happened to an agent that may lower what it has at stake."""
+        """Drops the knowledge of an agent after an event that may lower what it can stake."""
         for known in [each for each in self._stakes if each[0] == agent]:
             del self._stakes[known]
 
@@ -54,9 +54,9 @@ class Eligible:
     def _asked(self, task_kind: str) -> Batches[str, int]:
         async def stakes(agents: Sequence[str]) -> list[int | TrustError]:
             answer = await self._rank(task_kind, sorted(set(agents)))
-            found = {
+            units = {
                 each["agent"]: int(each["stake_units"]) for each in answer["candidates"] if each["eligible"]
             }
-            return [found.get(agent, -1) for agent in agents]
+            return [units.get(agent, -1) for agent in agents]
 
         return self._asking.setdefault(task_kind, Batches(stakes))

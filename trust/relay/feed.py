@@ -1,4 +1,5 @@
-"""What a coordinator decided, in a signed log of its own (C2SP tlog-tiles), to be held against the network's.
+"""The feed: a coordinator's decisions in a signed log of its own (C2SP tlog-tiles), to be checked against the
+network's log.
 
 An entry is the canonical JSON of one decision: `v`, `at_ms`, `size` (the log's, as far as the relay had followed it),
 `kind`, and what the kind says (docs/relay.md). It is decided, written, and in the next checkpoint, which is signed only
@@ -67,7 +68,7 @@ class Feed:
 
     @property
     def size(self) -> int:
-        """Decisions so far."""
+        """The number of decisions so far."""
         return self._edge.size
 
     @property
@@ -89,7 +90,7 @@ class Feed:
             self._store(str(TilePath(tile.level, tile.n)), tile.data)
 
     async def publish(self) -> None:
-        """Signs again and again, once what is signed is on disk."""
+        """Signs new checkpoints for ever, each once its entries are on disk."""
         while True:
             await asyncio.sleep(PUBLISH_S)
             if self._published != self._edge.size:
@@ -100,32 +101,32 @@ class Feed:
                 self._sign(size, root)
 
     def close(self) -> None:
-        """Signs what is left."""
+        """Signs and writes the last decisions."""
         self._flush()
         if self._directory is not None:
             self._sync()
         self._sign(self._edge.size, self._edge.root())
 
     def read(self, path: str) -> bytes | None:
-        """A tile by its path; None where there is none."""
+        """Returns a tile by its path; None where there is none."""
         try:
-            asked = TilePath.parse(path)
+            tile_path = TilePath.parse(path)
         except TileError:
             return None
-        if asked.width == TILE_WIDTH:
+        if tile_path.width == TILE_WIDTH:
             return self._stored(path)
-        whole = TilePath(asked.level, asked.n)
+        whole = TilePath(tile_path.level, tile_path.n)
         if (stored := self._stored(str(whole))) is not None:
-            return _cut(asked, stored)
-        return self._partial(asked)
+            return _cut(tile_path, stored)
+        return self._partial(tile_path)
 
-    def _partial(self, asked: TilePath) -> bytes | None:
-        if asked.level is None:
-            is_last = asked.n == self.size // TILE_WIDTH and asked.width <= len(self._tail)
-            return encode_bundle(self._tail[: asked.width]) if is_last else None
-        partial = self._edge.partial(asked.level)
-        is_last = asked.n == (self.size >> 8 * (asked.level + 1)) and asked.width * 32 <= len(partial)
-        return partial[: asked.width * 32] if is_last else None
+    def _partial(self, path: TilePath) -> bytes | None:
+        if path.level is None:
+            is_last = path.n == self.size // TILE_WIDTH and path.width <= len(self._tail)
+            return encode_bundle(self._tail[: path.width]) if is_last else None
+        partial = self._edge.partial(path.level)
+        is_last = path.n == (self.size >> 8 * (path.level + 1)) and path.width * 32 <= len(partial)
+        return partial[: path.width * 32] if is_last else None
 
     # -- the files
 
@@ -189,31 +190,31 @@ class Feed:
         journal.write_bytes(kept)
 
     def _tile(self, level: int, n: int) -> bytes:
-        found = self._stored(str(TilePath(level, n)))
-        if found is None and level == 0:  # killed between a bundle and its tile
+        tile = self._stored(str(TilePath(level, n)))
+        if tile is None and level == 0:  # killed between a bundle and its tile
             bundle = decode_bundle(self._stored(str(TilePath(None, n))) or b"", TILE_WIDTH)
-            found = b"".join(leaf_hash(data) for data in bundle)
-            self._store(str(TilePath(level, n)), found)
-        return found or b""
+            tile = b"".join(leaf_hash(data) for data in bundle)
+            self._store(str(TilePath(level, n)), tile)
+        return tile or b""
 
     def _sign(self, size: int, root: bytes) -> None:
         body = Checkpoint(self._signer.verifier.name, size, root).body()
         self._note, self._published = sign_note(body, self._signer), size
 
 
-def _cut(asked: TilePath, stored: bytes) -> bytes:
-    if asked.level is None:
-        return encode_bundle(decode_bundle(stored, TILE_WIDTH)[: asked.width])
-    return b"".join(hashes(stored)[: asked.width])
+def _cut(path: TilePath, stored: bytes) -> bytes:
+    if path.level is None:
+        return encode_bundle(decode_bundle(stored, TILE_WIDTH)[: path.width])
+    return b"".join(hashes(stored)[: path.width])
 
 
 def _whole(data: bytes) -> list[bytes]:
-    """The entries of a journal; the last of them may have been cut short by a crash."""
-    found, at = [], 0
+    """Returns the complete entries of a journal, of which a crash may have cut the last one short."""
+    entries, at = [], 0
     while at + 2 <= len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if end > len(data):
             break
-        found.append(data[at + 2 : end])
+        entries.append(data[at + 2 : end])
         at = end
-    return found
+    return entries

@@ -1,4 +1,4 @@
-"""What a coordinator counts of itself: how full its queues were lately, and what a task cost in messages and bytes."""
+"""A coordinator's figures of itself: the latest fill of its queues, and the messages and bytes of a task."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Peak:
         self._began_ms = clock.monotonic_ms()
 
     def note(self, waiting: int) -> None:
-        """So many wait at this moment."""
+        """Notes the number that waits at this moment."""
         self._turn()
         self._now = max(self._now, waiting)
 
     @property
     def most(self) -> int:
-        """The most that waited lately."""
+        """Returns the most that waited lately."""
         self._turn()
         return max(self._now, self._before)
 
     def shown(self, waiting: int) -> Facts:
-        """The queue as it is told of."""
+        """Returns the queue as `GET /stats` shows it."""
         return {"waiting": waiting, "most": self.most, "bound": self.bound}
 
     def _turn(self) -> None:
@@ -44,7 +44,7 @@ class Peak:
 
 
 def a_task(traffic: Mapping[str, int], tasks: int) -> Facts:
-    """Messages (in thousandths) and bytes to and from agents for each task that was claimed; none without a task."""
+    """Returns the messages (in thousandths) and bytes to and from agents per claimed task; {} without a task."""
     if not tasks:
         return {"messages_milli": None, "bytes": None}
     messages = traffic.get("sent", 0) + traffic.get("received", 0)

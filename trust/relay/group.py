@@ -48,11 +48,11 @@ class Line:
 
     @property
     def is_up(self) -> bool:
-        """Whether the line stands at this moment."""
+        """True while the line is connected."""
         return self._link is not None and self._link.is_up
 
     async def keep(self) -> None:
-        """Opens the line; from then on it keeps itself, until this is cancelled."""
+        """Opens the line and keeps it open until cancelled."""
         while self._link is None:
             try:
                 self._link = await RelayLink.open(self._url, self._me, _nothing, coordinators=[self._did])
@@ -65,7 +65,7 @@ class Line:
             await self._link.close()
 
     async def ask(self, kind: str, **members: Any) -> Facts:
-        """The answer to one question. Raises its refusal, or `Unreachable`."""
+        """Returns the answer to one question. Raises its refusal, or `Unreachable`."""
         try:
             async with asyncio.timeout(None if self.is_up else UP_S):
                 await self._made.wait()
@@ -77,7 +77,7 @@ class Line:
             raise Unreachable(f"no answer from {self._did}") from error
 
     async def pass_on(self, sender: str, contact: str, asked: Any) -> Facts:
-        """The answer to what an agent asked of this coordinator, and may have to ask of the other."""
+        """Returns the answer to a request of this coordinator's agent about a party that may be at the other one."""
         if self._passed >= MAX_PASSED:
             raise ClientError("overloaded", f"{self._passed} questions are under way", status=503)
         self._passed += 1
@@ -109,8 +109,8 @@ class Group(Cosigners):
             await asyncio.gather(*keeping, return_exceptions=True)
 
     async def find(self, sender: str, contact: str, asked: Any) -> Facts | None:
-        """What the first coordinator answers to whom the party that an agent asks for is connected; None where it is
-        nowhere."""
+        """Returns the first answer of a coordinator to whom the requested party is connected; None where it is at
+        none of them."""
         for answer in asyncio.as_completed(self._passed_on(sender, contact, asked)):
             try:
                 return await answer
@@ -119,7 +119,7 @@ class Group(Cosigners):
         return None
 
     async def all_of(self, sender: str, contact: str, asked: Any) -> list[Facts]:
-        """What each of them answers; those who do not are left out."""
+        """Returns the answers of all coordinators; those that do not answer are left out."""
         answers = await asyncio.gather(*self._passed_on(sender, contact, asked), return_exceptions=True)
         return [each for each in answers if isinstance(each, dict)]
 
@@ -137,7 +137,8 @@ class Group(Cosigners):
     async def _first(
         self, signed: bytes, left: Sequence[str], receipt: Receipt | None, refusals: dict[str, TrustError]
     ) -> bytes:
-        """The envelope with the signature of whoever gives it first, those first who can be reached."""
+        """Returns the envelope with the first signature that a coordinator gives; the connected ones are asked
+        first."""
         waiting: dict[asyncio.Task[bytes], str] = {}
         to_ask = deque(sorted(left, key=lambda did: not self._lines[did].is_up))
         try:
@@ -160,9 +161,9 @@ class Group(Cosigners):
 
     async def _signed_by(self, did: str, signed: bytes, receipt: Receipt | None) -> bytes:
         sent = opened(signed).signed
-        asked = msgspec.to_builtins(Asked(sent.envelope, receipt))
-        return added(sent, did, await self._lines[did].ask("cosign", **asked))
+        request = msgspec.to_builtins(Asked(sent.envelope, receipt))
+        return added(sent, did, await self._lines[did].ask("cosign", **request))
 
 
 async def _nothing(_: Facts) -> None:
-    """What a coordinator says unasked concerns no other."""
+    """Ignores what a coordinator sends unasked: it concerns agents only."""

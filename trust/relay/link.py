@@ -29,18 +29,24 @@ AGAIN_S = 0.1
 HELLO_S = 5.0
 
 Facts = dict[str, Any]
-Told = Callable[[Facts], Awaitable[None]]
+OnMessage = Callable[[Facts], Awaitable[None]]
 
 
 class RelayLink:
-    """One agent at one relay. `told` is called with every message that answers no question of this agent's."""
+    """One agent's connection to one relay. `on_message` is called with every message that answers no question of
+    it."""
 
     def __init__(
-        self, urls: Sequence[str], me: Speaker, told: Told, contact: str, coordinators: Collection[str]
+        self,
+        urls: Sequence[str],
+        me: Speaker,
+        on_message: OnMessage,
+        contact: str,
+        coordinators: Collection[str],
     ) -> None:
         self._urls = list(urls)
         self._me = me
-        self._told = told
+        self._on_message = on_message
         self._contact = contact
         self._coordinators = frozenset(coordinators)
         self._asked: dict[str, asyncio.Future[Facts]] = {}
@@ -49,7 +55,6 @@ class RelayLink:
         self.up = asyncio.Event()
         self._wire: ClientConnection | None = None
         self._living: asyncio.Task[None] | None = None
-        self.welcome: Facts = {}
         self.relay = ""
 
     @classmethod
@@ -57,7 +62,7 @@ class RelayLink:
         cls,
         url: str | Sequence[str],
         me: Speaker,
-        told: Told,
+        on_message: OnMessage,
         contact: str = "",
         coordinators: Collection[str] = (),
     ) -> Self:
@@ -66,7 +71,7 @@ class RelayLink:
         Several addresses are of coordinators of one relay: where one does not answer, the next is tried. Where
         `coordinators` are given, nobody else is spoken to.
         """
-        link = cls([url] if isinstance(url, str) else url, me, told, contact, coordinators)
+        link = cls([url] if isinstance(url, str) else url, me, on_message, contact, coordinators)
         link._wire = await link._reached()
         link.up.set()
         link._living = asyncio.create_task(link._live())
@@ -74,47 +79,47 @@ class RelayLink:
 
     @property
     def is_up(self) -> bool:
-        """Whether the line stands at this moment."""
+        """True while the line is connected."""
         return self.up.is_set()
 
     @property
     def url(self) -> str:
-        """The coordinator that it is connected to, or tries first."""
+        """The coordinator that the link is connected to, or tries first."""
         return self._urls[0]
 
     async def subscribe(self, kinds: Sequence[str]) -> list[Facts]:
-        """Is offered tasks of these kinds from now on; those that are open to all already come back."""
+        """Subscribes to offers of tasks of these kinds; returns those that are open to all already."""
         self._kinds = tuple(kinds)
         answer = await self.ask("subscribe", kinds=list(kinds))
         return list(answer["tasks"])
 
     async def post(self, envelopes: Sequence[bytes], allocate: Facts | None = None) -> list[Facts]:
-        """Has `task.post`s brought to the service; one result each. A single one that is refused raises."""
+        """Has `task.post`s brought to the service; returns one result each. A single one that is refused raises."""
         more = {"allocate": allocate} if allocate else {}
         return await self._results("post", envelopes, more)
 
     async def claim(self, envelope: bytes) -> Facts:
-        """Has a `claim.request` brought to the service: the relay's confirmation, or raises the refusal."""
+        """Has a `claim.request` brought to the service; returns the relay's confirmation, or raises the refusal."""
         return await self.ask("claim", envelope=json.loads(envelope))
 
     async def deliver(self, envelopes: Sequence[bytes]) -> list[Facts]:
-        """Has outputs, openings, renewals brought to the service; one result each, as `post`."""
+        """Has outputs, openings and renewals brought to the service; returns one result each, as `post`."""
         return await self._results("deliver", envelopes, {})
 
     async def notify(self, to: str, body: Any) -> None:
-        """A word to another party that is at the same coordinator."""
+        """Sends a message to another party that is connected to the same coordinator."""
         await self.ask("notify", to=to, body=body)
 
     async def introduce(self, to: str) -> str:
-        """Has a party told of this one; returns where it may be called, "" where it cannot."""
+        """Has another party given this one's contact; returns where that party may be called, "" where it cannot."""
         return str((await self.ask("introduce", to=to))["contact"])
 
     async def peers(self, task_kind: str) -> list[Facts]:
-        """Who is there that takes work of a kind."""
+        """Returns the connected agents that take work of a kind."""
         return list((await self.ask("peers", task_kind=task_kind))["peers"])
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         if self._living is not None:
             self._living.cancel()
             await asyncio.gather(self._living, return_exceptions=True)
@@ -123,7 +128,8 @@ class RelayLink:
         self._give_up("the link is closed")
 
     async def ask(self, kind: str, **fields: Any) -> Facts:
-        """The answer to a question. Raises the refusal, or `Unreachable` where the line broke before it came."""
+        """Returns the answer to a question. Raises the refusal, or `Unreachable` where the line broke before it
+        came."""
         number = str(next(self._ids))
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
@@ -131,8 +137,8 @@ class RelayLink:
                 await self.up.wait()
                 assert self._wire is not None
                 await self._wire.send(encode({"type": kind, "id": number, **fields}), text=True)
-                told: Facts = await answer
-                return told
+                facts: Facts = await answer
+                return facts
         except (ConnectionClosed, TimeoutError) as error:
             raise Unreachable(f"no answer from {self.url}: {type(error).__name__}") from error
         finally:
@@ -148,7 +154,7 @@ class RelayLink:
     # -- the line
 
     async def _live(self) -> None:
-        """Reads what comes; when the line breaks, it is made again, for ever."""
+        """Reads messages, and reconnects for ever where the line breaks."""
         while True:
             with suppress(ConnectionClosed):
                 assert self._wire is not None
@@ -163,10 +169,10 @@ class RelayLink:
                 await self._wire.send(
                     encode({"type": "subscribe", "id": "again", "kinds": self._kinds}), text=True
                 )
-            await self._told({"type": "reconnected", "url": self.url})
+            await self._on_message({"type": "reconnected", "url": self.url})
 
     async def _take(self, message: Facts) -> None:
-        """Hands a message to whoever asked for it, or to `told`."""
+        """Resolves the question that a message answers, or passes it to `on_message`."""
         answer = self._asked.pop(message.get("id", ""), None)
         if answer is not None and not answer.done():
             if message.get("type") == "refused":
@@ -175,9 +181,9 @@ class RelayLink:
                 answer.set_result(message)
         elif message.get("id") == "again":
             for task in message.get("tasks", ()):
-                await self._told({"type": "offer", **task})
+                await self._on_message({"type": "offer", **task})
         elif answer is None and "type" in message:
-            await self._told(message)
+            await self._on_message(message)
 
     def _give_up(self, why: str) -> None:
         for answer in self._asked.values():
@@ -186,7 +192,7 @@ class RelayLink:
         self._asked.clear()
 
     async def _reached(self, patience_s: float | None = PATIENCE_S) -> ClientConnection:
-        """A connection that has said hello, at the first of the addresses that takes one."""
+        """Returns a connection that has said hello, at the first of the addresses that accepts one."""
         async with asyncio.timeout(patience_s):
             while True:
                 wire = None
@@ -212,21 +218,21 @@ class RelayLink:
             raise ClientError("foreign-network", f"a relay of {challenge.get('network')}")
         if self._coordinators and coordinator not in self._coordinators:
             raise ClientError("not-coordinator", f"{coordinator} is no coordinator of this relay")
-        said = hello_bytes(self._me.network, relay, coordinator, nonce)
+        signed_bytes = hello_bytes(self._me.network, relay, coordinator, nonce)
         hello = {
             "type": "hello",
             "did": self._me.actor,
-            "signature": strict.base64_of(ed25519.sign(self._me.seed, said)),
+            "signature": strict.base64_of(ed25519.sign(self._me.seed, signed_bytes)),
             "contact": self._contact,
         }
         key = did_of(ed25519.public_key(self._me.seed))
         await wire.send(json.dumps(hello | ({"key": key} if key != self._me.actor else {})))
         self.relay = relay
-        self.welcome = _facts(await wire.recv())
+        await wire.recv()  # the welcome
 
 
 def _facts(frame: str | bytes) -> Facts:
-    """A message; an empty one where a frame is none."""
+    """Returns a frame as a message; {} where it is none."""
     try:
         value = json.loads(frame)
     except (ValueError, RecursionError):

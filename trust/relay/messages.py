@@ -1,4 +1,4 @@
-"""What agents and relays say to each other over a WebSocket: one frozen type a message, unknown fields refused.
+"""The messages between agents and relays over a WebSocket: one frozen type a message, unknown fields refused.
 
 Every frame is one JSON object with a `type`. What an agent asks carries an `id` of its own choice, and the answer
 carries it again: `answer` with the facts, or `refused` with a problem's members.
@@ -23,14 +23,14 @@ MAX_BODY_BYTES = 16 * 1024
 MAX_ENVELOPES = 64
 MAX_HELLO_BYTES = 4 * 1024
 
-Facts = dict[str, Any]
 AskedId = Annotated[str, Meta(min_length=1, max_length=64)]
 Contact = Annotated[str, Meta(max_length=256, pattern=r"^(wss?://[!-~]+)?$(?!\n)")]
 Envelopes = Annotated[tuple[Envelope, ...], Meta(min_length=1, max_length=MAX_ENVELOPES)]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="hello"):
-    """Who speaks: `signature` is over `hello_bytes`, by `key` where the agent has changed its key since."""
+    """The agent's first message: `signature` is over `hello_bytes`, by `key` where the agent has changed its key
+    since."""
 
     did: Did
     signature: str
@@ -39,19 +39,19 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", kw_only=True):
-    """What an agent asks of its relay."""
+    """A request of an agent to its relay."""
 
     id: AskedId
 
 
 class Subscribe(Asked, tag="subscribe", frozen=True, kw_only=True):
-    """Tasks of these kinds are to be offered to it; of none where the list is empty."""
+    """Subscribes to offers of tasks of these kinds; of none where the list is empty."""
 
     kinds: Kinds
 
 
 class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may claim first is to be drawn: `candidates`, or all who offer such work."""
+    """A draw of those who may claim first: among `candidates`, or all who offer such work."""
 
     shortlist: Annotated[int, Meta(ge=1, le=128)]
     exclusive_ms: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -59,52 +59,52 @@ class Allocate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Post(Asked, tag="post", frozen=True, kw_only=True):
-    """`task.post`s of its own, to be brought to the service."""
+    """The agent's own `task.post`s, to be brought to the service."""
 
     envelopes: Envelopes
     allocate: Allocate | None = None
 
 
 class Claim(Asked, tag="claim", frozen=True, kw_only=True):
-    """A `claim.request` of its own."""
+    """The agent's own `claim.request`."""
 
     envelope: Envelope
 
 
 class Deliver(Asked, tag="deliver", frozen=True, kw_only=True):
-    """Statements about claims of its own: output.submit, output.open, items.open, claim.renew, claim.abandon."""
+    """Statements about the agent's own claims: output.submit, output.open, items.open, claim.renew, claim.abandon."""
 
     envelopes: Envelopes
 
 
 class Notify(Asked, tag="notify", frozen=True, kw_only=True):
-    """A word to another party that is here."""
+    """A message to another party that is connected here."""
 
     to: Did
     body: Any
 
 
 class Introduce(Asked, tag="introduce", frozen=True, kw_only=True):
-    """The relay is to tell another party, and this one, where the other may be called."""
+    """A request to give another party and this one each other's contact."""
 
     to: Did
 
 
 class Peers(Asked, tag="peers", frozen=True, kw_only=True):
-    """Who is here that takes work of a kind."""
+    """A request for the connected agents that take work of a kind."""
 
     task_kind: Name
 
 
 class Cosign(Asked, tag="cosign", frozen=True, kw_only=True):
-    """A coordinator of the group asks for a signature, as by `POST /cosign`."""
+    """A request for a signature by a coordinator of the group, as by `POST /cosign`."""
 
     statement: Envelope
     receipt: Receipt | None = None
 
 
 class Pass(Asked, tag="pass", frozen=True, kw_only=True):
-    """A coordinator of the group passes on what its agent asked of a party that may be here."""
+    """A request of another coordinator's agent about a party that may be connected here."""
 
     sender: Did
     contact: Contact
@@ -115,26 +115,26 @@ Message = Subscribe | Post | Claim | Deliver | Notify | Introduce | Peers | Cosi
 
 
 def hello_bytes(network: str, relay: str, coordinator: str, nonce: str) -> bytes:
-    """What an agent signs: it is good for this network, relay, coordinator and connection alone."""
+    """Returns the bytes that an agent signs: valid for this network, relay, coordinator and connection alone."""
     return "".join(f"{line}\n" for line in (HELLO_CONTEXT, network, relay, coordinator, nonce)).encode()
 
 
 def read_hello(frame: str | bytes) -> Hello:
-    """Raises `strict.Malformed`."""
+    """Returns the hello in a frame. Raises `strict.Malformed`."""
     return strict.parse(_bytes(frame), Hello, max_bytes=MAX_HELLO_BYTES)
 
 
 def read(frame: str | bytes) -> Asked:
-    """What an agent asks. Raises `strict.Malformed`."""
+    """Returns the request in a frame. Raises `strict.Malformed`."""
     asked: Asked = strict.parse(_bytes(frame), Message, max_bytes=MAX_MESSAGE_BYTES)
-    said = asked.asked if isinstance(asked, Pass) else asked
-    if isinstance(said, Notify) and len(encode(said.body)) > MAX_BODY_BYTES:
+    meeting = asked.asked if isinstance(asked, Pass) else asked
+    if isinstance(meeting, Notify) and len(encode(meeting.body)) > MAX_BODY_BYTES:
         raise strict.Malformed(f"a notification has at most {MAX_BODY_BYTES} bytes", "too-large")
     return asked
 
 
 def id_of(frame: str | bytes) -> str:
-    """The `id` in a frame that could not be read otherwise, "" where there is none."""
+    """Returns the `id` in a frame that could not be read otherwise, "" where there is none."""
     try:
         return str(msgspec.json.decode(_bytes(frame), type=_Identified).id)[:64]
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -146,7 +146,7 @@ class _Identified(msgspec.Struct):
 
 
 def encode(message: Mapping[str, Any] | Any) -> bytes:
-    """A message's JSON."""
+    """Returns a message as JSON."""
     return msgspec.json.encode(message)
 
 

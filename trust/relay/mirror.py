@@ -1,4 +1,5 @@
-"""What the log says is open, as far as a relay has followed it: tasks, claims, the relay's own group, the last entries.
+"""A mirror of the open part of the log, as far as a relay has followed it: tasks, claims, the relay's own group,
+the last entries.
 
 Read from `GET /v1/events` from the first entry on, and resumed after the last index that was seen, so neither a restart
 of the service nor a lost connection hides an entry. Nothing here is believed: it says what to offer, whom to tell, and
@@ -89,7 +90,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Mirror:
-    """What is open for `relay`, as one of the addresses of the service says.
+    """The open tasks and claims for `relay`, as reported by one of the addresses of the service.
 
     `tell` is called with each entry that came after the start had been caught up with.
     """
@@ -120,8 +121,8 @@ class Mirror:
             with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
                 if not self.ready.is_set():
                     await self._catch_up()
-                async for told in self._stream(self.size - 1):
-                    self.take(told)
+                async for facts in self._stream(self.size - 1):
+                    self.take(facts)
                     await self._stir()
             self._services.append(self._services.pop(0))
             await asyncio.sleep(AGAIN_S)
@@ -131,8 +132,8 @@ class Mirror:
         answer = await self._http.get(f"{self._services[0]}/health/live")
         size = int(answer.headers["trust-size"])
         while self.size < size:
-            async for told in self._stream(self.size - 1):
-                self.take(told)
+            async for facts in self._stream(self.size - 1):
+                self.take(facts)
                 if self.size >= size:
                     break
         self.ready.set()
@@ -142,16 +143,16 @@ class Mirror:
         async with self.grew:
             self.grew.notify_all()
 
-    def take(self, told: Facts) -> None:
-        """One entry as the stream has it; one that was seen before changes nothing."""
-        index = int(told["index"])
+    def take(self, facts: Facts) -> None:
+        """Folds one entry of the stream; one that was seen before changes nothing."""
+        index = int(facts["index"])
         if index < self.size:
             return
-        events: list[Facts] = list(told["events"])
+        events: list[Facts] = list(facts["events"])
         concerns = {party for event in events for party in self._concerned(event)}
         for event in events:
             self._fold(event, index)
-        entry = Entry(index, int(told["at_ms"]), str(told["kind"]), events, concerns)
+        entry = Entry(index, int(facts["at_ms"]), str(facts["kind"]), events, concerns)
         self.size, self.at_ms = index + 1, entry.at_ms
         self.recent.append(entry)
         for party in concerns:
@@ -238,7 +239,7 @@ class Mirror:
             self.claims[held.claim] = held
 
     def _claimed_whole(self, part: Work, index: int) -> None:
-        """A task that a squad took is its founder's, whose part is claimed first."""
+        """Marks a task that a squad took as its founder's, whose part is claimed first."""
         whole = self.tasks.get(part.parent)
         if whole is not None and whole.state != "claimed":
             whole.state, whole.claim, whole.worker = "claimed", part.claim, part.worker
@@ -263,7 +264,8 @@ class Mirror:
     # -- whom it concerns
 
     def _concerned(self, event: Facts) -> Iterator[str]:
-        """The parties that an event is about; read before it is folded, so that an end still finds its claim."""
+        """Returns the parties that an event is about; called before it is folded, so that an end still finds its
+        claim."""
         yield from (str(event[name]) for name in ("requester", "worker", "agent", "party") if event.get(name))
         claim = event.get("claim") or self._seats.get(event.get("seat", ""), "")
         if held := self.claims.get(claim):
@@ -284,8 +286,8 @@ class Mirror:
     # -- reading
 
     async def entries(self, after: int, limit: int, agent: str = "") -> list[Entry]:
-        """Entries behind index `after`, at most `limit`, of an agent those that concern it; older ones than are kept
-        come from the service."""
+        """Returns at most `limit` entries after index `after`, with `agent` only those that concern it; entries
+        older than the kept ones are fetched from the service."""
         wanted: Sequence[int] = range(after + 1, min(self.size, after + 1 + limit))
         if agent:
             about = self._about.get(agent, array("Q"))
@@ -300,18 +302,20 @@ class Mirror:
         return [*older, *(self.recent[index - first] for index in wanted[kept:])]
 
     async def _older(self, wanted: Sequence[int]) -> list[Entry]:
-        """The entries at these indexes, from the service."""
-        found: list[Entry] = []
-        while len(found) < len(wanted):
-            async for told in self._stream(wanted[len(found)] - 1):
-                if told["index"] == wanted[len(found)]:
-                    found.append(Entry(told["index"], told["at_ms"], told["kind"], told["events"], set()))
-                if len(found) == len(wanted) or wanted[len(found)] > told["index"] + NEAR_ENTRIES:
+        """Returns the entries at these indexes, from the service."""
+        entries: list[Entry] = []
+        while len(entries) < len(wanted):
+            async for facts in self._stream(wanted[len(entries)] - 1):
+                if facts["index"] == wanted[len(entries)]:
+                    entries.append(
+                        Entry(facts["index"], facts["at_ms"], facts["kind"], facts["events"], set())
+                    )
+                if len(entries) == len(wanted) or wanted[len(entries)] > facts["index"] + NEAR_ENTRIES:
                     break
-        return found
+        return entries
 
     async def _stream(self, after: int) -> AsyncIterator[Facts]:
-        """Entries behind an index, as the service has them."""
+        """Yields the entries after an index, from the service."""
         url, timeout = f"{self._services[0]}/v1/events", httpx.Timeout(5.0, read=QUIET_S)
         async with self._http.stream("GET", url, params={"after": after}, timeout=timeout) as response:
             response.raise_for_status()
@@ -320,22 +324,22 @@ class Mirror:
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data:"):
-                        yield _told(line.removeprefix(b"data:"))
+                        yield _decoded(line.removeprefix(b"data:"))
 
-    async def until(self, found: Callable[[], bool], patience_s: float) -> bool:
-        """Waits until the log has what is looked for; False where it has not in time."""
+    async def until(self, is_met: Callable[[], bool], patience_s: float) -> bool:
+        """Waits until a condition on the mirrored log holds; returns False where it did not in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self.grew:
-                await self.grew.wait_for(found)
-        return found()
+                await self.grew.wait_for(is_met)
+        return is_met()
 
 
-def _told(data: bytes) -> Facts:
+def _decoded(data: bytes) -> Facts:
     try:
-        told: Facts = msgspec.json.decode(data)
+        facts: Facts = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
-    return told
+    return facts
 
 
 _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {

@@ -1,4 +1,4 @@
-"""Who is offered a task, and in which order.
+"""The offers of tasks: to which agents, and in which order.
 
 Agents that are here and subscribed to the kind stand in the order of `POST /v1/priorities`. A task goes to the first
 few of them, and while nobody has claimed it to twice as many more, and so on. Of every hundred places as many as the
@@ -38,21 +38,22 @@ Rank = Callable[[str, Sequence[str]], Awaitable[Facts]]
 
 @dataclass(slots=True)
 class Terms:
-    """What the policy says of newcomers: their share of places, and up to which record one is a newcomer."""
+    """The policy's terms for newcomers: their share of places, and the record up to which an agent is a newcomer."""
 
     probation_ppm: int = 40_000
     probation_milli: int = 20_000
 
     def read(self, policy: Facts) -> None:
-        """Takes them from `GET /v1/policy`."""
-        said = policy.get("terms", {}).get("allocation", {})
-        self.probation_ppm = int(said.get("probation_ppm", self.probation_ppm))
-        self.probation_milli = int(said.get("probation_milli", self.probation_milli))
+        """Reads the terms from an answer of `GET /v1/policy`."""
+        allocation = policy.get("terms", {}).get("allocation", {})
+        self.probation_ppm = int(allocation.get("probation_ppm", self.probation_ppm))
+        self.probation_milli = int(allocation.get("probation_milli", self.probation_milli))
 
 
 @dataclass(slots=True)
 class Order:
-    """Those who may claim work of a kind, as of `size` entries: (agent, rank in ppm), and who of them is a newcomer."""
+    """The agents that may claim work of a kind, as of `size` entries: (agent, rank in ppm), and which of them are
+    newcomers."""
 
     size: int = 0
     made_ms: int = -ORDER_MS
@@ -63,9 +64,9 @@ class Order:
 
 @dataclass(slots=True)
 class _Offer:
-    """What came of offering one task so far."""
+    """The progress of offering one task."""
 
-    told: set[str] = field(default_factory=set)
+    offered: set[str] = field(default_factory=set)
     is_to_all: bool = False
     wave: int = 0
 
@@ -88,7 +89,7 @@ class Offering:
         self.places = PLACES
 
     def offer(self, task: str) -> None:
-        """Starts to offer a task; one that is being offered already is not offered twice at a time."""
+        """Starts to offer a task, unless it is being offered already."""
         if task in self.held or task in self._running:
             return
         running = asyncio.create_task(self._offer(task))
@@ -96,32 +97,33 @@ class Offering:
         running.add_done_callback(lambda _: self._running.pop(task, None))
 
     def over(self, task: str) -> list[Session]:
-        """The task was claimed or closed; returns those whom it had been offered to."""
+        """Ends the offer of a task that was claimed or closed; returns the sessions that it had been offered to."""
         if running := self._running.pop(task, None):
             running.cancel()
         offer = self._offers.pop(task, None)
-        return [self._here[did] for did in offer.told if did in self._here] if offer else []
+        return [self._here[did] for did in offer.offered if did in self._here] if offer else []
 
     def stop(self) -> None:
-        """Offers nothing more."""
+        """Stops all offers."""
         for running in list(self._running.values()):
             running.cancel()
 
     def listed(self, kinds: Iterable[str], did: str) -> list[Facts]:
-        """Tasks of these kinds that are open to all, the oldest first: what somebody is told who comes later."""
+        """Returns the tasks of these kinds that are open to all, the oldest first, for an agent that subscribes
+        later."""
         wanted = frozenset(kinds)
-        found: list[Facts] = []
+        tasks: list[Facts] = []
         for work in self._mirror.tasks.values():
             offer = self._offers.get(work.task)
             is_mine = did in work.shortlist and work.state == "open"
             if work.task_kind in wanted and (is_mine or (offer and offer.is_to_all and self._is_open(work))):
-                found.append(self.shown(work))
-                if len(found) == MAX_LISTED:
+                tasks.append(self.shown(work))
+                if len(tasks) == MAX_LISTED:
                     break
-        return found
+        return tasks
 
     def shown(self, work: Work) -> Facts:
-        """A task as agents are told of it."""
+        """Returns a task as agents see it."""
         facts: Facts = msgspec.to_builtins(work)
         facts.pop("is_allocated")
         session = self._here.get(work.requester)
@@ -151,7 +153,7 @@ class Offering:
             await asyncio.sleep(WAVE_S)
 
     def _tell(self, work: Work, offer: _Offer, to: Sequence[str], why: str) -> None:
-        offer.told |= set(to)
+        offer.offered |= set(to)
         self._feed.decide(
             "offered",
             self._mirror.size,
@@ -168,11 +170,11 @@ class Offering:
                 session.tell(message)
 
     def _next(self, work: Work, order: Order, offer: _Offer) -> list[str]:
-        """The next wave: known agents by rank, and the newcomers' share of places."""
+        """Returns the agents of the next wave: known ones by rank, and the newcomers' share of places."""
         free = [
             did
             for did, _ in order.ranked
-            if did not in offer.told
+            if did not in offer.offered
             and did != work.requester
             and (session := self._here.get(did)) is not None
             and session.waiting < BUSY_WAITING
@@ -207,20 +209,20 @@ class Offering:
 
     async def _made(self, kind: str, present: frozenset[str]) -> Order:
         asked = sorted(present)
-        found: list[Facts] = []
+        eligible: list[Facts] = []
         size = self._mirror.size
         for at in range(0, len(asked), MAX_ASKED):
             answer = await self._rank(kind, asked[at : at + MAX_ASKED])
-            found += [each for each in answer["candidates"] if each["eligible"]]
+            eligible += [each for each in answer["candidates"] if each["eligible"]]
             size = answer["as_of"]["size"]
-        found.sort(key=lambda each: -each["rank_ppm"])
+        eligible.sort(key=lambda each: -each["rank_ppm"])
         least = self.terms.probation_milli
         return Order(
             size,
             clock.monotonic_ms(),
             present,
-            tuple((each["agent"], each["rank_ppm"]) for each in found),
-            frozenset(each["agent"] for each in found if each["observations_milli"] < least),
+            tuple((each["agent"], each["rank_ppm"]) for each in eligible),
+            frozenset(each["agent"] for each in eligible if each["observations_milli"] < least),
         )
 
     def _publish(self, kind: str, order: Order) -> None:
@@ -236,5 +238,5 @@ class Offering:
 
 
 def _lot(task: str, did: str) -> bytes:
-    """A newcomer's place in the queue for a task, which nobody chooses who does not choose the task's name."""
+    """Returns a newcomer's place in the queue for a task, which only a choice of the task's name could influence."""
     return sha256(f"{task}\n{did}".encode()).digest()

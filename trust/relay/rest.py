@@ -1,4 +1,4 @@
-"""What anybody may ask over HTTP: what is open, what was decided, a claim without a connection, a co-signature."""
+"""The public HTTP interface of a coordinator: open tasks, decisions, a claim without a connection, a co-signature."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Rest:
         self._posts = 0
 
     async def answer(self, method: str, target: str, body: bytes | None) -> Answer:
-        """Status and what to say; whatever goes wrong is an answer too."""
+        """Returns status and body; every error becomes an answer too."""
         path, _, query = target.partition("?")
         parts = [unquote(part) for part in path.split("/")[1:]]
         try:
@@ -77,8 +77,8 @@ class Rest:
                     facts = await self._server.desk.attest(signed)
                     return facts["status"], facts
                 case ["cosign"]:
-                    asked = strict.parse(body, Asked, max_bytes=MAX_POSTED_BYTES)
-                    return 200, await self._server.desk.cosign(asked)
+                    request = strict.parse(body, Asked, max_bytes=MAX_POSTED_BYTES)
+                    return 200, await self._server.desk.cosign(request)
         finally:
             self._posts -= 1
         raise _unknown(parts)
@@ -126,18 +126,18 @@ class Rest:
         }
 
     def _tasks(self, query: dict[str, list[str]]) -> Facts:
-        """Tasks that are open, by when they were posted; `after` is the index of a posting."""
+        """Returns the open tasks in the order of posting; `after` is the index of a posting."""
         kind, after, limit = _one(query, "kind"), _number(query, "after", -1), _limit(query)
-        found: list[Facts] = []
+        tasks: list[Facts] = []
         for work in self._server.mirror.tasks.values():
             if work.state == "open" and kind in ("", work.task_kind) and work.task_index > after:
-                found.append(self._server.offering.shown(work))
-                if len(found) == limit:
+                tasks.append(self._server.offering.shown(work))
+                if len(tasks) == limit:
                     break
-        return {"tasks": found, "after": found[-1]["task_index"] if len(found) == limit else None}
+        return {"tasks": tasks, "after": tasks[-1]["task_index"] if len(tasks) == limit else None}
 
     def _open(self, did: str) -> Facts:
-        """What an agent has under way, as the log has it."""
+        """Returns the claims and tasks of an agent that are under way, as the log has them."""
         mirror = self._server.mirror
         claims = [held for held in mirror.claims.values() if did in (held.worker, held.requester)]
         tasks = [work for work in mirror.tasks.values() if work.requester == did or did in work.shortlist]
@@ -149,24 +149,24 @@ class Rest:
         }
 
     async def _events(self, query: dict[str, list[str]]) -> Facts:
-        """Entries of the log behind an index; with `agent` only those that concern it."""
+        """Returns the entries of the log after an index; with `agent` only those that concern it."""
         agent, after, limit = _one(query, "agent"), _number(query, "after", -1), _limit(query)
         size = self._server.mirror.size
-        found = await self._server.mirror.entries(after, limit, agent)
-        last = found[-1].index if len(found) == limit else max(after, size - 1)
-        told = [
+        entries = await self._server.mirror.entries(after, limit, agent)
+        last = entries[-1].index if len(entries) == limit else max(after, size - 1)
+        events = [
             {"index": each.index, "at_ms": each.at_ms, "kind": each.kind, "events": each.events}
-            for each in found
+            for each in entries
         ]
-        return {"events": told, "after": last, "size": self._server.mirror.size}
+        return {"events": events, "after": last, "size": self._server.mirror.size}
 
     def _feed(self, path: str) -> bytes:
         if path == "checkpoint":
             return self._server.feed.checkpoint
-        found = self._server.feed.read(path)
-        if found is None:
+        resource = self._server.feed.read(path)
+        if resource is None:
             raise _unknown(["feed", path])
-        return found
+        return resource
 
 
 def _one(query: dict[str, list[str]], name: str) -> str:

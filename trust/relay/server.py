@@ -1,4 +1,4 @@
-"""The relay: who is here, what they ask, and what they are told.
+"""The relay server: its connections, their requests, and the messages to them.
 
 Its state is only who is connected and what it has offered: everything that counts is on the service's log. Each answer
 and each news goes through the agent's own bounded queue, so one that does not read holds up nobody.
@@ -60,8 +60,9 @@ _log = structlog.get_logger("trust.relay")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What one coordinator of relay `relay` is started with: the service's addresses, its own 32-byte seed, where the
-    others answer by the DIDs of their keys, a directory for its feed, and to how many a task is offered at first."""
+    """The configuration of one coordinator of relay `relay`: the service's addresses, its own 32-byte seed, the
+    other coordinators' addresses by the DIDs of their keys, a directory for its feed, and the number of agents in
+    the first wave of an offer."""
 
     services: tuple[str, ...]
     relay: str
@@ -100,17 +101,17 @@ class RelayServer:
 
     @property
     def network(self) -> str:
-        """The network that it serves."""
+        """The network that the relay serves."""
         return self._client.network
 
     @property
     def relay(self) -> str:
-        """The relay that it is a coordinator of."""
+        """The id of the relay."""
         return self._config.relay
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
-        """Serves, as soon as the log has been read once; stops at the end of the block."""
+        """Serves inside of the block, from the moment that the log has been read once."""
         background = [
             asyncio.create_task(self.mirror.follow()),
             asyncio.create_task(self.feed.publish()),
@@ -145,7 +146,7 @@ class RelayServer:
     # -- what the log says
 
     def _hear(self, entry: Entry) -> None:
-        """Offers what has become open, and tells those whom an entry concerns."""
+        """Offers tasks that have become open, and sends an entry to the connected parties that it concerns."""
         for event in entry.events:
             if event["kind"] in LOWERING:
                 for party in entry.concerns:
@@ -161,11 +162,11 @@ class RelayServer:
                     self.offering.over(task)
                 case kind if kind.startswith("policy."):
                     self._start(self._read_terms())
-        told = [event for event in entry.events if event["kind"] in TOLD]
+        told_events = [event for event in entry.events if event["kind"] in TOLD]
         present = [self.here[did] for did in entry.concerns if did in self.here]
-        if told and present:
+        if told_events and present:
             message = messages.encode(
-                {"type": "event", "index": entry.index, "at_ms": entry.at_ms, "events": told}
+                {"type": "event", "index": entry.index, "at_ms": entry.at_ms, "events": told_events}
             )
             for session in present:
                 session.tell(message)
@@ -195,7 +196,7 @@ class RelayServer:
     # -- one agent
 
     async def _talk(self, connection: ServerConnection) -> None:
-        """One connection from hello to end."""
+        """Serves one connection from hello to end."""
         if self._unproven >= MAX_UNPROVEN or len(self.here) >= MAX_CONNECTIONS:
             await connection.close(1013, "too many connections")
             return
@@ -220,7 +221,7 @@ class RelayServer:
                 await session.gone()
 
     async def _listen(self, session: Session, connection: ServerConnection) -> None:
-        """Its requests run side by side, so that two claims race at the service, not here."""
+        """Handles a session's requests side by side, so that two claims race at the service, not here."""
         async for frame in connection:
             if not session.admits(frame):
                 return
@@ -247,7 +248,7 @@ class RelayServer:
         return dict(now)
 
     def stats(self) -> Facts:
-        """What it did since its start: tasks, traffic in all and for each task, and how full its queues were lately."""
+        """The figures since the start: tasks, traffic in all and per task, and the latest fill of the queues."""
         tasks = self.desk.tasks
         unread = max((session.waiting for session in self.here.values()), default=0)
         return {
@@ -267,7 +268,7 @@ class RelayServer:
             self.feed.decide("dropped", self.mirror.size, agent=did, code=code)
 
     async def _welcome(self, connection: ServerConnection) -> Session | None:
-        """The session of an agent that proves who it is; None, and the connection is closed, where it does not."""
+        """Returns the session of an agent that proves its identity; else closes the connection and returns None."""
         nonce = secrets.token_hex(32)
         challenge = {
             "type": "challenge",
@@ -299,8 +300,8 @@ class RelayServer:
         key = hello.key or hello.did
         if key != hello.did and (await self._client.agent(hello.did)).get("key") != key:
             raise ClientError("bad-signature", "this is not the agent's key")
-        said = messages.hello_bytes(self.network, self.relay, self.did, nonce)
-        if not ed25519.verify(identity.key_of(key), said, strict.b64(hello.signature)):
+        signed_bytes = messages.hello_bytes(self.network, self.relay, self.did, nonce)
+        if not ed25519.verify(identity.key_of(key), signed_bytes, strict.b64(hello.signature)):
             raise ClientError("bad-signature", "the signature over the challenge does not hold")
 
     def _greeting(self, did: str) -> Facts:
@@ -322,9 +323,9 @@ class RelayServer:
     async def _answer(self, session: Session, frame: str | bytes) -> None:
         asked_id, kind = "", ""
         try:
-            asked = messages.read(frame)
-            asked_id, kind = asked.id, str(type(asked).__struct_config__.tag)
-            session.tell({"type": "answer", "id": asked_id, **await self._act(session, asked)})
+            request = messages.read(frame)
+            asked_id, kind = request.id, str(type(request).__struct_config__.tag)
+            session.tell({"type": "answer", "id": asked_id, **await self._act(session, request)})
         except strict.Malformed as error:
             session.is_malformed()
             refused = {"status": 400, "code": error.code, "detail": str(error)}
@@ -338,68 +339,69 @@ class RelayServer:
         finally:
             session.gate.release()
 
-    async def _act(self, session: Session, asked: Asked) -> Facts:
-        match asked:
+    async def _act(self, session: Session, request: Asked) -> Facts:
+        match request:
             case messages.Claim():
-                return await self._claim(session, asked)
+                return await self._claim(session, request)
             case messages.Post():
-                return await self._post(session, asked)
+                return await self._post(session, request)
             case messages.Deliver():
-                return {"results": await self.desk.deliver(asked.envelopes, session.did)}
+                return {"results": await self.desk.deliver(request.envelopes, session.did)}
             case messages.Subscribe():
-                session.kinds = frozenset(asked.kinds)
-                return {"tasks": self.offering.listed(asked.kinds, session.did)}
+                session.kinds = frozenset(request.kinds)
+                return {"tasks": self.offering.listed(request.kinds, session.did)}
             case messages.Notify() | messages.Introduce() | messages.Peers():
-                return await self._reach(session, asked)
+                return await self._reach(session, request)
             case messages.Cosign() | messages.Pass() if not session.is_coordinator:
                 raise ClientError("not-coordinator", f"{session.did} is no coordinator", status=403)
             case messages.Cosign():
-                return await self.desk.cosign(cosigning.Asked(asked.statement, asked.receipt))
+                return await self.desk.cosign(cosigning.Asked(request.statement, request.receipt))
             case messages.Pass():
-                return self._meet(asked.sender, asked.contact, asked.asked)
+                return self._meet(request.sender, request.contact, request.asked)
         raise strict.Malformed("no such message")
 
-    async def _reach(self, session: Session, asked: Meeting) -> Facts:
-        """What an agent asks of parties that are here, or at another coordinator of the group."""
+    async def _reach(self, session: Session, request: Meeting) -> Facts:
+        """Answers a request about parties that are connected here, or to another coordinator of the group."""
         of = session.did, session.contact
-        if isinstance(asked, messages.Peers):
-            answers = [self._meet(*of, asked), *await self.group.all_of(*of, asked)]
-            found = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
-            return {"peers": list(found.values())[:MAX_PEERS]}
+        if isinstance(request, messages.Peers):
+            answers = [self._meet(*of, request), *await self.group.all_of(*of, request)]
+            peers = {each["did"]: each for answer in reversed(answers) for each in answer["peers"]}
+            return {"peers": list(peers.values())[:MAX_PEERS]}
         try:
-            return self._meet(*of, asked)
+            return self._meet(*of, request)
         except ClientError:
-            answer = await self.group.find(*of, asked)
+            answer = await self.group.find(*of, request)
             if answer is None:
                 raise
             return {name: answer[name] for name in ("peer", "contact") if name in answer}
 
-    def _meet(self, sender: str, contact: str, asked: Meeting) -> Facts:
-        """What it asks of parties that are connected here."""
-        match asked:
+    def _meet(self, sender: str, contact: str, request: Meeting) -> Facts:
+        """Answers a request about parties that are connected here; `ClientError` not-here."""
+        match request:
             case messages.Notify():
-                self._party(asked.to).tell({"type": "notification", "from": sender, "body": asked.body})
+                self._party(request.to).tell({"type": "notification", "from": sender, "body": request.body})
                 return {}
             case messages.Introduce():
-                other = self._party(asked.to)
+                other = self._party(request.to)
                 other.tell({"type": "introduction", "peer": sender, "contact": contact})
                 return {"peer": other.did, "contact": other.contact}
             case messages.Peers():
-                return {"peers": self.peers(asked.task_kind)}
+                return {"peers": self.peers(request.task_kind)}
 
-    async def _claim(self, session: Session, asked: messages.Claim) -> Facts:
-        told = await self.desk.claim(asked.envelope, session.did)
-        requester = self.here.get(told["requester"])
+    async def _claim(self, session: Session, request: messages.Claim) -> Facts:
+        confirmed = await self.desk.claim(request.envelope, session.did)
+        requester = self.here.get(confirmed["requester"])
         if requester is not None:
-            requester.tell({"type": "confirmed", "contact": session.contact, **told})
-        return {**told, "contact": requester.contact if requester else ""}
+            requester.tell({"type": "confirmed", "contact": session.contact, **confirmed})
+        return {**confirmed, "contact": requester.contact if requester else ""}
 
-    async def _post(self, session: Session, asked: messages.Post) -> Facts:
-        """A task that is to be allocated is held back from the others until it is, or cannot be."""
-        names = [_task_of(each) for each in asked.envelopes] if asked.allocate else []
+    async def _post(self, session: Session, request: messages.Post) -> Facts:
+        """Brings tasks to the service. One that is to be allocated is not offered to others until it is allocated
+        or cannot be."""
+        names = [_task_of(each) for each in request.envelopes] if request.allocate else []
         self.offering.held.update(names)
         try:
-            results, _ = await self.desk.post(asked.envelopes, session.did, asked.allocate)
+            results, _ = await self.desk.post(request.envelopes, session.did, request.allocate)
         except BaseException:
             self._release(names)
             raise
@@ -423,13 +425,13 @@ class RelayServer:
         return session
 
     def peers(self, kind: str) -> list[Facts]:
-        """Agents here that take work of a kind, with where they may be called."""
+        """Returns the agents here that take work of a kind, with their contacts."""
         present = (session for session in self.here.values() if kind in session.kinds)
         return [{"did": each.did, "contact": each.contact} for each in present][:MAX_PEERS]
 
 
 def _task_of(signed: Any) -> str:
-    """The task that an envelope names; "" where it is none, which whoever reads it properly says."""
+    """Returns the task that an envelope names; "" where it is malformed, which its proper reader reports."""
     try:
         return str(msgspec.json.decode(strict.b64(signed.payload), type=_Named).task)
     except (ValueError, msgspec.MsgspecError):

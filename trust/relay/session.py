@@ -32,7 +32,7 @@ TRY_AGAIN = 1013
 
 
 class Session:
-    """A connection whose agent has proved who it is."""
+    """A connection whose agent has proved its identity."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Session:
 
     @property
     def waiting(self) -> int:
-        """Messages that are not sent yet."""
+        """The number of messages that are not sent yet."""
         return len(self._waiting)
 
     def tell(self, message: Mapping[str, Any] | bytes) -> None:
@@ -77,7 +77,7 @@ class Session:
         self._more.set()
 
     async def send(self) -> None:
-        """Sends what is queued, until the connection ends."""
+        """Sends the queued messages until the connection ends."""
         with suppress(ConnectionClosed):
             while not self.dropped:
                 await self._more.wait()
@@ -90,7 +90,7 @@ class Session:
                     self.sent_bytes += len(data)
 
     def admits(self, frame: str | bytes) -> bool:
-        """Counts a message; False, and the agent is dropped, where it sends more than it may."""
+        """Counts a message; returns False, and drops the agent, where it sends more than it may."""
         self.received += 1
         self.received_bytes += len(frame)
         now_ms = clock.monotonic_ms()
@@ -103,13 +103,13 @@ class Session:
         return not self.dropped
 
     def is_malformed(self) -> None:
-        """Counts a frame that is no message; the agent is dropped where there are many."""
+        """Counts a malformed frame; drops the agent where there are many."""
         self._malformed += 1
         if self._malformed > MAX_MALFORMED:
             self.drop("malformed", f"more than {MAX_MALFORMED} frames that are no message")
 
     def drop(self, code: str, detail: str) -> None:
-        """Hangs up with a reason; what waited is not sent any more."""
+        """Closes the connection with a reason; queued messages are not sent any more."""
         if self.dropped:
             return
         self.dropped = code
@@ -118,7 +118,7 @@ class Session:
         self._closing = asyncio.create_task(self._hang_up(code, detail))
 
     async def gone(self) -> None:
-        """Waits until one that was dropped has been told why."""
+        """Waits until a dropped agent has been sent the reason."""
         if self._closing is not None:
             await self._closing
 

@@ -125,7 +125,7 @@ class AllocatesTwice(MaliciousDesk):
 
     async def _allocate(self, task: str, asked: Allocate) -> Facts:
         first = await super()._allocate(task, asked)
-        said = self._sign(
+        statement = self._sign(
             TaskAllocate,
             task=task,
             relay=self._relay.relay,
@@ -135,8 +135,8 @@ class AllocatesTwice(MaliciousDesk):
         )
         try:
             own, others = self._relay._own, self._relay._cosigners
-            await self._client.transport.run(others.gather(said, own, self._relay.threshold))
-            await self._client.send(said)
+            await self._client.transport.run(others.gather(statement, own, self._relay.threshold))
+            await self._client.send(statement)
         except ClientError as error:
             return first | {"again": error.code}
         return first | {"again": "accepted"}

@@ -225,12 +225,12 @@ class Customer:
 
     async def converse(self, channel: Channel) -> None:
         """Answers a call: the caller must be whom the relay confirmed and the log names; then says the scope."""
-        said = (await channel.hear()).facts
-        around, confirmation = self.around, str(said.get("confirmation")).encode()
+        greeting = (await channel.hear()).facts
+        around, confirmation = self.around, str(greeting.get("confirmation")).encode()
         proven = await self.requester.confirmed(confirmation, around.coordinators, around.threshold)
         winner = verify_confirmation(
             confirmation, around.client.network, around.coordinators, around.threshold
-        ).said
+        ).statement
         if winner.worker != channel.other:
             raise PeerError(f"{winner.task} was won by {winner.worker}")
         task = await around.client.task(winner.task)

@@ -1,4 +1,4 @@
-"""What the log says as it is written: follows `GET /v1/events`, and wakes those whom an entry concerns.
+"""The log's events as they are written: follows `GET /v1/events`, and wakes those whom an entry concerns.
 
 Agents could as well ask for their seats every second; with a dozen of them on one machine it is cheaper to follow the
 log once. Nothing here is believed: it only says when to look. The stream is resumed after the last index that was
@@ -116,6 +116,6 @@ class Board:
     async def until_found(self, look: Callable[[], T | None]) -> T:
         """Waits until `look` finds something, and returns it."""
         async with self._changed:
-            while (found := look()) is None:
+            while (result := look()) is None:
                 await self._changed.wait()
-            return found
+            return result

@@ -1,4 +1,4 @@
-"""Who plays in the demo, and what there is to do: all that is chosen by hand stands here.
+"""The cast of the demo and their tasks: all that is chosen by hand stands here.
 
 Twelve agents: a requester, nine reviewers who work and check, a liar who delivers without working, and a verifier that
 commits and never reveals. Two panels of three and five take eight verifiers beside the worker, so ten are enrolled.

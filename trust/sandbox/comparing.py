@@ -76,7 +76,7 @@ async def compare(
 ) -> list[Compared]:
     """These patterns, or all four, each with `size` documents (for p2p as many in all); what is known so far lies in
     `compared.json` too."""
-    found = []
+    results = []
     for pattern in patterns or DRIVERS:
         tell(pattern, "undisturbed")
         each = max(1, size // agents) if pattern == "p2p" else size
@@ -86,22 +86,22 @@ async def compare(
             tell(pattern, "while parts are lost")
             lossy = Run(pattern, data / pattern / "lossy", agents, LONGER * each, seed, HOSTS)
             survives = await _Losses(lossy, tell).play()
-        found.append(compared(calm, survives))
-        (data / FILE).write_bytes(msgspec.json.encode(found))
-    return found
+        results.append(compared(calm, survives))
+        (data / FILE).write_bytes(msgspec.json.encode(results))
+    return results
 
 
 def compared(calm: Facts, survives: dict[str, int | None]) -> Compared:
-    """What a run's facts come to."""
-    told, traffic = calm["figures"], calm["relay"]["traffic"]
-    tasks = max(1, told["tasks"])
+    """Returns the figures of a pattern's run."""
+    figures, traffic = calm["figures"], calm["relay"]["traffic"]
+    tasks = max(1, figures["tasks"])
     messages = traffic.get("sent", 0) + traffic.get("received", 0)
     size = traffic.get("sent_bytes", 0) + traffic.get("received_bytes", 0)
-    legs = [(told[leg]["p50_ms"], told[leg]["p99_ms"]) for leg in _LEGS]
+    legs = [(figures[leg]["p50_ms"], figures[leg]["p99_ms"]) for leg in _LEGS]
     return Compared(
         pattern=calm["pattern"],
-        tasks=told["tasks"],
-        tasks_per_s=told["tasks_per_s"],
+        tasks=figures["tasks"],
+        tasks_per_s=figures["tasks_per_s"],
         wait_ms=legs[0],
         work_ms=legs[1],
         settle_ms=legs[2],
@@ -162,10 +162,10 @@ class _Losses:
         began_ms = clock.now_ms()
         await asyncio.sleep(CALM_S)
         calm_per_ms = outputs(board, began_ms, clock.now_ms()) / (clock.now_ms() - began_ms)
-        found: dict[str, int | None] = {}
+        shares: dict[str, int | None] = {}
         for part, names in PARTS.items():
             if part == DRIVER and self.run.pattern not in DRIVEN:
-                found[part] = None
+                shares[part] = None
                 continue
             struck_ms = clock.now_ms()
             await self._strike(driver, names)
@@ -173,9 +173,9 @@ class _Losses:
             await self._heal(driver, names)
             await asyncio.sleep(GAP_S)
             during, usual = outputs(board, struck_ms, healed_ms), calm_per_ms * (healed_ms - struck_ms)
-            found[part] = None if driving.done() or not usual else round(100 * during / usual)
+            shares[part] = None if driving.done() or not usual else round(100 * during / usual)
             self.tell(self.run.pattern, f"without {part}: {during} outputs, {usual:.1f} undisturbed")
-        return found
+        return shares
 
     async def _strike(self, driver: Driver, names: Sequence[str]) -> None:
         if names:
@@ -202,7 +202,7 @@ def outputs(board: Board, start_ms: int, end_ms: int) -> int:
 # -- for people
 
 
-def markdown(found: Sequence[Compared]) -> list[str]:
+def markdown(results: Sequence[Compared]) -> list[str]:
     """The table, as it stands in the documentation."""
     heads = [
         "pattern",
@@ -213,9 +213,9 @@ def markdown(found: Sequence[Compared]) -> list[str]:
         "coordination",
         "a task",
     ]
-    parts = [f"without {part}" for part in PARTS if any(part in each.survives for each in found)]
+    parts = [f"without {part}" for part in PARTS if any(part in each.survives for each in results)]
     lines = ["| " + " | ".join([*heads, *parts]) + " |", "|" + "---|" * (len(heads) + len(parts))]
-    for each in found:
+    for each in results:
         legs = [f"{p50} ms, p99 {p99} ms" for p50, p99 in (each.wait_ms, each.work_ms, each.settle_ms)]
         cells = [each.pattern, f"{each.tasks_per_s:g}", *legs, f"{each.coordination_ppm / 10_000:.0f} %"]
         cells.append(f"{each.messages:g} messages, {each.bytes / 1_000:.1f} kB")
@@ -245,22 +245,22 @@ def _mean(survives: dict[str, int | None]) -> float:
     return sum(shares) / max(1, len(shares))
 
 
-def svg(found: Sequence[Compared]) -> str:
+def svg(results: Sequence[Compared]) -> str:
     """A bar a pattern in a panel a measure: the text of an SVG file."""
-    width, height = LEFT + len(PANELS) * (WIDE + 70), TOP + ROW * len(found) + 20
+    width, height = LEFT + len(PANELS) * (WIDE + 70), TOP + ROW * len(results) + 20
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{INK}"',
         f' width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
     ]
-    for row, each in enumerate(found):
+    for row, each in enumerate(results):
         lines.append(
             f'<text x="{LEFT - 12}" y="{TOP + ROW * row + 15}" text-anchor="end">{each.pattern}</text>'
         )
     for place, (title, form, measure) in enumerate(PANELS):
         left = LEFT + place * (WIDE + 70)
-        most = max([measure(each) for each in found] or [1.0]) or 1.0
+        most = max([measure(each) for each in results] or [1.0]) or 1.0
         lines.append(f'<text x="{left}" y="{TOP - 16}">{escape(title)}</text>')
-        for row, each in enumerate(found):
+        for row, each in enumerate(results):
             y, wide = TOP + ROW * row, WIDE * measure(each) / most
             colour = COLOURS[each.pattern]
             lines.append(f'<rect x="{left}" y="{y + 2}" width="{wide:.1f}" height="18" fill="{colour}"/>')

@@ -59,7 +59,7 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
     messages = traffic.get("sent", 0) + traffic.get("received", 0)
     size = traffic.get("sent_bytes", 0) + traffic.get("received_bytes", 0)
     tasks = max(1, totals["tasks"])
-    found = [
+    lines = [
         ("tasks", f"{totals['tasks']}: {_counts(totals['states'])}, {totals['open']} not at their end"),
         ("claims", _counts(totals["claims"])),
         ("stake stuck", f"{sum(totals['stuck'].values())} units"),
@@ -72,8 +72,8 @@ def rows(facts: Facts) -> list[tuple[str, str]]:
         ("coordination", _coordination(facts["overhead"]["network"]["total"])),
         ("at the relay, a task", f"{messages / tasks:.1f} messages, {size / tasks / 1_000:.1f} kB"),
     ]
-    found += [(name.replace("_", " "), str(value)) for name, value in facts["pattern_says"].items()]
-    return found + [(name.replace("_", " "), str(value)) for name, value in facts["faults"].items()]
+    lines += [(name.replace("_", " "), str(value)) for name, value in facts["pattern_says"].items()]
+    return lines + [(name.replace("_", " "), str(value)) for name, value in facts["faults"].items()]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -214,16 +214,16 @@ class Hand:
             await asyncio.sleep(wait_s)
         return None
 
-    async def _stutter(self, said: Coroutine[Any, Any, Any]) -> None:
+    async def _stutter(self, sending: Coroutine[Any, Any, Any]) -> None:
         """Says something late, beside saying it in time."""
         if "stuttering" not in self.ways:
-            said.close()
+            sending.close()
             return
 
         async def later() -> None:
             await asyncio.sleep(LOOK_S * int(sha256(self.did.encode()).hexdigest(), 16) % 100 / 400)
             with suppress(TrustError):
-                await said
+                await sending
 
         self.start(later())
 
@@ -235,8 +235,8 @@ class Hand:
         )
         receipt = msgspec.convert(won["receipt"], Receipt)
         check_confirmed(confirmation, verify_receipt(receipt, self.client.exchanges.key))
-        if confirmation.said.worker != self.did:
-            raise NotProven(f"the relay confirmed {confirmation.said.worker}")
+        if confirmation.statement.worker != self.did:
+            raise NotProven(f"the relay confirmed {confirmation.statement.worker}")
 
     async def agree(self, offer: Facts, won: Facts) -> None:
         """Settles with the requester what has to be settled before the work begins."""
@@ -247,16 +247,16 @@ class Hand:
         report = await asyncio.to_thread(self.produce, spec)
         digest = await self.client.transport.run(self.worker.store(report))
         artifact = Artifact(name=workload.ARTIFACT, sha256=digest, size_bytes=len(report))
-        said = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,))
-        await self._stutter(self.link.deliver([said]))
+        statement = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,))
+        await self._stutter(self.link.deliver([statement]))
         try:
-            [result] = await self.link.deliver([said])
+            [result] = await self.link.deliver([statement])
             proven = verify_receipt(msgspec.convert(result["receipt"], Receipt), self.client.exchanges.key)
             if proven.spoken is None or proven.spoken.payload.actor != self.did:
                 raise NotProven("the relay shows the receipt of another statement")
         except TrustError:
             with suppress(TrustError):  # too late, perhaps: then the lease is over and the task open again
-                await self.client.send(said)
+                await self.client.send(statement)
         self.done.delivered += 1
         self._wake()
 
@@ -272,10 +272,10 @@ class Hand:
         while True:
             for claim in list(self._mine):
                 with suppress(TrustError):
-                    found = await self.client.claim(claim)
-                    if found.get("ended_ms"):
+                    facts = await self.client.claim(claim)
+                    if facts.get("ended_ms"):
                         del self._mine[claim]
-                    elif (found["rounds"] or [{}])[-1].get("phase") == Phase.OPENING:
+                    elif (facts["rounds"] or [{}])[-1].get("phase") == Phase.OPENING:
                         await self.worker.attend(claim)
             await _woken(wake)
 

@@ -160,21 +160,21 @@ class _Demo:
         host = await self._processes.start("agents", "-m", "trust.sandbox.host", str(config))
         assert host.stdout is not None
         async for line in host.stdout:
-            said = json.loads(line)
-            if "facts" in said:
-                facts: Facts = said["facts"]
+            message = json.loads(line)
+            if "facts" in message:
+                facts: Facts = message["facts"]
                 return facts
-            await self._hear(said)
+            await self._hear(message)
         raise ProcessFailed(
             f"the agents ended with {await host.wait()}: {self._processes.last_words('agents')}"
         )
 
-    async def _hear(self, said: Facts) -> None:
-        if "relay" in said:
-            await self._serve_relay(said["relay"])
+    async def _hear(self, message: Facts) -> None:
+        if "relay" in message:
+            await self._serve_relay(message["relay"])
             return
-        self._narrator.step(clock.monotonic_ms() - self._began_ms, said["step"], said["say"])
-        if said["step"] == self._options.kill_service_at and not self._killed:
+        self._narrator.step(clock.monotonic_ms() - self._began_ms, message["step"], message["say"])
+        if message["step"] == self._options.kill_service_at and not self._killed:
             self._killed = True
             self._narrator.step(
                 clock.monotonic_ms() - self._began_ms, "kill", "kill -9: the service is gone; it starts again"
@@ -239,8 +239,10 @@ class _Demo:
         )
         report = json.loads(output) if output else {}
         decisions, findings = report.get("decisions", 0), report.get("findings") or []
-        said = f"and held {decisions} decisions of the relay against it: {len(findings)} are not borne out"
-        self._narrator.step(clock.monotonic_ms() - self._began_ms, "audit", said)
+        sentence = (
+            f"and held {decisions} decisions of the relay against it: {len(findings)} are not borne out"
+        )
+        self._narrator.step(clock.monotonic_ms() - self._began_ms, "audit", sentence)
         return {"exit": code, "decisions": decisions, "findings": findings}
 
     def _complete(self, facts: Facts, url: str, vkey: str) -> Facts:

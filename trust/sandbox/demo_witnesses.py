@@ -45,8 +45,8 @@ class Witnessing:
         await asyncio.gather(*(self._serve(label, vkey) for label in LABELS))
 
     async def _init(self, label: str) -> str:
-        said = await self._finish(label, "init", "--name", f"{label}.demo.localhost")
-        return str(json.loads(said)["vkey"])
+        output = await self._finish(label, "init", "--name", f"{label}.demo.localhost")
+        return str(json.loads(output)["vkey"])
 
     async def _serve(self, label: str, vkey: str) -> None:
         await self._finish(label, "add-log", vkey)

@@ -1,4 +1,4 @@
-"""What the demo claims, gathered from the log and the service, and whether each claim held.
+"""The demo's claims, gathered from the log and the service, and whether each of them held.
 
 `gather` runs in the agents' process; `held` is pure and is what the exit code hangs on. Everything in here is JSON.
 """
@@ -170,8 +170,8 @@ def _closed(story: Story, task: str) -> Facts:
 
 
 async def _ledger(story: Story, name: str) -> Facts:
-    found = await story.around.client.ledger(story.players[name].did, limit=100)
-    return {"balances": found["balances"], "postings": found["postings"][:LEDGER_LINES]}
+    ledger = await story.around.client.ledger(story.players[name].did, limit=100)
+    return {"balances": ledger["balances"], "postings": ledger["postings"][:LEDGER_LINES]}
 
 
 def final_states(facts: Mapping[str, Any]) -> Facts:

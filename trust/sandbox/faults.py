@@ -1,4 +1,4 @@
-"""What goes wrong in a run, in an order and at moments that follow from its seed.
+"""The faults of a run, in an order and at moments that follow from its seed.
 
 Each fault has a start and an end, and an expectation (`EXPECTED`). Of all of them: every task comes to its end, no
 stake is stuck, the tables are what the log folds to, and the audit finds nothing. Slower, not broken.
@@ -14,7 +14,6 @@ import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
@@ -45,7 +44,6 @@ STEPS = {
 }
 """The five steps of a task, by the event of the log that comes with them; an offer and a scope follow theirs."""
 
-Facts = dict[str, Any]
 Tell = Callable[[str, str], None]
 
 
@@ -188,8 +186,10 @@ class Faults:
         with suppress(WebSocketException, OSError, TimeoutError):
             async with asyncio.timeout(4 * HOLD_S), connect(url) as wire:
                 challenge = json.loads(await wire.recv())
-                said = hello_bytes(me.network, place.relay, challenge["coordinator"], challenge["nonce"])
-                signature = strict.base64_of(ed25519.sign(seed, said))
+                signed_bytes = hello_bytes(
+                    me.network, place.relay, challenge["coordinator"], challenge["nonce"]
+                )
+                signature = strict.base64_of(ed25519.sign(seed, signed_bytes))
                 await wire.send(json.dumps({"type": "hello", "did": me.actor, "signature": signature}))
                 for number in range(FLOOD_FRAMES):
                     await wire.send(json.dumps({"type": "peers", "id": str(number), "task_kind": "none"}))

@@ -1,4 +1,4 @@
-"""What a run came to: final states, stuck money and times, from the log's own events, and the relay's traffic."""
+"""The figures of a run: final states, stuck money and times, from the log's own events, and the relay's traffic."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ ARMS: tuple[Arm, ...] = (
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """What the steps of coordination take, in ms: a router's turn, a talk between peers, a claim's way to the log and
-    back, each further claim on the same task at the service, the wait for the next wave, a talk about the scope, and
-    the time from output to settlement."""
+    """The times of the steps of coordination, in ms: a router's turn, a talk between peers, a claim's way to the
+    log and back, each further claim on the same task at the service, the wait for the next wave, a talk about the
+    scope, and the time from output to settlement."""
 
     route_ms: float = 60
     talk_ms: float = 80
@@ -66,9 +66,10 @@ LOADS = (
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """What became of a kind: the best fixed choice with its mean life of a task, and the choice that the bandit made
-    most in its last quarter; how many ms longer a task lived than under the best one: under the bandit's choices (in
-    all, in the last quarter, and the least and most over the seeds), under those by chance, and under the default."""
+    """The result for a kind: the best fixed choice with its mean life of a task, and the choice that the bandit
+    made most in its last quarter; how many ms longer a task lived than under the best one: under the bandit's
+    choices (in all, in the last quarter, and the least and most over the seeds), under those by chance, and under
+    the default."""
 
     kind: str
     best: str
@@ -90,7 +91,7 @@ def played(load: Load, arm: Arm, costs: Costs, seed: str) -> float:
     dice = random.Random(seed)
     works = [dice.expovariate(1 / load.work_ms) for _ in range(load.tasks)]
     gaps = [dice.expovariate(1 / load.every_ms) if load.every_ms else 0.0 for _ in range(load.tasks)]
-    found, at_ms = EMPTY_SPENT, 0.0
+    spent, at_ms = EMPTY_SPENT, 0.0
     claimed = _WAYS[arm[0]](_Town(load, arm[1], costs, dice))
     for work_ms, gap_ms in zip(works, gaps, strict=True):
         at_ms += gap_ms
@@ -98,8 +99,8 @@ def played(load: Load, arm: Arm, costs: Costs, seed: str) -> float:
         wait_ms = claimed(at_ms, work_ms + scope_ms) - at_ms
         legs = Legs(round(wait_ms), round(work_ms + scope_ms), round(costs.settle_ms))
         ended_ms = round(at_ms + wait_ms + work_ms + scope_ms + costs.settle_ms)
-        found = overhead.spent(found, legs, ended_ms)
-    read = overhead.reading(found)
+        spent = overhead.spent(spent, legs, ended_ms)
+    read = overhead.reading(spent)
     return float(read.wait.mean_ms + read.work.mean_ms + read.settle.mean_ms)
 
 
@@ -148,11 +149,11 @@ def _offered(town: _Town) -> Claimed:
 
     def claimed(at_ms: float, work_ms: float) -> float:
         order = town.dice.sample(range(len(town.free_ms)), len(town.free_ms))
-        told, places, wave_ms = 0, town.places, at_ms
+        offered, places, wave_ms = 0, town.places, at_ms
         while True:
-            told, places = min(len(order), told + places), places * 2
-            free = [agent for agent in order[:told] if town.free_ms[agent] <= wave_ms]
-            if free or told == len(order):
+            offered, places = min(len(order), offered + places), places * 2
+            free = [agent for agent in order[:offered] if town.free_ms[agent] <= wave_ms]
+            if free or offered == len(order):
                 break
             wave_ms += town.costs.wave_ms
         agent = free[0] if free else min(order, key=town.free_ms.__getitem__)
@@ -187,7 +188,7 @@ class Bandit:
         return new[0] if new else min(range(len(self._seen)), key=self._drawn)
 
     def see(self, arm: int, life_ms: float) -> None:
-        """What came of a choice."""
+        """Takes the result of a choice."""
         self._seen[arm].append(log(life_ms))
 
     def _drawn(self, arm: int) -> float:
@@ -233,13 +234,13 @@ def _on(load: Load, rounds: int, seeds: Sequence[int], costs: Costs) -> Learned:
 
 
 def _table(load: Load, rounds: int, seed: int, costs: Costs) -> Iterator[list[float]]:
-    """What each choice would come to in each round."""
+    """Returns the result of each choice in each round."""
     for number in range(rounds):
         yield [played(load, arm, costs, f"{load.kind}/{seed}/{number}") for arm in ARMS]
 
 
 def _choices(table: Sequence[Sequence[float]], dice: random.Random) -> Iterator[int]:
-    """What the bandit chooses, which sees only what its own choices bring."""
+    """Returns the bandit's choices; it sees only the results of its own."""
     bandit = Bandit(len(ARMS), dice)
     for row in table:
         arm = bandit.choose()
@@ -254,5 +255,5 @@ def named(arm: Arm) -> str:
 
 
 def _mean(values: Iterator[float] | Sequence[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

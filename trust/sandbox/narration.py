@@ -144,6 +144,6 @@ class Narrator:
         self._out.print(table)
 
 
-def _short(found: re.Match[str]) -> str:
+def _short(match: re.Match[str]) -> str:
     """An id by its end."""
-    return f"{found[1]}..{found[2]}"
+    return f"{match[1]}..{match[2]}"

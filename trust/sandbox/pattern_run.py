@@ -109,15 +109,20 @@ class _Play:
             phases: Facts = {}
             async with asyncio.timeout(run.patience_s):
                 if faults is None:
-                    said = await driver.drive()
+                    outcome = await driver.drive()
                 else:
-                    said, phases = await self._driven(driver, board, faults)
+                    outcome, phases = await self._driven(driver, board, faults)
             self.tell("done", f"{len(driver.posted)} tasks are at their end")
             traffic = await self._traffic()
             overhead = await client.overhead()
             await driver.leave()
             await self._settled(board)
-        facts: Facts = {"pattern": run.pattern, "agents": run.agents, "seed": run.seed, "pattern_says": said}
+        facts: Facts = {
+            "pattern": run.pattern,
+            "agents": run.agents,
+            "seed": run.seed,
+            "pattern_says": outcome,
+        }
         facts["figures"] = msgspec.to_builtins(figures(board, driver.posted))
         facts["relay"] = traffic
         facts["overhead"] = overhead
@@ -157,8 +162,8 @@ class _Play:
         await asyncio.sleep(run.calm_s)
         driver.is_endless = False
         marks.append(await self._mark(board))
-        said = await driving
-        return said, phases_of(board.events, marks, len(names))
+        outcome = await driving
+        return outcome, phases_of(board.events, marks, len(names))
 
     async def _mark(self, board: Board) -> int:
         """This moment by the log's clock."""
@@ -199,8 +204,8 @@ class _Play:
         differences = len(audited.get("findings") or [])
         self.tell("audit", f"{audited.get('size', 0)} entries, {differences} differences")
         for name, each in zip(names, checked, strict=True):
-            found = len(each.get("findings") or [])
-            self.tell("feed", f"{name}: {each.get('decisions', 0)} decisions, {found} not borne out")
+            count = len(each.get("findings") or [])
+            self.tell("feed", f"{name}: {each.get('decisions', 0)} decisions, {count} not borne out")
         return {"audit": audited, "feeds": dict(zip(names, checked, strict=True)), "tables": folded}
 
     async def _tables(self) -> Facts:
@@ -224,7 +229,7 @@ class _Play:
 
 def held(facts: Facts) -> dict[str, bool]:
     """Returns each promise of a run, and whether it held."""
-    totals, said = facts["figures"], facts["pattern_says"]
+    totals, outcome = facts["figures"], facts["pattern_says"]
     promises = {
         "every task is at its end": totals["open"] == 0,
         "no stake is stuck": not totals["stuck"],
@@ -236,15 +241,15 @@ def held(facts: Facts) -> dict[str, bool]:
     }
     match facts["pattern"]:
         case "event-driven":
-            promises["each event was done once"] = said["done_once"] == said["events"]
+            promises["each event was done once"] = outcome["done_once"] == outcome["events"]
         case "hierarchical":
-            promises["every part came after those that it needs"] = bool(said["in_order"])
+            promises["every part came after those that it needs"] = bool(outcome["in_order"])
         case "p2p":
             promises["every document found somebody who is good at it"] = (
-                said["agreements"] >= totals["tasks"] > 0
+                outcome["agreements"] >= totals["tasks"] > 0
             )
         case "hybrid":
-            promises["winners agreed on the scope with the requester"] = said["scopes_agreed"] > 0
+            promises["winners agreed on the scope with the requester"] = outcome["scopes_agreed"] > 0
     return promises
 
 

@@ -123,8 +123,8 @@ class Channel:
         if isinstance(frame, str):
             raise PeerError("a frame in clear")
         try:
-            said = json.loads(self.box.decrypt(frame))
-            body, signature = str(said["body"]), str(said["signature"])
+            plain = json.loads(self.box.decrypt(frame))
+            body, signature = str(plain["body"]), str(plain["signature"])
         except (CryptoError, ValueError, KeyError, TypeError) as error:
             raise PeerError(f"a frame that {self.other} did not encrypt for this party") from error
         message = Message(self.me.network, self.session, self.other, self.received, body, signature)

@@ -58,11 +58,11 @@ def review(text: str) -> list[Finding]:
     """Every finding in a module's source, sorted."""
     with _parsing:
         tree = ast.parse(text)
-    found = set(_unused_imports(tree))
+    findings = set(_unused_imports(tree))
     for node in ast.walk(tree):
         for rule in _RULES.get(type(node), ()):
-            found.update(rule(node))
-    return sorted(found)
+            findings.update(rule(node))
+    return sorted(findings)
 
 
 def report(source: Source) -> bytes:
@@ -94,8 +94,8 @@ def specification(sources: Iterable[Source]) -> bytes:
 def sources_of(spec: bytes) -> list[Source]:
     """The files of a specification; ValueError where it is not one of this rule set, or a digest is wrong."""
     try:
-        said = json.loads(spec)
-        rules, files = said["rules"], said["files"]
+        parsed = json.loads(spec)
+        rules, files = parsed["rules"], parsed["files"]
         sources = [Source(str(each["file"]), str(each["text"])) for each in files]
         digests = [each["sha256"] for each in files]
     except (KeyError, TypeError) as error:

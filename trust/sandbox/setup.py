@@ -41,12 +41,12 @@ def first_statements(network: str, operator: bytes, seeds: Seeds, bits: int, now
     """Registrations, deposits, the relay, enrolments: signed, in the order in which they count."""
     speakers = {name: Speaker(network, seed) for name, seed in seeds.items()}
     treasury = Speaker(network, operator)
-    said = [_registered(speakers[name], name, bits, now_ms) for name in cast.EVERYONE]
-    said += [
+    statements = [_registered(speakers[name], name, bits, now_ms) for name in cast.EVERYONE]
+    statements += [
         _deposit(treasury, speakers[name].actor, cast.DEPOSIT_UNITS, name, now_ms) for name in cast.EVERYONE
     ]
-    said.append(_deposit(treasury, "operator/bond", cast.OPERATOR_BOND_UNITS, cast.OPERATOR, now_ms))
-    said.append(
+    statements.append(_deposit(treasury, "operator/bond", cast.OPERATOR_BOND_UNITS, cast.OPERATOR, now_ms))
+    statements.append(
         treasury.say(
             RelayRegister,
             now_ms,
@@ -56,13 +56,13 @@ def first_statements(network: str, operator: bytes, seeds: Seeds, bits: int, now
             threshold=THRESHOLD,
         )
     )
-    said += [
+    statements += [
         speakers[name].say(
             VerifierEnroll, now_ms, task_kinds=(cast.TASK_KIND,), stake_units=cast.VERIFIER_STAKE_UNITS
         )
         for name in cast.VERIFIERS
     ]
-    return said
+    return statements
 
 
 def _registered(speaker: Speaker, name: str, bits: int, now_ms: int) -> bytes:
@@ -75,11 +75,11 @@ def _deposit(treasury: Speaker, account: str, units: int, name: str, now_ms: int
 
 
 async def found(client: AsyncTrustClient, operator: bytes, seeds: Seeds) -> str:
-    """Says all of it; returns the relay's id. Raises the first refusal."""
+    """Makes the first statements of a network; returns the relay's id. Raises the first refusal."""
     bits = registration_bits(await client.policy())
-    said = first_statements(client.network, operator, seeds, bits, client.now_ms())
+    statements = first_statements(client.network, operator, seeds, bits, client.now_ms())
     relay = ""
-    for result in await client.send_many(said):
+    for result in await client.send_many(statements):
         if not isinstance(result, Accepted):
             raise result
         relay = result.created.get("relay", relay)

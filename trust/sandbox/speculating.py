@@ -22,7 +22,7 @@ from typing import Any, cast
 import msgspec
 
 from trust.client import Attempt, Early, Following, Lost, ServiceError, TakenBack
-from trust.client.following import Heard
+from trust.client.following import LoggedEvent
 from trust.core.lifecycle import ClaimState
 from trust.sandbox import virtual
 
@@ -33,8 +33,9 @@ TASK, CLAIM = "task", "claim"
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What is played: means in ms of the wait for a claim's decision, of work, of a check and of a consumer's work; the
-    challenge window; the share of bad outputs; what a saved ms is worth in ms of work; attempts a row, and the seed."""
+    """The parameters of a game: means in ms of the wait for a claim's decision, of work, of a check and of a
+    consumer's work; the challenge window; the share of bad outputs; the worth of a saved ms in ms of work; attempts
+    a row, and the seed."""
 
     wait_ms: int = 40
     work_ms: int = 400
@@ -94,7 +95,7 @@ def measured(terms: Terms) -> Speculation:
 
 @dataclass(slots=True)
 class _Sums:
-    """What attempts came to, measured and by the closed form, in ms."""
+    """Sums over attempts, measured and by the closed form, in ms."""
 
     saved: float = 0.0
     thrown: float = 0.0
@@ -228,12 +229,12 @@ async def _built(output: _Output, build_s: float) -> tuple[float, float]:
     async def judge() -> None:
         if output.fails_s is not None:
             await asyncio.sleep(output.fails_s)
-            said: dict[str, Any] = {"kind": "verdict.reached", "claim": CLAIM, "verdict": "fail"}
+            event: dict[str, Any] = {"kind": "verdict.reached", "claim": CLAIM, "verdict": "fail"}
         else:
             await asyncio.sleep(output.settles_s)
-            said = {"kind": "claim.ended", "claim": CLAIM, "state": ClaimState.ACCEPTED}
-        played.events = (said,)
-        log.tell(Heard(1, said))
+            event = {"kind": "claim.ended", "claim": CLAIM, "state": ClaimState.ACCEPTED}
+        played.events = (event,)
+        log.tell(LoggedEvent(1, event))
 
     judging = asyncio.create_task(judge())
     try:

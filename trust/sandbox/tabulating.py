@@ -8,28 +8,28 @@ from trust.sandbox.learning import Learned
 from trust.sandbox.speculating import Row, Speculation
 
 
-def speculation(found: Speculation) -> Iterator[str]:
+def speculation(measured: Speculation) -> Iterator[str]:
     """Both tables, and from where on it pays."""
-    terms = found.terms
+    terms = measured.terms
     yield f"a worker, {terms.work_ms} ms of work, {terms.wait_ms} ms to the decision, {terms.attempts} attempts a row"
     yield ""
-    yield from _rows("chance to win", found.worker)
+    yield from _rows("chance to win", measured.worker)
     yield ""
-    pays = "at no chance" if found.worker_pays_from is None else f"from {found.worker_pays_from:.0%} on"
-    yield f"it pays {pays}; by the closed form from {found.worker_pays_from_formula:.0%} on"
+    pays = "at no chance" if measured.worker_pays_from is None else f"from {measured.worker_pays_from:.0%} on"
+    yield f"it pays {pays}; by the closed form from {measured.worker_pays_from_formula:.0%} on"
     yield ""
     yield (
         f"a consumer, {terms.build_ms} ms of work, {terms.check_ms} ms to a verdict, a window of {terms.window_ms} ms, "
         f"{terms.bad:.0%} of outputs bad"
     )
     yield ""
-    yield from _rows("check rate", found.consumer)
+    yield from _rows("check rate", measured.consumer)
     yield ""
-    limit = found.consumer_pays_to_bad
+    limit = measured.consumer_pays_to_bad
     upto = "at no share of bad outputs" if limit is None else f"up to {limit:.0%} bad outputs"
     yield (
         f"where everything is checked it pays {upto} (tried in steps of 10 %); by the closed form up to "
-        f"{found.consumer_pays_to_bad_formula:.0%}"
+        f"{measured.consumer_pays_to_bad_formula:.0%}"
     )
 
 
@@ -43,7 +43,7 @@ def _rows(name: str, rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def learned(found: Sequence[Learned], rounds: int, seeds: int) -> Iterator[str]:
+def learned(results: Sequence[Learned], rounds: int, seeds: int) -> Iterator[str]:
     """The table: ms by which a task lived longer than under the best fixed choice."""
     yield f"{rounds} rounds of 40 tasks, {seeds} seeds; regret is in ms of a task's life beyond that of the best choice"
     yield ""
@@ -58,7 +58,7 @@ def learned(found: Sequence[Learned], rounds: int, seeds: int) -> Iterator[str]:
     )
     yield "| " + " | ".join((*heads, "by chance", "default")) + " |"
     yield "|" + "---|" * (len(heads) + 2)
-    for each in found:
+    for each in results:
         cells = (
             each.kind,
             each.best,

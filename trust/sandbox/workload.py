@@ -69,13 +69,13 @@ def _outline(facts: Facts) -> bytes:
 
 def imported(source: Source) -> set[str]:
     """The top-level modules that a file imports."""
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found
+            modules.add(node.module.partition(".")[0])
+    return modules
 
 
 def dependencies(sources: Iterable[Source]) -> dict[str, set[str]]:
@@ -90,5 +90,5 @@ def dependencies(sources: Iterable[Source]) -> dict[str, set[str]]:
 
 def library(count: int) -> list[Source]:
     """So many top-level files of the standard library, small ones first."""
-    found = [source for source in review.standard_library(4 * count + 40) if "/" not in source.file]
-    return sorted(found, key=lambda source: (len(source.text), source.file))[:count]
+    sources = [source for source in review.standard_library(4 * count + 40) if "/" not in source.file]
+    return sorted(sources, key=lambda source: (len(source.text), source.file))[:count]

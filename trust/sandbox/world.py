@@ -128,23 +128,25 @@ class World:
             speakers = {
                 name: Speaker(client.network, self.key(name)) for name in (*self.requesters, *self.names)
             }
-            said = [_deposit(treasury, "operator/bond", "bond", now)]
+            statements = [_deposit(treasury, "operator/bond", "bond", now)]
             for name, each in speakers.items():
                 nonce = find_nonce(client.network, each.actor, bits)
-                said.append(each.say(AgentRegister, now, handle=name, capabilities=(TASK_KIND,), pow=nonce))
-                said.append(_deposit(treasury, each.actor, name, now))
+                statements.append(
+                    each.say(AgentRegister, now, handle=name, capabilities=(TASK_KIND,), pow=nonce)
+                )
+                statements.append(_deposit(treasury, each.actor, name, now))
             dids = tuple(map(did_of_seed, coordinators))
             group = {"name": "sandbox", "coordinators": dids, "threshold": THRESHOLD}
-            said.append(treasury.say(RelayRegister, now, cosigners=coordinators, **group))  # type: ignore[arg-type]
-            said += [
+            statements.append(treasury.say(RelayRegister, now, cosigners=coordinators, **group))  # type: ignore[arg-type]
+            statements += [
                 speakers[name].say(
                     VerifierEnroll, now, task_kinds=(TASK_KIND,), stake_units=VERIFIER_STAKE_UNITS
                 )
                 for name in self.names
             ]
             relay = ""
-            for at in range(0, len(said), AT_ONCE):
-                for result in await client.send_many(said[at : at + AT_ONCE]):
+            for at in range(0, len(statements), AT_ONCE):
+                for result in await client.send_many(statements[at : at + AT_ONCE]):
                     if not isinstance(result, Accepted):
                         raise result
                     relay = result.created.get("relay", relay)

@@ -16,10 +16,9 @@ from concurrent.futures import Executor
 
 from trust.core import commands
 from trust.core.commands import Spoken
-from trust.core.entry import decode_entry
 from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, kind_of
 from trust.core.records import Claim
-from trust.core.rulebook import incoming_of
+from trust.core.rulebook import output_in
 from trust.core.strict import Malformed, b64
 from trust.errors import CODES, TrustError
 from trust.services.loop_bridge import LoopBridge
@@ -93,8 +92,8 @@ class Admission:
             await asyncio.sleep(0)  # others get their turn on the event loop
         screened: list[Spoken | TrustError] = []
         for tried, verifying in chunks:
-            found = await self._bridge.result(verifying)
-            verdicts = iter(found)
+            checked = await self._bridge.result(verifying)
+            verdicts = iter(checked)
             for each in tried:
                 bad = next(verdicts) if isinstance(each, Spoken) else None
                 screened.append(each if bad is None else TrustError("bad-signature", str(bad)))
@@ -149,8 +148,8 @@ def _check_endpoint(spoken: Spoken, endpoint: str) -> None:
 
 def _opening_in(spoken: Spoken) -> Spoken | None:
     """The opening that a statement is, or that a relay attests in it; None where it is none."""
-    said = commands.heard(spoken)
-    return said if _opens(said.payload) else None
+    statement = commands.effective(spoken)
+    return statement if _opens(statement.payload) else None
 
 
 def _opens(payload: object) -> bool:
@@ -166,9 +165,8 @@ def _needed(reader: Reader, opening: Spoken) -> list[str]:
         return [artifact.sha256 for artifact in payload.artifacts]
     claim = reader.record(Claim, payload.claim) if isinstance(payload, OutputOpen) else None
     entry = reader.entry(claim.output_index) if claim is not None and claim.output else None
-    statement = None if entry is None else incoming_of(decode_entry(entry.data).command)
-    output = commands.heard(statement).payload if isinstance(statement, Spoken) else None
-    if not isinstance(output, OutputSubmit):
+    output = None if entry is None else output_in(entry.data)
+    if output is None:
         return []  # there is no such output: the rulebook says so
     return [artifact.sha256 for artifact in output.artifacts]
 

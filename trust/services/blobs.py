@@ -168,8 +168,8 @@ def missing(reader: Reader, digests: Iterable[str]) -> list[str]:
     """Which of these blobs are not here, in order."""
     asked = list(digests)
     query = select(col(tables.Blobs.sha256)).where(col(tables.Blobs.sha256).in_(set(asked)))
-    found = set(reader.connection.execute(query).scalars())
-    return [digest for digest in asked if digest not in found]
+    stored = set(reader.connection.execute(query).scalars())
+    return [digest for digest in asked if digest not in stored]
 
 
 def _signer(reader: Reader, digest: str, header: str, now_ms: int) -> str:

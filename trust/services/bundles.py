@@ -49,18 +49,18 @@ def bundle_of(reader: Reader, claim: Claim) -> Bundle:
 
     TrustError `too-large` where it exceeds its limits.
     """
-    found = _entries(reader, claim)
-    if _exceeds(found.values()):
+    entries = _entries(reader, claim)
+    if _exceeds(entries.values()):
         limits = f"{bundle.MAX_ENTRIES} entries or {bundle.MAX_ENTRIES_BYTES} bytes of them"
         hint = "page through its timeline, and take the receipts of its entries"
         raise TrustError("too-large", f"{claim.id} has more than the {limits} that fit a bundle", hint=hint)
-    head = head_over(reader, max(found, default=0))
+    head = head_over(reader, max(entries, default=0))
     nodes = reader.nodes(head.size)
     proven = (
         (index, stored.data, merkle.inclusion_proof(index, head.size, nodes))
-        for index, stored in sorted(found.items())
+        for index, stored in sorted(entries.items())
     )
-    return bundle.pack(claim.id, head.checkpoint, proven, _pool_nodes(reader, claim, found))
+    return bundle.pack(claim.id, head.checkpoint, proven, _pool_nodes(reader, claim, entries))
 
 
 def _exceeds(entries: Collection[StoredEntry]) -> bool:
@@ -69,21 +69,23 @@ def _exceeds(entries: Collection[StoredEntry]) -> bool:
 
 
 def _entries(reader: Reader, claim: Claim) -> Found:
-    found: Found = {}
+    entries: Found = {}
     for stored in (
         *_of_case(reader, claim),
         *_of_network(reader, claim),
         *_of_seal(reader, claim.pool),
         *_of_allocation(reader, claim),
     ):
-        found[stored.index] = stored
-    waiting = list(found.values())
+        entries[stored.index] = stored
+    waiting = list(entries.values())
     while waiting:
         keys = _signing_keys(waiting)
         since = {key.since_index for key in reader.records(Key, sorted(keys)) if key.id != key.party}
-        waiting = [one for index in sorted(since - found.keys()) for one in reader.entries(index, index + 1)]
-        found.update({stored.index: stored for stored in waiting})
-    return found
+        waiting = [
+            one for index in sorted(since - entries.keys()) for one in reader.entries(index, index + 1)
+        ]
+        entries.update({stored.index: stored for stored in waiting})
+    return entries
 
 
 def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
@@ -93,20 +95,20 @@ def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
     if task is not None:
         yield from reader.entries(task.index, task.index + 1)
         yield from _of_parent(reader, task)
-    found: list[StoredEntry] = []
+    entries: list[StoredEntry] = []
     after = -1
-    while not _exceeds(found) and (page := reader.timeline(subjects, after, PAGE)):
-        found += page
+    while not _exceeds(entries) and (page := reader.timeline(subjects, after, PAGE)):
+        entries += page
         after = page[-1].index
-    yield from found
+    yield from entries
 
 
 def _of_parent(reader: Reader, part: Task) -> Iterator[StoredEntry]:
     """The posting of the task that a part is of, and who agreed to take its parts."""
     parent, squad = reader.record(Task, part.parent), reader.record(Squad, part.squad)
-    for found in (parent, squad):
-        if part.parent and found is not None:
-            yield from reader.entries(found.index, found.index + 1)
+    for record in (parent, squad):
+        if part.parent and record is not None:
+            yield from reader.entries(record.index, record.index + 1)
 
 
 def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
@@ -187,7 +189,7 @@ def _signing_keys(entries: Iterable[StoredEntry]) -> set[str]:
     }
 
 
-def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
+def _pool_nodes(reader: Reader, claim: Claim, entries: Found) -> list[bytes]:
     """The nodes that the draws of the claim visited; none where they are too many."""
     visited: dict[bytes, bytes] = {}
 
@@ -201,18 +203,18 @@ def _pool_nodes(reader: Reader, claim: Claim, found: Found) -> list[bytes]:
         return visited[digest]
 
     try:
-        _visit_pools(reader, claim, found, get)
+        _visit_pools(reader, claim, entries, get)
         _visit_shortlist(reader, claim, get)
     except _TooMany:
         return []
     return list(visited.values())
 
 
-def _visit_pools(reader: Reader, claim: Claim, found: Found, get: Get) -> None:
+def _visit_pools(reader: Reader, claim: Claim, entries: Found, get: Get) -> None:
     sealed = reader.record(SealedPool, claim.pool) if claim.pool else None
     if sealed is None:
         return
-    for opened, beta in _panels(found, claim.id):
+    for opened, beta in _panels(entries, claim.id):
         stream = Stream(beta, panel.LABEL)
         if opened.round == 1 and not claim.unchecked:
             coin(stream, claim.rate_ppm)
@@ -260,9 +262,9 @@ class _TooMany(Exception):
     """More nodes than a bundle holds."""
 
 
-def _panels(found: Found, claim: str) -> Iterator[tuple[RoundOpened, bytes]]:
+def _panels(entries: Found, claim: str) -> Iterator[tuple[RoundOpened, bytes]]:
     """Each panel of the claim, and the beta that it was drawn by."""
-    for stored in found.values():
+    for stored in entries.values():
         entry = decode_entry(stored.data) if stored.kind == "draw" else None
         if entry is not None and entry.command.draw is not None:
             beta = bytes.fromhex(entry.command.draw.beacons[0].beta)

@@ -235,7 +235,9 @@ class Cosigning:
         keys = {witness.key: witness.verifier for quorum in quorums for witness in quorum.witnesses}
         text = parse_note(head.checkpoint)[0]
         now_s = clock.now_ms() // 1_000
-        return CosignatureRequest(head.size, text, head.checkpoint, proof, keys, now_s, clock.process.heard)
+        return CosignatureRequest(
+            head.size, text, head.checkpoint, proof, keys, now_s, clock.process.note_other
+        )
 
     async def _ask(self, asked: _Asked, wanted: CosignatureRequest) -> None:
         if self._client is None:

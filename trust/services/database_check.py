@@ -86,12 +86,12 @@ def _different(table: Table, stored: Connection, expected: Connection) -> Iterat
 
 def _difference(table: Table, mine: Row | None, theirs: Row | None) -> str:
     """Returns the first difference between two tables in the order of their keys, in words."""
-    found = None if mine is None else _key(table, mine)
+    key = None if mine is None else _key(table, mine)
     wanted = None if theirs is None else _key(table, theirs)
-    if found == wanted:
+    if key == wanted:
         return f"{_shown(wanted)} is not what the log leads to"
-    if wanted is None or (found is not None and found < wanted):
-        return f"{_shown(found)} is of no entry"
+    if wanted is None or (key is not None and key < wanted):
+        return f"{_shown(key)} is of no entry"
     return f"{_shown(wanted)} is missing"
 
 
@@ -127,7 +127,7 @@ def _false_scores(connection: Connection) -> Iterator[str]:
 
 def _false_blobs(connection: Connection) -> Iterator[str]:
     after = ""
-    while found := list(blobs_after(connection, after, BLOBS, BLOB_BYTES)):
-        for digest, data in found:
+    while page := list(blobs_after(connection, after, BLOBS, BLOB_BYTES)):
+        for digest, data in page:
             yield from (f"{each} does not have its hash" for each in damaged_blob(digest, data))
             after = digest

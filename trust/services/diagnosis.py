@@ -26,8 +26,8 @@ from trust.log import ed25519
 from trust.log.checkpoint import Checkpoint, CheckpointError
 from trust.log.note import NoteError, Verifier, parse_note
 from trust.log.quorum import parse_quorum
+from trust.services.disk_space import WARN_TIMES, free_bytes
 from trust.services.genesis import HEAD_FILE
-from trust.services.room import WARN_TIMES, free_bytes
 from trust.services.sequencing import MAX_SKEW_MS
 from trust.services.startup_checks import MARK_FILE
 from trust.settings import Settings, SettingsError, http_address
@@ -58,14 +58,14 @@ def examine(settings: Settings) -> list[Finding]:
     if not settings.data_dir.is_dir():
         missing = f"there is no directory {settings.data_dir}"
         return [Finding("data directory", FAIL, missing, "trust init makes one; or give --data")]
-    found = [*_directory(settings), *_second_place(settings), *_disk(settings)]
-    found += _guarded("database", lambda: _database(settings))
-    found += _guarded("service", lambda: _service(settings))
-    return found
+    findings = [*_directory(settings), *_second_place(settings), *_disk(settings)]
+    findings += _guarded("database", lambda: _database(settings))
+    findings += _guarded("service", lambda: _service(settings))
+    return findings
 
 
 def _guarded(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
-    """What cannot be looked at is a finding too."""
+    """Returns the findings of a check; a check that raises is a finding too."""
     try:
         return look()
     except NotDurable as error:
@@ -76,8 +76,8 @@ def _guarded(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     except TrustError as error:
         return [Finding(subject, FAIL, error.detail or error.code, error.hint)]
     except (OSError, SQLAlchemyError) as error:
-        said = journal.plain(error).splitlines()[0]
-        return [Finding(subject, FAIL, said, "check that it is there, and that this user may read it")]
+        detail = journal.plain(error).splitlines()[0]
+        return [Finding(subject, FAIL, detail, "check that it is there, and that this user may read it")]
 
 
 def _directory(settings: Settings) -> Iterator[Finding]:
@@ -113,13 +113,13 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     file = file_of(settings.database_url)
     places = [settings.data_dir, *([file.parent] if file is not None and file.parent.is_dir() else [])]
     free, reserve = min(map(free_bytes, places)), settings.disk_reserve_bytes
-    said = f"{free // _MIB} MiB are free, {reserve // _MIB} are reserved"
+    detail = f"{free // _MIB} MiB are free, {reserve // _MIB} are reserved"
     if free < reserve:
-        yield Finding("disk", FAIL, said, "make room: nothing more is taken from callers")
+        yield Finding("disk", FAIL, detail, "make room: nothing more is taken from callers")
     elif free < WARN_TIMES * reserve:
-        yield Finding("disk", WARN, said, "make room soon")
+        yield Finding("disk", WARN, detail, "make room soon")
     else:
-        yield Finding("disk", OK, said)
+        yield Finding("disk", OK, detail)
 
 
 @contextmanager
@@ -142,13 +142,13 @@ def _database(settings: Settings) -> list[Finding]:
         check_kind(path)
     with _opened(settings.database_url) as database:
         with database.snapshot() as connection:
-            found = [_version(connection), *_clock(connection)]
+            findings = [_version(connection), *_clock(connection)]
             whose = age(connection)
-        found.append(_schema(whose))
+        findings.append(_schema(whose))
         if whose is not Age.SAME:
-            return found
+            return findings
         with reading(database) as reader:
-            return [*found, *_log(settings, reader)]
+            return [*findings, *_log(settings, reader)]
 
 
 def _version(connection: Connection) -> Finding:
@@ -156,19 +156,19 @@ def _version(connection: Connection) -> Finding:
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         return Finding("database", OK, f"SQLite {version}; the service commits with synchronous=FULL")
     number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-    said = (
+    detail = (
         f"PostgreSQL {number // 10_000}.{number % 10_000}; fsync, full_page_writes, synchronous_commit are on"
     )
     if number < LEAST_POSTGRES:
-        return Finding("database", WARN, said, "use PostgreSQL 14 or newer")
-    return Finding("database", OK, said)
+        return Finding("database", WARN, detail, "use PostgreSQL 14 or newer")
+    return Finding("database", OK, detail)
 
 
 def _clock(connection: Connection) -> Iterator[Finding]:
     skew_ms = clock_skew_ms(connection, clock.now_ms())
     if abs(skew_ms) > MAX_SKEW_MS:
-        said = f"this machine's clock is {skew_ms} ms ahead of the database's"
-        yield Finding("clock", FAIL, said, "synchronise both by NTP")
+        detail = f"this machine's clock is {skew_ms} ms ahead of the database's"
+        yield Finding("clock", FAIL, detail, "synchronise both by NTP")
     else:
         yield Finding("clock", OK, f"{abs(skew_ms)} ms off the database's")
 
@@ -193,8 +193,8 @@ def _log(settings: Settings, reader: Reader) -> Iterator[Finding]:
     yield from _policy(settings, reader)
     ahead_ms = reader.head().at_ms - clock.now_ms()
     if ahead_ms > MAX_SKEW_MS:
-        said = f"the last entry lies {ahead_ms // 1_000} s in the future of this machine's clock"
-        yield Finding("clock", FAIL, said, "set the clock right")
+        detail = f"the last entry lies {ahead_ms // 1_000} s in the future of this machine's clock"
+        yield Finding("clock", FAIL, detail, "set the clock right")
 
 
 def _keys(settings: Settings, network: Network) -> Iterator[Finding]:
@@ -207,8 +207,8 @@ def _keys(settings: Settings, network: Network) -> Iterator[Finding]:
         if wanted in held:
             yield Finding("keys", OK, f"the {use} key is there")
         else:
-            said = f"the {use} key that the log names is not here"
-            yield Finding("keys", FAIL, said, f"bring {use}.key back, or the database that belongs to it")
+            detail = f"the {use} key that the log names is not here"
+            yield Finding("keys", FAIL, detail, f"bring {use}.key back, or the database that belongs to it")
 
 
 def _head(settings: Settings, reader: Reader) -> Finding:
@@ -224,8 +224,8 @@ def _head(settings: Settings, reader: Reader) -> Finding:
             "head file", FAIL, f"it is no checkpoint: {error}", "docs/operating.md 3 says what to do"
         )
     if known.size > size:
-        said = f"it names {known.size} entries and the database has {size}"
-        return Finding("head file", FAIL, said, "bring the missing entries: docs/operating.md 3")
+        detail = f"it names {known.size} entries and the database has {size}"
+        return Finding("head file", FAIL, detail, "bring the missing entries: docs/operating.md 3")
     return Finding("head file", OK, f"{known.size} entries were signed, the database has {size}")
 
 
@@ -235,8 +235,8 @@ def _policy(settings: Settings, reader: Reader) -> Iterator[Finding]:
         return
     dangers, unwise = policy.dangers(adopted.terms), policy.warnings(adopted.terms, 0)
     advice = "edit the policy, trust policy check, trust policy adopt"
-    yield from (Finding("policy", FAIL, said, advice) for said in dangers)
-    yield from (Finding("policy", WARN, said, advice) for said in unwise)
+    yield from (Finding("policy", FAIL, detail, advice) for detail in dangers)
+    yield from (Finding("policy", WARN, detail, advice) for detail in unwise)
     if not dangers and not unwise:
         yield Finding("policy", OK, f"{adopted.terms.name}: no dangers, no warnings")
     yield from _witnesses(settings, adopted.terms)
@@ -245,15 +245,15 @@ def _policy(settings: Settings, reader: Reader) -> Iterator[Finding]:
 def _witnesses(settings: Settings, terms: policy.Policy) -> Iterator[Finding]:
     places = settings.witnesses or _addresses(terms)
     if not places and not settings.head_copy:
-        said = "the head is kept in one place only: a restored snapshot would fork the log unseen"
-        yield Finding("witnesses", WARN, said, "name witnesses, or set head_copy to a second place")
+        detail = "the head is kept in one place only: a restored snapshot would fork the log unseen"
+        yield Finding("witnesses", WARN, detail, "name witnesses, or set head_copy to a second place")
     for place in places:
         try:
             httpx.get(place, timeout=TIMEOUT_S)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = f"{place} does not answer: {journal.plain(error)}"
+            detail = f"{place} does not answer: {journal.plain(error)}"
             yield Finding(
-                "witnesses", WARN, said, "draws wait where the quorum is missing: ask whoever runs it"
+                "witnesses", WARN, detail, "draws wait where the quorum is missing: ask whoever runs it"
             )
         else:
             yield Finding("witnesses", OK, f"{place} answers")
@@ -275,16 +275,16 @@ def _service(settings: Settings) -> list[Finding]:
     except httpx.HTTPError as error:
         return [Finding("service", WARN, f"{address} does not answer: {journal.plain(error)}", start)]
     except (ValueError, KeyError, TypeError):
-        said = f"what answers at {address} is no service of this kind"
-        return [Finding("service", FAIL, said, "choose another port, or stop it")]
-    found = [_same_key(settings, str(vkey), address)]
+        detail = f"what answers at {address} is no service of this kind"
+        return [Finding("service", FAIL, detail, "choose another port, or stop it")]
+    findings = [_same_key(settings, str(vkey), address)]
     if ready.status_code != httpx.codes.OK:
-        found.append(
+        findings.append(
             Finding("service", FAIL, str(shown.get("detail", "not ready")), str(shown.get("hint", "")))
         )
     warned = shown.get("warnings", ())
-    found += [Finding("service", WARN, str(said), "docs/operating.md 6.1") for said in warned]
-    return found
+    findings += [Finding("service", WARN, str(detail), "docs/operating.md 6.1") for detail in warned]
+    return findings
 
 
 def _same_key(settings: Settings, vkey: str, address: str) -> Finding:
@@ -295,5 +295,5 @@ def _same_key(settings: Settings, vkey: str, address: str) -> Finding:
         return Finding("service", FAIL, str(error), "check the keys")
     if named in held:
         return Finding("service", OK, f"{address} answers, and its key is ours")
-    said = f"{address} signs with another key than this directory's"
-    return Finding("service", FAIL, said, "another service listens there: check host and port")
+    detail = f"{address} signs with another key than this directory's"
+    return Finding("service", FAIL, detail, "another service listens there: check host and port")

@@ -20,7 +20,7 @@ from msgspec import Meta
 from trust import clock, journal
 from trust.core.entry import Beacon, Draw
 from trust.core.identity import did_of, key_of
-from trust.core.payloads import Did
+from trust.core.payloads import CLAIM_ID, Did
 from trust.core.records import AdoptedPolicy, Task
 from trust.core.rules import turns
 from trust.core.rules.turns import Awaited
@@ -46,7 +46,7 @@ _log = journal.logger("trust.drawing")
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"of": "for"}):
     """The draw that a beacon brings: which one, by which key, and its proof (hex)."""
 
-    of: Annotated[str, Meta(pattern=r"^(task/[a-z0-9][a-z0-9._-]{0,63}|clm_[a-z2-7]{26}/[1-9])$(?!\n)")]
+    of: Annotated[str, Meta(pattern=rf"^(task/[a-z0-9][a-z0-9._-]{{0,63}}|{CLAIM_ID}/[1-9])$(?!\n)")]
     key: Did
     pi: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$(?!\n)")]
 
@@ -95,17 +95,19 @@ class Drawing:
         with reading(self._database) as reader:
             view = view_of(reader)
             now_ms = clock.now_ms()
-            asked = [turns.of_shortlist(view, each, now_ms) for each in reader.awaiting_shortlist(LOOKED_AT)]
-            asked += [turns.of_round(view, each, now_ms) for each in reader.awaiting_draw(LOOKED_AT)]
+            awaited = [
+                turns.of_shortlist(view, each, now_ms) for each in reader.awaiting_shortlist(LOOKED_AT)
+            ]
+            awaited += [turns.of_round(view, each, now_ms) for each in reader.awaiting_draw(LOOKED_AT)]
             ours = {key.id.removeprefix("draw/") for key in reader.service_keys("draw")}
-            asked = [each for each in asked if each.key in ours]
-            self._look_for({each.key for each in asked} - self._seeds.keys())
-            waiting = [each for each in asked if self._can(each)]
+            awaited = [each for each in awaited if each.key in ours]
+            self._look_for({each.key for each in awaited} - self._seeds.keys())
+            waiting = [each for each in awaited if self._can(each)]
             passed = _Gates(reader).passed(waiting, AT_ONCE)
         return [self._drawn(*each) for each in passed]
 
-    def _can(self, asked: Awaited) -> bool:
-        return asked.key in self._seeds and asked.of not in self._refused
+    def _can(self, awaited: Awaited) -> bool:
+        return awaited.key in self._seeds and awaited.of not in self._refused
 
     def _look_for(self, missing: set[str]) -> None:
         """A key that was adopted since may lie there by now. One that is missing costs money: that is said once."""
@@ -115,9 +117,9 @@ class Drawing:
             self._missing.add(key)
             _log.error("a draw is awaited whose key is not here", key=key)
 
-    def _drawn(self, asked: Awaited, checkpoint: str) -> Draw:
-        beacon = turns.beacon(asked.key, self._seeds[asked.key], asked.alpha)
-        return Draw(of=asked.of, beacons=(beacon,), checkpoint=checkpoint)
+    def _drawn(self, awaited: Awaited, checkpoint: str) -> Draw:
+        beacon = turns.beacon(awaited.key, self._seeds[awaited.key], awaited.alpha)
+        return Draw(of=awaited.of, beacons=(beacon,), checkpoint=checkpoint)
 
     def _give_up(self, of: str, refusal: Refusal) -> None:
         """Another replica may have been faster. Any other reason gets no better by trying again."""
@@ -135,18 +137,18 @@ class _Gates:
 
     def passed(self, waiting: Sequence[Awaited], limit: int) -> list[tuple[Awaited, str]]:
         """The first draws, at most `limit`, whose entry the witnesses of their task's policy have seen."""
-        found: list[tuple[Awaited, str]] = []
+        ready: list[tuple[Awaited, str]] = []
         for start in range(0, len(waiting), limit):
             some = waiting[start : start + limit]
-            tasks = self._reader.records(Task, [asked.task for asked in some])
+            tasks = self._reader.records(Task, [awaited.task for awaited in some])
             policies = {task.id: task.policy for task in tasks}
-            for asked in some:
-                held = self._held(policies[asked.task])
-                if held is None or held.size > asked.entry:
-                    found.append((asked, held.note.decode() if held else ""))
-            if len(found) >= limit:
+            for awaited in some:
+                held = self._held(policies[awaited.task])
+                if held is None or held.size > awaited.entry:
+                    ready.append((awaited, held.note.decode() if held else ""))
+            if len(ready) >= limit:
                 break
-        return found[:limit]
+        return ready[:limit]
 
     def _held(self, policy: int) -> CosignedHead | None:
         """Returns the checkpoint that the witnesses of a policy cosigned; None where it names none."""
@@ -161,25 +163,27 @@ def _by_did(seeds: Sequence[bytes]) -> dict[str, bytes]:
     return {did_of(ed25519.public_key(seed)): seed for seed in seeds}
 
 
-def bring(database: Database, said: Brought) -> Draw:
+def bring(database: Database, brought: Brought) -> Draw:
     """The draw that a beacon brings, with the checkpoint that its policy asks for; TrustError where nobody awaits it,
     where it is not this key's turn, or where its proof does not hold: found out before the writer is asked."""
     with reading(database) as reader:
-        asked = turns.named(view_of(reader), said.of, clock.now_ms())
-        if asked is None:
-            raise TrustError("no-draw-due", f"no draw is awaited for {said.of}")
-        if asked.key != said.key:
-            raise TrustError("bad-draw", f"{said.of} is drawn by {asked.key} now")
-        passed = _Gates(reader).passed([asked], 1)
+        awaited = turns.named(view_of(reader), brought.of, clock.now_ms())
+        if awaited is None:
+            raise TrustError("no-draw-due", f"no draw is awaited for {brought.of}")
+        if awaited.key != brought.key:
+            raise TrustError("bad-draw", f"{brought.of} is drawn by {awaited.key} now")
+        passed = _Gates(reader).passed([awaited], 1)
     if not passed:
-        raise TrustError("no-draw-due", f"{said.of} waits for its witnesses")
+        raise TrustError("no-draw-due", f"{brought.of} waits for its witnesses")
     try:
-        pi = bytes.fromhex(said.pi)
-        beta = vrf.verify(key_of(said.key), asked.alpha, pi)
+        pi = bytes.fromhex(brought.pi)
+        beta = vrf.verify(key_of(brought.key), awaited.alpha, pi)
     except ValueError as error:
         raise TrustError("bad-draw", f"the VRF proof does not hold: {error}") from error
-    vrf.remember(key_of(said.key), asked.alpha, pi, beta)
-    return Draw(of=said.of, beacons=(Beacon(said.key, said.pi, beta.hex()),), checkpoint=passed[0][1])
+    vrf.remember(key_of(brought.key), awaited.alpha, pi, beta)
+    return Draw(
+        of=brought.of, beacons=(Beacon(brought.key, brought.pi, beta.hex()),), checkpoint=passed[0][1]
+    )
 
 
 def seal_pools(database: Database, sequencer: Sequencer) -> int:

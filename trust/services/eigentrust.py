@@ -61,17 +61,17 @@ def matrix(accounts: int, raters: Ints, targets: Ints, net_milli: Ints) -> Matri
     praise = totals(accounts, rows, good)
     liked = _shares(net, rows, good, praise)
     bad = np.clip(-net.data, 0, MOST_MILLI, out=good)
-    said = praise + totals(accounts, rows, bad)
-    blamed = _shares(net, rows, bad, said)
+    judged = praise + totals(accounts, rows, bad)
+    blamed = _shares(net, rows, bad, judged)
     del net, rows, good, bad
     return Matrix(liked.astype(np.int32), liked.T.tocsr(), blamed)
 
 
 def totals(accounts: int, whose: NDArray[np.integer], values: Ints) -> Ints:
     """Returns the sum of the values for each account; exact, which `np.bincount` with its floats is not."""
-    found = np.zeros(accounts, np.int64)
-    np.add.at(found, whose, values)
-    return found
+    sums = np.zeros(accounts, np.int64)
+    np.add.at(sums, whose, values)
+    return sums
 
 
 def _shares(net: csr_array, rows: NDArray[np.int32], milli: Ints, whole: Ints) -> csr_array:

@@ -64,7 +64,7 @@ def scores_by_agent(connection: Connection, agents: Sequence[str]) -> dict[str, 
     """Returns the scores of these agents in other networks, by agent; those without any are left out."""
     table = tables.Elsewhere
     query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(listed(connection, agents)))
-    found: dict[str, tuple[AgentScores, ...]] = {}
+    scores: dict[str, tuple[AgentScores, ...]] = {}
     for agent, shown in connection.execute(query.order_by(col(table.agent), col(table.network))):
-        found[agent] = (*found.get(agent, ()), _decode(shown))
-    return found
+        scores[agent] = (*scores.get(agent, ()), _decode(shown))
+    return scores

@@ -26,15 +26,17 @@ def history(reader: Reader, party: Party, role: str, task_kind: str, points: int
     """
     head = reader.head()
     score = reader.record(Score, f"{party.id}/{role}/{task_kind}")
-    seen = observations(reader.connection, party.id, role, task_kind, MAX_OBSERVATIONS) if score else []
-    points_shown = _walk_back(reader, score, seen, role, points) if score else []
+    newest_first = (
+        observations(reader.connection, party.id, role, task_kind, MAX_OBSERVATIONS) if score else []
+    )
+    points_shown = _walk_back(reader, score, newest_first, role, points) if score else []
     return {
         "agent": party.id,
         "role": role,
         "task_kind": task_kind,
         "as_of": {"size": head.size, "at_ms": head.at_ms},
         "observations": score.events if score else 0,
-        "complete": score is None or len(seen) == score.events,
+        "complete": score is None or len(newest_first) == score.events,
         "points": points_shown[::-1],
     }
 
@@ -46,10 +48,10 @@ def _walk_back(
     sums = rawsums.stored(score)
     wanted = _evenly(len(newest_first), points)
     points_shown = []
-    for at, seen in enumerate(newest_first):
+    for at, observation in enumerate(newest_first):
         if at in wanted:
-            points_shown.append(_point(sums, network, seen, role))
-        sums = rawsums.without(sums, seen, seen.at_ms, network)
+            points_shown.append(_point(sums, network, observation, role))
+        sums = rawsums.without(sums, observation, observation.at_ms, network)
     return points_shown
 
 
@@ -62,13 +64,13 @@ def _evenly(count: int, points: int) -> set[int]:
     return {at * (count - 1) // (points - 1) for at in range(points)}
 
 
-def _point(sums: Sums, network: Network, seen: Seen, role: str) -> dict[str, Any]:
-    reading = rawsums.read(sums, network, seen.at_ms)
+def _point(sums: Sums, network: Network, observation: Seen, role: str) -> dict[str, Any]:
+    reading = rawsums.read(sums, network, observation.at_ms)
     return {
-        "index": seen.index,
-        "at_ms": seen.at_ms,
-        "why": seen.why,
-        "effect_milli": seen.good_milli - seen.bad_milli - seen.failure_milli,
+        "index": observation.index,
+        "at_ms": observation.at_ms,
+        "why": observation.why,
+        "effect_milli": observation.good_milli - observation.bad_milli - observation.failure_milli,
         **read_outs(role, reading),
         "interval_ppm": reputation.interval_ppm(reading),
     }

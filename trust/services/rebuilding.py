@@ -18,7 +18,7 @@ from trust.core.records import RECORDS, Pool
 from trust.core.state import Draft
 from trust.storage import projections, tables
 from trust.storage.engine import Database
-from trust.storage.projections import Projections, said_in
+from trust.storage.projections import Projections, actor_and_subjects
 from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.sealing import Sealing
@@ -72,7 +72,7 @@ class _Refold:
             self._prepare(entry.command.seal.of)
         index = self._draft.size
         rulebook.fold(self._draft, entry)
-        actor, subjects = said_in(entry)
+        actor, subjects = actor_and_subjects(entry)
         self._projections.add(index, actor, entry.events, subjects)
 
     def flush(self) -> None:

@@ -75,9 +75,9 @@ def priorities(reader: Reader, task_kind: str, candidates: Sequence[str], task: 
 def _as_worker(others: Sequence[AgentScores], task_kind: str) -> list[dict[str, Any]]:
     """Returns an agent's scores for this kind of work in other networks; it has no part in its rank here."""
     return [
-        {"network": said.network, "at_ms": said.at_ms, "left": said.left or None, **asdict(score)}
-        for said in others
-        for score in said.scores
+        {"network": each.network, "at_ms": each.at_ms, "left": each.left or None, **asdict(score)}
+        for each in others
+        for score in each.scores
         if (score.role, score.task_kind) == ("worker", task_kind)
     ]
 
@@ -119,36 +119,36 @@ def record_of(
 
 def _scored(view: SqlView, score: Score) -> dict[str, Any]:
     """One record's read-outs in ppm, what they are made of, and its decayed observations in milli-units."""
-    seen = scoring.reading(view, score.agent, score.role, score.task_kind, view.at_ms)
+    record = scoring.reading(view, score.agent, score.role, score.task_kind, view.at_ms)
     return {
         "role": score.role,
         "task_kind": score.task_kind,
-        **read_outs(score.role, seen),
-        "interval_ppm": reputation.interval_ppm(seen),
-        "components": _components(score.role, seen),
-        "observations_milli": seen.good_slow + seen.bad_slow,
-        "good_slow_milli": seen.good_slow,
-        "bad_slow_milli": seen.bad_slow,
-        "good_fast_milli": seen.good_fast,
-        "bad_fast_milli": seen.bad_fast,
+        **read_outs(score.role, record),
+        "interval_ppm": reputation.interval_ppm(record),
+        "components": _components(score.role, record),
+        "observations_milli": record.good_slow + record.bad_slow,
+        "good_slow_milli": record.good_slow,
+        "bad_slow_milli": record.bad_slow,
+        "good_fast_milli": record.good_fast,
+        "bad_fast_milli": record.bad_fast,
         "events": score.events,
         "last_index": score.index,
     }
 
 
-def read_outs(role: str, seen: Reading) -> dict[str, int]:
+def read_outs(role: str, record: Reading) -> dict[str, int]:
     """A record's named scores: a verifier's expected one is called accuracy, only a worker has a priority."""
-    expected = reputation.expected_ppm(seen)
+    expected = reputation.expected_ppm(record)
     if role == "verifier":
         return {"accuracy_ppm": expected}
     if role != "worker":
         return {"expected_ppm": expected}
-    return {"expected_ppm": expected, "priority_ppm": reputation.priority_ppm(seen)}
+    return {"expected_ppm": expected, "priority_ppm": reputation.priority_ppm(record)}
 
 
-def _components(role: str, seen: Reading) -> dict[str, int]:
+def _components(role: str, record: Reading) -> dict[str, int]:
     """The records that the scores are computed from (docs/reputation.md 2)."""
-    slow, fast = reputation.means_ppm(seen)
+    slow, fast = reputation.means_ppm(record)
     components = {
         "slow_mean_ppm": slow,
         "fast_mean_ppm": fast,
@@ -156,8 +156,8 @@ def _components(role: str, seen: Reading) -> dict[str, int]:
     }
     if role == "worker":
         components |= {
-            "slow_bound_ppm": reputation.slow_bound_ppm(seen),
-            "fast_bound_ppm": reputation.fast_bound_ppm(seen),
+            "slow_bound_ppm": reputation.slow_bound_ppm(record),
+            "fast_bound_ppm": reputation.fast_bound_ppm(record),
             "newcomer_bound_ppm": reputation.NEWCOMER_BOUND_PPM,
         }
     return components
@@ -175,28 +175,28 @@ def _moved_most(view: SqlView, reader: Reader, agent: str, task_kind: str, role:
     """Of the agent's latest observations those that weigh most today, each with its entry."""
     network = reader.network()
     latest = observations(reader.connection, agent, role, task_kind, RECENT_OBSERVATIONS)
-    found = [(worth_milli(seen, view.at_ms, network), seen) for seen in latest]
-    found.sort(key=lambda each: (-abs(each[0]), -each[1].index))
+    worths = [(worth_milli(observation, view.at_ms, network), observation) for observation in latest]
+    worths.sort(key=lambda each: (-abs(each[0]), -each[1].index))
     return [
         {
-            "index": seen.index,
-            "entry": f"/v1/receipts/{seen.index}",
-            "at_ms": seen.at_ms,
-            "role": seen.role,
-            "task_kind": seen.task_kind,
-            "why": seen.why,
-            "effect_milli": seen.good_milli - seen.bad_milli - seen.failure_milli,
+            "index": observation.index,
+            "entry": f"/v1/receipts/{observation.index}",
+            "at_ms": observation.at_ms,
+            "role": observation.role,
+            "task_kind": observation.task_kind,
+            "why": observation.why,
+            "effect_milli": observation.good_milli - observation.bad_milli - observation.failure_milli,
             "worth_milli": worth,
         }
-        for worth, seen in found[:SHOWN_OBSERVATIONS]
+        for worth, observation in worths[:SHOWN_OBSERVATIONS]
     ]
 
 
-def worth_milli(seen: Seen, at_ms: int, decay: HalfLives) -> int:
+def worth_milli(observation: Seen, at_ms: int, decay: HalfLives) -> int:
     """Returns what an observation adds to the slow record today; below zero for a bad one."""
     sums = Sums()
-    for kind, milli in rawsums.weights(seen):
-        sums = rawsums.add(sums, decay, kind, milli, seen.at_ms)
+    for kind, milli in rawsums.weights(observation):
+        sums = rawsums.add(sums, decay, kind, milli, observation.at_ms)
     now = rawsums.read(sums, decay, at_ms)
     return now.good_slow - now.bad_slow
 

@@ -63,18 +63,18 @@ class Scrub:
 
     def warnings(self) -> tuple[str, ...]:
         """Returns what is damaged, as far as known, in sentences."""
-        found = dict.fromkeys((*self.last.damaged, *self.damaged))
-        return tuple(f"damaged: {each}: see trust log check" for each in list(found)[:SHOWN])
+        damages = dict.fromkeys((*self.last.damaged, *self.damaged))
+        return tuple(f"damaged: {each}: see trust log check" for each in list(damages)[:SHOWN])
 
     def _next_blobs(self, connection: Connection) -> bool:
-        found = list(blobs_after(connection, self._after, BLOBS, BLOB_BYTES))
-        for digest, data in found:
+        blobs = list(blobs_after(connection, self._after, BLOBS, BLOB_BYTES))
+        for digest, data in blobs:
             self._note(damaged_blob(digest, data))
             self._after, self._blobs = digest, self._blobs + 1
-        return bool(found)
+        return bool(blobs)
 
-    def _note(self, found: Iterator[str]) -> None:
-        for each in found:
+    def _note(self, damages: Iterator[str]) -> None:
+        for each in damages:
             _log.error("damaged", what=each)
             self.damaged.append(each)
 

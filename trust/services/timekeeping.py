@@ -57,7 +57,7 @@ class Timekeeping:
             return  # the same clock as ours
         with reading(self._database) as reader:
             now_ms = self._clock.now_ms()
-            self._clock.heard("the database", now_ms - clock_skew_ms(reader.connection, now_ms))
+            self._clock.note_other("the database", now_ms - clock_skew_ms(reader.connection, now_ms))
 
 
 def _boot() -> str:

@@ -50,7 +50,7 @@ class CosignatureRequest:
     proof: Callable[[int], Sequence[bytes]]
     keys: Mapping[Key, Verifier]
     now_s: int
-    heard: Callable[[str, int], None] = lambda _who, _their_ms: None
+    note_time: Callable[[str, int], None] = lambda _who, _their_ms: None
 
     def body(self, old: int) -> bytes:
         """Returns the body of the request to a witness that saw `old` entries last."""
@@ -125,7 +125,7 @@ def _counting(body: bytes, wanted: CosignatureRequest) -> list[Signature]:
             continue
         if signed is None or signed.time_s is None:
             continue
-        wanted.heard(line_signature.name, signed.time_s * 1_000)
+        wanted.note_time(line_signature.name, signed.time_s * 1_000)
         apart_s = signed.time_s - wanted.now_s
         if abs(apart_s) <= MAX_APART_S:
             good.append(signed)

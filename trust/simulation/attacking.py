@@ -111,17 +111,17 @@ def play(
     jobs = [Job(*world, policy, checks, scale, named, appeals, seed) for world in worlds for seed in seeds]
     played = done(play_one, jobs, processes, report)
     n = scale.seeds
-    found = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
-    totals = [_summary(found, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
+    results = [_result(*world, played[at * n : (at + 1) * n]) for at, world in enumerate(worlds)]
+    totals = [_summary(results, share, scheme) for share in malicious_ppm for scheme in SCHEMES]
     return Results(
         policy.name,
         checks,
         scale,
         named,
         appeals,
-        found,
+        results,
         totals,
-        missed(found, totals, checks, policy.checks.margin_ppm),
+        missed(results, totals, checks, policy.checks.margin_ppm),
     )
 
 
@@ -172,7 +172,7 @@ def missed(
 
     `margin_ppm` is by how much a cheat's loss must exceed its gain under the policy.
     """
-    found = []
+    misses = []
     for total in totals:
         key = checks, total.malicious_ppm
         played = {result.attack.name for result in results if result.malicious_ppm == total.malicious_ppm}
@@ -180,10 +180,10 @@ def missed(
             continue
         where = f"all attacks at {total.malicious_ppm * 100 // PPM} %"
         if total.mean.mean > _MEANS.get(key, 1.0):
-            found.append(Missed(where, f"mean share spoiled at most {_MEANS[key]:.1%}", total.mean))
+            misses.append(Missed(where, f"mean share spoiled at most {_MEANS[key]:.1%}", total.mean))
         if total.worst.mean > _WORST.get(key, 1.0):
-            found.append(Missed(total.worst_attack, f"share spoiled at most {_WORST[key]:.1%}", total.worst))
-    return [*found, *(each for result in results for each in _missed_in(result, margin_ppm))]
+            misses.append(Missed(total.worst_attack, f"share spoiled at most {_WORST[key]:.1%}", total.worst))
+    return [*misses, *(each for result in results for each in _missed_in(result, margin_ppm))]
 
 
 def _missed_in(result: AttackResult, margin_ppm: int) -> list[Missed]:

@@ -56,7 +56,6 @@ ATTACKS = {
         Attack(name="on-off", habit="on-off"),
     )
 }
-HONEST = Attack(name="honest", habit="never")
 CHECKED_PPM = {"standard": 100_000, "tenth": 100_000, "fortieth": 25_000}
 """How often the schemes to compare with look at a task."""
 

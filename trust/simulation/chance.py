@@ -1,4 +1,4 @@
-"""What happens by chance in a world: each draw by its name, so that every scheme meets the same events.
+"""Chance events of a world: each draw by its name, so that every scheme meets the same events.
 
 A draw is a hash of the seed and of what it is about, never of how many were made before it. Whether worker 7 cheats on
 its task 3, and whether verifier 12 errs on it, is the same under the rulebook and under every reference.

@@ -1,4 +1,4 @@
-"""What follows an output: it is drawn for, opened, and voted on, each seat in time and at a time of its own."""
+"""The checks of outputs in a game: drawn, opened and voted on, each seat in time and at a time of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Checking:
     def __init__(self, net: Network, verdict: Callable[[Seat], Verdict]) -> None:
         self.net = net
         self._verdict = verdict
-        self._said: dict[str, p.VoteReveal] = {}
+        self._votes: dict[str, p.VoteReveal] = {}
         self._hears: dict[type[e.Event], Callable[[Any], None]] = {
             e.OutputSubmitted: self._draw_soon,
             e.RoundDue: self._draw_soon,
@@ -65,7 +65,7 @@ class Checking:
     def _commit(self, id: str) -> None:
         seat = self.net.get(Seat, id)
         salt = strict.base64_of(sha256(id.encode()).digest())
-        said = p.VoteReveal(
+        vote = p.VoteReveal(
             network=ORIGIN,
             actor=seat.agent,
             issued_ms=0,
@@ -74,10 +74,10 @@ class Checking:
             verdict=self._verdict(seat),
             salt=salt,
         )
-        self._said[id] = said
-        commitment = votes.commitment(ORIGIN, id, seat.agent, said)
+        self._votes[id] = vote
+        commitment = votes.commitment(ORIGIN, id, seat.agent, vote)
         self.net.say(p.VoteCommit, seat.agent, seat=id, commitment=commitment)
 
     def _reveal(self, id: str) -> None:
-        said = self._said.pop(id)
-        self.net.say(p.VoteReveal, said.actor, seat=id, verdict=said.verdict, salt=said.salt)
+        vote = self._votes.pop(id)
+        self.net.say(p.VoteReveal, vote.actor, seat=id, verdict=vote.verdict, salt=vote.salt)

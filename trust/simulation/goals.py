@@ -1,4 +1,4 @@
-"""What the rules should hold, world by world, and where they do not."""
+"""The goals of the rules, world by world, and where they are missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What happens in a world of attacks whoever is chosen: tasks, candidates, newcomers, and how each would do each task.
+"""The events of a world of attacks that do not depend on the choice of workers: tasks, candidates, newcomers, and
+how each would do each task.
 
 Every draw is by its name (`chance`), so that all schemes meet the same events. Agents are numbered: first the malicious
 ones, then the honest ones, then honest newcomers in the order in which they join.

@@ -22,8 +22,8 @@ class TimedState(MemoryState):
         return self.records.get((kind, id))  # type: ignore[return-value]
 
     def timers(self, limit: int) -> list[Timer]:
-        found = (self.get(Timer, id) for _, _, id in self._order[:limit])
-        return [timer for timer in found if timer is not None]
+        timers = (self.get(Timer, id) for _, _, id in self._order[:limit])
+        return [timer for timer in timers if timer is not None]
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
         """Returns the first `limit` timers due by `at_ms`, in order: entries are decided right over this state."""

@@ -251,7 +251,7 @@ def _never() -> bool:
 
 
 def _inherited(act: Act, heirs: Mapping[int, object]) -> Act:
-    """The same act, done by the heir of who would have done it."""
+    """Returns an act as done by the heir of its actor."""
     method = act.func if isinstance(act, partial) else act
     if not isinstance(act, partial) or not isinstance(method, MethodType):
         raise TypeError("only a partial of a method has an heir")
@@ -265,7 +265,8 @@ def _proof(seed: bytes, _: str, alpha: bytes) -> tuple[bytes, bytes]:
 
 
 def _hash(seed: bytes, draw_key: str, alpha: bytes) -> tuple[bytes, bytes]:
-    """What stands in for them: hashes that are taken for verified, since whoever draws here does not lie."""
+    """Returns hashes in place of the VRF's proof and output, which are taken for verified since nobody who draws
+    here lies."""
     beta = sha512(seed + alpha).digest()
     pi = beta + beta[: vrf.PROOF_BYTES - vrf.OUTPUT_BYTES]
     vrf.remember(key_of(draw_key), alpha, pi, beta)

@@ -69,10 +69,10 @@ def _gains(players: Sequence[PlayerResult], top: float) -> Iterator[str]:
         y = top + HEAD + ROW * (row + 0.5)
         yield _text(LEFT - 14, y + 4, player.name, "end")
         for place, (name, (_, colour)) in enumerate(MEASURES.items()):
-            found: Figure = getattr(player, name)
+            figure: Figure = getattr(player, name)
             at = y + 8 * place - 4
-            yield _line(across(found.low), at, across(found.high), at, colour)
-            yield f'<circle cx="{across(found.mean):.1f}" cy="{at:.1f}" r="4" fill="{colour}"/>'
+            yield _line(across(figure.low), at, across(figure.high), at, colour)
+            yield f'<circle cx="{across(figure.mean):.1f}" cy="{at:.1f}" r="4" fill="{colour}"/>'
 
 
 # -- costs

@@ -77,15 +77,15 @@ def play(
     strategic += [SafetyJob(policy, size.seeds)] if players else []
     played = done(_play_any, [*jobs, *strategic], processes, report)
     games = [one for one in played if isinstance(one, dict)]
-    found = [
+    results = [
         _result(world, games[place * size.seeds : (place + 1) * size.seeds])
         for place, world in enumerate(worlds)
     ]
-    short = [each for result in found for each in missed(result.world, result.schemes[RULES])]
+    short = [each for result in results for each in missed(result.world, result.schemes[RULES])]
     against = [one for one in played if isinstance(one, PlayerResult)]
     short += [each for result in against for each in gained(result)]
     safety = [cost for one in played if isinstance(one, list) for cost in one]
-    return Results(policy.name, size, found, short, against, safety)
+    return Results(policy.name, size, results, short, against, safety)
 
 
 def _play_any(job: Job | PlayerJob | SafetyJob) -> Played | PlayerResult | list[Cost]:

@@ -29,7 +29,7 @@ class Score(Protocol):
     """A way to rank: the higher the better. A day's tasks come at once; a name that is given up is forgotten."""
 
     def rank(self, agent: int) -> float: ...
-    def learn(self, seen: list[Seen]) -> None: ...
+    def learn(self, observations: list[Seen]) -> None: ...
     def forget(self, agent: int) -> None: ...
 
 
@@ -49,10 +49,10 @@ class Beta:
         good, bad = (a + b for a, b in zip(self._prior, self._seen[agent], strict=True))
         return good / (good + bad) if good + bad else 0.5
 
-    def learn(self, seen: list[Seen]) -> None:
+    def learn(self, observations: list[Seen]) -> None:
         for counts in self._seen.values():
             counts[:] = counts[0] * self._fade, counts[1] * self._fade
-        for each in seen:
+        for each in observations:
             self._seen[each.worker][not each.good] += 1
 
     def forget(self, agent: int) -> None:
@@ -73,8 +73,8 @@ class EigenTrust:
     def rank(self, agent: int) -> float:
         return self._rank.get(agent, 0.0)
 
-    def learn(self, seen: list[Seen]) -> None:
-        for each in seen:
+    def learn(self, observations: list[Seen]) -> None:
+        for each in observations:
             self._net[each.requester][each.worker] += 1 if each.good else -1
         for _ in range(self.ROUNDS):
             flowed = self._flow(1)
@@ -91,18 +91,18 @@ class EigenTrust:
     def _flow(self, sign: int) -> dict[int, float]:
         """Each agent's trust handed on to whom it is content (1) or discontent (-1) with."""
         flowed: defaultdict[int, float] = defaultdict(float)
-        for rater, said in self._net.items():
+        for rater, ratings in self._net.items():
             if not (trust := self._trust.get(rater, 0.0)):
                 continue
-            net = {agent: sign * count for agent, count in said.items() if sign * count > 0}
+            net = {agent: sign * count for agent, count in ratings.items() if sign * count > 0}
             whole = sum(net.values())
             for agent, count in net.items():
                 flowed[agent] += trust * count / whole
         return flowed
 
     def forget(self, agent: int) -> None:
-        for said in self._net.values():
-            said.pop(agent, None)
+        for ratings in self._net.values():
+            ratings.pop(agent, None)
         self._net.pop(agent, None)
         self._trust.pop(agent, None)
         self._rank.pop(agent, None)
@@ -117,8 +117,8 @@ class Boinc:
     def rank(self, agent: int) -> float:
         return -self._rate.get(agent, 0.1)
 
-    def learn(self, seen: list[Seen]) -> None:
-        for each in seen:
+    def learn(self, observations: list[Seen]) -> None:
+        for each in observations:
             if each.checked:
                 rate = self._rate.get(each.worker, 0.1)
                 self._rate[each.worker] = rate * 0.95 if each.good else min(1.0, rate + 0.1)
@@ -142,8 +142,8 @@ class IExec:
     def rank(self, agent: int) -> float:
         return self._score[agent]
 
-    def learn(self, seen: list[Seen]) -> None:
-        for each in seen:
+    def learn(self, observations: list[Seen]) -> None:
+        for each in observations:
             if each.checked and (self._washed or not each.washed):
                 after = self._score[each.worker] + (1 if each.good else -self.LOST)
                 self._score[each.worker] = max(0, after)
@@ -176,20 +176,20 @@ def play(name: str, market: Market, checked_ppm: int) -> Spoils:
     """One world under one score."""
     ranking, spoils, climb = score(name, market), empty(market), Climb(market)
     for day in range(market.scale.days):
-        seen: list[Seen] = []
+        observations: list[Seen] = []
         for errand in sorted(market.errands(day), key=lambda errand: errand.offset_ms):
             worker = _chosen(ranking, market, errand)
             spoils.posted[day] += 1
             spoils.took(market, worker, errand)
             climb.took(worker, day * 100)
-            seen.append(_done(market, worker, errand, checked_ppm))
-            spoils.checked[day] += seen[-1].checked
+            observations.append(_done(market, worker, errand, checked_ppm))
+            spoils.checked[day] += observations[-1].checked
         for errand in market.washed(day):
             assert errand.friend is not None
-            seen.append(_done(market, errand.friend, errand, checked_ppm))
-        ranking.learn(seen)
+            observations.append(_done(market, errand.friend, errand, checked_ppm))
+        ranking.learn(observations)
         if market.attack.returns:
-            caught = {each.worker for each in seen if each.checked and not each.good}
+            caught = {each.worker for each in observations if each.checked and not each.good}
             for agent in sorted(caught & set(range(market.malicious))):
                 ranking.forget(agent)
                 spoils.registered_anew += 1

@@ -1,4 +1,4 @@
-"""What is counted in one world of attacks under one scheme, and what the counts come to over seeds."""
+"""The counts of one world of attacks under one scheme, and their sums over seeds."""
 
 from __future__ import annotations
 

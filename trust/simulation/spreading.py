@@ -44,7 +44,7 @@ def done(act: Callable[[J], P], jobs: Sequence[J], processes: int, report: Repor
 
 @contextmanager
 def _spread(processes: int) -> Iterator[Callable[[Callable[[J], P], Iterable[J]], Iterator[P]]]:
-    """What maps a function over jobs in their order, each in a process of its own where there are several."""
+    """Yields a function that maps over jobs in their order, each in a process of its own if more than one."""
     if processes <= 1:
         yield map
         return

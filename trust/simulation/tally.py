@@ -1,4 +1,4 @@
-"""What is counted in one game, and what the counts come to over seeds: means with 95 % intervals (Student's t)."""
+"""The counts of one game, and their means over seeds with 95 % intervals (Student's t)."""
 
 from __future__ import annotations
 

@@ -138,9 +138,9 @@ def _check_postgres(connection: Any, _: object) -> None:
     connection.rollback()
 
 
-def _expect(found: object, wanted: object, name: str) -> None:
-    if found != wanted:
-        raise NotDurable(f"the database has {name} = {found}, it must be {wanted}: commits could be lost")
+def _expect(value: object, wanted: object, name: str) -> None:
+    if value != wanted:
+        raise NotDurable(f"the database has {name} = {value}, it must be {wanted}: commits could be lost")
 
 
 def listed(connection: Connection, ids: Sequence[str]) -> Select[tuple[str]]:

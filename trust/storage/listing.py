@@ -28,7 +28,6 @@ from trust.core.records import Claim, Party, Record, Relay, Seat, Slot, Task
 from trust.storage.tables import OF_A_RELAY, OFFERS_CHECKS, OFFERS_WORK, OPEN_SEAT, STATE
 
 LOOKED = 1_000
-MAX_PLACE = 2**53 - 1
 
 TASK_STATES: Final = (
     TaskState.OPEN,
@@ -175,10 +174,10 @@ def _ordered(query: Any, limit: int) -> Any:
 def _page(rows: Sequence[Any], others: Mapping[str, str], limit: int, *, is_more: bool) -> Page:
     """The rows that match; the list goes on after the last of them, or after the last that was looked at."""
     wanted = tuple(others.values())
-    found = [row for row in rows if tuple(row[3:]) == wanted]
-    kept = [str(row[1]) for row in found[:limit]]
-    if len(found) > limit:
-        return Page(kept, _place(found[limit - 1][:2]))
+    matching = [row for row in rows if tuple(row[3:]) == wanted]
+    kept = [str(row[1]) for row in matching[:limit]]
+    if len(matching) > limit:
+        return Page(kept, _place(matching[limit - 1][:2]))
     return Page(kept, _place(rows[-1][:2]) if is_more else "")
 
 

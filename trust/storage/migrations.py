@@ -47,11 +47,11 @@ def age(connection: Connection) -> Age:
         if "alembic_version" in names or (names and connection.dialect.name == "sqlite"):
             raise Unusable("the tables in this database are another program's", hint="give another database")
         return Age.EMPTY
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
     known = revisions()
-    if not set(known).issuperset(found):
+    if not set(known).issuperset(versions):
         return Age.NEWER
-    return Age.SAME if found == known[-1:] else Age.OLDER
+    return Age.SAME if versions == known[-1:] else Age.OLDER
 
 
 def revisions() -> list[str]:
@@ -78,10 +78,10 @@ def upgrade(url: str) -> None:
     database = Database(url)
     try:
         with database.snapshot() as connection:
-            found = age(connection)
-        if found is Age.NEWER:
+            version = age(connection)
+        if version is Age.NEWER:
             raise newer(url)
-        if found is Age.SAME:
+        if version is Age.SAME:
             return
         with aside(database) as connection:
             if not database.is_sqlite:  # there BEGIN IMMEDIATE has locked everything already

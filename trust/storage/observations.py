@@ -90,9 +90,9 @@ def policy_at(reader: Reader, at_ms: int, size: int) -> AdoptedPolicy:
         _ADOPTED_POLICY.index < size, _ADOPTED_POLICY.effective_ms <= at_ms
     )
     numbers = [(effective_ms, int(number)) for effective_ms, number in reader.connection.execute(known)]
-    found = reader.record(AdoptedPolicy, str(max(numbers)[1]))
-    assert found is not None
-    return found
+    adopted = reader.record(AdoptedPolicy, str(max(numbers)[1]))
+    assert adopted is not None
+    return adopted
 
 
 def free_units(connection: Connection, agent: str, size: int) -> int:

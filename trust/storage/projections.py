@@ -80,13 +80,13 @@ class Projections:
                 self._observe(index, event)
         self._mentions += [(subject, index) for subject in sorted(named) if subject]
 
-    def _observe(self, index: int, seen: Observed) -> None:
+    def _observe(self, index: int, observed: Observed) -> None:
         last, before = self._observations[-1][:2] if self._observations else (-1, -1)
         position = before + 1 if last == index else 0
-        rater = seen.counterparty if seen.why in ON_REQUESTERS_WORD else PANELS
-        said = seen.agent, seen.role, seen.task_kind, seen.why, rater
-        milli = seen.good_milli, seen.bad_milli, seen.failure_milli
-        self._observations.append((index, position, *said, *milli))
+        rater = observed.counterparty if observed.why in ON_REQUESTERS_WORD else PANELS
+        subject = observed.agent, observed.role, observed.task_kind, observed.why, rater
+        milli = observed.good_milli, observed.bad_milli, observed.failure_milli
+        self._observations.append((index, position, *subject, *milli))
 
     def write(self, connection: Connection) -> None:
         """Stores the rows."""
@@ -100,15 +100,15 @@ class Projections:
 
 def actor_of(entry: Entry) -> str:
     """Returns the actor of the statement that caused an entry; "" where none did."""
-    return said_in(entry)[0]
+    return actor_and_subjects(entry)[0]
 
 
-def said_in(entry: Entry) -> tuple[str, list[str]]:
+def actor_and_subjects(entry: Entry) -> tuple[str, list[str]]:
     """Returns the actor of an entry's statement, and the subjects that only its payload names."""
     if entry.command.statement is None:
         return "", []
-    said = _said_decoder.decode(b64(entry.command.statement.payload))
-    return said.actor, subjects_of(said)
+    payload = _said_decoder.decode(b64(entry.command.statement.payload))
+    return payload.actor, subjects_of(payload)
 
 
 def subjects_of(payload: object) -> list[str]:
@@ -133,18 +133,18 @@ def reference_subject(value: str) -> str:
 
 
 def named_by(value: msgspec.Struct) -> list[str]:
-    """What an event names, some of it perhaps twice."""
+    """Returns the subjects that an event names, some of them perhaps twice."""
     if isinstance(value, Reference):
         return [reference_subject(value.value)]
     if isinstance(value, ItemsOpened):
         return [value.claim, *(leaf for _, leaf in value.items)]
     named, nested = _fields(type(value))
-    found: list[str] = [getattr(value, name) for name in named]
+    subjects: list[str] = [getattr(value, name) for name in named]
     for name in nested:
         inner = getattr(value, name)
         for each in inner if isinstance(inner, tuple) else (inner,):
-            found += named_by(each) if isinstance(each, msgspec.Struct) else ()
-    return found
+            subjects += named_by(each) if isinstance(each, msgspec.Struct) else ()
+    return subjects
 
 
 @lru_cache(maxsize=1_024)

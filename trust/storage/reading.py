@@ -30,7 +30,6 @@ from trust.core.records import (
     SealedPool,
     Seat,
     Slot,
-    Task,
     Timer,
 )
 from trust.log.merkle import leaf_hash
@@ -41,7 +40,6 @@ from trust.storage.rows import CODECS, table_of
 from trust.storage.tables import STATE
 from trust.storage.unit import Head, StoredEntry, read_head
 
-_TASK = STATE[Task].c
 _CLAIM = STATE[Claim].c
 _ROUND = STATE[Round].c
 _SEAT = STATE[Seat].c
@@ -181,14 +179,14 @@ class Reader:
     def records(self, kind: type[R], ids: Sequence[str]) -> list[R]:
         """The records that there are, in the order of their ids as given."""
         codec = CODECS[kind]
-        found = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
-        return [cast(R, codec.to_record(found[id])) for id in ids if id in found]
+        rows = {row[0]: row for row in bulk.select(self.connection, codec.table, ids)}
+        return [cast(R, codec.to_record(rows[id])) for id in ids if id in rows]
 
     def network(self) -> Network:
         """The network of this log, that every log has from its genesis on."""
-        found = self.record(Network, NETWORK)
-        assert found is not None
-        return found
+        record = self.record(Network, NETWORK)
+        assert record is not None
+        return record
 
     def claims_on(self, task: str) -> list[Claim]:
         """Every claim that a task had, oldest first."""
@@ -251,7 +249,8 @@ class Reader:
         return self.records(SealedPool, [pool.sealed for pool in pools])
 
     def overhead(self, task_kind: str = "", after: str = "", limit: int = 100) -> list[Overhead]:
-        """What coordination took, by task kind and relay, in the order of kind/relay; of one kind where it is given."""
+        """Returns records of coordination by task kind and relay, in the order of kind/relay; of one kind where it
+        is given."""
         of_kind = _OVERHEAD.task_kind == task_kind if task_kind else _OVERHEAD.task_kind != ""
         start = max(after, f"{task_kind}/" if task_kind else "")
         return self._page(

@@ -36,12 +36,12 @@ def read_only(url: str) -> Iterator[Database]:
     with ExitStack() as stack:
         database = stack.enter_context(_opened(url) if path is None else _opened_file(path))
         with database.snapshot() as connection:
-            found = age(connection)
-        if found is Age.NEWER:
+            schema_age = age(connection)
+        if schema_age is Age.NEWER:
             raise newer(url)
-        if found is Age.EMPTY:
+        if schema_age is Age.EMPTY:
             raise Unusable("there is no log in this database", hint="trust init makes one")
-        if found is Age.OLDER:
+        if schema_age is Age.OLDER:
             if path is None:
                 raise Unusable(
                     "the tables are those of an older release",
@@ -135,8 +135,8 @@ class _File(Database):
             )
 
     def _state(self) -> tuple[int, int, bool]:
-        found = self._path.stat()
-        return found.st_mtime_ns, found.st_size, _left_behind(self._path)
+        stat = self._path.stat()
+        return stat.st_mtime_ns, stat.st_size, _left_behind(self._path)
 
     def _reading(self) -> Engine:
         uri = f"{self._path.resolve().as_uri()}?mode=ro{'&immutable=1' if self._is_immutable else ''}"

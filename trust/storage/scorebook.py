@@ -74,10 +74,10 @@ def _scored(reader: Reader, since: int, as_of: int, size: int) -> list[Row]:
     events = {id: score.events for id, score in scores.items()}
     sums = {id: rawsums.stored(score) for id, score in scores.items()}
     network = reader.network()
-    for seen in between(reader.connection, as_of, size) if as_of < size else ():
-        id = f"{seen.agent}/{seen.role}/{seen.task_kind}"
+    for observation in between(reader.connection, as_of, size) if as_of < size else ():
+        id = f"{observation.agent}/{observation.role}/{observation.task_kind}"
         events[id] -= 1
-        sums[id] = rawsums.without(sums[id], seen, seen.at_ms, network)
+        sums[id] = rawsums.without(sums[id], observation, observation.at_ms, network)
     return [scorebook.scored(score, events[id], sums[id]) for id, score in scores.items() if events[id]]
 
 

@@ -1,4 +1,4 @@
-"""What a word names: a party, a task, a claim, an entry and so on, each found by one key or one index.
+"""Search by a word: a party, a task, a claim, an entry and so on, each found by one key or one index.
 
 The kinds are asked in a fixed order, and each gives its finds in the order of their ids, so a search goes on after a
 find like any other list.
@@ -61,18 +61,19 @@ Source = Callable[[Reader, str, str, int], Iterator[Find]]
 
 
 def search(reader: Reader, word: str, after: str, limit: int) -> Finds:
-    """What a word names; go on `after` the number of a source and an id, ValueError where that is no such place."""
+    """Returns a page of what a word names; it goes on `after` the number of a source and an id, ValueError where
+    that is no such place."""
     begin, _, last = after.partition(".")
     if after and not (_DIGITS.fullmatch(begin) and int(begin) < len(_SOURCES)):
         raise ValueError("no place in what a search finds")
-    found: list[tuple[int, Find]] = []
+    finds: list[tuple[int, Find]] = []
     for number in range(int(begin or 0), len(_SOURCES)):
-        left = limit + 1 - len(found)
+        left = limit + 1 - len(finds)
         if left > 0:
             after_id = last if number == int(begin or 0) else ""
-            found += [(number, each) for each in _SOURCES[number](reader, word, after_id, left)]
-    kept = found[:limit]
-    goes_on = f"{kept[-1][0]}.{kept[-1][1].id}" if len(found) > limit else ""
+            finds += [(number, each) for each in _SOURCES[number](reader, word, after_id, left)]
+    kept = finds[:limit]
+    goes_on = f"{kept[-1][0]}.{kept[-1][1].id}" if len(finds) > limit else ""
     return Finds([each for _, each in kept], goes_on)
 
 
@@ -132,14 +133,14 @@ def _path_of(record: Record) -> str:
 
 
 def _by_id(kind: type[Record]) -> Source:
-    """What the rulebook gave an id to."""
+    """Returns a source for things of a kind that the rulebook gave an id."""
 
-    def found(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
+    def by_id(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
         record = None if after or "_" not in word else reader.record(kind, word)
         if record is not None:
             yield Find(kind.__name__.lower(), record.id, _path_of(record), "id")
 
-    return found
+    return by_id
 
 
 def _by_index(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:

@@ -57,9 +57,9 @@ class SqlView:
 
     def get(self, kind: type[R], id: str) -> R | None:
         key: Key = (kind, id)
-        found: Any = self._recent.get(key, _UNKNOWN)
-        if found is not _UNKNOWN:
-            return cast("R | None", found)
+        known: Any = self._recent.get(key, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return cast("R | None", known)
         if not self._recall(key):
             self.misses += 1
             self.load([key])
@@ -112,8 +112,8 @@ class SqlView:
         """Remembers what the database says, and only once it has said it: an id without a row is a record that is not
         there."""
         codec = CODECS[kind]
-        found = {
+        records = {
             record.id: record for record in map(codec.to_record, bulk.select(self._live, codec.table, ids))
         }
-        self._recent.update({(kind, id): found.get(id) for id in ids})
-        return len(found)
+        self._recent.update({(kind, id): records.get(id) for id in ids})
+        return len(records)

@@ -1,4 +1,4 @@
-"""What waits on the log and since when, for an operator's alarms; every number comes from an index."""
+"""The things that wait on the log and since when, for an operator's alarms; every number comes from an index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bundle proves of a claim, as facts."""
+"""The facts of a claim that a bundle proves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Evidence as files, and as what `evidence.submit` says of it (docs/rules.md 8).
 
-A file names its kind in `evidence`, and all are checked offline: `fork` in client/forks.py, `relay-confirm` in
-client/verify.py, and here `equivocation` and `canary`.
+A file names its kind in `evidence`, and all are checked offline: `fork` in verify/forks.py, `relay-confirm` in
+verify/receipts.py, and here `equivocation` and `canary`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from trust.core import envelope, strict
-from trust.core.commands import Spoken, heard
+from trust.core.commands import Spoken, effective
 from trust.core.envelope import Envelope
 from trust.core.payloads import MAX_LARGE_PAYLOAD_BYTES, CanaryOpen, OutputSubmit
 from trust.core.receipt import Receipt
@@ -110,7 +110,7 @@ def verify_equivocation(data: bytes, key: LogKey) -> TwoOutputs:
     file = _parsed(data, EquivocationEvidence)
     proven = verify_receipt(file.receipt, key)
     other = verify_statement(file.statement, "the other output")
-    first = heard(proven.spoken) if proven.spoken else None
+    first = effective(proven.spoken) if proven.spoken else None
     one, two = (None if each is None else each.payload for each in (first, other))
     if first is None or not isinstance(one, OutputSubmit) or not isinstance(two, OutputSubmit):
         raise NotProven("an equivocation is two output.submit")
@@ -164,11 +164,15 @@ def _operator(file: CanaryEvidence, key: LogKey) -> tuple[str, set[str]]:
 
 def _answer(opened: Spoken, commit: Proven, keys: set[str], network: str) -> Answer:
     """The answer that the operator opened out of what this entry committed to."""
-    said = opened.payload
-    if not isinstance(said, CanaryOpen) or said.network != network or not keys & set(opened.signed.signers):
+    canary = opened.payload
+    if (
+        not isinstance(canary, CanaryOpen)
+        or canary.network != network
+        or not keys & set(opened.signed.signers)
+    ):
         raise NotProven("a canary's evidence is two canary.open of the operator")
     try:
-        answer, root = canaries.opening(said, network)
+        answer, root = canaries.opening(canary, network)
     except Refused as error:
         raise NotProven(f"a canary.open: {error}") from error
     committed = commit.event("canaries.committed")
@@ -209,8 +213,8 @@ def _kind_of_evidence(data: bytes) -> str:
 def _kind_of_statement(members: Mapping[str, Any]) -> str:
     """The kind of statement that a bare envelope holds; "" where it is none."""
     try:
-        said = json.loads(strict.b64(members["payload"]))
-        return str(said["kind"])
+        payload = json.loads(strict.b64(members["payload"]))
+        return str(payload["kind"])
     except (KeyError, TypeError, ValueError, strict.Malformed):
         return "receipt" if {"entry", "proof"} <= members.keys() else ""
 

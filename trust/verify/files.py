@@ -1,4 +1,4 @@
-"""What a file proves, whatever it is: the one door to all that is verified offline, with the log's key alone."""
+"""Offline verification of any file that the service signed: the one entry point, with the log's key alone."""
 
 from __future__ import annotations
 

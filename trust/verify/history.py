@@ -70,10 +70,10 @@ class CaseHistory:
 
     def need(self, kind: type[R], id: str) -> R:
         """Returns a record that the entries so far made; DoesNotFollow where there is none."""
-        found = self.find(kind, id)
-        if found is None:
+        record = self.find(kind, id)
+        if record is None:
             raise DoesNotFollow(f"the bundle has no entry before it that makes {kind.__name__.lower()} {id}")
-        return found
+        return record
 
     @property
     def claim(self) -> Claim:

@@ -1,4 +1,5 @@
-"""Whether enough witnesses saw what a file proves, by the caller's own policy (C2SP tlog-policy).
+"""Quorums of witnesses: whether enough of them cosigned the checkpoint of a file, by the caller's own policy (C2SP
+tlog-policy).
 
 With the log's key alone a proof holds in the tree that the log showed its holder. A quorum of witnesses that the caller
 chose says that it is the tree that it showed to them too. The policy never comes from the file, nor from the log.
@@ -37,7 +38,7 @@ def check_quorum(proven: Verified, data: bytes, key: LogKey, quorum: Quorum) -> 
     cosigners = ""
     for note in dict.fromkeys(notes):
         try:
-            cosigners = quorum.told(open_with_quorum(note, key, quorum)[1])
+            cosigners = quorum.summary(open_with_quorum(note, key, quorum)[1])
         except (QuorumMissing, NoteError, CheckpointError) as error:
             raise NotProven(f"the witnesses: {error}") from error
     return cosigners

@@ -27,7 +27,7 @@ from trust.core.commands import Spoken
 from trust.core.entry import FORMAT, MAX_ENTRY_BYTES, Command, InvalidEntry, kind_of_command
 from trust.core.envelope import Envelope
 from trust.core.events import RelayRegistered
-from trust.core.payloads import RelayConfirm
+from trust.core.payloads import RelayConfirm, kind_of
 from trust.core.receipt import Receipt
 from trust.log import merkle, note, proof
 from trust.log.checkpoint import Checkpoint, CheckpointError
@@ -81,6 +81,13 @@ class Proven:
                 return event
         raise NotProven(f"entry {self.index} has no event {kind}")
 
+    def statement_facts(self) -> dict[str, str]:
+        """Returns kind, actor and id of the entry's statement, for answers; {} where it has none."""
+        if self.spoken is None:
+            return {}
+        payload = self.spoken.payload
+        return {"kind": kind_of(payload), "actor": payload.actor, "statement": self.spoken.id}
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -114,7 +121,7 @@ class DenialEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Confirmation:
     """A relay's word on who won a claim, and the coordinators that signed it."""
 
-    said: RelayConfirm
+    statement: RelayConfirm
     signers: tuple[str, ...]
 
 
@@ -217,11 +224,11 @@ def verify_batch(packed: BatchReceipt | bytes, key: LogKey) -> list[Proven]:
 def verify_refusal(signed: bytes, key: LogKey) -> Refusal:
     """Returns what a refusal note says that the log of `key` refused, and when. Raises `NotProven`."""
     try:
-        said = _refusal(note.parse_note(signed)[0], key.name)
-        note.open_note(signed, [key_for(key, said.size + 1)])
+        refusal = _refusal(note.parse_note(signed)[0], key.name)
+        note.open_note(signed, [key_for(key, refusal.size + 1)])
     except (NoteError, ValueError) as error:
         raise NotProven(f"the refusal note: {error}") from error
-    return said
+    return refusal
 
 
 def verify_confirmation(
@@ -233,33 +240,33 @@ def verify_confirmation(
         envelope.verify(spoken.signed)
     except (strict.Malformed, envelope.BadSignature) as error:
         raise NotProven(f"the relay's confirmation: {error}") from error
-    said = spoken.payload
-    if not isinstance(said, RelayConfirm) or said.network != network:
+    statement = spoken.payload
+    if not isinstance(statement, RelayConfirm) or statement.network != network:
         raise NotProven(f"not a relay.confirm in {network}")
     signers = tuple(did for did in spoken.signed.signers if did in coordinators)
     if len(signers) < threshold:
         raise NotProven(f"{len(signers)} of the {threshold} coordinators that must sign a confirmation")
-    return Confirmation(said, signers)
+    return Confirmation(statement, signers)
 
 
 def check_confirmed(confirmation: Confirmation, winner: Proven) -> None:
     """Returns where the entry at the confirmed index names the same winner; else `NotProven`: the relay lied."""
-    said = confirmation.said
+    statement = confirmation.statement
     opened = winner.event("claim.opened")
-    told = (said.index, said.task, said.claim, said.worker)
+    confirmed = (statement.index, statement.task, statement.claim, statement.worker)
     logged = (winner.index, opened.get("task"), opened.get("claim"), opened.get("worker"))
-    if told != logged:
-        raise NotProven(f"the relay confirmed {told}, entry {winner.index} says {logged}")
+    if confirmed != logged:
+        raise NotProven(f"the relay confirmed {confirmed}, entry {winner.index} says {logged}")
 
 
-def verify_statement(said: Envelope, what: str) -> Spoken:
+def verify_statement(signed: Envelope, what: str) -> Spoken:
     """Returns the statement in an envelope, each of whose signatures holds; else `NotProven`, in the words `what`.
 
     That somebody signed it is all that this shows. An output that is not on the log proves nothing after its
     `expires_ms` (docs/rules.md 8): who receives one outside the log asks for its receipt.
     """
     try:
-        spoken = commands.spoken(envelope.from_envelope(said))
+        spoken = commands.spoken(envelope.from_envelope(signed))
         rulebook.verify(spoken)
     except (strict.Malformed, envelope.BadSignature) as error:
         raise NotProven(f"{what}: {error}") from error
@@ -285,13 +292,15 @@ def verify_false_confirmation(data: bytes, key: LogKey) -> FalseConfirmation:
     except msgspec.ValidationError as error:
         raise NotProven(f"entry {registered.index} registers no relay: {error}") from error
     signed = msgspec.json.encode(file.statement)
-    told = verify_confirmation(signed, key.name, relay.coordinators, max(1, relay.threshold))
-    if claim.index != told.said.index:
-        raise NotProven(f"the relay named entry {told.said.index}, the receipt is of entry {claim.index}")
+    confirmation = verify_confirmation(signed, key.name, relay.coordinators, max(1, relay.threshold))
+    if claim.index != confirmation.statement.index:
+        raise NotProven(
+            f"the relay named entry {confirmation.statement.index}, the receipt is of entry {claim.index}"
+        )
     try:
-        check_confirmed(told, claim)
+        check_confirmed(confirmation, claim)
     except NotProven as lie:
-        return FalseConfirmation(relay.relay, claim.index, told.signers, str(lie))
+        return FalseConfirmation(relay.relay, claim.index, confirmation.signers, str(lie))
     raise NotProven(f"the relay told the truth: entry {claim.index} says the same")
 
 

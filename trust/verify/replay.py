@@ -105,12 +105,12 @@ class CaseReplay:
         )
 
     def _panel(self, number: int) -> Panel:
-        found, drawn = self.history.round(number), self.history.drawn[number]
+        round_, drawn = self.history.round(number), self.history.drawn[number]
         seats = tuple(
             SeatTaken(seat.id, seat.agent, seat.state, seat.verdict)
-            for seat in (self.history.need(Seat, name) for name in (*found.past_seats, *found.seats))
+            for seat in (self.history.need(Seat, name) for name in (*round_.past_seats, *round_.seats))
         )
-        return Panel(number, drawn.index, drawn.beta, seats, found.verdict, drawn.passed)
+        return Panel(number, drawn.index, drawn.beta, seats, round_.verdict, drawn.passed)
 
     def _check_locks(self, claim: Claim) -> None:
         expected = claim.hold_units if claim.ended_ms else claim.stake_units

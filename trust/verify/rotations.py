@@ -36,13 +36,13 @@ def follow(first: Verifier, rotations: Iterable[Receipt]) -> Succession:
 def _adopted(receipt: Receipt, before: Verifier) -> Verifier:
     """The key that an entry adopts with the word of the key before it."""
     try:
-        said = rulebook.incoming_of(decode_entry(strict.b64(receipt.entry)).command)
-        rulebook.verify(said)
+        incoming = rulebook.incoming_of(decode_entry(strict.b64(receipt.entry)).command)
+        rulebook.verify(incoming)
     except (InvalidEntry, strict.Malformed, envelope.BadSignature) as error:
         raise NotProven(f"the rotation at entry {receipt.index}: {error}") from error
-    payload = said.payload if isinstance(said, Spoken) else None
-    if not isinstance(said, Spoken) or not isinstance(payload, KeyAdopt) or payload.use != "log":
+    payload = incoming.payload if isinstance(incoming, Spoken) else None
+    if not isinstance(incoming, Spoken) or not isinstance(payload, KeyAdopt) or payload.use != "log":
         raise NotProven(f"entry {receipt.index} adopts no key of the log")
-    if payload.network != before.name or did_of(before.public_key) not in said.signed.signers:
+    if payload.network != before.name or did_of(before.public_key) not in incoming.signed.signers:
         raise NotProven(f"the rotation at entry {receipt.index} is not signed by {before}")
     return Verifier(before.name, key_of(payload.key))

@@ -122,14 +122,14 @@ def _own(file: ScoreFile, rows: Sequence[Row], count: int) -> list[Row]:
 def _score(row: Row, decay: HalfLives, at_ms: int) -> NamedScore:
     try:
         sums = rawsums.decode(strict.b64(row.sums))
-        seen = rawsums.read(sums, decay, at_ms)
+        record = rawsums.read(sums, decay, at_ms)
     except ValueError as error:
         raise BadScores(f"the sums of {row.id}: {error}") from error
     return NamedScore(
         row.role,
         row.task_kind,
-        reputation.expected_ppm(seen),
-        reputation.priority_ppm(seen),
-        seen.good_slow + seen.bad_slow,
+        reputation.expected_ppm(record),
+        reputation.priority_ppm(record),
+        record.good_slow + record.bad_slow,
         row.events,
     )

@@ -17,7 +17,7 @@ import msgspec
 from trust.core import events as e
 from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.commands import enclosed, heard
+from trust.core.commands import effective, enclosed
 from trust.core.entry import Draw, Seal
 from trust.core.events import Event, round_id
 from trust.core.events.tasks import DRAWN_ROUTES
@@ -206,7 +206,7 @@ def _submitted(case: CaseHistory, event: e.OutputSubmitted) -> None:
     expect("the state before an output", ClaimState.CLAIMED, case.claim.state)
     statement = case.statement_by(p.OutputSubmit, case.claim.worker, claim=event.claim)
     expect("the root of the items", statement.items_root or "", event.items_root)
-    expect("the output", None if case.spoken is None else heard(case.spoken).id, event.output)
+    expect("the output", None if case.spoken is None else effective(case.spoken).id, event.output)
 
 
 def _accepted(case: CaseHistory, event: e.OutputAccepted) -> None:
@@ -231,11 +231,11 @@ def _was_withheld(case: CaseHistory, claim: Claim) -> bool:
     """Returns whether the panel was given up in this very entry because the worker did not open in time."""
     events = () if case.entry is None else case.entry.events
     tallied = any(isinstance(event, e.RoundTallied) and event.claim == claim.id for event in events)
-    found = case.round(claim.round) if claim.round else None
-    if not tallied or found is None or found.until_ms > case.state.at_ms:
+    round_ = case.round(claim.round) if claim.round else None
+    if not tallied or round_ is None or round_.until_ms > case.state.at_ms:
         return False
-    shut = any(found.to_open) if found.items else not claim.opened
-    return shut and claim.verdict_round < found.number
+    shut = any(round_.to_open) if round_.items else not claim.opened
+    return shut and claim.verdict_round < round_.number
 
 
 def _tossed(case: CaseHistory, event: e.CoinTossed) -> None:
@@ -328,14 +328,14 @@ def _passed(case: CaseHistory, event: e.SeatPassed) -> None:
 
 
 def _tallied(case: CaseHistory, event: e.RoundTallied) -> None:
-    found = case.round(event.round)
-    if found.phase == Phase.OPENING:
+    round_ = case.round(event.round)
+    if round_.phase == Phase.OPENING:
         expect("the outcome of a panel that never voted", "", event.verdict)
         return
-    seats = [case.need(Seat, name) for name in found.seats]
+    seats = [case.need(Seat, name) for name in round_.seats]
     counted = [seat for seat in seats if seat.state == "revealed"]
     actual = (event.verdict, event.bad, event.disputed)
-    expect("what the votes come to", votes.outcome(found, counted, case.policy), actual)
+    expect("what the votes come to", votes.outcome(round_, counted, case.policy), actual)
 
 
 def _challenged(case: CaseHistory, event: e.VerdictChallenged) -> None:

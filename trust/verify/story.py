@@ -110,7 +110,7 @@ def events_of(case: str, entries: Iterable[tuple[int, bytes]]) -> list[Event]:
 
 
 def placed_events(case: str, entries: Iterable[tuple[int, bytes]]) -> list[tuple[int, Event]]:
-    """The same, each with the index of its entry."""
+    """Returns the events of `events_of`, each with the index of its entry."""
     decoded = [(index, decode_entry(data)) for index, data in entries]
     of_case = _Case(case, [entry for _, entry in decoded])
     return [(index, event) for index, entry in decoded for event in of_case.events(entry)]
@@ -207,8 +207,8 @@ class _Case:
 
     def _allocated(self, entry: Entry, event: e.TaskAllocated) -> str:
         """A shortlist, and whether the draw key proves the randomness that it was drawn by."""
-        asked = self._asked.get(event.task)
-        proof = asked and _proof(entry, shortlist_seed(self._network, event.task, asked.statement))
+        requested = self._asked.get(event.task)
+        proof = requested and _proof(entry, shortlist_seed(self._network, event.task, requested.statement))
         held = (
             "The proof of its draw holds." if proof else "THIS DOES NOT FOLLOW: no proof of the draw holds."
         )
@@ -240,9 +240,9 @@ def _proof(entry: Entry, alpha: bytes) -> bytes | None:
 def _network(entries: Iterable[Entry]) -> str:
     for entry in entries:
         if entry.command.statement is not None:
-            said = incoming_of(entry.command)
-            if isinstance(said, Spoken):
-                return said.payload.network
+            incoming = incoming_of(entry.command)
+            if isinstance(incoming, Spoken):
+                return incoming.payload.network
     return ""
 
 
@@ -347,14 +347,14 @@ class _Summary:
         yield from ()
 
     def tallied(self, event: e.RoundTallied) -> Iterator[str]:
-        said = " and ".join(f"{count} said {verdict}" for verdict, count in sorted(self._votes.items()))
+        counts = " and ".join(f"{count} said {verdict}" for verdict, count in sorted(self._votes.items()))
         if event.verdict:
             self._judged = True
             bad = f", with {len(event.bad)} items found bad" if event.bad else ""
-            yield f"{said or 'Nobody said anything'}: the verdict is {event.verdict}{bad}."
+            yield f"{counts or 'Nobody said anything'}: the verdict is {event.verdict}{bad}."
             return
         items = f" about {len(event.disputed)} of the items" if event.disputed else ""
-        yield f"{said or 'Nobody said anything'}: no agreement{items}, so there is no verdict in this round."
+        yield f"{counts or 'Nobody said anything'}: no agreement{items}, so there is no verdict in this round."
 
     def challenged(self, event: e.VerdictChallenged) -> Iterator[str]:
         parts = {self._requester: " (the requester)", self._worker: " (the worker)"}

@@ -40,12 +40,12 @@ def agent_page(reader: Reader, name: str, after: int, graph: Pass | None) -> Pag
 
 def agents_page(reader: Reader, capability: str, role: str, after: str) -> Page:
     """Agents by what they offer, the newest first."""
-    found = lists.agents(reader, capability, role, "registered", after, LISTED)
+    agents = lists.agents(reader, capability, role, "registered", after, LISTED)
     return Page(
         "agents.html",
         "Agents",
         asked("/v1/agents", capability=capability, role=role, after=after),
-        {**found, "capability": capability, "role": role},
+        {**agents, "capability": capability, "role": role},
     )
 
 
@@ -58,6 +58,8 @@ def relays_page(reader: Reader, after: str) -> Page:
 
 def relay_page(reader: Reader, id: str) -> Page:
     """One relay with its coordinators and the newest tasks through it."""
-    found = lists.relay(reader, id)
+    record = lists.relay(reader, id)
     tasks = lists.tasks(reader, "", {"relay": id}, "", BRIEFLY)["tasks"]
-    return Page("relay.html", f"Relay {found['name']}", f"/v1/relays/{id}", {"relay": found, "tasks": tasks})
+    return Page(
+        "relay.html", f"Relay {record['name']}", f"/v1/relays/{id}", {"relay": record, "tasks": tasks}
+    )

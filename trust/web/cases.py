@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from trust.api.views import cases, lists
-from trust.api.views.log import told_entry
+from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, find
 from trust.core.events import ClaimOpened, Event, MoneyMoved
 from trust.core.policy import Policy
@@ -98,7 +98,7 @@ def _agents(entries: Sequence[StoredEntry]) -> list[str]:
 
 
 def _due(claim: dict[str, Any]) -> dict[str, Any] | None:
-    """What happens next at the latest, and when: the claim's own date, or that of its round."""
+    """Returns the next step at the latest, and its time: the claim's own date, or that of its round."""
     due: dict[str, Any] | None = claim["due"]
     going_on = [each for each in claim["rounds"] if each["phase"] in DUE]
     if due is None and going_on and not claim["ended_ms"]:
@@ -110,7 +110,7 @@ def _timeline(entries: Sequence[StoredEntry]) -> dict[str, Any]:
     """A page of entries with their sentences, and the index after which the next begins."""
     kept = entries[:SHOWN_ENTRIES]
     after = kept[-1].index if len(entries) > SHOWN_ENTRIES else None
-    return {"entries": [told_entry(each) for each in kept], "after": after}
+    return {"entries": [entry_facts(each) for each in kept], "after": after}
 
 
 def _why(reader: Reader, task: Task, events: Sequence[tuple[int, Event]]) -> Why | None:
@@ -165,10 +165,10 @@ def _money(events: Sequence[tuple[int, Event]]) -> dict[str, Any]:
 
 
 def _summed(event: MoneyMoved) -> Counter[str]:
-    found: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
     for account, units in event.postings:
-        found[account] += units
-    return found
+        sums[account] += units
+    return sums
 
 
 def task_page(reader: Reader, id: str, after: int) -> Page:
@@ -189,21 +189,21 @@ def task_page(reader: Reader, id: str, after: int) -> Page:
 
 def tasks_page(reader: Reader, state: str, filters: dict[str, str], after: str) -> Page:
     """Tasks by state, the newest first."""
-    found = lists.tasks(reader, state, filters, after, LISTED)
+    tasks = lists.tasks(reader, state, filters, after, LISTED)
     return Page(
         "tasks.html",
         "Tasks",
         asked("/v1/tasks", state=state, **filters, after=after),
-        {**found, "state": state, "filters": filters},
+        {**tasks, "state": state, "filters": filters},
     )
 
 
 def claims_page(reader: Reader, state: str, filters: dict[str, str], after: str) -> Page:
     """Claims by state, the newest first."""
-    found = lists.claims(reader, state, filters, after, LISTED)
+    claims = lists.claims(reader, state, filters, after, LISTED)
     return Page(
         "claims.html",
         "Claims",
         asked("/v1/claims", state=state, **filters, after=after),
-        {**found, "state": state, "filters": filters},
+        {**claims, "state": state, "filters": filters},
     )

@@ -57,20 +57,20 @@ class Drawn:
 
 def of_claim(reader: Reader, claim: Claim, entries: Sequence[StoredEntry]) -> list[Drawn]:
     """The draws among a claim's entries, made again."""
-    found = []
+    draws = []
     for stored in entries:
         if stored.kind != "draw":
             continue
         entry = decode_entry(stored.data)
-        said = entry.command.draw
-        if said is not None and said.of.partition("/")[0] == claim.id:
-            found.append(_again(reader, claim, stored.index, entry, said))
-    return found
+        draw = entry.command.draw
+        if draw is not None and draw.of.partition("/")[0] == claim.id:
+            draws.append(_again(reader, claim, stored.index, entry, draw))
+    return draws
 
 
-def _again(reader: Reader, claim: Claim, index: int, entry: Entry, said: Draw) -> Drawn:
-    number = int(said.of.partition("/")[2])
-    beacon = said.beacons[0]
+def _again(reader: Reader, claim: Claim, index: int, entry: Entry, draw: Draw) -> Drawn:
+    number = int(draw.of.partition("/")[2])
+    beacon = draw.beacons[0]
     mine = [each for each in entry.events if getattr(each, "claim", "") == claim.id]
     tossed = any(isinstance(each, CoinTossed) for each in mine)
     before = _before(reader, claim, number, tossed)
@@ -113,7 +113,7 @@ def _picks(reader: Reader, pool: SealedPool, stream: Stream, opened: RoundOpened
 
 
 def _node(reader: Reader, digest: bytes) -> bytes:
-    found = reader.record(Node, digest.hex())
-    if found is None:
+    node = reader.record(Node, digest.hex())
+    if node is None:
         raise ValueError("a node of a sealed pool is missing")
-    return found.data
+    return node.data

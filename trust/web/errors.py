@@ -44,8 +44,8 @@ def error_page(path: str, problem: bytes) -> tuple[bytes, dict[str, str]] | None
 
 
 def _page(problem: bytes) -> bytes:
-    told = msgspec.json.decode(problem)
-    return alone(Page("error.html", told["title"], data={"problem": told}))
+    answer = msgspec.json.decode(problem)
+    return alone(Page("error.html", answer["title"], data={"problem": answer}))
 
 
 HANDLERS: dict[Any, Any] = {

@@ -19,9 +19,9 @@ from trust.core.rulebook import incoming_of
 from trust.errors import TrustError
 from trust.services.cosigning import QuorumState
 from trust.services.publishing import cosigned_head
-from trust.storage.projections import named_by, said_in
+from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
-from trust.web.explained import explained
+from trust.web.policy_texts import explained
 from trust.web.rendering import Page, asked
 
 LISTED = 40
@@ -57,7 +57,7 @@ class Counts:
 
 
 def home_page(reader: Reader, counts: Counts) -> Page:
-    """What this is, what is in it, and what came last."""
+    """The home page: what this is, figures, and the latest entries."""
     data = {
         "counts": counts.of(reader),
         "entries": lists.entries(reader, "", None, NEWEST)["entries"],
@@ -69,9 +69,9 @@ def home_page(reader: Reader, counts: Counts) -> Page:
 
 def entries_page(reader: Reader, kind: str, after: int | None) -> Page:
     """The log, the newest entries first."""
-    found = lists.entries(reader, kind, after, LISTED)
+    listed = lists.entries(reader, kind, after, LISTED)
     return Page(
-        "entries.html", "The log", asked("/v1/entries", kind=kind, after=after), {**found, "kind": kind}
+        "entries.html", "The log", asked("/v1/entries", kind=kind, after=after), {**listed, "kind": kind}
     )
 
 
@@ -84,8 +84,8 @@ def entry_page(reader: Reader, index: str) -> Page:
         raise TrustError("unknown-entry", f"the log has no entry {number}")
     raw = msgspec.json.format(stored.data, indent=2).decode("utf-8", "replace")
     data = {
-        "entry": log.told_entry(stored),
-        "said": _said(stored.data),
+        "entry": log.entry_facts(stored),
+        "statement": _statement(stored.data),
         "named": _named(reader, stored.data),
         "raw": _cut(raw),
         "bytes": len(stored.data),
@@ -95,8 +95,8 @@ def entry_page(reader: Reader, index: str) -> Page:
     return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data)
 
 
-def _said(data: bytes) -> dict[str, Any] | None:
-    """Who said what in an entry, as its payload has it; None where nobody did."""
+def _statement(data: bytes) -> dict[str, Any] | None:
+    """Returns actor, id and payload of an entry's statement; None where it has none."""
     command = decode_entry(data).command
     if command.statement is None:
         return None
@@ -111,17 +111,17 @@ def _said(data: bytes) -> dict[str, Any] | None:
 def _named(reader: Reader, data: bytes) -> list[tuple[str, str]]:
     """The parties, claims, tasks and relays that an entry names, as far as they have a page."""
     entry = decode_entry(data)
-    actor, subjects = said_in(entry)
+    actor, subjects = actor_and_subjects(entry)
     of_events = (each for event in entry.events for each in named_by(event))
     names = list(dict.fromkeys(each for each in (actor, *subjects, *of_events) if each))[:MAX_NAMED]
     claims = [*(each.claim for each in reader.records(Seat, names)), *names]
-    found = {
+    ids_by_kind = {
         "agent": [each.id for each in reader.records(Party, names)],
         "task": [each.id for each in reader.records(Task, names)],
         "claim": [each.id for each in reader.records(Claim, list(dict.fromkeys(claims)))],
         "relay": [each.id for each in reader.records(Relay, names)],
     }
-    return [(kind, id) for kind, ids in found.items() for id in ids]
+    return [(kind, id) for kind, ids in ids_by_kind.items() for id in ids]
 
 
 def _cut(text: str) -> str:
@@ -132,12 +132,13 @@ def _cut(text: str) -> str:
 
 
 def search(reader: Reader, word: str, after: str) -> tuple[Page, str]:
-    """What a word names, and the page of the one thing that it names; "" where it names none or several."""
+    """Returns the page of what a word names, and the path of the page of its one find; "" where there is none or
+    several."""
     is_word = _SEARCHABLE.fullmatch(word) is not None
-    found = lists.search(reader, word, after, LISTED) if is_word else {"found": [], "after": None}
-    places = [{**each, "page": page_of(each["path"])} for each in found["found"]]
+    finds = lists.search(reader, word, after, LISTED) if is_word else {"found": [], "after": None}
+    places = [{**each, "page": page_of(each["path"])} for each in finds["found"]]
     only = places[0]["page"] if len(places) == 1 and not after else ""
-    data = {"word": word, "is_word": is_word, "found": places, "after": found["after"]}
+    data = {"word": word, "is_word": is_word, "found": places, "after": finds["after"]}
     title = f"Search: {word}" if word else "Search"
     return Page("search.html", title, asked("/v1/search", q=word, after=after) if is_word else "", data), only
 
@@ -151,14 +152,14 @@ def page_of(path: str) -> str:
 
 def policy_page(reader: Reader, number: int | None) -> Page:
     """The rules and a policy, with its numbers explained."""
-    found = network.policy(reader, number)
-    data = {"policy": found, "sections": explained(found["terms"])}
-    title = f"Policy {found['policy']} ({found['terms']['name']})"
+    record = network.policy(reader, number)
+    data = {"policy": record, "sections": explained(record["terms"])}
+    title = f"Policy {record['policy']} ({record['terms']['name']})"
     return Page("policy.html", title, asked("/v1/policy", number=number), data)
 
 
 def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
-    """Who must have seen the log, and who has."""
+    """The page of the witnesses: the policy's quorum, and which of them have cosigned."""
     is_witnessed, cosigned = cosigned_head(reader)
     data = {
         "is_witnessed": is_witnessed,

@@ -72,11 +72,11 @@ class PagesController(Controller):
     ) -> Response[bytes]:
         path, query = "/search", _query(request)
 
-        def found(reader: Reader) -> tuple[bytes, str]:
+        def find(reader: Reader) -> tuple[bytes, str]:
             page, only = network.search(reader, word.strip(), after)
             return (b"", only) if only else (whole(page, reader, path, query), "")
 
-        body, only = await service.run(request, found)
+        body, only = await service.run(request, find)
         return html(body, 303, location=quote(only, safe="/:@.-_~")) if only else html(body)
 
     @get("/tasks", media_type="text/html")

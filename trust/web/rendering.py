@@ -79,8 +79,8 @@ def whole(page: Page, reader: Reader, path: str, query: str) -> bytes:
 def names_on(reader: Reader, data: Mapping[str, Any]) -> Names:
     """The handles of the agents that a page names, all read at once."""
     dids = list(dict.fromkeys(DID.findall(msgspec.json.encode(data).decode())))[:MAX_NAMES]
-    found = {party.id: party.handle for party in reader.records(Party, dids)} if dids else {}
-    return Names(dids, found)
+    handles = {party.id: party.handle for party in reader.records(Party, dids)} if dids else {}
+    return Names(dids, handles)
 
 
 def alone(page: Page) -> bytes:

@@ -1,4 +1,4 @@
-"""What values of the log look like on a page: times, amounts, shares, accounts and ids."""
+"""The values of the log as pages show them: times, amounts, shares, accounts and ids."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Names:
         handle = self._handles.get(did)
         return f"@{handle}" if handle else ""
 
-    def told(self, text: str) -> str:
+    def with_handles(self, text: str) -> str:
         """A sentence with handles where it has the ends of DIDs."""
-        return _END.sub(lambda found: self._by_end.get(found[1], found[0]), text)
+        return _END.sub(lambda match: self._by_end.get(match[1], match[0]), text)
 
 
 def moment(at_ms: int) -> str:
@@ -83,7 +83,7 @@ def units(amount: int) -> str:
 
 
 def signed(amount: int) -> str:
-    """The same of a change, with its sign."""
+    """Returns a change in units with its sign."""
     return units(amount).replace("-", "\N{MINUS SIGN}") if amount < 0 else f"+{units(amount)}"
 
 
@@ -106,7 +106,7 @@ def brief(text: str) -> str:
 
 def sentence(text: str, names: Names) -> str:
     """A sentence of the log with its times as times and its agents by their handles; a very long one is cut."""
-    dated = names.told(_TIMED.sub(lambda found: f"{found[1]} {moment(int(found[2]))}", text))
+    dated = names.with_handles(_TIMED.sub(lambda match: f"{match[1]} {moment(int(match[2]))}", text))
     return dated if len(dated) <= MAX_SENTENCE else f"{dated[:MAX_SENTENCE]} ..."
 
 
@@ -115,8 +115,8 @@ def account(name: str) -> Named:
     kind, _, rest = name.partition("/")
     owner, _, lock = rest.rpartition("/")
     if kind in ("agent", "verifier", "name") and owner:
-        said = {"free": "free money", "unbonding": "on its way out"}.get(lock, f"{kind} {lock}")
-        return Named(said, agent=owner)
+        words = {"free": "free money", "unbonding": "on its way out"}.get(lock, f"{kind} {lock}")
+        return Named(words, agent=owner)
     if kind in ("task", "claim") and owner:
         return Named(f"{kind} {brief(owner)}: {lock}", path=f"/{kind}s/{owner}")
     fixed = {

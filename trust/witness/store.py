@@ -1,4 +1,5 @@
-"""What a witness remembers: which logs it knows by which keys, and the last checkpoint of each that it cosigned.
+"""The memory of a witness: the logs that it knows with their keys, and the last checkpoint of each that it
+cosigned.
 
 One SQLite file, one connection, `BEGIN IMMEDIATE` around check and store: two submissions of one log, or a second
 process on the same file, can never both extend the same size. `synchronous=EXTRA` with a rollback journal: when
@@ -41,13 +42,13 @@ class Store:
             raise StoreError(f"there is no witness at {path.parent}: make one with trust witness init")
         self._lock = threading.Lock()
         self._connection = _connect(path)
-        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 1:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 1:
             self._connection.executescript(f"BEGIN; {_COSIGNED} PRAGMA user_version = {FORMAT}; COMMIT;")
-            found = FORMAT
-        if found != FORMAT:
+            version = FORMAT
+        if version != FORMAT:
             self.close()
-            raise StoreError(f"{path} has the format {found}, this release reads {FORMAT}")
+            raise StoreError(f"{path} has the format {version}, this release reads {FORMAT}")
 
     @staticmethod
     def create(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a witness answers to `add-checkpoint`: the checks of C2SP tlog-witness, in its order.
+"""A witness's answers to `add-checkpoint`: the checks of C2SP tlog-witness, in its order.
 
 1. The body is well formed (400), and an empty tree has the empty tree's root (422).
 2. The log is known (404).

@@ -23,6 +23,17 @@ def built(slots: list[Slot]) -> tuple[Root, Store]:
     return sumtree.build(slots, store.__setitem__), store
 
 
+def descend(root: Root, index: int, get: sumtree.Get) -> Slot:
+    """Returns the slot number `index`, by the nodes on its path."""
+    if not 0 <= index < root.count:
+        raise BadNode(f"no slot {index} among {root.count}")
+    node = sumtree.load(sumtree.top(root), get)
+    while isinstance(node, sumtree.Branch):
+        place, index = divmod(index, sumtree.capacity(node.level))
+        node = sumtree.load(node.children[place], get)
+    return node.slots[index]
+
+
 def prove_slot(root: Root, index: int, get: sumtree.Get) -> tuple[bytes, ...]:
     """The node bytes from the root down to the slot: its proof."""
     path: list[bytes] = []
@@ -31,7 +42,7 @@ def prove_slot(root: Root, index: int, get: sumtree.Get) -> tuple[bytes, ...]:
         path.append(get(digest))
         return path[-1]
 
-    sumtree._descend(root, index, remember)
+    descend(root, index, remember)
     return tuple(path)
 
 
@@ -41,7 +52,7 @@ def verify_slot(root: Root, index: int, path: Sequence[bytes]) -> Slot:
     if len(path) != sumtree._height(root.count) + 1:
         raise BadNode("a path of another length than the tree is high")
     try:
-        return sumtree._descend(root, index, nodes.__getitem__)
+        return descend(root, index, nodes.__getitem__)
     except KeyError:
         raise BadNode("a path that does not hang together") from None
 

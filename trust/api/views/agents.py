@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trust.api.views import cases, lists
-from trust.api.views.log import told_entry
+from trust.api.views.log import entry_facts
 from trust.api.views.shapes import find_party, page, shown
 from trust.core import ledger
 from trust.core.records import Account, Party, Role
@@ -116,5 +116,5 @@ def claims(reader: Reader, name: str, after: str, limit: int) -> dict[str, Any]:
 def timeline(reader: Reader, name: str, after: int, limit: int) -> dict[str, Any]:
     """The entries that name an agent, in log order."""
     party = find_party(reader, name)
-    entries = [told_entry(each) for each in reader.timeline([party.id], after, limit + 1)]
+    entries = [entry_facts(each) for each in reader.timeline([party.id], after, limit + 1)]
     return {"agent": party.id, **page("entries", entries, limit, "index")}

@@ -7,10 +7,9 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from trust.api.views.log import told_entry
+from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, NAME, find, page, shown
 from trust.core import ledger, strict
-from trust.core.commands import Spoken, heard
 from trust.core.entry import decode_entry
 from trust.core.events import round_id
 from trust.core.lifecycle import Phase
@@ -29,7 +28,7 @@ from trust.core.records import (
     Task,
     Timer,
 )
-from trust.core.rulebook import incoming_of
+from trust.core.rulebook import output_in
 from trust.services.bundles import bundle_of, shortlist_draw
 from trust.storage.holdings import challenges_on
 from trust.storage.reading import Reader
@@ -52,48 +51,48 @@ def task(reader: Reader, id: str) -> dict[str, Any]:
 
 def _allocation(reader: Reader, task: str) -> dict[str, Any] | None:
     """The draw of who may claim a task first: what was asked for, whom it gave, and its entry with the VRF's proof."""
-    found = reader.record(Allocation, task)
-    if found is None:
+    record = reader.record(Allocation, task)
+    if record is None:
         return None
-    drawn = shortlist_draw(reader, found)
+    drawn = shortlist_draw(reader, record)
     draw = None if drawn is None else decode_entry(drawn.data).command.draw
     return {
-        **shown(found, "task", "task", "shortlist"),
-        "shortlist": [{"agent": one.agent, "probation": one.probation} for one in found.shortlist],
+        **shown(record, "task", "task", "shortlist"),
+        "shortlist": [{"agent": one.agent, "probation": one.probation} for one in record.shortlist],
         "draw": None if drawn is None else {"index": drawn.index, **msgspec.to_builtins(draw)},
     }
 
 
 def squad(reader: Reader, id: str) -> dict[str, Any]:
     """A squad: its task, who takes what for how much, and once it claimed the parts with the claims on them."""
-    found = find(reader, Squad, id, ID)
+    record = find(reader, Squad, id, ID)
     return {
-        **shown(found, "squad"),
+        **shown(record, "squad"),
         "parts": [
             {**shown_task(part), "claims": [_brief(each) for each in reader.claims_on(part.id)]}
-            for part in _by_id(reader, Task, found.tasks).values()
+            for part in _by_id(reader, Task, record.tasks).values()
         ],
     }
 
 
-def shown_task(found: Task) -> dict[str, Any]:
+def shown_task(record: Task) -> dict[str, Any]:
     """A task's own fields."""
-    return shown(found, "task")
+    return shown(record, "task")
 
 
-def _brief(found: Claim) -> dict[str, Any]:
+def _brief(claim: Claim) -> dict[str, Any]:
     return {
-        "claim": found.id,
-        "worker": found.worker,
-        "state": found.state,
-        "verdict": found.verdict or None,
-        "index": found.index,
+        "claim": claim.id,
+        "worker": claim.worker,
+        "state": claim.state,
+        "verdict": claim.verdict or None,
+        "index": claim.index,
     }
 
 
-def _is_exact(reader: Reader, found: Task) -> bool:
-    adopted = reader.record(AdoptedPolicy, str(found.policy))
-    return adopted is not None and adopted.terms.is_exact(found.task_kind)
+def _is_exact(reader: Reader, task: Task) -> bool:
+    adopted = reader.record(AdoptedPolicy, str(task.policy))
+    return adopted is not None and adopted.terms.is_exact(task.task_kind)
 
 
 def _balance(reader: Reader, account: str) -> int:
@@ -119,39 +118,39 @@ def claim(reader: Reader, id: str) -> dict[str, Any]:
     }
 
 
-def _round(reader: Reader, found: Round, seats: Iterable[Seat]) -> dict[str, Any]:
-    fields = shown(found, "round", "seats", "claim", "past_seats", "items", "to_open", "replaced")
-    current = set(found.seats)
-    opened = _opened(reader, [found])
+def _round(reader: Reader, round_: Round, seats: Iterable[Seat]) -> dict[str, Any]:
+    fields = shown(round_, "round", "seats", "claim", "past_seats", "items", "to_open", "replaced")
+    current = set(round_.seats)
+    opened = _opened(reader, [round_])
     return {
         **fields,
-        "round": found.number,
+        "round": round_.number,
         "seats": [
             {
                 **shown(seat, "seat", "claim", "round"),
                 "current": seat.id in current,
-                "items": _items(found, seat.place, opened),
-                "to_open": found.to_open[seat.place] if found.to_open else 0,
+                "items": _items(round_, seat.place, opened),
+                "to_open": round_.to_open[seat.place] if round_.to_open else 0,
             }
             for seat in seats
         ],
     }
 
 
-def _items(found: Round, place: int, opened: dict[str, str]) -> list[dict[str, Any]]:
+def _items(round_: Round, place: int, opened: dict[str, str]) -> list[dict[str, Any]]:
     """The items of a place; `leaf` (hex) is null until the worker opened the item, and names its blob."""
-    if not found.items:
+    if not round_.items:
         return []
     return [
-        {"index": index, "leaf": opened.get(f"{found.id}/{place}/{index}")} for index in found.items[place]
+        {"index": index, "leaf": opened.get(f"{round_.id}/{place}/{index}")} for index in round_.items[place]
     ]
 
 
 def _opened(reader: Reader, rounds: Iterable[Round]) -> dict[str, str]:
     ids = [
-        f"{found.id}/{place}/{index}"
-        for found in rounds
-        for place, indices in enumerate(found.items)
+        f"{round_.id}/{place}/{index}"
+        for round_ in rounds
+        for place, indices in enumerate(round_.items)
         for index in indices
     ]
     return {record.id: record.leaf for record in reader.records(Opening, ids)} if ids else {}
@@ -184,25 +183,25 @@ def _duty(
     held: Claim,
     work: Task,
     policy: Policy,
-    found: Round,
+    round_: Round,
     opened: dict[str, str],
     outputs: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    until_ms = seat.until_ms if found.phase == Phase.COMMIT else found.until_ms
+    until_ms = seat.until_ms if round_.phase == Phase.COMMIT else round_.until_ms
     return {
         **shown(seat, "seat"),
-        "phase": found.phase,
+        "phase": round_.phase,
         "until_ms": until_ms,
         "fee_units": policy.verifiers.fee_units,
         "liability_units": policy.liability_units(work.price_units),
-        "quorum": found.quorum,
-        "accept_count": found.accept_count,
+        "quorum": round_.quorum,
+        "accept_count": round_.accept_count,
         "worker": held.worker,
         "claim_state": held.state,
         "task": shown_task(work),
         "output": outputs.get(held.id),
-        "items": _items(found, seat.place, opened),
-        "to_open": found.to_open[seat.place] if found.to_open else 0,
+        "items": _items(round_, seat.place, opened),
+        "to_open": round_.to_open[seat.place] if round_.to_open else 0,
     }
 
 
@@ -225,12 +224,12 @@ def _outputs(reader: Reader, claims: Iterable[Claim]) -> dict[str, dict[str, Any
 
 
 def _delivered(reader: Reader, index: int) -> dict[str, Any]:
-    said = submitted(reader, index)
+    output = submitted(reader, index)
     return {
-        "artifacts": msgspec.to_builtins(said.artifacts),
-        "items_root": said.items_root,
-        "items_count": said.items_count,
-        "inputs": list(said.inputs),
+        "artifacts": msgspec.to_builtins(output.artifacts),
+        "items_root": output.items_root,
+        "items_count": output.items_count,
+        "inputs": list(output.inputs),
     }
 
 
@@ -243,13 +242,6 @@ def submitted(reader: Reader, index: int) -> OutputSubmit:
     return output
 
 
-def output_in(entry: bytes) -> OutputSubmit | None:
-    """Returns the `output.submit` of an entry, said or attested; None where it has none."""
-    said = incoming_of(decode_entry(entry).command)
-    output = heard(said).payload if isinstance(said, Spoken) else None
-    return output if isinstance(output, OutputSubmit) else None
-
-
 def claim_bundle(reader: Reader, id: str) -> bytes:
     """The bundle of a claim as a file."""
     return bundle_of(reader, find(reader, Claim, id, ID)).encode()
@@ -257,12 +249,12 @@ def claim_bundle(reader: Reader, id: str) -> bytes:
 
 def claim_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
     """Returns the entries about a claim in order; the posting of its task comes first."""
-    return {"claim": id, **_told(about_claim(reader, id, after, limit + 1), limit)}
+    return {"claim": id, **_page(about_claim(reader, id, after, limit + 1), limit)}
 
 
 def task_timeline(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any]:
     """Returns the entries about a task and every claim on it, in order."""
-    return {"task": id, **_told(about_task(reader, id, after, limit + 1), limit)}
+    return {"task": id, **_page(about_task(reader, id, after, limit + 1), limit)}
 
 
 def about_claim(reader: Reader, id: str, after: int, limit: int) -> list[StoredEntry]:
@@ -274,8 +266,8 @@ def about_claim(reader: Reader, id: str, after: int, limit: int) -> list[StoredE
 
 def about_task(reader: Reader, id: str, after: int, limit: int) -> list[StoredEntry]:
     """The entries of `task_timeline`, as they are stored."""
-    found = find(reader, Task, id, NAME)
-    posted, squad_record = found.index, reader.record(Squad, found.squad) if not found.parent else None
+    record = find(reader, Task, id, NAME)
+    posted, squad_record = record.index, reader.record(Squad, record.squad) if not record.parent else None
     tasks = [id, *(squad_record.tasks if squad_record else ())]
     claims = [held for task in tasks for held in reader.claims_on(task)]
     subjects = [*tasks[1:], *(subject for held in claims for subject in _subjects(reader, held))]
@@ -293,5 +285,5 @@ def _entries(
     return first + [each for each in reader.timeline(subjects, after, limit) if each.index != posted]
 
 
-def _told(entries: Sequence[StoredEntry], limit: int) -> dict[str, Any]:
-    return page("entries", [told_entry(each) for each in entries], limit, "index")
+def _page(entries: Sequence[StoredEntry], limit: int) -> dict[str, Any]:
+    return page("entries", [entry_facts(each) for each in entries], limit, "index")

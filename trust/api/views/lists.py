@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trust.api.views import cases
-from trust.api.views.log import told_entry
+from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, find, find_party, page, shown
 from trust.core import scoring
 from trust.core.records import Claim, Party, Relay, Seat, Task
@@ -39,13 +39,13 @@ def claims(reader: Reader, state: str, filters: Mapping[str, str], after: str, l
 
 def _resolved(reader: Reader, filters: Mapping[str, str]) -> dict[str, str]:
     """The filters that are set, with DIDs for handles; TrustError `unknown-...` where one names nobody."""
-    found = {name: value for name, value in filters.items() if value}
+    resolved = {name: value for name, value in filters.items() if value}
     for name in ("requester", "worker"):
-        if name in found:
-            found[name] = find_party(reader, found[name]).id
-    if "relay" in found:
-        find(reader, Relay, found["relay"], ID)
-    return found
+        if name in resolved:
+            resolved[name] = find_party(reader, resolved[name]).id
+    if "relay" in resolved:
+        find(reader, Relay, resolved["relay"], ID)
+    return resolved
 
 
 def seats(reader: Reader, after: str, limit: int) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def agents(reader: Reader, capability: str, role: str, sort: str, after: str, li
         return _listed("agents", [_agent(each) for each in reader.records(Party, ids)], goes_on)
     pool = (scoring.verifier_pool if role == "verifier" else scoring.worker_pool)(capability)
     ids, goes_on = listing.places(reader.connection, pool, by_weight=by_weight, after=after, limit=limit)
-    found = [each for each in reader.records(Party, ids) if _offers(each, capability, role)]
-    return _listed("agents", [_agent(each) for each in found], goes_on)
+    parties = [each for each in reader.records(Party, ids) if _offers(each, capability, role)]
+    return _listed("agents", [_agent(each) for each in parties], goes_on)
 
 
 def _offers(party: Party, capability: str, role: str) -> bool:
@@ -104,17 +104,17 @@ def relay(reader: Reader, id: str) -> dict[str, Any]:
 def entries(reader: Reader, kind: str, after: int | None, limit: int) -> dict[str, Any]:
     """The entries before an index, the newest first, with their events."""
     before = reader.head().size if after is None else after
-    found = [told_entry(each) for each in reader.newest(before, kind, limit + 1)]
-    return page("entries", found, limit, "index")
+    newest = [entry_facts(each) for each in reader.newest(before, kind, limit + 1)]
+    return page("entries", newest, limit, "index")
 
 
 def search(reader: Reader, word: str, after: str, limit: int) -> dict[str, Any]:
-    """What a word names."""
+    """Returns what a word names, as a page of finds."""
     try:
-        found, goes_on = searching.search(reader, word, after, limit)
+        finds, goes_on = searching.search(reader, word, after, limit)
     except ValueError as error:
         raise TrustError("bad-parameter", f"after: {error}") from None
-    return _listed("found", [each._asdict() for each in found], goes_on)
+    return _listed("found", [each._asdict() for each in finds], goes_on)
 
 
 def _listed(name: str, items: list[dict[str, Any]], goes_on: str) -> dict[str, Any]:

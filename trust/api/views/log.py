@@ -13,7 +13,7 @@ from trust.api.receipts import receipt_json
 from trust.api.views.shapes import HEX32
 from trust.core.entry import Entry, decode_entry
 from trust.core.receipt import ReceiptAnswer
-from trust.core.words import told
+from trust.core.words import sentences
 from trust.errors import TrustError
 from trust.log import merkle, tiles
 from trust.services.publishing import cosigned_head, newest_receipt, published
@@ -122,17 +122,17 @@ def receipt(reader: Reader, index: str) -> ReceiptAnswer:
     return receipt_json(newest)
 
 
-def told_entry(stored: StoredEntry) -> dict[str, Any]:
+def entry_facts(stored: StoredEntry) -> dict[str, Any]:
     """An entry with its events, in words too."""
     return described(stored, decode_entry(stored.data))
 
 
 def described(stored: StoredEntry, entry: Entry) -> dict[str, Any]:
-    """The same, of an entry that is decoded already."""
+    """Returns the description of an entry that is decoded already."""
     return {
         "index": stored.index,
         "at_ms": stored.at_ms,
         "kind": stored.kind,
-        "words": told(stored.kind, entry),
+        "words": sentences(stored.kind, entry),
         "events": msgspec.to_builtins(entry.events),
     }

@@ -11,7 +11,7 @@ from sqlmodel import col
 from trust.api.views.shapes import shown
 from trust.core.identity import key_of
 from trust.core.overhead import NETWORK as WHOLE_NETWORK
-from trust.core.overhead import thresholds, told
+from trust.core.overhead import figures, thresholds
 from trust.core.records import AdoptedPolicy, AdoptedRules, Network, Overhead
 from trust.errors import TrustError
 from trust.log.note import Verifier
@@ -83,26 +83,28 @@ def stats(reader: Reader) -> dict[str, Any]:
 
 
 def overhead(reader: Reader, task_kind: str, after: str, limit: int) -> dict[str, Any]:
-    """What coordination takes of tasks' lives: of the whole network, and by task kind and relay."""
+    """Returns the cost of coordination in tasks' lives: for the whole network, and by task kind and relay."""
     head = reader.head()
     terms = thresholds(cast(AdoptedPolicy, policy_of(reader, reader.network().policy)).terms)
-    found = reader.overhead(task_kind, after, limit)
+    records = reader.overhead(task_kind, after, limit)
 
-    def figures(record: Overhead) -> dict[str, Any]:
-        facts: dict[str, Any] = msgspec.to_builtins(told(record, head.at_ms, terms))
+    def shown_figures(record: Overhead) -> dict[str, Any]:
+        facts: dict[str, Any] = msgspec.to_builtins(figures(record, head.at_ms, terms))
         return facts
 
     return {
         "as_of": {"size": head.size, "at_ms": head.at_ms},
         "thresholds": msgspec.to_builtins(terms),
-        "network": figures(network_overhead(reader)),
-        "pairs": [{"task_kind": each.task_kind, "relay": each.relay, **figures(each)} for each in found],
-        "after": found[-1].id if len(found) == limit else None,
+        "network": shown_figures(network_overhead(reader)),
+        "pairs": [
+            {"task_kind": each.task_kind, "relay": each.relay, **shown_figures(each)} for each in records
+        ],
+        "after": records[-1].id if len(records) == limit else None,
     }
 
 
 def network_overhead(reader: Reader) -> Overhead:
-    """What coordination took in the whole network."""
+    """Returns the record of coordination in the whole network."""
     whole = Overhead(id=WHOLE_NETWORK, task_kind="", relay="")
     return reader.record(Overhead, WHOLE_NETWORK) or whole
 

@@ -1,13 +1,14 @@
-"""What an output was made from, and what was made from it (docs/protocol.md 9.1)."""
+"""Provenance of outputs, both ways: their inputs, and the outputs made from them (docs/protocol.md 9.1)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from trust.api.views.cases import output_in, submitted
+from trust.api.views.cases import submitted
 from trust.api.views.shapes import ID, find, page
 from trust.core.payloads import CLAIM
 from trust.core.records import Claim
+from trust.core.rulebook import output_in
 from trust.storage.projections import made_from
 from trust.storage.reading import Reader
 
@@ -20,14 +21,14 @@ def provenance(reader: Reader, id: str, after: int, limit: int) -> dict[str, Any
     """Returns a claim's inputs, each with the claims that had delivered it before, and the outputs that were made from
     its own, in log order: a page of them."""
     held = find(reader, Claim, id, ID)
-    said = submitted(reader, held.output_index) if held.output else None
-    artifacts = [artifact.sha256 for artifact in said.artifacts] if said else []
+    output = submitted(reader, held.output_index) if held.output else None
+    artifacts = [artifact.sha256 for artifact in output.artifacts] if output else []
     subjects = [made_from(source) for source in (id, *artifacts)]
-    later = reader.timeline(subjects, max(after, held.output_index), limit + 1) if said else []
+    later = reader.timeline(subjects, max(after, held.output_index), limit + 1) if output else []
     outputs = [_made(reader, entry.index, {id, *artifacts}) for entry in later]
     inputs = [
         {"input": source, "claims": _delivered_by(reader, source, held.output_index)}
-        for source in dict.fromkeys(said.inputs if said else ())
+        for source in dict.fromkeys(output.inputs if output else ())
     ]
     return {"claim": id, "inputs": inputs, **page("outputs", outputs, limit, "index")}
 
@@ -39,16 +40,16 @@ def _delivered_by(reader: Reader, source: str, before: int) -> list[str]:
     named = reader.timeline([source], limit=FIRST_MENTIONS)
     outputs = [output_in(entry.data) for entry in named if entry.index < before and entry.kind in DELIVERING]
     return [
-        said.claim
-        for said in outputs
-        if said and any(artifact.sha256 == source for artifact in said.artifacts)
+        output.claim
+        for output in outputs
+        if output and any(artifact.sha256 == source for artifact in output.artifacts)
     ]
 
 
 def _made(reader: Reader, index: int, sources: set[str]) -> dict[str, Any]:
-    said = submitted(reader, index)
+    output = submitted(reader, index)
     return {
-        "claim": said.claim,
+        "claim": output.claim,
         "index": index,
-        "inputs": [source for source in said.inputs if source in sources],
+        "inputs": [source for source in output.inputs if source in sources],
     }

@@ -141,6 +141,6 @@ class AllocationLapsed(Event, tag="allocation.lapsed", frozen=True, kw_only=True
 
 
 def _open(s: Draft, task: str, exclusive_until_ms: int) -> None:
-    found = known(s, Task, task)
-    s.put(replace(found, state=TaskState.OPEN, exclusive_until_ms=exclusive_until_ms))
-    s.set_timer(deadline_of(task), "deadline", found.deadline_ms)
+    record = known(s, Task, task)
+    s.put(replace(record, state=TaskState.OPEN, exclusive_until_ms=exclusive_until_ms))
+    s.set_timer(deadline_of(task), "deadline", record.deadline_ms)

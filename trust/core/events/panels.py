@@ -33,7 +33,7 @@ class DrawnSeat(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a batch check can see, all exact: N, m, the tolerated share, the accept count, and the chance to detect
+    """The power of a batch check, all exact: N, m, the tolerated share, the accept count, and the chance to detect
     `bad_items` bad ones (floor, ppm)."""
 
     items_count: int

@@ -267,7 +267,7 @@ class PartiesDue(Event, tag="parties.due", frozen=True, kw_only=True):
 
 
 class PartyFollowed(Event, tag="party.followed", frozen=True, kw_only=True):
-    """What followed for this party stands in the same entry."""
+    """Says that the consequences for this party stand in this entry."""
 
     says: ClassVar[str] = "What this means for {party} follows."
 

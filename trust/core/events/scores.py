@@ -81,7 +81,7 @@ class WorkCounted(Event, tag="work.counted", frozen=True, kw_only=True):
 
 
 class TrackChanged(Event, tag="track.changed", frozen=True, kw_only=True):
-    """What the check rate will read of this worker in this kind, as final values."""
+    """A worker's new track in this kind, which its next check rate depends on, as final values."""
 
     worker: str
     task_kind: str

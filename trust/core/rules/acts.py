@@ -2,7 +2,7 @@
 written, with the records that it reads beside it:
 
     @act(TaskCancel, reads=_cancelling)
-    def cancel(d: Decision, said: TaskCancel) -> None: ...
+    def cancel(d: Decision, statement: TaskCancel) -> None: ...
 
     @due("deadline")
     def lapse(d: Decision, id: str) -> None: ...
@@ -28,11 +28,11 @@ def nothing(_: Peek, __: Payload) -> Keys:
 
 
 class Act(NamedTuple):
-    """What the statements of a kind lead to: `do` takes the decision and the payload.
+    """The consequences of a statement kind: `do` takes the decision and the payload.
 
     `reads` names records worth loading ahead, in the light of what is loaded, beside the actor and, if `reads_money`,
-    its free account. One that is `attestable` also counts where a relay attests that it was shown it, and takes that
-    time as a third argument (docs/rules.md 8).
+    its free account. An act that `is_attestable` also counts where a relay attests that it was shown the statement,
+    and takes that time as a third argument (docs/rules.md 8).
     """
 
     do: Callable[..., None]

@@ -40,45 +40,45 @@ class Way(msgspec.Struct, frozen=True):
 # -- asking for a draw
 
 
-def _allocating(view: Peek, said: TaskAllocate) -> Keys:
-    yield Relay, said.relay
-    if (relay := view.peek(Relay, said.relay)) is not None:
+def _allocating(view: Peek, statement: TaskAllocate) -> Keys:
+    yield Relay, statement.relay
+    if (relay := view.peek(Relay, statement.relay)) is not None:
         for did in relay.coordinators:
             yield Party, did
-    yield from reads.allocation(view, said.task)
-    if (task := view.peek(Task, said.task)) is not None:
-        yield from reads.drawn_from(view, task, said.candidates)
+    yield from reads.allocation(view, statement.task)
+    if (task := view.peek(Task, statement.task)) is not None:
+        yield from reads.drawn_from(view, task, statement.candidates)
 
 
 @act(TaskAllocate, reads=_allocating)
-def allocate(d: Decision, said: TaskAllocate) -> None:
-    relay = d.find(Relay, said.relay)
+def allocate(d: Decision, statement: TaskAllocate) -> None:
+    relay = d.find(Relay, statement.relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended until its group changes")
-    task = d.find(Task, said.task)
+    task = d.find(Task, statement.task)
     policy = d.task_policy(task)
-    _check_task(d, said, task)
-    _check_terms(said, policy)
-    sealed = _check_candidates(d, said, task, policy)
+    _check_task(d, statement, task)
+    _check_terms(statement, policy)
+    sealed = _check_candidates(d, statement, task, policy)
     turns = 1 + len(policy.beacons.keys)
-    lane = None if said.candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
+    lane = None if statement.candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
     d.emit(
         TaskAllocating(
             task=task.id,
             statement=d.spoken.id,
             draw_key=d.network.draw_key,
-            size=said.shortlist,
-            exclusive_ms=said.exclusive_ms,
+            size=statement.shortlist,
+            exclusive_ms=statement.exclusive_ms,
             until_ms=min(task.deadline_ms, d.at_ms + turns * policy.allocation.drawn_in_ms),
-            candidates=said.candidates,
+            candidates=statement.candidates,
             pool=sealed,
             lane=lane.sealed if lane else "",
         )
     )
 
 
-def _check_task(d: Decision, said: TaskAllocate, task: Task) -> None:
-    if task.relay != said.relay:
+def _check_task(d: Decision, statement: TaskAllocate, task: Task) -> None:
+    if task.relay != statement.relay:
         raise Refused("wrong-relay", f"{task.id} names {task.relay or 'no relay'}")
     if task.posted_ms == d.at_ms:
         raise Refused("not-in-checkpoint", f"{task.id} was posted this very moment")
@@ -96,22 +96,23 @@ def _check_task(d: Decision, said: TaskAllocate, task: Task) -> None:
         raise Refused("task-assigned", f"{task.id} is for {task.assignee}")
 
 
-def _check_terms(said: TaskAllocate, policy: Policy) -> None:
+def _check_terms(statement: TaskAllocate, policy: Policy) -> None:
     terms = policy.allocation
-    if not terms.min_exclusive_ms <= said.exclusive_ms <= terms.max_exclusive_ms:
+    if not terms.min_exclusive_ms <= statement.exclusive_ms <= terms.max_exclusive_ms:
         bounds = f"{terms.min_exclusive_ms} to {terms.max_exclusive_ms} ms"
         raise Refused("bad-exclusive", f"an exclusive window lasts {bounds}")
-    if said.shortlist > terms.max_shortlist:
+    if statement.shortlist > terms.max_shortlist:
         raise Refused("shortlist-too-large", f"a shortlist has at most {terms.max_shortlist} places")
 
 
-def _check_candidates(d: Decision, said: TaskAllocate, task: Task, policy: Policy) -> str:
-    """The sealed pool to draw from; "" where candidates are named, of whom one at least may claim."""
-    if said.candidates:
-        if len(set(said.candidates)) < len(said.candidates):
+def _check_candidates(d: Decision, statement: TaskAllocate, task: Task, policy: Policy) -> str:
+    """Returns the id of the sealed pool to draw from, or "" where candidates are named, of whom at least one may
+    claim."""
+    if statement.candidates:
+        if len(set(statement.candidates)) < len(statement.candidates):
             raise Refused("bad-candidates", "a candidate is named twice")
-        _check_size(said, len(said.candidates))
-        parties = [d.find(Party, did) for did in said.candidates]
+        _check_size(statement, len(statement.candidates))
+        parties = [d.find(Party, did) for did in statement.candidates]
         if all(why_not(d, party, task, policy, d.size) for party in parties):
             raise Refused("nobody-eligible", f"none of these candidates may claim {task.id} now")
         return ""
@@ -119,13 +120,13 @@ def _check_candidates(d: Decision, said: TaskAllocate, task: Task, policy: Polic
     sealed = d.get(SealedPool, pool.sealed) if pool and pool.sealed else None
     if sealed is None or not sealed.members:
         raise Refused("nobody-eligible", f"no sealed pool has anybody who offers {task.task_kind}")
-    _check_size(said, sealed.members)
+    _check_size(statement, sealed.members)
     return sealed.id
 
 
-def _check_size(said: TaskAllocate, most: int) -> None:
-    if said.shortlist > most:
-        raise Refused("shortlist-too-large", f"{said.shortlist} places, and {most} to draw them from")
+def _check_size(statement: TaskAllocate, most: int) -> None:
+    if statement.shortlist > most:
+        raise Refused("shortlist-too-large", f"{statement.shortlist} places, and {most} to draw them from")
 
 
 # -- who may be drawn
@@ -149,8 +150,8 @@ def why_not(d: Decision, party: Party, task: Task, policy: Policy, asked_index: 
 
 
 def may_be_tried(d: Decision, party: Party, task: Task, policy: Policy) -> bool:
-    """Whether one who may be drawn is in the probation lane now: few observations, a name that has paid, no claim of it
-    in flight, and money for its larger stake."""
+    """Returns whether an agent is in the probation lane now: it has few observations, a name whose bond is paid, no
+    claim of the lane in flight, and money for the lane's larger stake."""
     return (
         not names.due_units(d, party)
         and scoring.observed_milli(d, party.id, task.task_kind) < policy.allocation.probation_milli
@@ -172,7 +173,8 @@ def probation_stake(task: Task, policy: Policy) -> int:
 
 
 def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
-    """The way; Refused `not-allocated` where the task is not open to this worker yet."""
+    """Returns the way by which a worker comes to a task; Refused `not-allocated` where the task is not open to it
+    yet."""
     if task.state == TaskState.ALLOCATING:
         raise Refused("not-allocated", f"who may claim {task.id} first is being drawn")
     exclusive = d.at_ms < task.exclusive_until_ms
@@ -192,10 +194,10 @@ def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
 
 def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | None:
     allocation = d.need(Allocation, task.id)
-    found = [place for place in allocation.shortlist if place.agent == worker.id]
-    if not found:
+    places = [place for place in allocation.shortlist if place.agent == worker.id]
+    if not places:
         return None
-    if not found[0].probation:
+    if not places[0].probation:
         return Way("allocated", drawn_delta(policy, "allocated", allocation))
     in_flight = d.get(Probation, worker.id)
     if in_flight is not None:
@@ -204,7 +206,8 @@ def _drawn_way(d: Decision, task: Task, worker: Party, policy: Policy) -> Way | 
 
 
 def for_part(way: Way, part: Task, policy: Policy) -> Way:
-    """The way to a whole task as the way to a part of it: a stake in proportion to the part's price."""
+    """Returns the way to a part of a task from the way to the whole: its least stake in proportion to the part's
+    price."""
     return (
         msgspec.structs.replace(way, min_stake_units=probation_stake(part, policy))
         if way.min_stake_units
@@ -237,13 +240,15 @@ def delta(policy: Policy, route: Route, shortlist: int = 0, eligible: int = 0, o
 
 @due("allocation")
 def overdue(d: Decision, id: str) -> None:
-    """No draw came in time: the task is open to all, and nobody is at fault but the service."""
+    """Opens the task to all because no draw came in time; nobody is at fault but the service."""
     d.emit(AllocationFailed(task=id.removeprefix(TASK_TIMER), why="overdue"))
 
 
 def lapse(d: Decision, task: Task) -> None:
-    """Before a task closes unclaimed: an allocation that nobody of its shortlist took up costs the first panel's fees,
-    and weighs on whatever the requester praises later. Whoever could cancel for free would draw until a friend comes.
+    """Charges an allocation that nobody of its shortlist took up, before its task closes unclaimed.
+
+    It costs the first panel's fees, and weighs on whatever the requester praises later: whoever could cancel for free
+    would draw until a friend comes.
     """
     allocation = d.get(Allocation, task.id)
     if allocation is not None and allocation.state == AllocationState.AWAITED:

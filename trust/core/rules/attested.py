@@ -1,10 +1,11 @@
-"""What the service did not take in time: it counts where the claim's relay attests that it was shown in time.
+"""Attested statements: those that the service did not take in time count where the claim's relay attests that it was
+shown them in time.
 
 Specified in docs/rules.md 8.
 
 1. The threshold of the claim's relay says that it was shown what a worker or a verifier owes at a time within its
    window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The statement
-   stands in it whole, and is judged as if it had been said then.
+   stands in it whole, and is judged as if it had been made then.
 2. It counts until the grace after the window is over (`windows.grace_ms`). The grace is waited only where somebody is
    silent: a window ends early once everybody acted.
 3. A relay that lies for a friend makes a window longer by the grace, and nothing else.
@@ -23,36 +24,36 @@ from trust.core.rules.decision import Decision
 from trust.core.rules.reads import Keys, Peek
 
 
-def _attesting(view: Peek, said: p.RelayAttest) -> Keys:
-    shown = spoken(open_envelope(said.statement.encode())).payload
+def _attesting(view: Peek, attestation: p.RelayAttest) -> Keys:
+    shown = spoken(open_envelope(attestation.statement.encode())).payload
     if (registered := ACTS.get(type(shown))) is not None:
         yield from reads.party(shown.actor)
         yield from registered.reads(view, shown)
 
 
 @act(p.RelayAttest, reads=_attesting)
-def attest(d: Decision, said: p.RelayAttest) -> None:
-    """Does what a statement asks for that the relay was shown in time."""
-    [shown] = enclosed(said)
+def attest(d: Decision, attestation: p.RelayAttest) -> None:
+    """Carries out the statement that a relay attests it was shown in time."""
+    [shown] = enclosed(attestation)
     registered = ACTS.get(type(shown.payload))
     if registered is None or not registered.is_attestable:
         raise Refused("not-attested", f"a {p.kind_of(shown.payload)} counts only where the service took it")
     relay = d.need(Relay, _claim_of(d, shown.payload).relay)
-    if said.actor not in relay.coordinators:
-        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {relay.id}")
+    if attestation.actor not in relay.coordinators:
+        raise Refused("not-coordinator", f"{attestation.actor} is no coordinator of {relay.id}")
     d.signed_by_relay(d.spoken, relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended: its word counts for nothing")
-    _check_time(d, shown.payload, said.shown_ms)
+    _check_time(d, shown.payload, attestation.shown_ms)
     signing.check(d, shown)
-    registered.do(d, shown.payload, said.shown_ms)
+    registered.do(d, shown.payload, attestation.shown_ms)
 
 
-def _claim_of(d: Decision, said: p.Payload) -> Claim:
-    if isinstance(said, p.OutputSubmit | p.ClaimRenew | p.ClaimAbandon | p.OutputOpen):
-        return d.find(Claim, said.claim)
-    assert isinstance(said, p.ItemsOpen | p.VoteCommit | p.VoteReveal)
-    return d.need(Claim, d.find(Seat, said.seat).claim)
+def _claim_of(d: Decision, statement: p.Payload) -> Claim:
+    if isinstance(statement, p.OutputSubmit | p.ClaimRenew | p.ClaimAbandon | p.OutputOpen):
+        return d.find(Claim, statement.claim)
+    assert isinstance(statement, p.ItemsOpen | p.VoteCommit | p.VoteReveal)
+    return d.need(Claim, d.find(Seat, statement.seat).claim)
 
 
 def _check_time(d: Decision, shown: p.Payload, shown_ms: int) -> None:

@@ -52,7 +52,7 @@ DECIDED = frozenset({ClaimState.PASSING, ClaimState.FAILING, ClaimState.VOIDING}
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a canary commits to: leaf `number` of `count` says that `worker`'s output on `task` is `verdict`.
+    """A leaf of a canary commitment, number `number` of `count`: `worker`'s output on `task` is `verdict`.
 
     `salt` are 32 bytes in hex, drawn for this leaf alone.
     """
@@ -85,64 +85,64 @@ def parse(preimage: str, network: str) -> Answer:
     return Answer(int(number), int(count), task, worker, verdict, salt)
 
 
-def opening(said: CanaryOpen, network: str) -> tuple[Answer, str]:
+def opening(statement: CanaryOpen, network: str) -> tuple[Answer, str]:
     """The answer that a `canary.open` shows, and the root that its path leads to; Refused `bad-canary` otherwise."""
-    answer = parse(said.preimage, network)
-    leaf = leaf_hash(said.preimage.encode())
-    if strict.b64(said.leaf, HASH_BYTES) != leaf:
+    answer = parse(statement.preimage, network)
+    leaf = leaf_hash(statement.preimage.encode())
+    if strict.b64(statement.leaf, HASH_BYTES) != leaf:
         raise Refused("bad-canary", "the leaf is not the hash of the preimage")
-    path = [strict.b64(step, HASH_BYTES) for step in said.path]
+    path = [strict.b64(step, HASH_BYTES) for step in statement.path]
     try:
         return answer, root_of(leaf, answer.number, answer.count, path).hex()
     except ProofError as error:
         raise Refused("bad-canary", f"the path does not lead to a root: {error}") from error
 
 
-def shown(d: Decision, said: CanaryOpen) -> tuple[Answer, CanaryRoot]:
+def shown(d: Decision, statement: CanaryOpen) -> tuple[Answer, CanaryRoot]:
     """The answer that a `canary.open` shows, and the commitment to it; Refused where there is none."""
-    answer, root = opening(said, d.network.origin)
+    answer, root = opening(statement, d.network.origin)
     committed = d.get(CanaryRoot, root)
     if committed is None or committed.count != answer.count:
         raise Refused("unknown-canary", f"nobody committed to {root} over {answer.count} canaries")
     return answer, committed
 
 
-def _root(_: Peek, said: CanaryCommit) -> Keys:
-    yield CanaryRoot, said.root
+def _root(_: Peek, statement: CanaryCommit) -> Keys:
+    yield CanaryRoot, statement.root
 
 
-def canary(view: Peek, said: CanaryOpen) -> Keys:
-    """Its root, its answer, and the claim that this is the verdict of; nothing where it opens nothing."""
+def canary(view: Peek, statement: CanaryOpen) -> Keys:
+    """The records of a canary: its root, its answer, and the claim whose verdict it is; none if the path is wrong."""
     try:
-        answer, root = opening(said, said.network)
+        answer, root = opening(statement, statement.network)
     except (Refused, Malformed):
         return
     yield CanaryRoot, root
     yield Canary, canary_id(answer.task, answer.worker)
     yield Conviction, f"canary/{canary_id(answer.task, answer.worker)}"
     yield from reads.task(view, answer.task)
-    if (found := view.peek(Task, answer.task)) is not None and found.claim:
-        yield from reads.challenged(view, found.claim)
+    if (task := view.peek(Task, answer.task)) is not None and task.claim:
+        yield from reads.challenged(view, task.claim)
 
 
 @act(CanaryCommit, reads=_root)
-def commit(d: Decision, said: CanaryCommit) -> None:
-    """The operator promises canaries, and when each of them will be open."""
-    if (before := d.get(CanaryRoot, said.root)) is not None:
-        raise Refused("canary-known", f"{said.root} was committed to at entry {before.index}")
-    if not d.at_ms < said.open_by_ms <= d.at_ms + MAX_OPEN_MS:
+def commit(d: Decision, statement: CanaryCommit) -> None:
+    """Books the operator's commitment to canaries, and the date by which each of them must be open."""
+    if (before := d.get(CanaryRoot, statement.root)) is not None:
+        raise Refused("canary-known", f"{statement.root} was committed to at entry {before.index}")
+    if not d.at_ms < statement.open_by_ms <= d.at_ms + MAX_OPEN_MS:
         raise Refused("bad-deadline", "canaries are opened by a time ahead, within a year")
-    d.emit(CanariesCommitted(root=said.root, count=said.count, open_by_ms=said.open_by_ms))
+    d.emit(CanariesCommitted(root=statement.root, count=statement.count, open_by_ms=statement.open_by_ms))
 
 
 @act(CanaryOpen, reads=canary)
-def open_one(d: Decision, said: CanaryOpen) -> None:
+def open_one(d: Decision, statement: CanaryOpen) -> None:
     """Shows an answer, which becomes the verdict where the claim is between its reveals and its end and its requester
     and worker sign too."""
     check_operator(d, d.spoken)
-    answer, committed = shown(d, said)
+    answer, committed = shown(d, statement)
     concerned = _concerned(d, answer)
-    d.signed_by(d.spoken, [said.actor], concerned)
+    d.signed_by(d.spoken, [statement.actor], concerned)
     if d.at_ms >= committed.open_by_ms:
         raise Refused("too-late", f"this canary was to be opened by {committed.open_by_ms}")
     if (before := d.get(Canary, canary_id(answer.task, answer.worker))) is not None:
@@ -214,7 +214,7 @@ def _bears(d: Decision, claim: Claim, committed: CanaryRoot) -> bool:
 
 @due("canary")
 def overdue(d: Decision, id: str) -> None:
-    """The date is over: what is not open by now is the operator's fault."""
+    """Charges the operator's bond for a commitment with canaries that are not open at its date."""
     root = d.need(CanaryRoot, id.removeprefix(CANARY_TIMER))
     missing = root.count - root.opened
     d.emit(CanariesMissed(root=root.id, missing=missing))

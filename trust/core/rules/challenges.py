@@ -25,18 +25,18 @@ from trust.core.rules.reads import Keys, Peek
 from trust.core.sampling.draw import Stream
 
 
-def _challenged(view: Peek, said: VerdictChallenge) -> Keys:
-    return reads.challenged(view, said.claim)
+def _challenged(view: Peek, statement: VerdictChallenge) -> Keys:
+    return reads.challenged(view, statement.claim)
 
 
 @act(VerdictChallenge, reads=_challenged)
-def challenge(d: Decision, said: VerdictChallenge) -> None:
-    """Attacks the verdict that stands, and asks for the next round."""
-    claim = d.find(Claim, said.claim)
+def challenge(d: Decision, statement: VerdictChallenge) -> None:
+    """Challenges the verdict that stands, and asks for the next round."""
+    claim = d.find(Claim, statement.claim)
     task = d.need(Task, claim.task)
     _check_open(d, claim)
-    if claim.accepted_by_requester and task.requester == said.actor:
-        raise Refused("right-given-up", f"{said.actor} accepted the output of {claim.id}")
+    if claim.accepted_by_requester and task.requester == statement.actor:
+        raise Refused("right-given-up", f"{statement.actor} accepted the output of {claim.id}")
     policy = d.task_policy(task)
     _lock(d, claim, task, policy)
     claim = d.need(Claim, claim.id)

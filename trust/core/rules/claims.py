@@ -8,7 +8,7 @@ stands in this file, in `panel.py` (draw, rounds), `votes.py`, `challenges.py`, 
 from __future__ import annotations
 
 from trust.core import ledger
-from trust.core.commands import heard
+from trust.core.commands import effective
 from trust.core.events import (
     ClaimEnded,
     ClaimOpened,
@@ -50,14 +50,14 @@ from trust.core.scoring import verifier_pool
 BEFORE_REVEALS = frozenset({ClaimState.SUBMITTED, ClaimState.UNCHECKED, ClaimState.CHECKING})
 
 
-def _claiming(view: Peek, said: ClaimRequest) -> Keys:
-    yield Relay, said.relay
-    yield Task, said.task
-    task, worker = view.peek(Task, said.task), view.peek(Party, said.actor)
-    relay = view.peek(Relay, said.relay)
+def _claiming(view: Peek, statement: ClaimRequest) -> Keys:
+    yield Relay, statement.relay
+    yield Task, statement.task
+    task, worker = view.peek(Task, statement.task), view.peek(Party, statement.actor)
+    relay = view.peek(Relay, statement.relay)
     yield from reads.coordinators(view, relay, task)
-    if said.squad is not None:
-        yield from squads.reads_of(view, said.squad, task)
+    if statement.squad is not None:
+        yield from squads.reads_of(view, statement.squad, task)
     if task is None or worker is None:
         return
     yield AdoptedPolicy, str(task.policy)
@@ -79,32 +79,32 @@ def _claiming(view: Peek, said: ClaimRequest) -> Keys:
 
 
 @act(ClaimRequest, reads=_claiming)
-def request(d: Decision, said: ClaimRequest) -> None:
-    """First in the log wins, and exactly the stake that it offered locks in the same entry."""
-    worker = d.active(said.actor)
-    relay = d.find(Relay, said.relay)
+def request(d: Decision, statement: ClaimRequest) -> None:
+    """Opens a claim: the first in the log wins, and exactly the stake that it offered locks in the same entry."""
+    worker = d.active(statement.actor)
+    relay = d.find(Relay, statement.relay)
     if relay.suspended:
         raise Refused("relay-suspended", f"{relay.id} is suspended until those convicted leave its group")
-    task = d.find(Task, said.task)
+    task = d.find(Task, statement.task)
     policy = d.task_policy(task)
-    if said.squad is not None:
-        _request_for_squad(d, said, task, policy)
+    if statement.squad is not None:
+        _request_for_squad(d, statement, task, policy)
         return
-    _check_task(d, said, task, worker)
-    _take(d, relay, task, worker, said.stake_units, allocation.way_to(d, task, worker, policy))
+    _check_task(d, statement, task, worker)
+    _take(d, relay, task, worker, statement.stake_units, allocation.way_to(d, task, worker, policy))
 
 
-def _request_for_squad(d: Decision, said: ClaimRequest, task: Task, policy: Policy) -> None:
-    """Each member comes to the task by its own way, as if it asked for all of it; then the task is split, and each
-    part is claimed by whoever takes it."""
-    squad = squads.asking(d, said)
+def _request_for_squad(d: Decision, statement: ClaimRequest, task: Task, policy: Policy) -> None:
+    """Claims a task for a squad: each member is admitted as if it claimed all of it; then the task is split, and each
+    member claims its part."""
+    squad = squads.asking(d, statement)
     ways = []
     for member in squad.members:
         worker = d.active(member.worker)
-        _check_task(d, said, task, worker)
+        _check_task(d, statement, task, worker)
         ways.append((member, worker, allocation.way_to(d, task, worker, policy)))
-    bond.check_covers(d, task, said.stake_units)
-    relay = d.find(Relay, said.relay)
+    bond.check_covers(d, task, statement.stake_units)
+    relay = d.find(Relay, statement.relay)
     for part, (member, worker, way) in zip(squads.split(d, squad, task), ways, strict=True):
         _take(d, relay, part, worker, member.stake_units, allocation.for_part(way, part, policy))
 
@@ -127,7 +127,7 @@ def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int
         on_probation=way.route == "probation",
         appealable=judges >= policy.appeal_owners,
     )
-    claim = d.new_id("clm_")
+    claim = d.new_id(CLAIM)
     d.emit(
         ClaimOpened(
             claim=claim,
@@ -150,12 +150,12 @@ def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int
     d.pay("stake.lock", (ledger.free(worker.id), lock, stake_units))
 
 
-def _check_task(d: Decision, said: ClaimRequest, task: Task, worker: Party) -> None:
-    if task.index != said.task_index:
+def _check_task(d: Decision, statement: ClaimRequest, task: Task, worker: Party) -> None:
+    if task.index != statement.task_index:
         raise Refused(
-            "wrong-task-index", f"{task.id} was posted at entry {task.index}, not {said.task_index}"
+            "wrong-task-index", f"{task.id} was posted at entry {task.index}, not {statement.task_index}"
         )
-    if task.relay and task.relay != said.relay:
+    if task.relay and task.relay != statement.relay:
         raise Refused("wrong-relay", f"{task.id} is handed out by {task.relay}")
     if task.state == TaskState.CLAIMED:
         winner = d.need(Claim, task.claim)
@@ -197,13 +197,14 @@ def _check_worker(d: Decision, stake_units: int, task: Task, worker: Party, poli
 
 
 def _held(d: Decision, id: str) -> tuple[Claim, Task]:
-    """The claim that its worker speaks of, and its task."""
+    """Returns the claim that its worker names, and its task."""
     claim = d.find(Claim, id)
     return claim, d.need(Task, claim.task)
 
 
 def _in_lease(claim: Claim, said_ms: int) -> None:
-    """Refuses what was said after the lease: by its worker, or to its relay, which attests when."""
+    """Refuses a statement made after the lease: `said_ms` is when it came, or when the relay attests that it was
+    shown it."""
     if claim.state == ClaimState.EXPIRED or (
         claim.state == ClaimState.CLAIMED and said_ms >= claim.lease_until_ms
     ):
@@ -213,9 +214,9 @@ def _in_lease(claim: Claim, said_ms: int) -> None:
 
 
 @act(ClaimRenew, reads=reads.of_claim, is_attestable=True)
-def renew(d: Decision, said: ClaimRenew, shown_ms: int | None = None) -> None:
-    claim, task = _held(d, said.claim)
-    d.present(said.actor)
+def renew(d: Decision, statement: ClaimRenew, shown_ms: int | None = None) -> None:
+    claim, task = _held(d, statement.claim)
+    d.present(statement.actor)
     _in_lease(claim, d.at_ms if shown_ms is None else shown_ms)
     policy = d.task_policy(task)
     if claim.renewals >= policy.claims.renewals:
@@ -225,9 +226,9 @@ def renew(d: Decision, said: ClaimRenew, shown_ms: int | None = None) -> None:
 
 
 @act(ClaimAbandon, reads=reads.of_claim, is_attestable=True)
-def abandon(d: Decision, said: ClaimAbandon, shown_ms: int | None = None) -> None:
+def abandon(d: Decision, statement: ClaimAbandon, shown_ms: int | None = None) -> None:
     """Gives a claim up: for nothing in the first part of the lease, but only the first time on each task."""
-    claim, task = _held(d, said.claim)
+    claim, task = _held(d, statement.claim)
     said_ms = d.at_ms if shown_ms is None else shown_ms
     _in_lease(claim, said_ms)
     free_ms = ledger.share(task.lease_ms, d.task_policy(task).claims.free_abandon_ppm)
@@ -237,14 +238,16 @@ def abandon(d: Decision, said: ClaimAbandon, shown_ms: int | None = None) -> Non
 
 @due("lease")
 def expire(d: Decision, id: str) -> None:
-    """The lease is over and there is no output."""
+    """Ends a claim whose lease is over without an output."""
     claim = d.need(Claim, id)
     _give_up(d, claim, d.need(Task, claim.task), ClaimState.EXPIRED, at_fault=True)
 
 
 def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) -> None:
-    """Ends a claim without an output. Whom the operator made leave can deliver no more, and is at fault for nothing
-    (docs/rules.md 7)."""
+    """Ends a claim without an output.
+
+    A worker whom the operator made leave can deliver no more, and is at fault for nothing (docs/rules.md 7).
+    """
     policy = d.task_policy(task)
     at_fault = at_fault and not d.need(Party, claim.worker).expelled
     penalty = _liveness_fault(d, claim, policy) if at_fault else 0
@@ -271,61 +274,63 @@ def _liveness_fault(d: Decision, claim: Claim, policy: Policy) -> int:
     return min(claim.stake_units, ledger.share(claim.stake_units, faults.liveness_ppm) << repeats)
 
 
-def _delivering(view: Peek, said: OutputSubmit) -> Keys:
-    """Few records, since there are many outputs."""
-    yield Claim, said.claim
-    yield from ((Claim, source) for source in said.inputs if source.startswith(CLAIM))
-    if (claim := view.peek(Claim, said.claim)) is not None:
+def _delivering(view: Peek, statement: OutputSubmit) -> Keys:
+    """The records that an output reads: few, since there are many outputs."""
+    yield Claim, statement.claim
+    yield from ((Claim, source) for source in statement.inputs if source.startswith(CLAIM))
+    if (claim := view.peek(Claim, statement.claim)) is not None:
         yield Task, claim.task
         if (task := view.peek(Task, claim.task)) is not None:
             yield AdoptedPolicy, str(task.policy)
 
 
 @act(OutputSubmit, reads=_delivering, reads_money=False, is_attestable=True)
-def submit(d: Decision, said: OutputSubmit, shown_ms: int | None = None) -> None:
-    claim, task = _held(d, said.claim)
-    d.present(said.actor)
+def submit(d: Decision, statement: OutputSubmit, shown_ms: int | None = None) -> None:
+    claim, task = _held(d, statement.claim)
+    d.present(statement.actor)
     if claim.output:
         raise Refused("output-exists", f"{claim.id} has its output at entry {claim.output_index}")
     _in_lease(claim, d.at_ms if shown_ms is None else shown_ms)
-    if (said.items_count or 0) != task.items_count or (said.items_root is None) != (said.items_count is None):
+    if (statement.items_count or 0) != task.items_count or (statement.items_root is None) != (
+        statement.items_count is None
+    ):
         raise Refused("items-mismatch", f"{task.id} asks for {task.items_count} items under one root")
     policy = d.task_policy(task)
-    if any(artifact.uri for artifact in said.artifacts) and not policy.blobs.uris:
+    if any(artifact.uri for artifact in statement.artifacts) and not policy.blobs.uris:
         raise Refused(
             "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
         )
-    if said.opened and task.items_count:
+    if statement.opened and task.items_count:
         raise Refused("items-mismatch", "the items of a batch are opened when they are drawn, not before")
-    _check_inputs(d, said)
+    _check_inputs(d, statement)
     d.emit(
         OutputSubmitted(
             claim=claim.id,
-            output=heard(d.spoken).id,
+            output=effective(d.spoken).id,
             draw_by_ms=d.at_ms + policy.draw_ms,
-            items_root=said.items_root or "",
-            opened=said.opened,
+            items_root=statement.items_root or "",
+            opened=statement.opened,
         )
     )
 
 
-def _check_inputs(d: Decision, said: OutputSubmit) -> None:
-    """Each claim that the output was made from has its output: so what was made from what has no circles."""
-    for source in said.inputs:
+def _check_inputs(d: Decision, statement: OutputSubmit) -> None:
+    """Refused unless each claim that the output was made from has its output, so that no output is made from itself."""
+    for source in statement.inputs:
         if source.startswith(CLAIM) and not d.find(Claim, source).output:
             raise Refused("no-output", f"{source} has no output that another could be made from")
 
 
 @act(OutputAccept, reads=reads.of_claim)
-def accept(d: Decision, said: OutputAccept) -> None:
-    """The requester gives up its own right to challenge; nothing ends early."""
-    claim = d.find(Claim, said.claim)
+def accept(d: Decision, statement: OutputAccept) -> None:
+    """Gives up the requester's own right to challenge; nothing ends early."""
+    claim = d.find(Claim, statement.claim)
     if claim.accepted_by_requester:
         raise Refused("accepted-already", f"{claim.id} was accepted before")
     if claim.state == ClaimState.CLAIMED:
         raise Refused("no-output", f"{claim.id} has no output yet")
-    found = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
-    revealed = claim.round > 1 or (found is not None and found.phase in (Phase.REVEAL, Phase.OVER))
+    round_ = d.get(Round, round_id(claim.id, claim.round)) if claim.round else None
+    revealed = claim.round > 1 or (round_ is not None and round_.phase in (Phase.REVEAL, Phase.OVER))
     if claim.state not in BEFORE_REVEALS or revealed:
         raise Refused("too-late", "an output is accepted before reveals open")
     d.emit(OutputAccepted(claim=claim.id))
@@ -333,7 +338,8 @@ def accept(d: Decision, said: OutputAccept) -> None:
 
 @due("challenge")
 def window_over(d: Decision, id: str) -> None:
-    """Nobody challenged in time. What was not checked is, where its worker was caught in other work meanwhile."""
+    """Concludes a claim that nobody challenged in time, or has it checked where its worker was caught in other work
+    meanwhile."""
     claim = d.need(Claim, id)
     if claim.state == ClaimState.UNCHECKED and panel.is_caught(d, claim):
         panel.look_at(d, claim)
@@ -343,13 +349,13 @@ def window_over(d: Decision, id: str) -> None:
 
 @due("draw")
 def draw_overdue(d: Decision, id: str) -> None:
-    """The service made no draw in time."""
+    """Ends the wait for a draw that the service did not make in time."""
     settlement.overdue(d, d.need(Claim, id))
 
 
 @due("evidence")
 def release_hold(d: Decision, id: str) -> None:
-    """The evidence window is over: what was held of the stake goes back."""
+    """Gives back the part of the stake that was held until the evidence window was over."""
     claim = d.need(Claim, id)
     d.emit(HoldReleased(claim=id))
     d.pay("hold.return", (ledger.stake(id), ledger.free(claim.worker), claim.hold_units))

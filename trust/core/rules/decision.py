@@ -74,7 +74,7 @@ class Decision(Draft):
         return derive_id(prefix, self._command, self.size, self._serial)
 
     def opened(self, account: str) -> str:
-        """Says that an account is new with this entry, so nobody need look for it."""
+        """Notes that an account is new with this entry, so that it is not looked up in storage; returns the account."""
         self.writes[Account, account] = None
         return account
 
@@ -101,7 +101,7 @@ class Decision(Draft):
         return self.need(AdoptedPolicy, str(number)).terms
 
     def need(self, kind: type[R], id: str) -> R:
-        """A record that the state itself promises is there."""
+        """Returns a record that must exist if the state is consistent."""
         record = self.get(kind, id)
         if record is None:
             raise LookupError(f"the state has no {kind.__name__} {id}")
@@ -134,7 +134,8 @@ class Decision(Draft):
         return did if party is None else party.owner
 
     def log_key(self, size: int) -> str:
-        """The key that signs the checkpoint of a size: the one that ends with a `key.adopt` is still the former's."""
+        """Returns the key that signs the checkpoint of a size: a checkpoint that ends with a `key.adopt` is signed by
+        the former."""
         key = self.network.log_key
         while (held := self.need(Key, service_key("log", key))).before and size < held.since_index + 2:
             key = held.before
@@ -231,8 +232,8 @@ class Decision(Draft):
         self.size += 1
 
     def follow(self, party: Party, observed: Collection[str]) -> None:
-        """What a party's change leads to: its free money starts unbonding, its enrolments weigh anew, and so does what
-        it offers to do in the kinds in which it was observed."""
+        """Applies the consequences of a party's change: free money of one that left starts unbonding, and its places
+        in the pools of verifiers, and of workers in the kinds `observed`, get their new weights."""
         amount = self.balance(ledger.free(party.id))
         if party.left and not party.expelled and amount:
             self.unbond(party.id, ledger.free(party.id), ledger.unbonding(party.id), amount)
@@ -262,7 +263,7 @@ class Decision(Draft):
         )
 
     def weigh(self, party: Party, pool_id: str, slot: int, weight: int) -> None:
-        """Says the weight of a pool's slot where it changed, and that the pool is due for a seal."""
+        """Emits the weight of a pool's slot where it changed, and notes that the pool is due for a seal."""
         before = self.get(Slot, f"{pool_id}/{slot}")
         if before is not None and before.weight == weight:
             return

@@ -31,19 +31,19 @@ class Fought(msgspec.Struct, frozen=True):
 
     @property
     def exposed(self) -> bool:
-        """True where it showed that work was bad which stood as good."""
+        """Returns whether a challenge showed that work was bad which stood as good."""
         won = self.how == ChallengeState.WON
         return won and self.challenge.against == "pass" and self.final == "fail"
 
 
 def of_claim(view: View, claim: Claim) -> list[Challenge]:
     """Every challenge of a claim, the first one first."""
-    found: list[Challenge] = []
+    challenges: list[Challenge] = []
     id = claim.challenge
     while id and (challenge := view.get(Challenge, id)) is not None:
-        found.insert(0, challenge)
+        challenges.insert(0, challenge)
         id = challenge.before
-    return found
+    return challenges
 
 
 def standing(claim: Claim) -> str:
@@ -52,7 +52,7 @@ def standing(claim: Claim) -> str:
 
 
 def end(d: Decision, claim: Claim, final: str, withheld: bool = False) -> list[Fought]:
-    """Says how each challenge of a claim ended; `withheld` is a fail without a vote."""
+    """Emits how each challenge of a claim ended; `withheld` is a fail without a vote."""
     fought = [Fought(each, how_ended(each, claim, final, withheld), final) for each in of_claim(d, claim)]
     for each in fought:
         d.emit(ChallengeEnded(challenge=each.challenge.id, claim=claim.id, how=each.how))
@@ -60,14 +60,14 @@ def end(d: Decision, claim: Claim, final: str, withheld: bool = False) -> list[F
 
 
 def how_ended(challenge: Challenge, claim: Claim, final: str, withheld: bool = False) -> str:
-    """won, lost, or returned where no verdict was reached after it and nothing was withheld."""
+    """Returns "won", "lost", or "returned" where no verdict came after the challenge and nothing was withheld."""
     if not withheld and claim.verdict_round < challenge.round:
         return ChallengeState.RETURNED
     return ChallengeState.LOST if final == challenge.against else ChallengeState.WON
 
 
 def release(d: Decision, claim: Claim, policy: Policy, fought: list[Fought]) -> None:
-    """Empties the challenges' bonds; what was prepaid has found the seats by then."""
+    """Empties the challenges' bonds; the seats have been paid from what was prepaid by then."""
     for each in fought:
         challenge = each.challenge
         lock = ledger.challenge_bond(challenge.id)

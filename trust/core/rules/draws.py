@@ -1,16 +1,16 @@
-"""What every draw carries: a proof of its randomness by the draw key and, where the policy names witnesses, a
-checkpoint that they cosigned (docs/rules.md 3 and 6.1).
+"""The parts that every draw carries: a proof of its randomness by the draw key and, where the policy names witnesses,
+a checkpoint that they cosigned (docs/rules.md 3 and 6.1).
 
-The checkpoint shows that the witnesses have seen what is drawn for before anybody could know the draw. The policy that
-the task pinned says which witnesses and how many; the log names origin and key. Decided here:
+The checkpoint shows that the witnesses have seen what is drawn for before anybody could know the draw. The policy
+that the task pinned says which witnesses and how many; the log names origin and key. Decided here:
 
 1. The log signed it, under its own origin, with the key for its size: one that the log has, and that covers what is
    drawn for.
 2. Enough of the policy's witnesses cosigned it.
 3. Nothing else stands in it: its bytes are those that these lines make.
 
-That its root is this log's at that size is for who holds the tree to say: the audit. No choice of checkpoint changes a
-draw.
+Whether its root is this log's at that size only the holder of the tree can tell: the audit does. No choice of
+checkpoint changes a draw.
 """
 
 from __future__ import annotations
@@ -65,13 +65,14 @@ def whose_turn(draw_key: str, beacons: Sequence[str], seed: bytes, turn: int) ->
     return (draw_key, *ranked)[max(0, min(turn, len(ranked)))]
 
 
-def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
-    """The VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over `seed`."""
-    if len(said.beacons) != 1:
+def proven(command: Draw, draw_key: str, seed: bytes) -> bytes:
+    """Returns the VRF's output that a draw proves; Refused `bad-draw` where its one proof is not by this key over
+    `seed`."""
+    if len(command.beacons) != 1:
         raise Refused("bad-draw", "a draw of these rules has one beacon")
-    beacon = said.beacons[0]
+    beacon = command.beacons[0]
     if beacon.key != draw_key:
-        raise Refused("bad-draw", f"{said.of} is drawn by {draw_key} now")
+        raise Refused("bad-draw", f"{command.of} is drawn by {draw_key} now")
     try:
         beta = vrf.verify(key_of(beacon.key), seed, bytes.fromhex(beacon.pi))
     except ValueError as error:
@@ -82,7 +83,7 @@ def proven(said: Draw, draw_key: str, seed: bytes) -> bytes:
 
 
 def check_checkpoint(d: Decision, index: int, policy: Policy, note: str) -> None:
-    """Refused `bad-draw` unless a draw carries the checkpoint that its policy asks for, or none.
+    """Checks that a draw carries the checkpoint that its policy asks for, or none; Refused `bad-draw` otherwise.
 
     `index` is the entry that it must cover: an output's, or an allocation's.
     """
@@ -104,7 +105,7 @@ def check_checkpoint(d: Decision, index: int, policy: Policy, note: str) -> None
         )
     quorum = parse_quorum(policy.witnesses.quorum)
     if not quorum.is_met({(line.name, line.key_id) for line in cosigned}):
-        raise Refused("bad-draw", f"the quorum {quorum.needed} is missing: {quorum.told(cosigned)}")
+        raise Refused("bad-draw", f"the quorum {quorum.needed} is missing: {quorum.summary(cosigned)}")
 
 
 @lru_cache(maxsize=16)
@@ -123,12 +124,12 @@ def _opened(
 
 
 def claimed_root(note: str) -> tuple[int, bytes]:
-    """The size and root that a draw's checkpoint names, once the draw was decided."""
+    """Returns the size and root that the checkpoint of a decided draw names."""
     checkpoint = Checkpoint.parse(parse_note(note.encode())[0])
     return checkpoint.size, checkpoint.root
 
 
 def cosigned_times_s(note: str) -> dict[str, int]:
-    """When each witness says that it cosigned a draw's checkpoint, by its key's name, once the draw was decided."""
+    """Returns when each witness says that it cosigned the checkpoint of a decided draw, in s, by its key's name."""
     lines = parse_note(note.encode())[1]
     return {line.name: int.from_bytes(line.blob[:8]) for line in lines if len(line.blob) in COSIGNATURE_BYTES}

@@ -33,25 +33,26 @@ from trust.log.note import NoteError, Verifier
 from trust.log.succession import peek_checkpoint
 
 
-def _shown(view: Peek, said: EvidenceSubmit) -> Keys:
-    """The claims that evidence is about, the keys that signed for them, and whom it convicts."""
-    for each in enclosed(said):
+def _shown(view: Peek, evidence: EvidenceSubmit) -> Keys:
+    """The records that evidence reads: the claims it is about, the keys that signed for them, and the party it
+    convicts."""
+    for each in enclosed(evidence):
         for signer in each.signed.signers:
             yield Key, signer
         match each.payload:
             case OutputSubmit(claim=claim) | RelayConfirm(claim=claim):
                 yield Conviction, f"equivocation/{claim}"
                 yield from reads.claim(view, claim)
-                yield from _confirming(view, said, each)
+                yield from _confirming(view, evidence, each)
                 yield from _punished(view, claim)
             case CanaryOpen():
                 yield from canary(view, each.payload)
 
 
-def _confirming(view: Peek, said: EvidenceSubmit, shown: Spoken) -> Keys:
-    """The relay whose word evidence is about."""
+def _confirming(view: Peek, evidence: EvidenceSubmit, shown: Spoken) -> Keys:
+    """The relay whose confirmation the evidence is about."""
     claim = view.peek(Claim, shown.payload.claim) if isinstance(shown.payload, RelayConfirm) else None
-    relay = said.relay or (claim.relay if claim else "")
+    relay = evidence.relay or (claim.relay if claim else "")
     if relay:
         yield Relay, relay
         yield Conviction, f"relay-confirm/{relay}/{shown.id}"
@@ -69,18 +70,18 @@ def _punished(view: Peek, id: str) -> Keys:
 
 
 @act(EvidenceSubmit, reads=_shown)
-def submit(d: Decision, said: EvidenceSubmit) -> None:
-    """Anyone shows evidence; it convicts, or is refused with what is wrong with it."""
-    statements = enclosed(said)
+def submit(d: Decision, evidence: EvidenceSubmit) -> None:
+    """Convicts by evidence that anyone may submit; Refused with what is wrong with it."""
+    statements = enclosed(evidence)
     for each in statements:
         if each.payload.network != d.network.origin:
             raise Refused("foreign-network", f"{each.id} was said in {each.payload.network}")
-    _JUDGES[said.type](d, said, statements)
+    _JUDGES[evidence.type](d, evidence, statements)
 
 
-def _check_counts(said: EvidenceSubmit, statements: int, notes: int) -> None:
-    if (len(said.statements), len(said.notes)) != (statements, notes):
-        raise Refused("not-evidence", f"a {said.type} is {statements} statements and {notes} notes")
+def _check_counts(evidence: EvidenceSubmit, statements: int, notes: int) -> None:
+    if (len(evidence.statements), len(evidence.notes)) != (statements, notes):
+        raise Refused("not-evidence", f"a {evidence.type} is {statements} statements and {notes} notes")
 
 
 def _convict(d: Decision, fact: str, party: str, reporter: str) -> None:
@@ -99,23 +100,23 @@ def _check_window(d: Decision, claim: Claim) -> None:
         )
 
 
-def signers_of(d: Decision, said: Spoken) -> set[str]:
-    """Whose signatures a statement has, each key counted for the party that had it when the statement was issued."""
-    found = set()
-    for signer in said.signed.signers:
+def signers_of(d: Decision, statement: Spoken) -> set[str]:
+    """Returns the parties that signed a statement, each key counted for the party that had it when it was issued."""
+    signers = set()
+    for signer in statement.signed.signers:
         key = d.get(Key, signer)
         if key is None:
-            found.add(signer)
-        elif key.until_index < 0 or said.payload.issued_ms < key.until_ms:
-            found.add(key.party)
-    return found
+            signers.add(signer)
+        elif key.until_index < 0 or statement.payload.issued_ms < key.until_ms:
+            signers.add(key.party)
+    return signers
 
 
 # -- equivocation
 
 
-def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
-    _check_counts(said, statements=2, notes=0)
+def _equivocation(d: Decision, evidence: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(evidence, statements=2, notes=0)
     first, other = statements
     if first.id == other.id:
         raise Refused("same-statement", "both are one statement: the same bytes twice are a retry")
@@ -138,9 +139,9 @@ def _equivocation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken
             "not-at-once", f"it was over before {first.payload.issued_ms}, when the other was issued"
         )
     _check_window(d, claim)
-    _convict(d, f"equivocation/{claim.id}", claim.worker, said.actor)
+    _convict(d, f"equivocation/{claim.id}", claim.worker, evidence.actor)
     parties.catch(d, claim.worker)
-    _slash(d, claim, said.actor)
+    _slash(d, claim, evidence.actor)
     names.burn(d, claim.worker)
     if d.need(Party, claim.worker).left != "tombstoned":
         parties.leave(d, d.need(Party, claim.worker), "tombstoned")
@@ -153,12 +154,12 @@ def contradicts(first: Payload, logged_ms: int, other: Payload, until_ms: int) -
     return at_once or other.issued_ms > logged_ms
 
 
-def _valid_until_ms(d: Decision, said: Spoken) -> int:
-    """Returns when a statement stopped to count: at its expiry, or when its key was rotated away, so that whoever
+def _valid_until_ms(d: Decision, statement: Spoken) -> int:
+    """Returns when a statement ceased to count: at its expiry, or when its key was rotated away, so that whoever
     steals an old key convicts nobody of what was delivered since."""
-    keys = (d.get(Key, signer) for signer in said.signed.signers)
+    keys = (d.get(Key, signer) for signer in statement.signed.signers)
     ends = (key.until_ms for key in keys if key is not None and key.until_index >= 0)
-    return min((said.payload.expires_ms, *ends))
+    return min((statement.payload.expires_ms, *ends))
 
 
 def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
@@ -167,7 +168,8 @@ def _bytes_of(output: OutputSubmit) -> tuple[list[str], str | None]:
 
 
 def _slash(d: Decision, claim: Claim, reporter: str) -> None:
-    """All that is locked on the claim, and a share of what else the worker has; where it goes, docs/rules.md 4 says."""
+    """Slashes all that is locked on the claim and a share of what else the worker has (docs/rules.md 4 says where it
+    goes)."""
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     locked = claim.hold_units if claim.ended_ms else claim.stake_units
@@ -192,37 +194,44 @@ def _slash(d: Decision, claim: Claim, reporter: str) -> None:
 # -- a relay's word against the log
 
 
-def _false_confirmation(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
-    _check_counts(said, statements=1, notes=0)
+def _false_confirmation(d: Decision, evidence: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(evidence, statements=1, notes=0)
     [shown] = statements
-    told = shown.payload
-    if not isinstance(told, RelayConfirm):
+    confirmed = shown.payload
+    if not isinstance(confirmed, RelayConfirm):
         raise Refused("not-evidence", "a relay-confirm is a relay's signed confirmation")
-    if told.index >= d.size:
-        raise Refused("not-evidence", f"there is no entry {told.index} yet")
-    claim = d.get(Claim, told.claim)
-    if claim is not None and (claim.index, claim.task, claim.worker) == (told.index, told.task, told.worker):
-        raise Refused("no-false-confirmation", f"{told.worker} won {told.task} at entry {told.index}")
+    if confirmed.index >= d.size:
+        raise Refused("not-evidence", f"there is no entry {confirmed.index} yet")
+    claim = d.get(Claim, confirmed.claim)
+    if claim is not None and (claim.index, claim.task, claim.worker) == (
+        confirmed.index,
+        confirmed.task,
+        confirmed.worker,
+    ):
+        raise Refused(
+            "no-false-confirmation", f"{confirmed.worker} won {confirmed.task} at entry {confirmed.index}"
+        )
     if claim is not None:
         _check_window(d, claim)
-    relay = d.find(Relay, _relay_of(d, said, told, claim))
+    relay = d.find(Relay, _relay_of(d, evidence, confirmed, claim))
     signers = sorted(signers_of(d, shown) & set(relay.coordinators))
     if len(signers) < relay.threshold:
         raise Refused(
             "threshold-not-met",
             f"{len(signers)} of the {relay.threshold} coordinators of {relay.id} signed this",
         )
-    _convict(d, f"relay-confirm/{relay.id}/{shown.id}", relay.id, said.actor)
+    _convict(d, f"relay-confirm/{relay.id}/{shown.id}", relay.id, evidence.actor)
     d.emit(RelaySuspended(relay=relay.id, signers=tuple(signers)))
 
 
-def _relay_of(d: Decision, said: EvidenceSubmit, told: RelayConfirm, claim: Claim | None) -> str:
-    """Whose confirmation it is: the relay that the evidence names, else the claim's, else the task's."""
-    if said.relay is not None:
-        return said.relay
+def _relay_of(d: Decision, evidence: EvidenceSubmit, confirmed: RelayConfirm, claim: Claim | None) -> str:
+    """Returns the id of the relay whose confirmation it is: the one that the evidence names, else the claim's or the
+    task's."""
+    if evidence.relay is not None:
+        return evidence.relay
     if claim is not None:
         return claim.relay
-    task = d.get(Task, told.task)
+    task = d.get(Task, confirmed.task)
     if task is None or not task.relay:
         raise Refused(
             "not-evidence", "neither claim nor task says whose confirmation this is: name the relay"
@@ -233,15 +242,15 @@ def _relay_of(d: Decision, said: EvidenceSubmit, told: RelayConfirm, claim: Clai
 # -- the log against itself
 
 
-def _log_fork(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+def _log_fork(d: Decision, evidence: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
     del statements
-    _check_counts(said, statements=0, notes=2)
-    one, other = (_checkpoint(d, note) for note in said.notes)
+    _check_counts(evidence, statements=0, notes=2)
+    one, other = (_checkpoint(d, note) for note in evidence.notes)
     if one.size != other.size:
         raise Refused("other-sizes", f"one is of {one.size} entries, the other of {other.size}")
     if one.root == other.root:
         raise Refused("same-tree", f"both say that {one.size} entries have the root {one.root.hex()}")
-    _convict(d, f"log-fork/{one.size}", d.network.operator, said.actor)
+    _convict(d, f"log-fork/{one.size}", d.network.operator, evidence.actor)
     bond.fault(d)
 
 
@@ -260,8 +269,8 @@ def _checkpoint(d: Decision, note: str) -> Checkpoint:
 # -- canaries
 
 
-def _canary(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
-    _check_counts(said, statements=2, notes=0)
+def _canary(d: Decision, evidence: EvidenceSubmit, statements: Sequence[Spoken]) -> None:
+    _check_counts(evidence, statements=2, notes=0)
     answers = []
     for each in statements:
         if not isinstance(each.payload, CanaryOpen) or d.network.operator not in signers_of(d, each):
@@ -272,7 +281,7 @@ def _canary(d: Decision, said: EvidenceSubmit, statements: Sequence[Spoken]) -> 
         raise Refused("other-claims", "the two canaries are about different work")
     if one.verdict == other.verdict:
         raise Refused("same-output", f"both answer {one.verdict}")
-    _convict(d, f"canary/{canary_id(one.task, one.worker)}", d.network.operator, said.actor)
+    _convict(d, f"canary/{canary_id(one.task, one.worker)}", d.network.operator, evidence.actor)
     bond.fault(d)
 
 

@@ -1,4 +1,5 @@
-"""What the operator decides: relays, roles, policies, rules, keys (docs/rules.md 2 and 8). Each of them is an entry."""
+"""Governance: the operator's decisions on relays, roles, policies, rules and keys (docs/rules.md 2 and 8). Each of
+them is an entry."""
 
 from __future__ import annotations
 
@@ -73,13 +74,13 @@ def create(d: Decision, genesis: Genesis) -> None:
 
 
 def check_operator(d: Decision, spoken: Spoken) -> None:
-    """Refused `not-operator` unless the statement is the operator's."""
+    """Refused `not-operator` unless the actor is the operator."""
     if spoken.payload.actor != d.network.operator:
         raise Refused("not-operator", f"a {spoken.payload.__struct_config__.tag} is the operator's to say")
 
 
 def is_treasurer(d: Decision, did: str) -> bool:
-    """The operator is the first treasurer; others hold the role."""
+    """Returns whether a party may book money: the operator, who is the first treasurer, or a holder of the role."""
     return did == d.network.operator or d.get(Role, f"treasurer/{did}") is not None
 
 
@@ -92,18 +93,18 @@ def check_treasurer(d: Decision, did: str) -> None:
 
 
 @act(RoleGrant)
-def grant(d: Decision, said: RoleGrant) -> None:
-    d.active(said.party)
-    if d.get(Role, f"{said.role}/{said.party}") is not None:
-        raise Refused("role-held", f"{said.party} is {said.role} already")
-    d.emit(RoleGranted(party=said.party, role=said.role))
+def grant(d: Decision, statement: RoleGrant) -> None:
+    d.active(statement.party)
+    if d.get(Role, f"{statement.role}/{statement.party}") is not None:
+        raise Refused("role-held", f"{statement.party} is {statement.role} already")
+    d.emit(RoleGranted(party=statement.party, role=statement.role))
 
 
 @act(RoleRevoke)
-def take_role(d: Decision, said: RoleRevoke) -> None:
-    if d.get(Role, f"{said.role}/{said.party}") is None:
-        raise Refused("unknown-role", f"{said.party} is no {said.role}")
-    d.emit(RoleRevoked(party=said.party, role=said.role))
+def take_role(d: Decision, statement: RoleRevoke) -> None:
+    if d.get(Role, f"{statement.role}/{statement.party}") is None:
+        raise Refused("unknown-role", f"{statement.party} is no {statement.role}")
+    d.emit(RoleRevoked(party=statement.party, role=statement.role))
 
 
 def _check_group(coordinators: tuple[str, ...], threshold: int) -> None:
@@ -116,46 +117,46 @@ def _check_group(coordinators: tuple[str, ...], threshold: int) -> None:
 
 
 @act(RelayRegister)
-def register_relay(d: Decision, said: RelayRegister) -> None:
-    if said.actor != d.network.operator:
+def register_relay(d: Decision, statement: RelayRegister) -> None:
+    if statement.actor != d.network.operator:
         raise Refused("not-operator", "a relay is registered by the operator and its coordinators")
-    _check_group(said.coordinators, said.threshold)
-    d.signed_by(d.spoken, [said.actor, *said.coordinators])
+    _check_group(statement.coordinators, statement.threshold)
+    d.signed_by(d.spoken, [statement.actor, *statement.coordinators])
     d.emit(
         RelayRegistered(
             relay=d.new_id("rly_"),
-            name=said.name,
-            coordinators=said.coordinators,
-            threshold=said.threshold,
+            name=statement.name,
+            coordinators=statement.coordinators,
+            threshold=statement.threshold,
         )
     )
 
 
 @act(RelayUpdate)
-def update_relay(d: Decision, said: RelayUpdate) -> None:
-    """Signed by the threshold of the coordinators that were, and each that is new.
+def update_relay(d: Decision, statement: RelayUpdate) -> None:
+    """Changes a relay; signed by the threshold of its coordinators until now, and by each new one.
 
     A suspension ends where the operator signs too and nobody who signed a false confirmation is in the group: a group
     that could lift its own would come back in a fresh key of the same hand.
     """
-    relay = d.find(Relay, said.relay)
-    if said.actor not in relay.coordinators:
-        raise Refused("not-coordinator", f"{said.actor} is no coordinator of {said.relay}")
-    _check_group(said.coordinators, said.threshold)
-    new = [did for did in said.coordinators if did not in relay.coordinators]
+    relay = d.find(Relay, statement.relay)
+    if statement.actor not in relay.coordinators:
+        raise Refused("not-coordinator", f"{statement.actor} is no coordinator of {statement.relay}")
+    _check_group(statement.coordinators, statement.threshold)
+    new = [did for did in statement.coordinators if did not in relay.coordinators]
     operator = (
         [d.network.operator]
         if relay.suspended and d.key(d.network.operator) in d.spoken.signed.signers
         else []
     )
-    d.signed_by(d.spoken, [said.actor, *new, *operator], relay.coordinators, relay.threshold)
-    convicted = not set(relay.convicted).isdisjoint(said.coordinators)
+    d.signed_by(d.spoken, [statement.actor, *new, *operator], relay.coordinators, relay.threshold)
+    convicted = not set(relay.convicted).isdisjoint(statement.coordinators)
     d.emit(
         RelayRegistered(
-            relay=said.relay,
-            name=said.name,
-            coordinators=said.coordinators,
-            threshold=said.threshold,
+            relay=statement.relay,
+            name=statement.name,
+            coordinators=statement.coordinators,
+            threshold=statement.threshold,
             suspended=convicted or (relay.suspended and not operator),
         )
     )
@@ -172,37 +173,37 @@ def _check_notice(d: Decision, effective_ms: int) -> None:
 
 
 @act(PolicyAdopt)
-def adopt_policy(d: Decision, said: PolicyAdopt) -> None:
+def adopt_policy(d: Decision, statement: PolicyAdopt) -> None:
     try:
-        terms = parse(said.toml)
+        terms = parse(statement.toml)
     except InvalidPolicy as error:
         raise Refused("invalid-policy", str(error)) from error
     if reasons := dangers(terms):
         raise Refused("dangerous-policy", "; ".join(reasons))
-    _check_notice(d, said.effective_ms)
-    d.emit(PolicyAnnounced(policy=d.network.policies, effective_ms=said.effective_ms, terms=terms))
+    _check_notice(d, statement.effective_ms)
+    d.emit(PolicyAnnounced(policy=d.network.policies, effective_ms=statement.effective_ms, terms=terms))
 
 
 @act(RulesAdopt)
-def adopt_rules(d: Decision, said: RulesAdopt) -> None:
-    if said.rules not in changes.KNOWN:
+def adopt_rules(d: Decision, statement: RulesAdopt) -> None:
+    if statement.rules not in changes.KNOWN:
         raise Refused("unknown-rules", f"this release knows rules {sorted(changes.KNOWN)}")
-    if said.rules <= d.network.rules or d.get(AdoptedRules, str(said.rules)) is not None:
-        raise Refused("rules-known", f"rules {said.rules} are in force or announced already")
-    _check_notice(d, said.effective_ms)
+    if statement.rules <= d.network.rules or d.get(AdoptedRules, str(statement.rules)) is not None:
+        raise Refused("rules-known", f"rules {statement.rules} are in force or announced already")
+    _check_notice(d, statement.effective_ms)
     d.emit(
         RulesAnnounced(
-            rules=said.rules,
-            release=said.release,
-            source_sha256=said.source_sha256,
-            effective_ms=said.effective_ms,
+            rules=statement.rules,
+            release=statement.release,
+            source_sha256=statement.source_sha256,
+            effective_ms=statement.effective_ms,
         )
     )
 
 
-def _adopting(view: Peek, said: KeyAdopt) -> Keys:
-    yield Party, said.key
-    keys = {said.key}
+def _adopting(view: Peek, statement: KeyAdopt) -> Keys:
+    yield Party, statement.key
+    keys = {statement.key}
     if (network := view.peek(Network, NETWORK)) is not None:
         yield Party, network.log_key
         keys |= {network.log_key, network.draw_key}
@@ -212,27 +213,29 @@ def _adopting(view: Peek, said: KeyAdopt) -> Keys:
 
 
 @act(KeyAdopt, reads=_adopting)
-def adopt_key(d: Decision, said: KeyAdopt) -> None:
-    """A draw key counts for claims made after this entry, a log key from the next checkpoint on.
+def adopt_key(d: Decision, statement: KeyAdopt) -> None:
+    """Adopts a key: a draw key counts for claims made after this entry, a log key from the next checkpoint on.
 
     Who trusts a log key must be able to tell its successor by that key alone, so it signs the statement too. So does
     the successor: a log whose next key nobody holds would end here.
     """
-    identity.key_of(said.key)
+    identity.key_of(statement.key)
     check_operator(d, d.spoken)
-    d.signed_by(d.spoken, [said.actor, *((d.network.log_key, said.key) if said.use == "log" else ())])
-    if any(d.get(Key, service_key(use, said.key)) is not None for use in ("log", "draw")):
-        raise Refused("key-used", f"{said.key} is or was a key of this service")
-    d.emit(KeyAdopted(use=said.use, key=said.key))
+    d.signed_by(
+        d.spoken, [statement.actor, *((d.network.log_key, statement.key) if statement.use == "log" else ())]
+    )
+    if any(d.get(Key, service_key(use, statement.key)) is not None for use in ("log", "draw")):
+        raise Refused("key-used", f"{statement.key} is or was a key of this service")
+    d.emit(KeyAdopted(use=statement.use, key=statement.key))
 
 
 @due("policy")
 def take_policy(d: Decision, id: str) -> None:
-    """A policy's notice is over."""
+    """Puts a policy into force whose notice is over."""
     d.emit(PolicyEffective(policy=int(id.removeprefix("policy/"))))
 
 
 @due("rules")
 def take_rules(d: Decision, id: str) -> None:
-    """A rules number's notice is over."""
+    """Puts a rules number into force whose notice is over."""
     d.emit(RulesEffective(rules=int(id.removeprefix("rules/"))))

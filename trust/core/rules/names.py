@@ -16,13 +16,13 @@ from trust.core.rules.decision import Decision
 
 
 def due_units(d: Decision, party: Party) -> int:
-    """Returns what a name still has to lock under the policy in force, in units."""
+    """Returns the units that a name still has to lock under the policy in force."""
     needed = d.policy.registration.name_bond_units
     return max(0, needed - d.balance(ledger.name_bond(party.id))) if needed else 0
 
 
 def lock(d: Decision, party: Party) -> None:
-    """Locks what is due, which must be free."""
+    """Locks the bond that is due for a name; the money must be free."""
     if units := due_units(d, party):
         d.pay("name.bond", (ledger.free(party.id), ledger.name_bond(party.id), units))
         d.observed(party.id, *party.capabilities)
@@ -43,8 +43,8 @@ def burn(d: Decision, did: str) -> None:
 
 
 def leave(d: Decision, party: Party) -> None:
-    """The bond of a party that leaves comes back once none of its work can be caught any more; whom the operator
-    revoked may still deliver for as long as the longest lease."""
+    """Lets the bond of a party that leaves come back once none of its work can be caught any more; one that the
+    operator revoked may still deliver for as long as the longest lease."""
     if not d.balance(ledger.name_bond(party.id)):
         return
     claims = d.policy.claims

@@ -78,8 +78,8 @@ def _before(view: View, claim: Claim, number: int) -> str:
 
 def salts(seats: Iterable[str], seat_of: Callable[[str], Seat | None]) -> list[str]:
     """Returns the salts of those seats that revealed, in order."""
-    found = map(seat_of, seats)
-    return [seat.salt for seat in found if seat is not None and seat.salt]
+    seated = map(seat_of, seats)
+    return [seat.salt for seat in seated if seat is not None and seat.salt]
 
 
 def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) -> str:
@@ -90,17 +90,17 @@ def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) ->
     return whose_turn(claim.draw_key, policy.beacons.keys, seed, (at_ms - asked_ms) // policy.windows.draw_ms)
 
 
-def draw(d: Decision, said: Draw) -> None:
-    """A draw entry: proves its randomness, tosses the coin in round 1, seats the panel."""
-    claim_id, _, number = said.of.partition("/")
+def draw(d: Decision, command: Draw) -> None:
+    """Takes a draw entry: checks its proof, tosses the coin in round 1, and seats the panel."""
+    claim_id, _, number = command.of.partition("/")
     claim = d.get(Claim, claim_id)
     if claim is None or not claim.draw_round or str(claim.draw_round) != number:
-        raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
+        raise Refused("no-draw-due", f"no draw is awaited for {command.of}")
     task = d.need(Task, claim.task)
     policy = d.task_policy(task)
     seed = alpha(d, claim, claim.draw_round)
-    beta = proven(said, drawer(d, claim, policy, seed, d.at_ms), seed)
-    check_checkpoint(d, claim.output_index, policy, said.checkpoint)
+    beta = proven(command, drawer(d, claim, policy, seed, d.at_ms), seed)
+    check_checkpoint(d, claim.output_index, policy, command.checkpoint)
     stream = Stream(beta, LABEL)
     if claim.draw_round == 1 and not claim.unchecked:
         looked, caught = coin(stream, claim.rate_ppm), is_caught(d, claim)
@@ -121,12 +121,12 @@ def draw(d: Decision, said: Draw) -> None:
 
 
 def is_caught(d: Decision, claim: Claim) -> bool:
-    """Returns whether the worker was caught in other work since it made this claim, which is looked at for that."""
+    """Returns whether the worker was caught in other work since it made this claim, which must be checked for that."""
     return d.need(Party, claim.worker).caught_ms >= claim.opened_ms
 
 
 def look_at(d: Decision, claim: Claim) -> None:
-    """Has an output checked that the coin had spared; the rest of the task's fees pays for it."""
+    """Has an output checked although the coin spared it; the rest of the task's fees pays for it."""
     task = d.need(Task, claim.task)
     before = settlement.fees_units(claim, task)
     draw_by_ms = d.at_ms + d.task_policy(task).draw_ms
@@ -154,7 +154,7 @@ class _Bench:
         return self._d.need(Node, digest.hex()).data
 
     def next(self) -> Party | None:
-        """The next verifier, and its owner's other agents are out; None when the pool has no more."""
+        """Returns the next verifier, and excludes its owner's other agents; None when the pool has no more."""
         slot = None if self._picker is None else self._picker.pick(self._accept)
         if slot is None:
             return None
@@ -188,12 +188,12 @@ def judges(d: Decision, sealed: SealedPool | None, task: Task, worker: str, rela
 
 
 def _squad(d: Decision, task: Task) -> set[str]:
-    """Owners of those who took the parts of a task together: none of them judges a part."""
+    """Returns the owners of those who took the parts of a task together: none of them judges a part."""
     return {d.owner(each.worker) for each in d.need(Squad, task.squad).members} if task.squad else set()
 
 
 def _parties_to(d: Decision, claim: Claim, task: Task) -> set[str]:
-    """Owners (and ids) that may not judge this claim."""
+    """Returns the owners (and ids) that may not judge this claim."""
     relay = d.need(Relay, claim.relay)
     barred = {d.owner(did) for did in (claim.worker, task.requester, *relay.coordinators)}
     barred.update(relay.coordinators)

@@ -1,4 +1,4 @@
-"""Who takes part: registration, rotation, revocation, enrolment (docs/rules.md 7, docs/protocol.md 1)."""
+"""Parties: registration, rotation, revocation and enrolment (docs/rules.md 7, docs/protocol.md 1)."""
 
 from __future__ import annotations
 
@@ -43,75 +43,76 @@ def work_bits(network: str, did: str, nonce: str) -> int:
     return 256 - int.from_bytes(digest, "big").bit_length()
 
 
-def _registering(view: Peek, said: AgentRegister) -> Keys:
-    yield Key, said.actor
-    for task_kind in said.capabilities:
-        yield Score, f"{said.actor}/worker/{task_kind}"
+def _registering(view: Peek, statement: AgentRegister) -> Keys:
+    yield Key, statement.actor
+    for task_kind in statement.capabilities:
+        yield Score, f"{statement.actor}/worker/{task_kind}"
         for pool_id in (worker_pool(task_kind), probation_pool(task_kind)):
             yield Pool, pool_id
             pool = view.peek(Pool, pool_id)
             yield Slot, f"{pool_id}/{pool.slots if pool else 0}"
-    if said.handle:
-        yield Handle, said.handle
-    if said.owner:
-        yield Party, said.owner
+    if statement.handle:
+        yield Handle, statement.handle
+    if statement.owner:
+        yield Party, statement.owner
 
 
 @act(AgentRegister, reads=_registering)
-def register(d: Decision, said: AgentRegister) -> None:
-    identity.key_of(said.actor)
-    if (key := d.get(Key, said.actor)) is not None:
-        code = "already-registered" if key.party == said.actor else "key-used"
-        raise Refused(code, f"{said.actor} is or was a key of {key.party}")
-    owner = said.owner or said.actor
+def register(d: Decision, statement: AgentRegister) -> None:
+    identity.key_of(statement.actor)
+    if (key := d.get(Key, statement.actor)) is not None:
+        code = "already-registered" if key.party == statement.actor else "key-used"
+        raise Refused(code, f"{statement.actor} is or was a key of {key.party}")
+    owner = statement.owner or statement.actor
     identity.key_of(owner)
-    d.signed_by(d.spoken, {said.actor: None, owner: None})
+    d.signed_by(d.spoken, {statement.actor: None, owner: None})
     needed = d.policy.registration.pow_bits
-    if work_bits(said.network, said.actor, said.pow) < needed:
+    if work_bits(statement.network, statement.actor, statement.pow) < needed:
         raise Refused("proof-of-work", f"the nonce does not give {needed} leading zero bits")
-    if said.handle and (held := d.get(Handle, said.handle)) is not None:
-        raise Refused("handle-taken", f"@{said.handle} belongs to {held.party}")
-    capabilities = tuple(sorted(set(said.capabilities)))
+    if statement.handle and (held := d.get(Handle, statement.handle)) is not None:
+        raise Refused("handle-taken", f"@{statement.handle} belongs to {held.party}")
+    capabilities = tuple(sorted(set(statement.capabilities)))
     pools = [d.get(Pool, worker_pool(task_kind)) for task_kind in capabilities]
     places = tuple(pool.slots if pool else 0 for pool in pools)
     d.emit(
         PartyRegistered(
-            party=said.actor,
+            party=statement.actor,
             owner=owner,
-            handle=said.handle or "",
+            handle=statement.handle or "",
             capabilities=capabilities,
             places=places,
         )
     )
-    d.observed(said.actor, *capabilities)
+    d.observed(statement.actor, *capabilities)
 
 
 @act(AgentRotate)
-def rotate(d: Decision, said: AgentRotate) -> None:
-    d.present(said.actor)
-    identity.key_of(said.new_key)
-    if (key := d.get(Key, said.new_key)) is not None:
-        raise Refused("key-used", f"{said.new_key} is or was a key of {key.party}")
-    d.signed_by(d.spoken, [said.actor, said.new_key])
-    d.emit(PartyRotated(party=said.actor, key=said.new_key))
+def rotate(d: Decision, statement: AgentRotate) -> None:
+    d.present(statement.actor)
+    identity.key_of(statement.new_key)
+    if (key := d.get(Key, statement.new_key)) is not None:
+        raise Refused("key-used", f"{statement.new_key} is or was a key of {key.party}")
+    d.signed_by(d.spoken, [statement.actor, statement.new_key])
+    d.emit(PartyRotated(party=statement.actor, key=statement.new_key))
 
 
 @act(AgentRevoke)
-def revoke(d: Decision, said: AgentRevoke) -> None:
-    target = said.party or said.actor
-    if target != said.actor and said.actor != d.network.operator:
+def revoke(d: Decision, statement: AgentRevoke) -> None:
+    target = statement.party or statement.actor
+    if target != statement.actor and statement.actor != d.network.operator:
         raise Refused("not-operator", "only the operator revokes another's registration")
     if target == d.network.operator:
         raise Refused("operator-stays", "the operator's own registration cannot be revoked")
-    leave(d, d.active(target), "revoked", by_operator=target != said.actor)
+    leave(d, d.active(target), "revoked", by_operator=target != statement.actor)
 
 
 def leave(d: Decision, party: Party, how: str, *, by_operator: bool = False) -> None:
-    """Ends a party's part: no seat is drawn from its enrolments for later claims, its free money starts unbonding, and
-    its open tasks close at once, in clock entries of their own: there may be more of them than one entry holds.
+    """Ends a party's part: no seat is drawn from its enrolments for later claims, its free money starts unbonding,
+    and its open tasks close at once, in clock entries of their own: there may be more of them than one entry holds.
 
-    Whom the operator revokes keeps what it had begun, and its free money, or the operator decided by it who judges, who
-    delivers and who can appeal."""
+    A party that the operator revokes keeps what it had begun, and its free money; else the operator would decide by
+    it who judges, who delivers and who can appeal.
+    """
     if party.enrolled:
         _end_enrolments(d, party)
     d.emit(PartyLeft(party=party.id, how=how, by_operator=by_operator))
@@ -164,32 +165,36 @@ def catch(d: Decision, did: str) -> None:
 # -- verifiers
 
 
-def _enrolling(view: Peek, said: VerifierEnroll | VerifierLeave) -> Keys:
-    yield from reads.verifier(view, said.actor)
-    party = view.peek(Party, said.actor)
+def _enrolling(view: Peek, statement: VerifierEnroll | VerifierLeave) -> Keys:
+    yield from reads.verifier(view, statement.actor)
+    party = view.peek(Party, statement.actor)
     if party is None:
         return
-    kinds = said.task_kinds if isinstance(said, VerifierEnroll) else [kind for kind, _ in party.enrolled]
+    kinds = (
+        statement.task_kinds
+        if isinstance(statement, VerifierEnroll)
+        else [kind for kind, _ in party.enrolled]
+    )
     for task_kind in kinds:
         yield House, house_id(task_kind, party.owner)
         yield Pool, verifier_pool(task_kind)
-        yield Score, f"{said.actor}/verifier/{task_kind}"
+        yield Score, f"{statement.actor}/verifier/{task_kind}"
         if (pool := view.peek(Pool, verifier_pool(task_kind))) is not None:
             slot = dict(party.vacated).get(task_kind, pool.slots)
             yield Slot, f"{pool.id}/{slot}"
 
 
 @act(VerifierEnroll, reads=_enrolling)
-def enroll(d: Decision, said: VerifierEnroll) -> None:
+def enroll(d: Decision, statement: VerifierEnroll) -> None:
     """Offers to check kinds of work, and locks what the votes answer for; naming no kind adds to the stake."""
-    party = d.active(said.actor)
-    kinds = sorted(set(said.task_kinds))
+    party = d.active(statement.actor)
+    kinds = sorted(set(statement.task_kinds))
     _check_kinds(party, kinds)
     old_enough_ms = party.registered_ms + d.policy.verifiers.min_age_ms
     if d.at_ms < old_enough_ms:
-        raise Refused("too-early", f"{said.actor} may check others from {old_enough_ms} on")
-    lock, least = ledger.verifier_stake(said.actor), d.policy.verifier_stake_units
-    staked = d.balance(lock) + said.stake_units
+        raise Refused("too-early", f"{statement.actor} may check others from {old_enough_ms} on")
+    lock, least = ledger.verifier_stake(statement.actor), d.policy.verifier_stake_units
+    staked = d.balance(lock) + statement.stake_units
     if staked < least:
         raise Refused(
             "insufficient-stake", f"a verifier has a stake of at least {least} units", stake_units=least
@@ -198,9 +203,9 @@ def enroll(d: Decision, said: VerifierEnroll) -> None:
     for task_kind in kinds:
         pool = d.get(Pool, verifier_pool(task_kind))
         slot = dict(party.vacated).get(task_kind, pool.slots if pool else 0)
-        d.emit(VerifierEnrolled(party=said.actor, task_kind=task_kind, slot=slot))
-    d.pay("verifier.stake", (ledger.free(said.actor), lock, said.stake_units))
-    d.touch(said.actor)
+        d.emit(VerifierEnrolled(party=statement.actor, task_kind=task_kind, slot=slot))
+    d.pay("verifier.stake", (ledger.free(statement.actor), lock, statement.stake_units))
+    d.touch(statement.actor)
 
 
 def _check_kinds(party: Party, kinds: list[str]) -> None:
@@ -219,15 +224,15 @@ def _check_kinds(party: Party, kinds: list[str]) -> None:
 
 
 @act(VerifierLeave, reads=_enrolling)
-def unenroll(d: Decision, said: VerifierLeave) -> None:
-    party = d.find(Party, said.actor)
+def unenroll(d: Decision, statement: VerifierLeave) -> None:
+    party = d.find(Party, statement.actor)
     if not party.enrolled:
-        raise Refused("not-enrolled", f"{said.actor} checks nothing")
+        raise Refused("not-enrolled", f"{statement.actor} checks nothing")
     _end_enrolments(d, party)
 
 
 def _end_enrolments(d: Decision, party: Party) -> None:
-    """It weighs nothing from here on; its stake answers for its seats until the unbonding time is over."""
+    """Takes a verifier out of its pools; its stake answers for its seats until the unbonding time is over."""
     for task_kind, slot in party.enrolled:
         d.weigh(party, verifier_pool(task_kind), slot, 0)
     d.emit(VerifierLeft(party=party.id, until_ms=d.at_ms + d.policy.windows.unbonding_ms))
@@ -235,7 +240,7 @@ def _end_enrolments(d: Decision, party: Party) -> None:
 
 @due("verifier")
 def release(d: Decision, timer: str) -> None:
-    """The stake of a verifier that left comes back; for a party that left, to be paid out at once."""
+    """Gives the stake back of a verifier that left; for a party that left, to be paid out at once."""
     party = d.need(Party, timer.removeprefix(verifier_timer("")))
     lock = ledger.verifier_stake(party.id)
     left = d.balance(lock)

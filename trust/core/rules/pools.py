@@ -21,23 +21,25 @@ def begin_epoch(d: Decision, id: str) -> None:
     d.emit(PoolEpoch(pool=id, epoch=epoch, as_of=d.size + 1))
 
 
-def seal(d: Decision, said: Seal) -> None:
-    """Takes the service's word for the root; the audit rebuilds it and names a wrong one."""
-    pool = d.get(Pool, said.of)
+def seal(d: Decision, command: Seal) -> None:
+    """Books the seal of a pool. The service's root is taken as it is; the audit rebuilds it and names a wrong one."""
+    pool = d.get(Pool, command.of)
     if pool is None:
-        raise Refused("unknown-pool", f"there is no pool {said.of}")
-    if pool.epoch <= pool.sealed_epoch or (said.epoch, said.as_of) != (pool.epoch, pool.as_of):
-        raise Refused("no-seal-due", f"{said.of} awaits no seal of epoch {said.epoch} as of {said.as_of}")
+        raise Refused("unknown-pool", f"there is no pool {command.of}")
+    if pool.epoch <= pool.sealed_epoch or (command.epoch, command.as_of) != (pool.epoch, pool.as_of):
+        raise Refused(
+            "no-seal-due", f"{command.of} awaits no seal of epoch {command.epoch} as of {command.as_of}"
+        )
     d.emit(
         PoolSealed(
-            pool=said.of,
-            epoch=said.epoch,
-            as_of=said.as_of,
-            root=said.root,
-            count=said.count,
-            total=said.total,
-            members=said.members,
-            owners=said.owners,
-            heavy=said.heavy,
+            pool=command.of,
+            epoch=command.epoch,
+            as_of=command.as_of,
+            root=command.root,
+            count=command.count,
+            total=command.total,
+            members=command.members,
+            owners=command.owners,
+            heavy=command.heavy,
         )
     )

@@ -1,4 +1,4 @@
-"""What a claim says about those who took part: check rate before it, observations and tracks after it.
+"""The records of those who took part in a claim: the check rate before it, observations and tracks after it.
 
 The rate's inputs are read at the claim's entry and logged there (docs/rules.md 5). Observations carry final weights
 (docs/reputation.md 1), so that folding them needs no policy.
@@ -67,7 +67,7 @@ def check_rate(
 
 
 def delivered(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
-    """An accepted claim: checked and passed, or accepted without a look."""
+    """Observes an accepted claim: checked and passed, or accepted without a check."""
     worker = d.need(Party, claim.worker)
     track = track_of(d, worker, task.task_kind)
     checked = claim.verdict == "pass"
@@ -104,7 +104,7 @@ def _praise(
 
 
 def _detected_ppm(task: Task, policy: Policy) -> int:
-    """Returns the chance in ppm that a check of this task finds what it looks for: praise says no more than that."""
+    """Returns the chance in ppm that a check of this task finds a fault: praise weighs no more than that."""
     if not task.items_count:
         return 1_000_000
     count, batch = task.items_count, policy.batch
@@ -119,7 +119,8 @@ def _small(policy: Policy) -> bool:
 
 
 def failed(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, upheld: bool) -> None:
-    """A rejected claim. `fraud`: the check was exact, or the output withheld; `upheld`: a challenge showed it."""
+    """Observes a rejected claim. `fraud`: the check was exact, or the output withheld; `upheld`: a challenge showed
+    it."""
     worker = d.need(Party, claim.worker)
     _blame(d, claim, task, policy, fraud, upheld)
     d.emit(WorkCounted(agent=claim.worker, done=True))
@@ -144,12 +145,12 @@ def _blame(d: Decision, claim: Claim, task: Task, policy: Policy, fraud: bool, u
 
 
 def equivocated(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
-    """Two outputs for one claim: a fraud, whatever becomes of the one that is judged."""
+    """Observes two outputs for one claim: a fraud, whatever becomes of the one that is judged."""
     _blame(d, claim, task, policy, fraud=True)
 
 
 def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
-    """An expired lease, or a late abandonment."""
+    """Observes an expired lease, or a late abandonment."""
     worker = d.need(Party, claim.worker)
     _observe(
         d,
@@ -166,7 +167,8 @@ def gave_up(d: Decision, claim: Claim, task: Task, policy: Policy) -> None:
 
 
 def _passed(track: Track, claim: Claim) -> Track:
-    """The track after a passed check; that of work which the requester gave to whom it chose counts for nothing."""
+    """Returns the track after a passed check; one of work that the requester gave to a worker of its choice counts
+    for nothing."""
     if claim.route in UNCOUNTED_ROUTES:
         return track
     return replace(track, streak=track.streak + 1, checks=track.checks + 1)
@@ -192,14 +194,14 @@ def _write_track(d: Decision, worker: Party, task: Task, track: Track) -> None:
 
 
 def disputed(d: Decision, task: Task, policy: Policy, fought: list[Fought]) -> None:
-    """Each unfounded challenge of the requester counts against it."""
+    """Observes each unfounded challenge of the requester against it."""
     for each in fought:
         if each.how == ChallengeState.LOST and each.challenge.challenger == task.requester:
             _blame_requester(d, task, policy, policy.reputation.unfounded_milli, "unfounded-challenge")
 
 
 def unclear(d: Decision, task: Task, policy: Policy) -> None:
-    """A panel found that the specification cannot be met, read or judged."""
+    """Observes that a panel found the specification impossible to meet, to read or to judge."""
     _blame_requester(d, task, policy, policy.reputation.unclear_milli, "unclear")
 
 
@@ -208,7 +210,7 @@ def _blame_requester(d: Decision, task: Task, policy: Policy, milli: int, why: s
 
 
 def _rate_requester(d: Decision, claim: Claim, task: Task, agreed: bool) -> None:
-    """A panel's verdict on an output that the requester had accepted unseen."""
+    """Observes how a panel's verdict bears on a requester that had accepted the output unseen."""
     if not claim.accepted_by_requester:
         return
     rater = d.get(Rater, task.requester) or Rater(id=task.requester, agree_milli=0, against_milli=0)

@@ -1,8 +1,9 @@
-"""What a batch of commands will read, as far as can be told ahead: a few hops, each one SELECT a table.
+"""The records that a batch of commands will read, as far as they can be named ahead: a few hops, each one SELECT a
+table.
 
 This is about speed only. A decision that reads more than was named still gets it, one record at a time; a test holds
-the common statements to what is named here. A reader is given what is loaded and yields keys, more of them the more is
-loaded; here are those that several acts share, the others stand beside their acts.
+the common statements to what is named here. A reader is given what is loaded and yields keys, more of them the more
+is loaded; here are those that several acts share, the others stand beside their acts.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def verifier(view: Peek, did: str) -> Keys:
     """A verifier: its stake, and its places in the pools."""
     yield from party(did)
     yield Account, ledger.verifier_stake(did)
-    found = view.peek(Party, did)
-    for task_kind, slot in found.enrolled if found else ():
+    agent = view.peek(Party, did)
+    for task_kind, slot in agent.enrolled if agent else ():
         pool = verifier_pool(task_kind)
         yield Pool, pool
         yield Slot, f"{pool}/{slot}"
@@ -88,35 +89,35 @@ def offers(view: Peek, did: str) -> Keys:
 def task(view: Peek, id: str) -> Keys:
     """A task, what pays for it, its requester and its neighbours."""
     yield Task, id
-    if (found := view.peek(Task, id)) is not None:
-        yield AdoptedPolicy, str(found.policy)
+    if (posted := view.peek(Task, id)) is not None:
+        yield AdoptedPolicy, str(posted.policy)
         yield Account, ledger.escrow(id)
-        yield Poster, found.requester
-        yield from ((Task, beside) for beside in (found.older, found.newer) if beside)
-        yield from party(found.requester)
+        yield Poster, posted.requester
+        yield from ((Task, beside) for beside in (posted.older, posted.newer) if beside)
+        yield from party(posted.requester)
 
 
 def claim(view: Peek, id: str) -> Keys:
     """A claim with its task, its parties, its challenges and the panel at work."""
     yield Claim, id
-    found = view.peek(Claim, id)
-    if found is None:
+    claimed = view.peek(Claim, id)
+    if claimed is None:
         return
-    yield from task(view, found.task)
-    yield from party(found.worker)
+    yield from task(view, claimed.task)
+    yield from party(claimed.worker)
     yield Account, ledger.stake(id)
-    yield Relay, found.relay
-    work = view.peek(Task, found.task)
+    yield Relay, claimed.relay
+    work = view.peek(Task, claimed.task)
     if work is not None:
         yield Overhead, WHOLE_NETWORK
-        yield Overhead, overhead_id(work.task_kind, found.relay)
-    if work is not None and found.output:
-        yield Track, f"{found.worker}/{work.task_kind}"
+        yield Overhead, overhead_id(work.task_kind, claimed.relay)
+    if work is not None and claimed.output:
+        yield Track, f"{claimed.worker}/{work.task_kind}"
         yield Rater, work.requester
-    yield from _disputes(view, found)
-    if found.round:
-        yield Round, round_id(id, found.round)
-        if (panel := view.peek(Round, round_id(id, found.round))) is not None:
+    yield from _disputes(view, claimed)
+    if claimed.round:
+        yield Round, round_id(id, claimed.round)
+        if (panel := view.peek(Round, round_id(id, claimed.round))) is not None:
             for name in (*panel.seats, *panel.past_seats):
                 yield Seat, name
 
@@ -127,39 +128,40 @@ def _disputes(view: Peek, claim: Claim) -> Keys:
     while challenge:
         yield Challenge, challenge
         yield Account, ledger.challenge_bond(challenge)
-        found = view.peek(Challenge, challenge)
-        challenge = found.before if found else ""
-        if found is not None:
-            yield Party, found.challenger
-            yield Account, ledger.free(found.challenger)
+        record = view.peek(Challenge, challenge)
+        challenge = record.before if record else ""
+        if record is not None:
+            yield Party, record.challenger
+            yield Account, ledger.free(record.challenger)
 
 
 def allocation(view: Peek, id: str) -> Keys:
-    """What the draw of a task's shortlist reads; of the agents in a pool only the draw knows which."""
+    """The records that the draw of a task's shortlist reads, except for the agents in a pool: only the draw knows
+    which."""
     yield Task, id
     yield Allocation, id
-    work, found = view.peek(Task, id), view.peek(Allocation, id)
+    work, record = view.peek(Task, id), view.peek(Allocation, id)
     if work is None:
         return
     yield AdoptedPolicy, str(work.policy)
     yield Party, work.requester
-    if found is not None:
-        yield SealedPool, found.pool
-        yield SealedPool, found.lane
-        yield from drawn_from(view, work, found.candidates)
+    if record is not None:
+        yield SealedPool, record.pool
+        yield SealedPool, record.lane
+        yield from drawn_from(view, work, record.candidates)
 
 
 def drawn_from(view: Peek, task: Task, candidates: Sequence[str]) -> Keys:
-    """Those among whom a shortlist is drawn."""
+    """The records of the candidates among whom a shortlist is drawn, or of the pools where none are named."""
     for did in candidates:
         yield Party, did
         yield Account, ledger.free(did)
         yield Account, ledger.name_bond(did)
         yield Probation, did
         yield Score, f"{did}/worker/{task.task_kind}"
-        if (found := view.peek(Party, did)) is not None:
-            yield Bar, f"{task.id}/{found.owner}"
-            for task_kind, place in zip(found.capabilities, found.places, strict=True):
+        if (candidate := view.peek(Party, did)) is not None:
+            yield Bar, f"{task.id}/{candidate.owner}"
+            for task_kind, place in zip(candidate.capabilities, candidate.places, strict=True):
                 if task_kind == task.task_kind:
                     yield Slot, f"{worker_pool(task_kind)}/{place}"
     for pool_id in () if candidates else (worker_pool(task.task_kind), probation_pool(task.task_kind)):
@@ -182,22 +184,22 @@ def challenged(view: Peek, id: str) -> Keys:
     """The records of a challenge, without those that the trial of the pool visits: its nodes, and whom it comes
     upon."""
     yield from claim(view, id)
-    found = view.peek(Claim, id)
-    if found is None:
+    judged = view.peek(Claim, id)
+    if judged is None:
         return
-    if found.pool:
-        yield SealedPool, found.pool
-    for number in range(1, found.round):
+    if judged.pool:
+        yield SealedPool, judged.pool
+    for number in range(1, judged.round):
         yield Round, round_id(id, number)
         if (panel := view.peek(Round, round_id(id, number))) is not None:
             yield from ((Seat, seat) for seat in (*panel.seats, *panel.past_seats))
-    if (relay := view.peek(Relay, found.relay)) is not None:
+    if (relay := view.peek(Relay, judged.relay)) is not None:
         yield from ((Party, did) for did in relay.coordinators)
 
 
-def of_claim(view: Peek, said: Any) -> Keys:
+def of_claim(view: Peek, statement: Any) -> Keys:
     """The claim that a statement names."""
-    return claim(view, said.claim)
+    return claim(view, statement.claim)
 
 
 def gate(view: Peek, command: Incoming) -> Keys:

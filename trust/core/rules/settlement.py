@@ -67,7 +67,8 @@ def _accept(d: Decision, claim: Claim, task: Task) -> None:
 
 
 def _reject(d: Decision, claim: Claim, task: Task, full: bool, withheld: bool = False) -> None:
-    """`full`: the work was exact and the verdict could be appealed, or the output was withheld."""
+    """Ends a claim as rejected. `full`: the work was exact and the verdict could be appealed, or the output was
+    withheld."""
     policy = d.task_policy(task)
     faults = policy.faults
     slash = ledger.share(claim.stake_units, faults.exact_ppm if full else faults.judged_ppm)
@@ -100,7 +101,7 @@ def _split(d: Decision, claim: Claim, task: Task, policy: Policy, fought: list[F
 def exposed_gains(
     d: Decision, claim: Claim, task: Task, policy: Policy, slash: int, reporter: str
 ) -> list[tuple[str, int]]:
-    """Returns what a slash of so many units pays to whom: accounts and units."""
+    """Returns the accounts that a slash of so many units pays, with the units of each."""
     most = policy.money.reporter_max_fees * policy.verifiers.fee_units
     drawn = claim.caught or claim.unchecked or claim.round
     wanted = [(task.requester, fees_units(claim, task) if drawn else 0), (reporter, most)]
@@ -119,7 +120,7 @@ def fees_units(claim: Claim, task: Task) -> int:
 
 
 def _strike(d: Decision, claim: Claim, policy: Policy) -> None:
-    """A failed exact check: the bond of the name burns; tombstone at the last strike in memory."""
+    """Burns the bond of a name for a failed exact check, and bans the party at the last strike in memory."""
     names.burn(d, claim.worker)
     party = d.need(Party, claim.worker)
     since_ms = d.at_ms - policy.faults.failure_memory_ms
@@ -136,7 +137,8 @@ def withheld(d: Decision, claim: Claim) -> None:
 
 
 def _void(d: Decision, claim: Claim, task: Task) -> None:
-    """No round reached a verdict: everything back, nobody barred; who kept silent still pays."""
+    """Ends a claim of which no round reached a verdict: everything goes back, nobody is barred; silent seats still
+    pay."""
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
@@ -144,8 +146,11 @@ def _void(d: Decision, claim: Claim, task: Task) -> None:
 
 
 def _give_back(d: Decision, claim: Claim, task: Task, why: str) -> None:
-    """Price and stake go back: the work was the operator's own (canary), or what was asked for cannot be judged
-    (unclear). The seats are measured by the verdict that stands; what the check cost stays paid."""
+    """Gives price and stake back: the work was the operator's own (canary), or what was asked for cannot be judged
+    (unclear).
+
+    The seats are measured by the verdict that stands; the fees of the check stay paid.
+    """
     policy = d.task_policy(task)
     d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
@@ -159,11 +164,11 @@ def _give_back(d: Decision, claim: Claim, task: Task, why: str) -> None:
 
 
 def overdue(d: Decision, claim: Claim) -> None:
-    """No draw in time is the service's fault: price and stake burn out of its bond, which is more than anybody could
-    save by a draw that is not made, and nobody gains by it.
+    """Ends a claim whose draw the service did not make in time: price and stake burn out of the operator's bond.
 
-    Where a verdict stands, it goes on standing, challenges are returned, and a fail costs what one without an appeal
-    does. Where there is none, stake and escrow go back and the task closes.
+    That is more than anybody could save by a draw that is not made, and nobody gains by it. Where a verdict stands,
+    it goes on standing, challenges are returned, and a fail costs what one without an appeal does. Where there is
+    none, stake and escrow go back and the task closes.
     """
     task = d.need(Task, claim.task)
     if disputes.standing(claim):
@@ -227,8 +232,8 @@ def _penalties(settled: list[tuple[Seat, str]], task: Task, policy: Policy, doub
 
 
 def _slashed(d: Decision, penalties: Due, doubt_units: int) -> list[ledger.Transfer]:
-    """What the verifiers' stakes have of it first pays for the doubt that they were part of, to the pool; the rest
-    burns.
+    """Returns the transfers of the verifiers' penalties: the first `doubt_units` units of them go to the pool, for
+    the doubt that these verifiers were part of; the rest burns.
 
     A ring that votes falsely would drain the pool of fees otherwise. Fees are the same either way, so nobody earns by
     another's slash.
@@ -245,10 +250,11 @@ def _slashed(d: Decision, penalties: Due, doubt_units: int) -> list[ledger.Trans
 
 
 def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
-    """right, wrong, silent, passed, idle (it never came to a vote), or heard (no verdict to be measured by).
+    """Returns "right", "wrong", "silent", "passed", "idle" (it never came to a vote), or "heard" (no verdict to be
+    measured by).
 
     A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
-    canary's answer stood: canary-right, canary-wrong, or heard where nobody could have appealed against it.
+    canary's answer stood: "canary-right", "canary-wrong", or "heard" where nobody could have appealed against it.
     """
     if seat.state in (SeatState.PASSED, SeatState.SILENT):
         return seat.state
@@ -307,7 +313,7 @@ def _pay_seats(
 
 
 def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
-    """Pays the seats; the rest of what a lost challenge prepaid goes to the pool."""
+    """Pays the seats from what a lost challenge prepaid; the rest goes to the pool."""
     lock = ledger.challenge_bond(dispute.challenge.id)
     d.pay("seat.fee", *((lock, ledger.free(agent), fee) for agent, fee in due))
     if dispute.how == ChallengeState.LOST:
@@ -316,7 +322,8 @@ def _from_prepaid(d: Decision, dispute: Fought, due: Due) -> None:
 
 
 def _from_slash(d: Decision, claim: Claim, due: Due, slash_units: int) -> tuple[int, Due]:
-    """Pays from the stake as far as the slash goes, to each alike; what was paid, and what each still has to get."""
+    """Pays the seats alike from the stake as far as the slash goes; returns what was paid and what each still has to
+    get."""
     total = sum(fee for _, fee in due)
     budget = min(total, slash_units)
     parts = [(agent, fee * budget // total if total else 0) for agent, fee in due]

@@ -25,14 +25,14 @@ from trust.core.state import View
 _PREFIX = task_draw("")
 
 
-def is_for(said: Draw) -> bool:
+def is_for(command: Draw) -> bool:
     """Returns whether a draw is one of a shortlist."""
-    return said.of.startswith(_PREFIX)
+    return command.of.startswith(_PREFIX)
 
 
-def task_of(said: Draw) -> str:
+def task_of(command: Draw) -> str:
     """The task of such a draw."""
-    return said.of.removeprefix(_PREFIX)
+    return command.of.removeprefix(_PREFIX)
 
 
 def alpha(view: View, allocation: Allocation) -> bytes:
@@ -51,16 +51,16 @@ def drawer(allocation: Allocation, policy: Policy, seed: bytes, at_ms: int) -> s
     return whose_turn(allocation.draw_key, policy.beacons.keys, seed, turn)
 
 
-def draw(d: Decision, said: Draw) -> None:
-    """A draw entry of an allocation."""
-    allocation = d.get(Allocation, task_of(said))
+def draw(d: Decision, command: Draw) -> None:
+    """Takes a draw entry of an allocation."""
+    allocation = d.get(Allocation, task_of(command))
     if allocation is None or allocation.state != AllocationState.AWAITED:
-        raise Refused("no-draw-due", f"no draw is awaited for {said.of}")
+        raise Refused("no-draw-due", f"no draw is awaited for {command.of}")
     task = d.need(Task, allocation.id)
     policy = d.task_policy(task)
     seed = alpha(d, allocation)
-    stream = Stream(proven(said, drawer(allocation, policy, seed, d.at_ms), seed), shortlist.LABEL)
-    check_checkpoint(d, allocation.index, policy, said.checkpoint)
+    stream = Stream(proven(command, drawer(allocation, policy, seed, d.at_ms), seed), shortlist.LABEL)
+    check_checkpoint(d, allocation.index, policy, command.checkpoint)
     event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
     d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
 
@@ -103,8 +103,11 @@ def _weight(d: Decision, party: Party, task_kind: str) -> int:
 def _among_all(
     d: Decision, allocation: Allocation, task: Task, policy: Policy, stream: Stream
 ) -> TaskAllocated:
-    """From the sealed pools. How many are eligible is how many weighed anything when the pool was sealed: to look at
-    each of them would make a draw as long as the network is large."""
+    """Draws from the sealed pools.
+
+    The number of eligible agents is the number that weighed anything when the pool was sealed: to look at each of
+    them would make a draw as long as the network is large.
+    """
 
     def accept(agent: str, lane: bool) -> bool:
         party = d.need(Party, agent)

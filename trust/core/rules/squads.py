@@ -21,26 +21,26 @@ from trust.core.rules.decision import Decision
 from trust.core.rules.reads import Keys, Peek
 
 
-def _forming(_: Peek, said: SquadForm) -> Keys:
-    yield Task, said.task
-    yield from ((Party, member.worker) for member in said.members)
+def _forming(_: Peek, statement: SquadForm) -> Keys:
+    yield Task, statement.task
+    yield from ((Party, member.worker) for member in statement.members)
 
 
 @act(SquadForm, reads=_forming, reads_money=False)
-def form(d: Decision, said: SquadForm) -> None:
-    task = d.find(Task, said.task)
+def form(d: Decision, statement: SquadForm) -> None:
+    task = d.find(Task, statement.task)
     if task.state == TaskState.SPLIT:
         raise tasks.split(task)
     if task.state == TaskState.CLOSED:
         raise Refused("task-closed", f"{task.id} is closed: {task.closed_why}")
     if task.most_parts < 2:
         raise Refused("not-divisible", f"the requester of {task.id} wants it from one worker")
-    if not d.at_ms < said.until_ms <= task.deadline_ms:
+    if not d.at_ms < statement.until_ms <= task.deadline_ms:
         raise Refused(
             "bad-until", f"a squad lasts until the deadline of its task, {task.deadline_ms}, at most"
         )
-    workers = [d.active(member.worker) for member in said.members]
-    if workers[0].id != said.actor:
+    workers = [d.active(member.worker) for member in statement.members]
+    if workers[0].id != statement.actor:
         raise Refused("bad-squad", "the founder takes the first part itself")
     if len({worker.owner for worker in workers}) < len(workers):
         raise Refused("bad-squad", "the members of a squad have different owners")
@@ -49,16 +49,18 @@ def form(d: Decision, said: SquadForm) -> None:
         SquadFormed(
             squad=d.new_id("sqd_"),
             task=task.id,
-            founder=said.actor,
-            members=portions(task, said.members),
-            until_ms=said.until_ms,
+            founder=statement.actor,
+            members=portions(task, statement.members),
+            until_ms=statement.until_ms,
         )
     )
 
 
 def portions(task: Task, members: tuple[Member, ...]) -> tuple[Portion, ...]:
-    """What each member takes and is paid: the parts that the task names, in order, or runs of its items. Prices are
-    differences of rounded sums, so that they come to the task's price."""
+    """Returns each member's part and price: the parts that the task names, in order, or runs of its items.
+
+    Prices are differences of rounded sums, so that they come to the task's price.
+    """
     sizes = _sizes(task, members)
     total = sum(sizes)
     portions, first = [], 0
@@ -76,7 +78,7 @@ def portions(task: Task, members: tuple[Member, ...]) -> tuple[Portion, ...]:
 
 
 def _sizes(task: Task, members: tuple[Member, ...]) -> list[int]:
-    """How large each member's part is, in items or in ppm; Refused where they do not make up the task."""
+    """Returns the size of each member's part, in items or in ppm; Refused where they do not make up the task."""
     if not task.items_count:
         if len(members) != len(task.parts) or any(member.items is not None for member in members):
             raise Refused("bad-squad", f"{task.id} has {len(task.parts)} parts, each for one member")
@@ -89,22 +91,22 @@ def _sizes(task: Task, members: tuple[Member, ...]) -> list[int]:
     return sizes
 
 
-def _dissolving(_: Peek, said: SquadDissolve) -> Keys:
-    yield Squad, said.squad
+def _dissolving(_: Peek, statement: SquadDissolve) -> Keys:
+    yield Squad, statement.squad
 
 
 @act(SquadDissolve, reads=_dissolving, reads_money=False)
-def dissolve(d: Decision, said: SquadDissolve) -> None:
-    squad = d.find(Squad, said.squad)
-    if said.actor not in {member.worker for member in squad.members}:
-        raise Refused("not-yours", f"{said.actor} is no member of {squad.id}")
+def dissolve(d: Decision, statement: SquadDissolve) -> None:
+    squad = d.find(Squad, statement.squad)
+    if statement.actor not in {member.worker for member in squad.members}:
+        raise Refused("not-yours", f"{statement.actor} is no member of {squad.id}")
     _check_formed(squad)
     d.emit(SquadEnded(squad=squad.id, how=SquadState.DISSOLVED))
 
 
 @due("squad")
 def expire(d: Decision, id: str) -> None:
-    """Its time is over, and it has claimed nothing."""
+    """Ends a squad whose time is over and which has claimed nothing."""
     d.emit(SquadEnded(squad=id, how=SquadState.EXPIRED))
 
 
@@ -117,7 +119,7 @@ def _check_formed(squad: Squad) -> None:
 
 
 def reads_of(view: Peek, id: str, task: Task | None) -> Keys:
-    """What the claim of a squad reads of its members."""
+    """The records of the members that the claim of a squad reads."""
     yield Squad, id
     squad = view.peek(Squad, id)
     if squad is None or task is None:
@@ -129,16 +131,17 @@ def reads_of(view: Peek, id: str, task: Task | None) -> Keys:
         yield Track, f"{member.worker}/{task.task_kind}"
 
 
-def asking(d: Decision, said: ClaimRequest) -> Squad:
-    """The squad for which its founder asks; Refused where it may not, or offers another stake than its members do."""
-    squad = d.find(Squad, str(said.squad))
-    if squad.founder != said.actor:
+def asking(d: Decision, statement: ClaimRequest) -> Squad:
+    """Returns the squad for which its founder asks; Refused where it may not, or offers another stake than its
+    members do."""
+    squad = d.find(Squad, str(statement.squad))
+    if squad.founder != statement.actor:
         raise Refused("not-yours", f"{squad.id} is a squad of {squad.founder}")
-    if squad.task != said.task:
+    if squad.task != statement.task:
         raise Refused("bad-squad", f"{squad.id} is a squad for {squad.task}")
     _check_formed(squad)
     stake_units = sum(member.stake_units for member in squad.members)
-    if said.stake_units != stake_units:
+    if statement.stake_units != stake_units:
         raise Refused(
             "insufficient-stake",
             f"the members of {squad.id} lock {stake_units} units together",
@@ -148,8 +151,10 @@ def asking(d: Decision, said: ClaimRequest) -> Squad:
 
 
 def split(d: Decision, squad: Squad, task: Task) -> list[Task]:
-    """Splits a task into the parts of a squad, each with its price and the fees of a check; what is left of its escrow,
-    the fees of parts that there are not, goes back. Returns the parts."""
+    """Splits a task into the parts of a squad, each with its price and the fees of a check; returns the parts.
+
+    What is left of its escrow, the fees of parts that there are not, goes back.
+    """
     d.emit(SquadClaimed(squad=squad.id, task=task.id))
     policy, parts = d.task_policy(task), []
     for member in squad.members:
@@ -184,7 +189,7 @@ def least_stake(task: Task, member: Portion, policy: Policy) -> int:
 
 
 def _new_task(d: Decision) -> str:
-    """An id for a part; a task that somebody posted under a derived id takes nothing from anybody."""
+    """Returns an unused id for a part: one that somebody already posted under is passed over."""
     while d.get(Task, id := d.new_id("prt_")) is not None:
         pass
     return id

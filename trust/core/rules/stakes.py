@@ -22,21 +22,21 @@ def _book(d: Decision, reference: str) -> None:
     d.emit(ReferenceBooked(reference=reference))
 
 
-def _depositing(_: Peek, said: StakeDeposit) -> Keys:
-    yield Booking, said.reference
-    yield from reads.party(said.account)
+def _depositing(_: Peek, statement: StakeDeposit) -> Keys:
+    yield Booking, statement.reference
+    yield from reads.party(statement.account)
 
 
 @act(StakeDeposit, reads=_depositing)
-def deposit(d: Decision, said: StakeDeposit) -> None:
-    _book(d, said.reference)
-    if said.account == ledger.OPERATOR_BOND:
+def deposit(d: Decision, statement: StakeDeposit) -> None:
+    _book(d, statement.reference)
+    if statement.account == ledger.OPERATOR_BOND:
         target = ledger.OPERATOR_BOND
     else:
-        _check_agent(said.account)
-        target = ledger.free(d.active(said.account).id)
-    d.pay("deposit", (ledger.EXTERNAL, target, said.amount_units))
-    if (party := d.get(Party, said.account)) is not None:
+        _check_agent(statement.account)
+        target = ledger.free(d.active(statement.account).id)
+    d.pay("deposit", (ledger.EXTERNAL, target, statement.amount_units))
+    if (party := d.get(Party, statement.account)) is not None:
         names.lock_if_covered(d, party)
 
 
@@ -58,26 +58,28 @@ def _withdrawal(view: Peek, id: str | None) -> Keys:
         yield Account, ledger.unbonding(withdrawal.party)
 
 
-def _withdrawing(view: Peek, said: StakeWithdraw) -> Keys:
-    yield Account, ledger.unbonding(said.actor)
-    yield from _withdrawal(view, said.cancel)
+def _withdrawing(view: Peek, statement: StakeWithdraw) -> Keys:
+    yield Account, ledger.unbonding(statement.actor)
+    yield from _withdrawal(view, statement.cancel)
 
 
 @act(StakeWithdraw, reads=_withdrawing)
-def withdraw(d: Decision, said: StakeWithdraw) -> None:
-    if said.cancel is not None and said.amount_units is None and said.account is None:
-        _take_back(d, said.actor, said.cancel)
-    elif said.amount_units is None or said.cancel is not None:
+def withdraw(d: Decision, statement: StakeWithdraw) -> None:
+    if statement.cancel is not None and statement.amount_units is None and statement.account is None:
+        _take_back(d, statement.actor, statement.cancel)
+    elif statement.amount_units is None or statement.cancel is not None:
         raise Refused(
             "bad-withdrawal", "a withdrawal names either an amount or the withdrawal that it takes back"
         )
-    elif said.account in (None, said.actor):
-        source, target = ledger.free(said.actor), ledger.unbonding(said.actor)
-        d.unbond(said.actor, source, target, said.amount_units, reference=said.reference or "")
-    elif said.account == ledger.OPERATOR_BOND:
-        _withdraw_bond(d, said.actor, said.amount_units, said.reference or "")
+    elif statement.account in (None, statement.actor):
+        source, target = ledger.free(statement.actor), ledger.unbonding(statement.actor)
+        d.unbond(statement.actor, source, target, statement.amount_units, reference=statement.reference or "")
+    elif statement.account == ledger.OPERATOR_BOND:
+        _withdraw_bond(d, statement.actor, statement.amount_units, statement.reference or "")
     else:
-        raise Refused("not-yours", f"{said.account} is not an account that {said.actor} withdraws from")
+        raise Refused(
+            "not-yours", f"{statement.account} is not an account that {statement.actor} withdraws from"
+        )
 
 
 def _withdraw_bond(d: Decision, actor: str, amount: int, reference: str) -> None:
@@ -129,31 +131,35 @@ def _take_back(d: Decision, actor: str, id: str) -> None:
 
 @due("unbonding")
 def mature(d: Decision, id: str) -> None:
-    """Unbonding is over: the treasurer may pay out."""
+    """Marks a withdrawal whose unbonding is over: the treasurer may pay it out."""
     d.emit(WithdrawalMatured(withdrawal=id))
 
 
-def _paying_out(view: Peek, said: StakePayout) -> Keys:
-    yield Booking, said.reference
-    yield from _withdrawal(view, said.withdrawal)
+def _paying_out(view: Peek, statement: StakePayout) -> Keys:
+    yield Booking, statement.reference
+    yield from _withdrawal(view, statement.withdrawal)
 
 
 @act(StakePayout, reads=_paying_out)
-def pay_out(d: Decision, said: StakePayout) -> None:
-    """Books that a withdrawal was paid: whose money it is signs too, or named this very payment when it withdrew. So
-    the log holds for everybody that it agreed, or the payment that can be looked for."""
-    withdrawal = d.find(Withdrawal, said.withdrawal)
-    if withdrawal.reference not in ("", said.reference):
-        raise Refused("other-reference", f"{said.withdrawal} is paid under {withdrawal.reference}")
-    check_treasurer(d, said.actor)
-    d.signed_by(d.spoken, [said.actor, *(() if withdrawal.reference else (withdrawal.party,))])
-    _book(d, said.reference)
+def pay_out(d: Decision, statement: StakePayout) -> None:
+    """Books that a withdrawal was paid: its owner signs too, or named this very payment when it withdrew.
+
+    So the log holds for everybody that the owner agreed, or the payment that can be looked for.
+    """
+    withdrawal = d.find(Withdrawal, statement.withdrawal)
+    if withdrawal.reference not in ("", statement.reference):
+        raise Refused("other-reference", f"{statement.withdrawal} is paid under {withdrawal.reference}")
+    check_treasurer(d, statement.actor)
+    d.signed_by(d.spoken, [statement.actor, *(() if withdrawal.reference else (withdrawal.party,))])
+    _book(d, statement.reference)
     if withdrawal.state != WithdrawalState.PAYABLE:
-        raise Refused("not-payable", f"{said.withdrawal} is {withdrawal.state}")
+        raise Refused("not-payable", f"{statement.withdrawal} is {withdrawal.state}")
     units = _left_of(d, withdrawal)
     d.emit(
         WithdrawalEnded(
-            withdrawal=said.withdrawal, how=WithdrawalState.PAID, lost_units=withdrawal.amount_units - units
+            withdrawal=statement.withdrawal,
+            how=WithdrawalState.PAID,
+            lost_units=withdrawal.amount_units - units,
         )
     )
     d.pay("withdrawal.paid", (_waiting_on(withdrawal), ledger.EXTERNAL, units))

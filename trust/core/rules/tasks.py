@@ -23,115 +23,121 @@ from trust.core.rules.reads import Keys, Peek
 MAX_TASK_MS = 366 * 86_400_000
 
 
-def _posting(view: Peek, said: TaskPost) -> Keys:
-    yield Task, said.task
-    yield Account, ledger.escrow(said.task)
-    yield Poster, said.actor
-    if (poster := view.peek(Poster, said.actor)) is not None and poster.newest:
+def _posting(view: Peek, statement: TaskPost) -> Keys:
+    yield Task, statement.task
+    yield Account, ledger.escrow(statement.task)
+    yield Poster, statement.actor
+    if (poster := view.peek(Poster, statement.actor)) is not None and poster.newest:
         yield Task, poster.newest
-    if said.assignee:
-        yield Party, said.assignee
-    if said.relay:
-        yield Relay, said.relay
+    if statement.assignee:
+        yield Party, statement.assignee
+    if statement.relay:
+        yield Relay, statement.relay
 
 
 @act(TaskPost, reads=_posting)
-def post(d: Decision, said: TaskPost) -> None:
-    if (taken := d.get(Task, said.task)) is not None:
-        raise Refused("task-exists", f"{said.task} was posted at entry {taken.index}", index=taken.index)
+def post(d: Decision, statement: TaskPost) -> None:
+    if (taken := d.get(Task, statement.task)) is not None:
+        raise Refused("task-exists", f"{statement.task} was posted at entry {taken.index}", index=taken.index)
     policy = d.policy
-    _check_terms(d, said, policy)
+    _check_terms(d, statement, policy)
     fees = policy.fees_units
-    most_parts = len(said.parts) or (said.items.parts if said.items else 1)
-    needed, held = said.price_units + fees * most_parts, d.balance(ledger.free(said.actor))
+    most_parts = len(statement.parts) or (statement.items.parts if statement.items else 1)
+    needed, held = statement.price_units + fees * most_parts, d.balance(ledger.free(statement.actor))
     if held < needed:
         raise Refused("insufficient-funds", f"price and fees are {needed} units, {held} are free")
     d.emit(
         TaskPosted(
-            task=said.task,
-            requester=said.actor,
-            task_kind=said.task_kind,
+            task=statement.task,
+            requester=statement.actor,
+            task_kind=statement.task_kind,
             policy=d.network.policy,
-            deadline_ms=said.deadline_ms,
-            price_units=said.price_units,
+            deadline_ms=statement.deadline_ms,
+            price_units=statement.price_units,
             fees_units=fees,
-            stake_units=max(said.stake_units or 0, policy.claims.min_stake_units),
-            lease_ms=said.lease_ms or policy.claims.lease_ms,
-            spec_sha256=said.spec_sha256,
-            spec_uri=said.spec_uri or "",
-            items_count=said.items.count if said.items else 0,
-            tolerated_bad_ppm=said.items.tolerated_bad_ppm if said.items else 0,
-            assignee=said.assignee or "",
-            relay=said.relay or "",
-            references=said.references,
-            parts=said.parts,
+            stake_units=max(statement.stake_units or 0, policy.claims.min_stake_units),
+            lease_ms=statement.lease_ms or policy.claims.lease_ms,
+            spec_sha256=statement.spec_sha256,
+            spec_uri=statement.spec_uri or "",
+            items_count=statement.items.count if statement.items else 0,
+            tolerated_bad_ppm=statement.items.tolerated_bad_ppm if statement.items else 0,
+            assignee=statement.assignee or "",
+            relay=statement.relay or "",
+            references=statement.references,
+            parts=statement.parts,
             most_parts=most_parts,
         )
     )
-    d.pay("task.escrow", (ledger.free(said.actor), ledger.escrow(said.task), needed))
+    d.pay("task.escrow", (ledger.free(statement.actor), ledger.escrow(statement.task), needed))
 
 
-def _check_terms(d: Decision, said: TaskPost, policy: Policy) -> None:
+def _check_terms(d: Decision, statement: TaskPost, policy: Policy) -> None:
     claims = policy.claims
-    if not d.at_ms < said.deadline_ms <= d.at_ms + MAX_TASK_MS:
+    if not d.at_ms < statement.deadline_ms <= d.at_ms + MAX_TASK_MS:
         raise Refused("bad-deadline", "a deadline lies ahead, within a year")
-    if said.lease_ms is not None and not claims.min_lease_ms <= said.lease_ms <= claims.max_lease_ms:
+    if (
+        statement.lease_ms is not None
+        and not claims.min_lease_ms <= statement.lease_ms <= claims.max_lease_ms
+    ):
         raise Refused("bad-lease", f"a lease lasts {claims.min_lease_ms} to {claims.max_lease_ms} ms")
-    most = max(claims.min_stake_units, ledger.share(said.price_units, claims.max_stake_ratio_ppm))
-    if (said.stake_units or 0) > most:
+    most = max(claims.min_stake_units, ledger.share(statement.price_units, claims.max_stake_ratio_ppm))
+    if (statement.stake_units or 0) > most:
         raise Refused("stake-too-high", f"a task at this price asks for a stake of at most {most} units")
-    if said.spec_uri is not None and not policy.blobs.uris:
+    if statement.spec_uri is not None and not policy.blobs.uris:
         raise Refused(
             "uris-not-allowed", "the policy wants every byte in the service: upload the blob instead"
         )
-    tolerated, most = said.items.tolerated_bad_ppm if said.items else 0, policy.batch.max_tolerated_ppm
+    tolerated, most = (
+        statement.items.tolerated_bad_ppm if statement.items else 0,
+        policy.batch.max_tolerated_ppm,
+    )
     if tolerated > most:
         raise Refused("tolerates-too-much", f"a task tolerates at most {most} bad items in a million")
-    _check_parts(said)
-    if said.assignee is not None:
-        d.active(said.assignee)
-    if said.relay is not None:
-        d.find(Relay, said.relay)
+    _check_parts(statement)
+    if statement.assignee is not None:
+        d.active(statement.assignee)
+    if statement.relay is not None:
+        d.find(Relay, statement.relay)
 
 
-def _check_parts(said: TaskPost) -> None:
-    if not said.parts:
+def _check_parts(statement: TaskPost) -> None:
+    if not statement.parts:
         return
-    if said.items is not None:
+    if statement.items is not None:
         raise Refused("bad-parts", "a batch is split by its items: say `items.parts`")
-    if len({part.name for part in said.parts}) < max(2, len(said.parts)):
+    if len({part.name for part in statement.parts}) < max(2, len(statement.parts)):
         raise Refused("bad-parts", "a task that can be split names two parts at least, each once")
-    if sum(part.share_ppm for part in said.parts) != 1_000_000:
+    if sum(part.share_ppm for part in statement.parts) != 1_000_000:
         raise Refused("bad-parts", "the shares of the parts are 1000000 ppm together")
 
 
-def _cancelling(view: Peek, said: TaskCancel) -> Keys:
-    yield from reads.task(view, said.task)
-    yield Allocation, said.task
-    task, allocation = view.peek(Task, said.task), view.peek(Allocation, said.task)
+def _cancelling(view: Peek, statement: TaskCancel) -> Keys:
+    yield from reads.task(view, statement.task)
+    yield Allocation, statement.task
+    task, allocation = view.peek(Task, statement.task), view.peek(Allocation, statement.task)
     requester = None if task is None else view.peek(Party, task.requester)
     if task and requester and allocation and not allocation.used:
         yield Lapses, f"{requester.owner}/{task.task_kind}"
 
 
 @act(TaskCancel, reads=_cancelling)
-def cancel(d: Decision, said: TaskCancel) -> None:
-    task = d.find(Task, said.task)
+def cancel(d: Decision, statement: TaskCancel) -> None:
+    task = d.find(Task, statement.task)
     if task.state == TaskState.CLOSED:
-        raise Refused("task-closed", f"{said.task} is closed: {task.closed_why}")
+        raise Refused("task-closed", f"{statement.task} is closed: {task.closed_why}")
     if task.state == TaskState.CLAIMED:
-        raise Refused("task-claimed", f"{said.task} is claimed by {task.claim}", claim=task.claim)
+        raise Refused("task-claimed", f"{statement.task} is claimed by {task.claim}", claim=task.claim)
     if task.state == TaskState.SPLIT:
         raise split(task)
     if task.state == TaskState.ALLOCATING or d.at_ms < task.exclusive_until_ms:
         raise Refused(
-            "task-allocated", f"{said.task} waits for its shortlist until {task.exclusive_until_ms}"
+            "task-allocated", f"{statement.task} waits for its shortlist until {task.exclusive_until_ms}"
         )
     close_unclaimed(d, task, "cancelled")
 
 
 def split(task: Task) -> Refused:
-    """The refusal of what only a task that is whole can be asked for."""
+    """Returns the refusal of an act that only a whole task allows, on one that was split."""
     return Refused("task-split", f"{task.id} was claimed by {task.squad}", squad=task.squad)
 
 
@@ -154,7 +160,7 @@ def _close_parent(d: Decision, squad: Squad) -> None:
 
 
 def bar(d: Decision, task: Task, claim: Claim) -> None:
-    """Whoever stands behind this claim's worker may not claim the task again."""
+    """Bars the owner behind this claim's worker from claiming the task again."""
     d.emit(TaskBarred(task=task.id, owner=d.owner(claim.worker), claim=claim.id))
 
 
@@ -172,7 +178,7 @@ def reopen(d: Decision, task: Task, why: str) -> None:
 
 @due("deadline")
 def lapse(d: Decision, id: str) -> None:
-    """The deadline passed and nobody holds a claim."""
+    """Closes a task whose deadline passed while nobody holds a claim."""
     close_unclaimed(d, d.need(Task, id.removeprefix(TASK_TIMER)), "deadline")
 
 

@@ -41,7 +41,7 @@ def of_shortlist(view: View, allocation: Allocation, at_ms: int) -> Awaited:
 
 
 def named(view: View, of: str, at_ms: int) -> Awaited | None:
-    """The draw of this name, or None where none is awaited."""
+    """Returns the awaited draw of this name, or None."""
     kind, _, rest = of.partition("/")
     if of == task_draw(rest):
         allocation = view.get(Allocation, rest)
@@ -54,7 +54,7 @@ def named(view: View, of: str, at_ms: int) -> Awaited | None:
 
 
 def beacon(key: str, seed: bytes, alpha: bytes) -> Beacon:
-    """The proof of a draw by the key with this seed."""
+    """Returns the proof of a draw by the key with this seed."""
     pi = vrf.prove(seed, alpha)
     beta = vrf.verify(key_of(key), alpha, pi)
     vrf.remember(key_of(key), alpha, pi, beta)  # not once more under the head's lock

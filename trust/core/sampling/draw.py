@@ -1,4 +1,4 @@
-"""Who is drawn: integers from a beta, and weighted picks from a sealed pool (docs/rules.md 6).
+"""Draws: integers from a beta, and weighted picks from a sealed pool (docs/rules.md 6).
 
 - A stream turns one beta and a label into integers: SHA-256 in counter mode, rejection sampling, no float.
 - A pool is sealed by the root of its sum tree; its nodes load lazily, by their digest.

@@ -87,15 +87,15 @@ def accept_count(total: int, size: int, tolerated_ppm: int, significance_ppm: in
 def detection_ppm(total: int, size: int, accepted: int, bad: int) -> int:
     """P(X > accepted) where `bad` of `total` items are bad, rounded down to ppm."""
     draws = comb(total, size)
-    missed = sum(_ways(total, size, bad, found) for found in range(accepted + 1))
+    missed = sum(_ways(total, size, bad, hits) for hits in range(accepted + 1))
     return (draws - missed) * _PPM // draws
 
 
-def _ways(total: int, size: int, bad: int, found: int) -> int:
+def _ways(total: int, size: int, bad: int, hits: int) -> int:
     """Returns the number of samples that hold exactly `found` bad items."""
-    if found > size:
+    if hits > size:
         return 0
-    return comb(bad, found) * comb(total - bad, size - found)
+    return comb(bad, hits) * comb(total - bad, size - hits)
 
 
 def unanimous(holders: int) -> int:

@@ -1,4 +1,5 @@
-"""Who may claim a task first: an ordered shortlist from one stream of integers (docs/reputation.md 4).
+"""Shortlists: the ordered list of those who may claim a task first, from one stream of integers (docs/reputation.md
+4).
 
 For each place in turn:
 
@@ -88,9 +89,9 @@ class Named:
         if not within:
             return None
         sums = list(accumulate(1 if lane else each.weight for each in within))
-        found = within[bisect_right(sums, self._stream.below(sums[-1]))]
-        self._left.remove(found)
-        return found.agent
+        picked = within[bisect_right(sums, self._stream.below(sums[-1]))]
+        self._left.remove(picked)
+        return picked.agent
 
 
 class Sealed:
@@ -122,10 +123,16 @@ class NotDrawn(ValueError):
 
 
 def retrace(
-    stream: Stream, size: int, lane_ppm: int, pool: Root, lane: Root, get: Get, told: Sequence[Shortlisted]
+    stream: Stream,
+    size: int,
+    lane_ppm: int,
+    pool: Root,
+    lane: Root,
+    get: Get,
+    shortlist: Sequence[Shortlisted],
 ) -> tuple[str, ...]:
     """The agents that were passed over on the way to a shortlist. Raises NotDrawn; BadNode or KeyError from `get`."""
-    waiting = list(told)
+    waiting = list(shortlist)
     passed: list[str] = []
 
     def accept(agent: str, from_lane: bool) -> bool:
@@ -135,6 +142,6 @@ def retrace(
         passed.append(agent)
         return False
 
-    if drawn(stream, size, lane_ppm, Sealed(stream, pool, lane, get, accept)) != tuple(told):
+    if drawn(stream, size, lane_ppm, Sealed(stream, pool, lane, get, accept)) != tuple(shortlist):
         raise NotDrawn("the draw does not lead to this shortlist")
     return tuple(dict.fromkeys(passed))

@@ -168,16 +168,6 @@ def update(root: Root, changes: Mapping[int, Slot], get: Get, put: Put) -> Root:
     return Root(digest=new.digest, count=count, total=new.weight)
 
 
-def _descend(root: Root, index: int, get: Get) -> Slot:
-    if not 0 <= index < root.count:
-        raise BadNode(f"no slot {index} among {root.count}")
-    node = load(top(root), get)
-    while isinstance(node, Branch):
-        place, index = divmod(index, capacity(node.level))
-        node = load(node.children[place], get)
-    return node.slots[index]
-
-
 def _height(count: int) -> int:
     """The level of the top node over `count` slots."""
     level = 0
@@ -198,8 +188,8 @@ def _decode_leaf(ref: Ref, body: bytes) -> Leaf:
         raise BadNode("slot names are not UTF-8") from None
     if len(body) < end or len(names) != max(1, 2 * ref.count):
         raise BadNode("not one id and one owner for each weight")
-    found = [int.from_bytes(body[at : at + WEIGHT_BYTES]) for at in range(0, end, WEIGHT_BYTES)]
-    return Leaf(tuple(map(Slot, names[::2], names[1::2], found)))
+    weights = [int.from_bytes(body[at : at + WEIGHT_BYTES]) for at in range(0, end, WEIGHT_BYTES)]
+    return Leaf(tuple(map(Slot, names[::2], names[1::2], weights)))
 
 
 def _decode_branch(ref: Ref, body: bytes) -> Branch:

@@ -1,4 +1,5 @@
-"""A draw followed again without the state: who was picked, who was passed over (docs/rules.md 6).
+"""A draw retraced without the state: the agents that were picked, and those that were passed over (docs/rules.md
+6).
 
 Whether an agent may sit depends on the whole state. The order in which the draw comes upon agents does not: it follows
 from the beta, the sealed pool and its heavy owners alone. So a panel is right when the draw comes upon its seats and
@@ -36,16 +37,16 @@ def retrace(
     picker = Picker(root, get, stream, heavy)
     passed: list[str] = []
     for wanted in (*seated, *alternates):
-        if not _found(picker, wanted, passed):
+        if not _picks(picker, wanted, passed):
             raise NotDrawn(f"the draw does not lead to {wanted}")
     if len(alternates) < len(seated):
-        _found(picker, "", passed)  # the panel's draw looked for one more
+        _picks(picker, "", passed)  # the panel's draw looked for one more
     if not holds(copy(stream)):
         raise NotDrawn("the draw does not lead to these items")
     return tuple(passed)
 
 
-def _found(picker: Picker, wanted: str, passed: list[str]) -> bool:
+def _picks(picker: Picker, wanted: str, passed: list[str]) -> bool:
     def accept(slot: Slot) -> bool:
         if slot.id != wanted:
             passed.append(slot.id)

@@ -1,4 +1,4 @@
-"""What the patterns share: who posts the work, how it is followed on the log, and what is told of it in the end."""
+"""The base of the patterns: posts the work, follows it on the log, and reports on it in the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class Driver:
     """Brings the work in. `size` is how much of it; `posted` are the tasks that count, in order."""
 
     requester = "rosa"
-    expects = "every task is closed by an accepted output"
 
     def __init__(self, client: AsyncTrustClient, board: Board, place: Place, seed: bytes, size: int) -> None:
         self.client = client
@@ -40,7 +39,7 @@ class Driver:
         self.size = size
         self.me = Requester(client, seed)
         self.posted: list[str] = []
-        self.heard: list[Facts] = []
+        self.notifications: list[Facts] = []
         self.goes_on = asyncio.Event()
         self.goes_on.set()
 
@@ -58,10 +57,10 @@ class Driver:
 
     async def _hear(self, message: Facts) -> None:
         if message["type"] == "notification":
-            self.heard.append(message)
+            self.notifications.append(message)
 
     async def drive(self) -> Facts:
-        """Brings the work in and sees it to its end; what the pattern says of itself."""
+        """Posts the work and follows it to its end; returns the pattern's own figures."""
         raise NotImplementedError
 
     # -- posting
@@ -76,15 +75,15 @@ class Driver:
         envelopes = []
         for name, spec in tasks:
             digest = await self.me.upload(spec)
-            said: Facts = {"task": name, "task_kind": TASK_KIND, "spec_sha256": digest}
-            said |= {"price_units": PRICE_UNITS, "deadline_ms": now_ms + DEADLINE_MS, "lease_ms": LEASE_MS}
-            envelopes.append(self.me.say(TaskPost, **said, relay=self.place.relay, **terms))
+            fields: Facts = {"task": name, "task_kind": TASK_KIND, "spec_sha256": digest}
+            fields |= {"price_units": PRICE_UNITS, "deadline_ms": now_ms + DEADLINE_MS, "lease_ms": LEASE_MS}
+            envelopes.append(self.me.say(TaskPost, **fields, relay=self.place.relay, **terms))
         for at in range(0, len(envelopes), AT_ONCE):
             await self._post(envelopes[at : at + AT_ONCE])
         self.posted += [name for name, _ in tasks]
 
     async def _post(self, envelopes: list[bytes]) -> None:
-        """By the relay, whichever coordinator answers; the same bytes again where the line broke."""
+        """Posts through whichever coordinator answers; the same bytes again where the line broke."""
         while True:
             await self.goes_on.wait()
             link = next((link for link in self.links if link.is_up), self.links[0])
@@ -103,13 +102,13 @@ class Driver:
 
     async def workers(self) -> set[str]:
         """Returns who is there, at any coordinator, that takes such work."""
-        found: set[str] = set()
+        dids: set[str] = set()
         async with httpx.AsyncClient(timeout=WORKERS_S) as http:
             for url in self.place.urls:
                 with suppress(httpx.HTTPError, ValueError):
                     page = (await http.get(f"{url.replace('ws:', 'http:')}/agents?kind={TASK_KIND}")).json()
-                    found |= {each["did"] for each in page["agents"]}
-        return found
+                    dids |= {each["did"] for each in page["agents"]}
+        return dids
 
     # -- following
 
@@ -127,8 +126,8 @@ class Driver:
     async def output(self, task: str) -> bytes:
         """Returns what was delivered for a task whose claim was accepted."""
         claim = self.board.all("claim.opened", task=task)[-1]["claim"]
-        found = await self.client.claim(claim)
-        return await self.client.get_blob(found["output"]["artifacts"][0]["sha256"])
+        facts = await self.client.claim(claim)
+        return await self.client.get_blob(facts["output"]["artifacts"][0]["sha256"])
 
 
 async def quiet(work: asyncio.Task[Any]) -> None:

@@ -56,7 +56,7 @@ class Hybrid(Driver):
             await self.until_closed(self.posted)
         return {
             "scopes_agreed": len(self.agreed),
-            "notified": len({each["body"]["task"] for each in self.heard}),
+            "notified": len({each["body"]["task"] for each in self.notifications}),
         }
 
     pause_s = 0.0
@@ -71,10 +71,12 @@ class Hybrid(Driver):
 
     async def _converse(self, channel: Channel) -> None:
         """The caller must be whom the relay confirmed; says the scope, and keeps what was agreed."""
-        said = (await channel.hear()).facts
+        greeting = (await channel.hear()).facts
         place = self.place
-        confirmation = str(said.get("confirmation")).encode()
-        won = verify_confirmation(confirmation, self.client.network, place.coordinators, place.threshold).said
+        confirmation = str(greeting.get("confirmation")).encode()
+        won = verify_confirmation(
+            confirmation, self.client.network, place.coordinators, place.threshold
+        ).statement
         if won.worker != channel.other:
             raise PeerError(f"{won.task} was won by {won.worker}")
         task = await self.client.task(won.task)

@@ -8,7 +8,6 @@ post what they agreed as tasks for each other. Of the talk the relay sees nothin
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from contextlib import suppress
 from typing import Any
@@ -89,12 +88,12 @@ class PeerHand(Hand):
     async def _answer(self, channel: Channel) -> None:
         """Takes a document of the sort that it is good at, and gives one of its own that the other is good at."""
         proposal = await channel.hear()
-        said = proposal.facts
-        if said.get("type") != "propose" or said.get("sort") != self.skill or self._talking.locked():
+        terms = proposal.facts
+        if terms.get("type") != "propose" or terms.get("sort") != self.skill or self._talking.locked():
             await channel.say({"type": "decline"})
             return
         async with self._talking, asyncio.timeout(TALK_S):
-            mine = next((each for each in self._open if sort_of(each) == said.get("good_at")), None)
+            mine = next((each for each in self._open if sort_of(each) == terms.get("good_at")), None)
             await channel.say({"type": "take", "file": mine.file if mine else ""})
             if mine is not None:
                 answer = await channel.hear()
@@ -114,11 +113,11 @@ class PeerHand(Hand):
             "deadline_ms": self.client.now_ms() + DEADLINE_MS,
             "lease_ms": LEASE_MS,
         }
-        said = self.requester.say(TaskPost, **terms, relay=self.place.relay, assignee=channel.other)
+        statement = self.requester.say(TaskPost, **terms, relay=self.place.relay, assignee=channel.other)
         try:
-            await self.link.post([said])
+            await self.link.post([statement])
         except TrustError:
-            await self.client.send(said)
+            await self.client.send(statement)
 
 
 class PeerToPeer(Driver):
@@ -138,8 +137,3 @@ class PeerToPeer(Driver):
 
 def _enough(events: list[Facts], count: int) -> list[Facts] | None:
     return events if len(events) >= count else None
-
-
-def told(messages: list[Message]) -> list[Facts]:
-    """Returns what was agreed, as anybody may be shown it: each message with its sender's signature."""
-    return [json.loads(each.body) | {"from": each.sender, "signature": each.signature} for each in messages]

@@ -15,7 +15,7 @@ from tests.services.houses import House
 from tests.services.logs import check_log
 from trust.errors import TrustError
 from trust.services.blobs import Blobs
-from trust.services.room import Room
+from trust.services.disk_space import Room
 from trust.storage import faults
 from trust.storage.engine import Database
 from trust.storage.reading import reading

@@ -67,13 +67,13 @@ def _shown(field: str, value: Any) -> str:
 def _texts() -> dict[tuple[str, str], tuple[str, str]]:
     """Meaning and effects by section and name; a section's own text has no name."""
     file = shipped("policies") / "README.md"
-    found: dict[tuple[str, str], tuple[str, str]] = {}
+    texts: dict[tuple[str, str], tuple[str, str]] = {}
     for section, body in _SECTION.findall(file.read_text(encoding="utf-8")) if file.exists() else ():
-        found[section, ""] = (_plain(body.partition("\n|")[0]), "")
+        texts[section, ""] = (_plain(body.partition("\n|")[0]), "")
         for name, cells in _ROW.findall(body):
             parts = [_plain(cell) for cell in cells.split("|")]
-            found[section, name] = (parts[-2], parts[-1]) if len(parts) > 1 else (parts[-1], "")
-    return found
+            texts[section, name] = (parts[-2], parts[-1]) if len(parts) > 1 else (parts[-1], "")
+    return texts
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Room on the disk: refusals and warnings before the disk is full.
+"""Space on the disk: refusals and warnings before the disk is full.
 
 Below `reserve_bytes` nothing more is taken from callers (`storage-full`), so that what must always work finds room:
 reads, the head file, what falls due, a clean stop. A database elsewhere keeps its own room, and says when it has none.
