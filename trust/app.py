@@ -177,7 +177,6 @@ def build(settings: Settings, word: Word | None = None) -> App:
     sequencer = _sequencer(settings, database, network, notifier, safeguards)
     readers = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="read")
     verifying = Verifying()
-    admission = Admission(sequencer, verifying, database, readers, missing)
     drawing = Drawing(
         database,
         sequencer,
@@ -195,6 +194,7 @@ def build(settings: Settings, word: Word | None = None) -> App:
         on_quorum=notifier.nudge,
         refresh_ms=settings.witness_refresh_ms,
     )
+    admission = Admission(sequencer, verifying, database, readers, missing, cosigning.holds_claims)
     vitals = VitalSigns()
     for sign in (sequencer.sign, verifying.sign, cosigning.sign, safeguards.head_copy.sign):
         vitals.add(sign)

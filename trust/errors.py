@@ -198,7 +198,7 @@ CODES: dict[str, Code] = {
     "notice-too-long": Code(422, "let effective_ms be within a year"),
     "rate-limited": Code(429, "slow down, and honour Retry-After"),
     "overloaded": Code(503, "try again after Retry-After; nothing was done"),
-    "no-quorum": Code(503, "try again after Retry-After: too few witnesses have cosigned a checkpoint yet"),
+    "no-quorum": Code(503, "try again after Retry-After: too few witnesses cosign"),
     "behind": Code(503, "this replica has not seen that log size yet; try again"),
     "clock-in-doubt": Code(
         503, "try again after Retry-After; nothing was done, and the operator must see to it"

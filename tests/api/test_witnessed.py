@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.house import House, house
+from tests.api.house import JSON, House, body_of, house
 from tests.core.witnesses import two_of_three
 from tests.services.statements import Party
 from tests.services.witnesses import honest_ones
@@ -67,3 +67,18 @@ def test_a_service_with_witnesses_shows_what_they_cosigned(tmp_path: Path, sqlit
         [f"witness.example.org/{label}"] for label in ("w1", "w3")
     ]
     assert "trust_cosigned_entries 2.0" in metrics
+
+
+def test_no_claim_is_taken_while_the_witnesses_are_silent_and_everything_else_is(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    with house(tmp_path, sqlite_url, quorum=two_of_three(), draw_ms=2_000) as home:
+        home.relay = "rly_" + "a" * 26
+        claim = home.claim("t", 1, home.workers[0])
+        answer = home.wait(
+            lambda: refused if (refused := home.post_to("/v1/claims", claim)).status_code == 503 else None
+        )
+        assert (answer.json()["code"], "retry-after" in answer.headers) == ("no-quorum", True)
+        assert home.post_to("/v1/agents", home.register(home.requester)).status_code == 201
+        batch = home.client.post("/v1/statements", content=b"[" + body_of(claim) + b"]", headers=JSON)
+        assert [each["code"] for each in batch.json()["results"]] == ["no-quorum"]

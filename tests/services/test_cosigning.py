@@ -402,3 +402,23 @@ def test_a_forked_log_gets_no_cosignature_and_shows_no_checkpoint(
 
 def _posted(url: str, body: bytes) -> int:
     return httpx.post(url, content=body).status_code
+
+
+def test_claims_are_held_while_no_draw_could_be_made_in_time_and_taken_again_with_the_quorum(
+    house: House, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise who is a witness has the operator's bond burned, claim by claim, by keeping silent."""
+    now_ms = [clock.monotonic_ms()]
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms[0])
+    cosigning = ask("http://127.0.0.1:9")
+    assert not cosigning.holds_claims()
+    cosigning.round()
+    draw_ms = house.town.policy.windows.draw_ms
+    now_ms[0] += draw_ms // 4
+    assert not cosigning.holds_claims()
+    now_ms[0] += 1
+    assert cosigning.holds_claims()
+    with honest_ones(tmp_path, house.town.log.verifier, *LABELS) as urls:
+        cosigning._urls = tuple(urls)
+        cosigning.round()
+    assert not cosigning.holds_claims()

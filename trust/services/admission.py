@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 
 from trust.core import commands
 from trust.core.commands import Spoken
-from trust.core.payloads import ItemsOpen, OutputOpen, OutputSubmit, kind_of
+from trust.core.payloads import ClaimRequest, ItemsOpen, OutputOpen, OutputSubmit, kind_of
 from trust.core.records import Claim
 from trust.core.rulebook import output_in
 from trust.core.strict import Malformed, b64
@@ -35,7 +35,8 @@ Result = Outcome | TrustError
 
 
 class Admission:
-    """The way into the sequencer; `missing` says which of some blobs (hex digests) are not stored."""
+    """The way into the sequencer; `missing` says which of some blobs (hex digests) are not stored, `holds_claims`
+    whether claims wait until the witnesses cosign again."""
 
     def __init__(
         self,
@@ -44,12 +45,14 @@ class Admission:
         database: Database,
         readers: Executor,
         missing: Missing,
+        holds_claims: Callable[[], bool],
     ) -> None:
         self._sequencer = sequencer
         self._verifying = verifying
         self._database = database
         self._readers = readers
         self._missing = missing
+        self._holds_claims = holds_claims
         self._bridge = LoopBridge()
         self.in_hand = 0
         """Statements of batches that are being worked on, or wait for it."""
@@ -64,6 +67,7 @@ class Admission:
         """The statement in an envelope, everything checked that needs no rule; raises TrustError."""
         spoken = parsed(data)
         _check_endpoint(spoken, endpoint)
+        self._check_quorum(spoken)
         verdicts = await self._bridge.result(self._verifying.verify_many([spoken]))
         if verdicts[0] is not None:
             raise TrustError("bad-signature", str(verdicts[0]))
@@ -86,7 +90,7 @@ class Admission:
     async def _screen_all(self, items: Sequence[bytes]) -> list[Spoken | TrustError]:
         chunks = []
         for start in range(0, len(items), CHUNK):
-            tried = [_tried(data) for data in items[start : start + CHUNK]]
+            tried = [self._tried(data) for data in items[start : start + CHUNK]]
             good = [each for each in tried if isinstance(each, Spoken)]
             chunks.append((tried, self._verifying.verify_many(good)))
             await asyncio.sleep(0)  # others get their turn on the event loop
@@ -98,6 +102,19 @@ class Admission:
                 bad = next(verdicts) if isinstance(each, Spoken) else None
                 screened.append(each if bad is None else TrustError("bad-signature", str(bad)))
         return await self._with_blobs(screened)
+
+    def _tried(self, data: bytes) -> Spoken | TrustError:
+        try:
+            spoken = parsed(data)
+            self._check_quorum(spoken)
+        except TrustError as error:
+            return error
+        return spoken
+
+    def _check_quorum(self, spoken: Spoken) -> None:
+        """TrustError no-quorum for a claim that no draw may come to in time: draws wait for the witnesses."""
+        if isinstance(spoken.payload, ClaimRequest) and self._holds_claims():
+            raise TrustError("no-quorum", "no claim is taken: the witnesses have not cosigned for too long")
 
     async def _with_blobs(self, screened: list[Spoken | TrustError]) -> list[Spoken | TrustError]:
         openings = {
@@ -128,13 +145,6 @@ def parsed(data: bytes) -> Spoken:
     except Malformed as error:
         code = error.code if error.code in CODES else "malformed"
         raise TrustError(code, str(error)) from None
-
-
-def _tried(data: bytes) -> Spoken | TrustError:
-    try:
-        return parsed(data)
-    except TrustError as error:
-        return error
 
 
 def _check_endpoint(spoken: Spoken, endpoint: str) -> None:

@@ -46,6 +46,7 @@ STOP_S = 5.0
 REFRESH_MS = 30_000
 """A head is cosigned anew after so long, where the log has not grown."""
 PATIENCE_MS = 60_000
+HELD_SHARE = 4
 _log = journal.logger("trust.cosigning")
 
 
@@ -108,6 +109,7 @@ class Cosigning:
         self._collected: dict[Key, Signature] = {}
         self._collected_on = b""
         self._missing_since_ms: int | None = None
+        self._held_after_ms = 0
         self._client: httpx.AsyncClient | None = None
         self._runner = asyncio.Runner()
         self.sign = Sign("cosigning", PATIENCE_MS + interval_ms)
@@ -133,6 +135,13 @@ class Cosigning:
         now_ms, since_ms = clock.monotonic_ms(), self._missing_since_ms
         asked = [each.shown(now_ms) for each in tuple(self._asked.values())]
         return QuorumState(0 if since_ms is None else now_ms - since_ms, tuple(asked))
+
+    def holds_claims(self) -> bool:
+        """Returns whether a quorum has been missing for so long that a new claim's draw may be overdue, which burns the
+        operator's bond: a quarter of the time that the policy gives for a draw (docs/rules.md 3). From any thread.
+        """
+        since_ms = self._missing_since_ms
+        return since_ms is not None and clock.monotonic_ms() - since_ms > self._held_after_ms
 
     def first_look(self) -> tuple[WitnessState, ...]:
         """Shows the newest head to every witness of the policy in force, and how each answered; before `start`."""
@@ -208,6 +217,9 @@ class Cosigning:
                 await asyncio.gather(*(self._ask(asked, wanted) for asked in self._whom(doubted.values())))
             return
         if missing and self._missing_since_ms is None:
+            with reading(self._database) as reader:
+                policy = policy_in_force(reader)
+            self._held_after_ms = 0 if policy is None else policy.terms.windows.draw_ms // HELD_SHARE
             self._missing_since_ms = clock.monotonic_ms()
         if self._collected_on != head.root:  # what was collected for this very head still counts
             self._collected, self._collected_on = {}, head.root
