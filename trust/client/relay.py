@@ -92,12 +92,12 @@ class Relay(Bound[C]):
                 raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(payload)} for others")
         return cosign(envelope, *self._seeds)
 
-    def _check_shown(self, said: RelayAttest) -> None:
+    def _check_shown(self, payload: RelayAttest) -> None:
         """`ClientError` not-attested unless these coordinators are shown the statement at that time too. Whether it is
         signed as it must be, and about this relay's claim, is for the service to say."""
-        away_ms = abs(self._now_ms() - said.shown_ms)
+        away_ms = abs(self._now_ms() - payload.shown_ms)
         if away_ms > SHOWN_WITHIN_MS:
-            raise ClientError("not-attested", f"{said.shown_ms} is {away_ms} ms away from now", status=422)
+            raise ClientError("not-attested", f"{payload.shown_ms} is {away_ms} ms away from now", status=422)
 
     def _named(self, index: int, receipt: Receipt | None) -> Exchange[Proven]:
         """The entry at an index, from a receipt that proves it where there is one."""
@@ -132,8 +132,8 @@ class Relay(Bound[C]):
     @conversation
     def attest(self, envelope: bytes) -> Exchange[Accepted]:
         """Says to the service for somebody whom it did not hear that this statement was shown now (`attestation`)."""
-        said = yield from Relay.attestation.talk(self, envelope)
-        return (yield from self.exchanges.send(said))
+        statement = yield from Relay.attestation.talk(self, envelope)
+        return (yield from self.exchanges.send(statement))
 
     @conversation
     def attestation(self, envelope: bytes) -> Exchange[bytes]:

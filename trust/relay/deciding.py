@@ -276,17 +276,17 @@ class Desk:
         spoken = self._spoken(signed)
         self._check_attested(spoken)
         self._relay.threshold = self._mirror.group.threshold
-        said = await self._relay.attestation(envelopes.encode(signed))
-        facts: Facts = {"attestation": said.decode()}
+        attestation = await self._relay.attestation(envelopes.encode(signed))
+        facts: Facts = {"attestation": attestation.decode()}
         about = str(getattr(spoken.payload, "claim", "") or getattr(spoken.payload, "seat", ""))
-        decided = {"what": kind_of(spoken.payload), "about": about, "statement": opened(said).id}
+        decided = {"what": kind_of(spoken.payload), "about": about, "statement": opened(attestation).id}
         try:
-            accepted = await self._client.send(said)
+            accepted = await self._client.send(attestation)
         except Unreachable as error:
             self._decide("attested", **decided)
             return {"status": 202, "detail": error.detail, **facts}
         except TrustError as error:
-            self._refused(opened(said), about, error)
+            self._refused(opened(attestation), about, error)
             raise
         self._decide("attested", **decided, index=accepted.index)
         receipt = msgspec.to_builtins(accepted.receipt)

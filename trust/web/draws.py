@@ -91,7 +91,7 @@ def _again(reader: Reader, claim: Claim, index: int, entry: Entry, draw: Draw) -
 
 
 def _before(reader: Reader, claim: Claim, number: int, tossed: bool) -> str:
-    """What the seed holds beside the output (docs/protocol.md 7.1)."""
+    """Returns the last part of the input of a round's draw (docs/protocol.md 7.1)."""
     if number == 1:
         return "" if tossed else SPARED
     panel = reader.record(Round, round_id(claim.id, number - 1))
