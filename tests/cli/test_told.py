@@ -14,7 +14,7 @@ from tests.client.services import Log, answer
 from tests.factories import log_signer, seed, statement
 from tests.services.statements import ORIGIN
 from trust.audit.auditing import audit
-from trust.audit.fetching import DatabaseSource
+from trust.audit.database_source import DatabaseSource
 from trust.cli import run, wait_notice
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.client.exchanges import Retry
