@@ -6,6 +6,7 @@ starting workers takes longer than a file.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ hypothesis.settings.load_profile("trust")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Tests make few cycles and many objects: as it comes the collector would walk all that is loaded again and again.
+gc.disable()
+
 WORKERS = 4
 """More than the two cores that we count on: journeys wait for windows most of the time."""
 
@@ -42,6 +46,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts journeys first: a worker that meets one last keeps the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Looks for cycles from here on, seldom, and not among what was imported and collected."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -74,14 +85,14 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """An empty PostgreSQL database; dropped afterwards, whoever is still connected."""
-    url = postgres.create()
+    """A PostgreSQL database with all tables and no rows, of one test after another."""
+    url = postgres.lend()
     yield url
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database; the test runs once on each kind."""
+    """A database without a row; the test runs once on each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url

@@ -146,6 +146,6 @@ def _writes(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(CLI.glob("*.py")), ids=lambda path: path.name)
-def test_every_command_prints_through_the_one_place_that_escapes(path: Path) -> None:
-    assert path.name == "terminal.py" or _writes(path) == []
+def test_every_command_prints_through_the_one_place_that_escapes() -> None:
+    assert _writes(CLI / "terminal.py")
+    assert [each for path in CLI.glob("*.py") if path.name != "terminal.py" for each in _writes(path)] == []

@@ -21,6 +21,7 @@ def _run(url: str, *statements: str) -> object:
 def test_a_database_of_each_kind_takes_a_table(database_url: str) -> None:
     _run(database_url, "CREATE TABLE one (n BIGINT)", "INSERT INTO one VALUES (7)")
     assert _run(database_url, "SELECT n FROM one") == 7
+    _run(database_url, "DROP TABLE one")
 
 
 @pytest.mark.postgres

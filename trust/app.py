@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from litestar import Litestar
-
 from trust import clock, journal
 from trust.api.application import application
 from trust.api.callers import Places
@@ -41,7 +39,7 @@ from trust.services.disk_space import Room
 from trust.services.drawing import Drawing, seal_pools
 from trust.services.foreign_scores import ForeignScores
 from trust.services.genesis import HEAD_FILE, seeds
-from trust.services.graph import Graph
+from trust.services.graph_renewal import Graph
 from trust.services.headcopy import HeadCopy
 from trust.services.interpreter_tuning import tune
 from trust.services.liveness import VitalSigns
@@ -141,13 +139,7 @@ class App:
 
     def asgi(self) -> Edge:
         """The API; its lifespan starts and stops the parts."""
-
-        @asynccontextmanager
-        async def lifespan(_: Litestar) -> AsyncIterator[None]:
-            async with self.running():
-                yield
-
-        return application(self.service, [lifespan], pages())
+        return application(self.service, self.running, pages())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

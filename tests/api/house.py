@@ -17,12 +17,13 @@ import msgspec
 from litestar.testing import TestClient
 
 from tests.services.statements import ORIGIN, Party, Town, created
+from tests.tables import make_tables
 from trust import app
 from trust.core import envelope, payloads, strict, uploads
 from trust.core.commands import Spoken
 from trust.core.rules import votes
 from trust.services import genesis
-from trust.services.graph import Graph
+from trust.services.graph_renewal import Graph
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
 
@@ -66,6 +67,7 @@ def settings_for(directory: Path, database_url: str, **changes: Any) -> Settings
 
 def found(settings: Settings, origin: str = ORIGIN, **policy: object) -> str:
     """Makes the log under the sandbox policy, with some of its values replaced; returns its verifier key."""
+    make_tables(settings.database_url)
     return genesis.found(settings, origin, policy_text(**policy), Party("operator").seed)
 
 

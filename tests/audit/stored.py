@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from tests.audit.networks import World
+from tests.tables import make_tables
 from trust.log.merkle import leaf_hash
 from trust.log.tiles import TreeEdge
 from trust.storage.engine import Database
-from trust.storage.migrations import upgrade
 from trust.storage.unit import Head, StoredEntry, unit
 
 
@@ -22,7 +22,7 @@ def store(world: World, folder: Path) -> str:
 
 def store_at(world: World, url: str) -> None:
     """Stores the log in an empty database of either kind."""
-    upgrade(url)
+    make_tables(url)
     entries = [_stored(index, data) for index, data in enumerate(world.entries)]
     tiles = TreeEdge().append_many([entry.leaf_hash for entry in entries])
     head = Head(len(entries), entries[-1].at_ms, world.edge.root(), world.checkpoint())

@@ -12,8 +12,9 @@ from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
 from tests.audit.test_fetching import files, served
 from trust.audit.auditing import audit
+from trust.audit.database_source import DatabaseSource
 from trust.audit.export import Exported, export
-from trust.audit.fetching import DatabaseSource, DirectorySource, Source
+from trust.audit.fetching import DirectorySource, Source
 from trust.audit.report import CannotCheck
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD

@@ -16,7 +16,8 @@ from sqlalchemy import text
 from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
 from trust.audit.auditing import audit
-from trust.audit.fetching import DatabaseSource, DirectorySource, HttpSource, Source, open_source
+from trust.audit.database_source import DatabaseSource
+from trust.audit.fetching import DirectorySource, HttpSource, Source, open_source
 from trust.audit.report import CannotCheck
 from trust.storage.engine import Database
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
+from tests.tables import make_tables
 from trust.audit.fetching import DirectorySource
 from trust.audit.log_check import check_log
 from trust.audit.replica import Copied, copy
@@ -17,7 +18,6 @@ from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
 from trust.services.rebuilding import rebuild
 from trust.storage.engine import Database
-from trust.storage.migrations import upgrade
 from trust.storage.reading import reading
 from trust.verify.failures import NotProven
 
@@ -28,7 +28,7 @@ KEY = signer().verifier
 def mine(tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
     url = f"sqlite:///{tmp_path / 'mine.db'}"
-    upgrade(url)
+    make_tables(url)
     database = Database(url)
     yield database
     database.close()

@@ -51,11 +51,13 @@ def _commands() -> list[tuple[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "handler"), [each for each in _commands() if each[0] != "serve"])
-def test_every_command_that_answers_can_answer_in_json(name: str, handler: Any) -> None:
-    defaults = [parameter.default for parameter in inspect.signature(handler).parameters.values()]
-    has_flag = "json" in inspect.signature(handler).parameters
-    assert has_flag or any(isinstance(default, Output) for default in defaults), name
+def test_every_command_that_answers_can_answer_in_json() -> None:
+    commands = [each for each in _commands() if each[0] != "serve"]
+    assert len(commands) > 50
+    for name, handler in commands:
+        defaults = [parameter.default for parameter in inspect.signature(handler).parameters.values()]
+        has_flag = "json" in inspect.signature(handler).parameters
+        assert has_flag or any(isinstance(default, Output) for default in defaults), name
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.client.services import Log, answer
 from tests.factories import log_signer, seed, statement
 from tests.services.statements import ORIGIN
 from trust.audit.auditing import audit
-from trust.audit.fetching import DatabaseSource
+from trust.audit.database_source import DatabaseSource
 from trust.cli import run, wait_notice
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.client.exchanges import Retry
@@ -152,10 +152,11 @@ def test_an_audit_under_a_foreign_key_ends_at_the_signature(made: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_completes_every_group(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["completion", shell]) == GOOD
-    script = capsys.readouterr().out
-    assert all(word in script for word in ("deposit", "--network", "witness"))
-    if shell == "bash":
-        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
     assert run(["completion", shell, "--json"]) == GOOD
-    assert json.loads(capsys.readouterr().out)["shell"] == shell
+    told = json.loads(capsys.readouterr().out)
+    assert told["shell"] == shell
+    assert all(word in told["script"] for word in ("deposit", "--network", "witness"))
+    if shell == "bash":
+        assert subprocess.run(["bash", "-n"], input=told["script"], text=True, check=False).returncode == 0
+        assert run(["completion", shell]) == GOOD
+        assert capsys.readouterr().out == told["script"]

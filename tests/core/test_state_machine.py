@@ -16,12 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.core.diligent import Diligent
 from tests.core.network import Records
 from tests.core.steps import ACTIONS, Steps, run
+from tests.tables import make_tables
 from trust.core.entry import decode_entry
 from trust.core.records import RECORDS, Node
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, View
 from trust.log.merkle import leaf_hash
-from trust.storage import bulk, migrations
+from trust.storage import bulk
 from trust.storage.bulk import Existing
 from trust.storage.engine import Database
 from trust.storage.projections import Projections
@@ -34,7 +35,7 @@ class SqlStore:
     """State in a database: one transaction a batch, rows read back through the view."""
 
     def __init__(self, url: str) -> None:
-        migrations.upgrade(url)
+        make_tables(url)
         self.database = Database(url)
         self._view = SqlView()
 

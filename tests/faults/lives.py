@@ -20,6 +20,7 @@ from tests.faults.calls import Calls
 from tests.services.houses import House
 from tests.services.logs import check_log
 from tests.services.statements import ORIGIN, Party
+from tests.tables import make_tables
 from tests.witness.logs import ORIGIN as WITNESSED
 from tests.witness.logs import WITNESS, AskingLog, log_key
 from trust import cli
@@ -33,7 +34,6 @@ from trust.services.inbox import Submission
 from trust.services.receipts import Receipt
 from trust.settings import read_seed
 from trust.storage.engine import Database
-from trust.storage.migrations import upgrade
 from trust.verify.forks import verify_fork
 from trust.witness.store import Store
 from trust.witness.witness import Witness
@@ -273,7 +273,7 @@ def _cosigned(witness: Witness, body: bytes, note: bytes) -> bool:
 def _a_log(directory: Path, tasks: int) -> tuple[House, str]:
     directory.mkdir()
     url = f"sqlite:///{directory / 'trust.db'}"
-    upgrade(url)
+    make_tables(url)
     house = House(Database(url), directory).found()
     for first in range(0, tasks, 50):
         house.receipts(*(house.town.post(f"before-{number}") for number in range(first, first + 50)))

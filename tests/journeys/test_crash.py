@@ -13,7 +13,7 @@ import pytest
 
 from tests.journeys import crashing
 from tests.journeys.crashing import STEPS, Plan
-from tests.storage.stores import empty
+from tests.tables import empty
 
 LONGEST_LIFE_S = 20
 

@@ -15,8 +15,8 @@ from tests.api.processes import serving
 from tests.audit.conftest import world
 from tests.audit.networks import World, publish, signer
 from tests.audit.stored import store
+from trust.audit.database_source import DatabaseSource
 from trust.audit.export import export
-from trust.audit.fetching import DatabaseSource
 
 __all__ = ["world"]
 PROGRAM = Path(__file__).parent / "go"

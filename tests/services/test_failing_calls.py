@@ -21,7 +21,8 @@ from tests.core.flows import Scene
 from tests.core.invariants import check_log
 from tests.core.terms import EXACT
 from tests.services.histories import Recorded, Step
-from tests.storage.stores import all_rows, empty
+from tests.storage.stores import all_rows
+from tests.tables import empty
 from trust.audit.log_check import check_log as check_tree
 from trust.core import payloads as p
 from trust.core.refusal import Refused

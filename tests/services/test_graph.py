@@ -17,7 +17,8 @@ from trust.core.events import Observed
 from trust.core.records import AdoptedPolicy
 from trust.services import graph
 from trust.services.eigentrust import ONE
-from trust.services.graph import Graph, Pass, Ratings
+from trust.services.graph import Pass, Ratings
+from trust.services.graph_renewal import Graph
 from trust.storage import observations
 from trust.storage.engine import Database
 from trust.storage.observations import policy_at

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tests.services.houses import House
 from tests.services.logs import check_log, check_receipt, size_of
 from tests.services.statements import Party, Town
-from tests.storage.stores import empty
+from tests.tables import empty
 from trust.core import rulebook
 from trust.core.identity import did_of
 from trust.errors import TrustError

@@ -12,7 +12,7 @@ import pytest
 from tests.services.houses import House
 from tests.services.logs import check_log, check_receipt
 from tests.services.statements import Town
-from tests.storage.stores import empty
+from tests.tables import empty
 from trust.core.commands import Spoken
 from trust.core.records import Claim, Task
 from trust.services import headfile

@@ -76,7 +76,7 @@ CROWDED = (
     players.work(2, 10, "theirs", 500, "garbage", after="now"),
 )
 """What a search has after a few thousand games, each for itself; none of the three gains."""
-QUICK = Effort(generation=100, family=10, rechecked=4, final=6, shrink=2)
+QUICK = Effort(generation=50, family=10, rechecked=3, final=4, shrink=1)
 
 
 def searched(games: int, seed: int, *beginnings: History, effort: Effort | None = None) -> Searched:
@@ -91,20 +91,20 @@ def by_garbage(found: Searched) -> bool:
 
 def test_the_search_joins_a_record_and_garbage_to_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     put_back_the_burst(monkeypatch)
-    found = searched(200, 1, RECORD, GARBAGE, effort=QUICK)
+    found = searched(100, 5, RECORD, GARBAGE, effort=QUICK)
     assert by_garbage(found)
     assert of_kind(found.best, "accepted") >= 5
 
 
 def test_the_search_joins_a_crowd_and_garbage_to_a_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     put_back_the_freeze(monkeypatch)
-    found = searched(400, 5, RECORD, CROWDED, effort=QUICK)
+    found = searched(100, 6, RECORD, CROWDED, effort=QUICK)
     assert by_garbage(found)
     assert of_kind(found.best, "voided") > of_kind(found.best, "rejected")
 
 
 def test_on_these_rules_the_same_search_gains_nothing() -> None:
-    assert searched(200, 1, RECORD, GARBAGE, CROWDED, effort=QUICK).best.gain_units.mean <= 0
+    assert searched(100, 6, RECORD, GARBAGE, CROWDED, effort=QUICK).best.gain_units.mean <= 0
 
 
 @pytest.mark.slow

@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select
 
 from tests.core.network import Records
 from tests.postgres import Postgres
+from tests.tables import empty, make_tables
 from trust.core.entry import decode_entry
 from trust.core.records import RECORDS, Node
 from trust.core.rulebook import Decided
 from trust.core.state import Draft
-from trust.log.merkle import EMPTY_ROOT, leaf_hash
+from trust.log.merkle import leaf_hash
 from trust.settings import shipped
 from trust.storage.engine import Database
-from trust.storage.migrations import upgrade
 from trust.storage.projections import TABLES, Projections, actor_and_subjects
 from trust.storage.reading import reading
 from trust.storage.rows import CODECS
 from trust.storage.state import SqlView
-from trust.storage.tables import Entries, Head
 from trust.storage.unit import Head as LogHead
-from trust.storage.unit import StoredEntry, aside, unit
+from trust.storage.unit import StoredEntry, unit
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -36,27 +35,14 @@ Rows = dict[str, list[tuple[Any, ...]]]
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with all tables and no rows, to copy."""
     path = tmp_path_factory.mktemp("template") / "trust.db"
-    upgrade(f"sqlite:///{path}")
+    make_tables(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture(scope="session")
 def postgres_tables(postgres: Postgres) -> str:
     """One PostgreSQL database with all tables, for one test after another."""
-    url = postgres.create()
-    upgrade(url)
-    return url
-
-
-def empty(url: str) -> None:
-    """Deletes every row, and sets the head back."""
-    database = Database(url)
-    with aside(database) as connection:
-        for table in Entries.metadata.tables.values():
-            if table.name != Head.__tablename__:
-                connection.execute(delete(table))
-        connection.execute(update(Head).values(size=0, at_ms=0, root=EMPTY_ROOT, checkpoint=b""))
-    database.close()
+    return postgres.create(postgres.template("tables", make_tables))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -10,10 +10,11 @@ import asyncio
 import re
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, field
 from itertools import count
+from traceback import format_exc
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -32,9 +33,13 @@ Header = tuple[bytes, bytes]
 Peer = tuple[str, int]
 ErrorPage = Callable[[str, bytes], tuple[bytes, dict[str, str]] | None]
 """Makes a page of a problem, with its headers; None where what was asked for, by its path, is no page."""
+Running = Callable[[], AbstractAsyncContextManager[None]]
+"""Starts what runs beside an application, and stops it."""
 
 SIZE_KEY = "trust_size"
 CALLER_KEY = "trust_caller"
+PARTS_KEY = "trust_parts"
+"""What the handlers of an application are given, by name."""
 AT_END_KEY = "trust_at_end"
 """An ExitStack that is closed when the request has been answered."""
 ONLY_HEAD_KEY = "trust_only_head"
@@ -62,6 +67,14 @@ class Limits:
     patience_s: float = PATIENCE_S
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What handlers are given, by name, and what runs beside them."""
+
+    given: Mapping[str, object] = field(default_factory=dict)
+    running: Running = nullcontext
+
+
 class Edge:
     """The application as the server sees it."""
 
@@ -73,8 +86,10 @@ class Edge:
         methods: Methods,
         limits: Limits,
         error_page: ErrorPage = lambda _, __: None,
+        parts: Parts | None = None,
     ) -> None:
         self._error_page = error_page
+        self._parts = parts or Parts()
         self.app = app
         self.proxies = Proxies(limits.proxies)
         self._notifier = notifier
@@ -88,11 +103,28 @@ class Edge:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         with traced(scope["headers"]):
             await self._answer(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Starts what runs beside the application, and stops it when the server says so (ASGI's lifespan)."""
+        await receive()
+        step = "startup"
+        try:
+            async with self._parts.running():
+                await send({"type": "lifespan.startup.complete"})
+                step = "shutdown"
+                await receive()
+        except BaseException:
+            await send({"type": f"lifespan.{step}.failed", "message": format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_ms, peer, task = monotonic_ms(), _peer(scope), asyncio.current_task()
@@ -159,6 +191,7 @@ class Edge:
             scope |= {"method": "GET", ONLY_HEAD_KEY: True}
         if b"min_size=" in scope["query_string"]:
             await self._wait_for(scope["query_string"])
+        scope[PARTS_KEY] = self._parts.given
         await self.app(scope, transfer.receive, answer.send)
 
     async def _wait_for(self, query: bytes) -> None:

@@ -30,7 +30,7 @@ from trust.services.admission import Admission, Result
 from trust.services.blobs import Blobs
 from trust.services.cosigning import Cosigning
 from trust.services.foreign_scores import ForeignScores
-from trust.services.graph import Graph
+from trust.services.graph_renewal import Graph
 from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
 from trust.services.receipts import Receipt, Refusal

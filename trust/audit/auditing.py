@@ -31,7 +31,8 @@ from msgspec.structs import replace
 from trust import clock
 from trust.audit.answers import SAMPLE, Answered, Asking
 from trust.audit.cosigned_draws import APART_MS, Tree, false_cosigned_draw, false_time
-from trust.audit.fetching import PAUSE_S, TRIES, DatabaseSource, Service, Source, open_source
+from trust.audit.database_source import DatabaseSource
+from trust.audit.fetching import PAUSE_S, TRIES, Service, Source, open_source
 from trust.audit.log_check import check_log
 from trust.audit.log_replay import Replay, check_release
 from trust.audit.pipeline import inspected, spans

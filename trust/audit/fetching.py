@@ -12,27 +12,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
-from itertools import takewhile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
 
 from trust.audit.report import CannotCheck
 from trust.client.transports import ELSEWHERE_HINT, OwnConnections
-from trust.errors import Unusable
 from trust.log.merkle import HASH_BYTES
 from trust.log.note import MAX_NOTE_BYTES
 from trust.log.tiles import MAX_ENTRY_BYTES, TILE_BYTES, TILE_WIDTH, TilePath
 from trust.settings import sqlite_url
-from trust.storage.cosigned import newest, policy_in_force
-from trust.storage.reading import Reader, reading
-from trust.storage.readonly import read_only
-from trust.storage.unit import StoredEntry
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -272,59 +265,6 @@ class HttpSource(_Files):
         self._own.get().close()
 
 
-class DatabaseSource:
-    """The database of a service, read only; whether it runs or not."""
-
-    fetchers = 1
-
-    def __init__(self, url: str) -> None:
-        self._opened = ExitStack()
-        try:
-            self.database = self._opened.enter_context(read_only(url))
-        except (SQLAlchemyError, Unusable, OSError) as error:
-            hint = error.hint if isinstance(error, Unusable) else ""
-            raise CannotCheck(f"the database cannot be read: {error}", hint) from error
-
-    def checkpoint(self) -> bytes:
-        """The newest head, with the cosignatures on it where its witnesses have seen it."""
-        with self._reading() as reader:
-            head, policy = reader.head(), policy_in_force(reader)
-            cosigned = None if policy is None else newest(reader.connection, int(policy.id))
-        return cosigned.note if cosigned is not None and cosigned.size == head.size else head.checkpoint
-
-    def bundle(self, n: int, width: int) -> bytes | None:
-        first = n * TILE_WIDTH
-        with self._reading() as reader:
-            stored = reader.rows(first, first + width)
-        good = takewhile(lambda pair: _is_in_place(*pair), enumerate(stored, first))
-        entries = [entry.data for _, entry in good]
-        return b"".join(len(entry).to_bytes(2) + entry for entry in entries) or None
-
-    def tile(self, level: int, n: int, width: int) -> bytes | None:
-        with self._reading() as reader:
-            if level == 0 and width < TILE_WIDTH:
-                return b"".join(reader.leaf_hashes(n * TILE_WIDTH, n * TILE_WIDTH + width))
-            return reader.tile(level, n) or None if width == TILE_WIDTH else None
-
-    @contextmanager
-    def _reading(self) -> Iterator[Reader]:
-        try:
-            with reading(self.database) as reader:
-                yield reader
-        except SQLAlchemyError as error:
-            raise CannotCheck(f"the database cannot be read: {error}") from error
-
-    def service(self) -> Service | None:
-        return None
-
-    def close(self) -> None:
-        self._opened.close()
-
-
-def _is_in_place(index: int, entry: StoredEntry) -> bool:
-    return entry.index == index and len(entry.data) <= MAX_ENTRY_BYTES
-
-
 def open_source(place: str, hooks: Hooks | None = None) -> Source:
     """The source at an http(s) address, in a directory of tiles, in a service's data directory or database.
 
@@ -333,11 +273,17 @@ def open_source(place: str, hooks: Hooks | None = None) -> Source:
     if place.startswith(("http://", "https://")):
         return HttpSource(place, hooks=hooks)
     if "://" in place:
-        return DatabaseSource(place)
+        return _database(place)
     path = Path(place)
     for file in (path, path / DATABASE_NAME):
         if file.is_file():
-            return DatabaseSource(sqlite_url(file))
+            return _database(sqlite_url(file))
     if not path.is_dir():
         raise CannotCheck(f"there is nothing to audit at {place}")
     return DirectorySource(path)
+
+
+def _database(url: str) -> Source:
+    from trust.audit.database_source import DatabaseSource  # half a second, which most logs need not
+
+    return DatabaseSource(url)

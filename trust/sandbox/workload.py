@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -34,6 +35,7 @@ def outline_spec(source: Source, inputs: Mapping[str, str]) -> bytes:
     )
 
 
+@lru_cache(maxsize=1_000)
 def produce(spec: bytes) -> bytes:
     """The output that a specification asks for. ValueError where it asks for nothing that is known."""
     facts = json.loads(spec)

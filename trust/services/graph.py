@@ -12,7 +12,6 @@ asks.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trust import clock
 from trust.core import rawsums, reputation
 from trust.core.decay import STEPS, TABLE, HalfLives
 from trust.core.rawsums import Reading
 from trust.services import eigentrust
 from trust.services.eigentrust import ONE, PPM, Ints
 from trust.storage import observations as stored
-from trust.storage.engine import Database
 from trust.storage.projections import PANELS
-from trust.storage.reading import Reader, reading
-
-REST = 20
-"""A pass is made again when the log has grown and this many times as long went by as the last one took."""
+from trust.storage.reading import Reader
 
 _GONE = 60
 _COLUMNS = 6
@@ -199,28 +193,3 @@ def summary(made: Pass, most: int = 20) -> dict[str, Any]:
         "seeds": list(made.seeds),
         "most_trusted": [made.of(owner) for owner in owners[:most]],
     }
-
-
-class Graph:
-    """The last pass of this process, renewed by a job; a read finds what is there and never waits."""
-
-    def __init__(self) -> None:
-        self.latest: Pass | None = None
-        self._ratings = Ratings()
-        self._rest_until_ms = 0
-        self._turn = threading.Lock()
-
-    def renew(self, database: Database) -> None:
-        """Makes a pass as of the head, where the log has grown and the last pass has been rested from."""
-        begun_ms = clock.monotonic_ms()
-        if begun_ms < self._rest_until_ms:
-            return
-        with self._turn:
-            with reading(database) as reader:
-                size = reader.head().size
-                if size <= (self.latest.size if self.latest else 0):
-                    return
-                known = known_of(reader, self._ratings, size)
-            self.latest = graph_pass(known)
-        ended_ms = clock.monotonic_ms()
-        self._rest_until_ms = ended_ms + REST * (ended_ms - begun_ms)

@@ -7,7 +7,7 @@ The same `core.scoring` that decides reads them, over the same records, so anyon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
@@ -18,13 +18,15 @@ from trust.core.rawsums import Reading, Sums
 from trust.core.records import AdoptedPolicy, Handle, Party, Score
 from trust.errors import CODES
 from trust.services import foreign_scores
-from trust.services.graph import Pass
 from trust.storage import ranking
 from trust.storage.holdings import locked_units
 from trust.storage.observations import Seen, observations
 from trust.storage.reading import Reader
 from trust.storage.state import SqlView
 from trust.verify.scores import AgentScores
+
+if TYPE_CHECKING:
+    from trust.services.graph import Pass
 
 RECENT_OBSERVATIONS = 1_000
 SHOWN_OBSERVATIONS = 20

@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, LargeBinary, Table
-from sqlalchemy.dialects import postgresql
 
 Rows = Sequence[Sequence[Any]]
 MAX_VALUES = 32_766
@@ -140,5 +139,7 @@ def _names(table: Table) -> str:
 
 
 def _postgres_type(type_: Any) -> str:
+    from sqlalchemy.dialects import postgresql  # SQLite starts sooner without
+
     compiled: str = type_.compile(postgresql.dialect())  # type: ignore[no-untyped-call]
     return compiled.partition(" COLLATE")[0]

@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Final, get_type_hints
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 from sqlmodel import Field, SQLModel
 
 from trust.core.records import (
@@ -40,7 +39,7 @@ from trust.core.records import (
 )
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-WORDS = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
+WORDS = Text().with_variant(Text(collation="C"), "postgresql")
 
 Whole = Annotated[int, Field(sa_type=NUMBER)]
 Words = Annotated[str, Field(sa_type=WORDS)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trust.api.views import agents, lists
 from trust.api.views.shapes import find_party
-from trust.services.graph import Pass
 from trust.storage.reading import Reader
 from trust.web.rendering import Page, asked
+
+if TYPE_CHECKING:
+    from trust.services.graph import Pass
 
 LISTED = 50
 BRIEFLY = 10

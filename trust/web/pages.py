@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Concatenate, ParamSpec
 from urllib.parse import quote
 
 from litestar import Controller, Response, Router, get
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from trust.api.application import Pages
+from trust.api.application import Pages, given
 from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
 from trust.api.lists import (
@@ -168,16 +169,8 @@ class PagesController(Controller):
         return await _show(request, service, network.stats_page, counts)
 
 
+@lru_cache
 def pages() -> Pages:
-    """All pages of one application, with the files that they load."""
-    counts = network.Counts()
-
-    def provide_counts() -> network.Counts:
-        return counts
-
-    router = Router(
-        "/",
-        route_handlers=[PagesController, asset],
-        dependencies={"counts": Provide(provide_counts, use_cache=True, sync_to_thread=False)},
-    )
-    return Pages([router], error_page)
+    """All pages, with the files that they load."""
+    router = Router("/", route_handlers=[PagesController, asset], dependencies={"counts": given("counts")})
+    return Pages((router,), error_page, lambda: {"counts": network.Counts()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,10 +15,12 @@ from trust.core.scorebook import ScoreFile
 from trust.services import history as histories
 from trust.services import scoring
 from trust.services.blobs import stored
-from trust.services.graph import Pass
 from trust.services.scoreproofs import ScoreProofs
 from trust.storage.holdings import accounts_of, bonded_units, locked_units, withdrawals_of
 from trust.storage.reading import Reader
+
+if TYPE_CHECKING:
+    from trust.services.graph import Pass
 
 ACCOUNTS = (ledger.free, ledger.unbonding)
 MAX_POSITION = 10**9 - 1
