@@ -55,6 +55,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+    """Ends the server of forked processes, where there is one."""
+    if "tests.forking" in sys.modules:
+        sys.modules["tests.forking"].stop()
+
+
 @pytest.fixture(autouse=True)
 def new_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that has heard nothing: what a lying witness of another test said is forgotten."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.api.house import House, settings_for
+from tests.forking import Forked
 from tests.services.statements import Party
 from trust.storage.engine import Database
 
@@ -40,12 +41,9 @@ class Running:
         chosen = {"DATA": str(directory), "DATABASE": url, "PORT": str(port)}
         chosen |= {name.upper(): str(value) for name, value in changes.items()}
         keys = {"LOG_KEY": Party("log").seed.hex(), "DRAW_KEY": Party("draw").seed.hex()}
-        self.process = subprocess.Popen(
-            [*within, sys.executable, "-c", _SERVE],
-            cwd=ROOT,
-            env=os.environ | {f"TRUST_{name}": value for name, value in (chosen | keys).items()},
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
+        environment = os.environ | {f"TRUST_{name}": value for name, value in (chosen | keys).items()}
+        self.process: Forked | subprocess.Popen[bytes] = (
+            _started(within, environment) if within else Forked(_SERVE, (), ROOT, environment)
         )
 
     def wait(self, timeout_s: float = 30) -> None:
@@ -67,6 +65,16 @@ class Running:
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def _started(within: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*within, sys.executable, "-c", _SERVE],
+        cwd=ROOT,
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def test_a_python_client_that_was_made_from_the_description_reads_and_claims(
     assert (held.task.task, held.worker, held.state) == ("typed", home.workers[0].did, "claimed")
 
 
+@pytest.mark.slow  # npm and tsc: ten seconds of other people's programs
 def test_a_typescript_client_that_was_made_from_the_description_reads_and_claims(
     tmp_path: Path, sqlite_url: str
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.api.house import House, house
 from trust.core import payloads
@@ -21,7 +24,22 @@ ONE = {"/v1/relays", "/v1/stats/overhead", "/v1/claims/{claim}/provenance"}
 """Lists that have one item here, or none."""
 
 
-def test_the_pages_of_every_list_are_the_whole_for_every_limit(tmp_path: Path, database_url: str) -> None:
+Limits = Callable[[int], Iterable[int]]
+
+
+def _telling(count: int) -> Iterable[int]:
+    """Limits of which each cuts a list of this length in another way: singly, in pairs, nearly and wholly."""
+    return sorted({1, 2, 3, (count + 1) // 2, count - 1, count, count + 1} - {-1, 0})
+
+
+def _all(count: int) -> Iterable[int]:
+    return range(1, count + 2)
+
+
+@pytest.mark.parametrize("limits", [_telling, pytest.param(_all, marks=pytest.mark.slow)])
+def test_the_pages_of_every_list_are_the_whole_for_every_limit(
+    tmp_path: Path, database_url: str, limits: Limits
+) -> None:
     with house(tmp_path, database_url, **SLOW) as home:  # nothing is due meanwhile
         home.settle_in(verifiers=3)
         claim = home.checked("paged", "pass")
@@ -35,7 +53,7 @@ def test_the_pages_of_every_list_are_the_whole_for_every_limit(tmp_path: Path, d
         assert len(lists) >= 7
         for template, subject in lists:
             filled = [template.replace(f"{{{subject}}}", name) for name in names[subject]]
-            longest = max(_check(home, path, **QUERIES.get(path, {})) for path in filled)
+            longest = max(_check(home, path, limits, **QUERIES.get(path, {})) for path in filled)
             assert longest > 1 or template in ONE, f"{template}: no list here has two items"
 
 
@@ -53,10 +71,10 @@ def _lists(home: House) -> list[tuple[str, str]]:
     ]
 
 
-def _check(home: House, path: str, **query: Any) -> int:
+def _check(home: House, path: str, limits: Limits, **query: Any) -> int:
     name, whole, after = _page(home, path, MOST, **query)
     assert after is None, f"{path}: more than {MOST} here, the test sees no whole"
-    for limit in range(1, len(whole) + 2):
+    for limit in limits(len(whole)):
         found: list[Any] = []
         given: dict[str, Any] = {}
         for _ in range(len(whole) + 1):

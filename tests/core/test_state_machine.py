@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -106,19 +107,24 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=25,
+    max_examples=12,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
-@pytest.mark.parametrize("seed", range(12))
+def seeds(few: int, many: int) -> list[Any]:
+    """Seeds from 0 on: a few in each run, the others where what is slow runs."""
+    return [*range(few), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(few, many))]
+
+
+@pytest.mark.parametrize("seed", seeds(5, 50))
 def test_random_steps_keep_every_invariant_and_replay_to_the_byte(seed: int) -> None:
     run(Steps(), Random(seed), 300)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(3, 20))
 def test_who_follows_the_sdk_loses_at_most_one_liveness_fault_to_others_acts(seed: int) -> None:
     """Conservation of honesty: no act of anybody else, the operator included, makes the diligent miss their duties."""
     steps, rng = Diligent(), Random(seed)
@@ -129,7 +135,7 @@ def test_who_follows_the_sdk_loses_at_most_one_liveness_fault_to_others_acts(see
     assert steps.done > 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(2, 10))
 def test_what_stands_in_one_batch_decides_as_if_each_statement_had_its_own(seed: int) -> None:
     steps = Steps()
     steps.net.autoflush = False

@@ -116,7 +116,7 @@ def texts(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(texts())
 @example(b'{"a":1,"\\u0061":2}')
 @example(b'{"a":{"b":1,"b":2}}')
@@ -134,7 +134,7 @@ def test_near_json_is_judged_as_by_the_slow_reference(text: str) -> None:
     assert outcome(text.encode()) == expected(text.encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=40))
 def test_no_bytes_whatever_raise_anything_but_malformed(data: bytes) -> None:
     outcome(data)

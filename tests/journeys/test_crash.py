@@ -35,7 +35,7 @@ def run_cycles(url: str, directory: Path, cycles: int) -> None:
 
 
 @pytest.mark.journey
-@pytest.mark.parametrize("cycles", [40, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cycles", [20, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_again_and_again_on_sqlite_loses_nothing_it_acknowledged(
     cycles: int, tmp_path: Path, sqlite_template: Path
 ) -> None:

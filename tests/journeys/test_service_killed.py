@@ -45,7 +45,7 @@ class Writer(threading.Thread):
 
 
 @pytest.mark.journey
-@pytest.mark.parametrize("cycles", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cycles", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_service_that_is_killed_with_all_its_processes_loses_nothing_it_acknowledged(
     cycles: int, tmp_path: Path, sqlite_url: str
 ) -> None:

@@ -13,7 +13,8 @@ from tests.api.processes import serving
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.slow]
+"""Each half has a quick test: in tests/api/test_app.py it does not start, in tests/audit/test_monitor.py it is told."""
 
 
 def look(url: str, vkey: str, state: Path) -> list[str]:

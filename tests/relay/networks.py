@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -21,6 +18,7 @@ import httpx
 
 from tests.api.house import found, settings_for
 from tests.api.processes import ROOT, Running, free_port
+from tests.forking import MAIN, Forked
 from tests.services.statements import ORIGIN, Party
 from trust.client import Accepted, AsyncTrustClient, Retry
 from trust.client.agents import registration_bits
@@ -319,13 +317,7 @@ class RelayProcess:
         self.http = f"http://127.0.0.1:{port}"
         where = ("--url", network.url, "--vkey", network.vkey, "--port", str(port))
         command = ("relay", "serve", relay, "--coordinator", str(key), *where, *more)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from trust.cli import main; main()", *command],
-            cwd=ROOT,
-            env=dict(os.environ),
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
-        )
+        self.process = Forked(MAIN, command, ROOT)
 
     def wait(self, timeout_s: float = 30) -> RelayProcess:
         """Returns once it serves."""

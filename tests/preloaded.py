@@ -1,0 +1,8 @@
+"""What processes of tests share: everything that `trust serve` imports, and the routes of its API."""
+
+from trust import app
+from trust.api.application import application
+from trust.cli import serve
+from trust.web.pages import pages
+
+__all__ = ["app", "application", "pages", "serve"]
