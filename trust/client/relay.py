@@ -154,9 +154,16 @@ class Relay(Bound[C]):
 
     @conversation
     def allocate(
-        self, task: str, *, shortlist: int, exclusive_ms: int, candidates: Sequence[str] = ()
+        self,
+        task: str,
+        *,
+        shortlist: int,
+        exclusive_ms: int,
+        candidates: Sequence[str] = (),
+        squad: str | None = None,
     ) -> Exchange[Accepted]:
-        """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind.
+        """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind;
+        for a `squad`, who of those that asked joins it.
 
         Once a task: a second one that is signed speaks against its coordinator. The draw follows in an entry of its
         own; whom it gave, the task's document says.
@@ -170,6 +177,7 @@ class Relay(Bound[C]):
             candidates=tuple(candidates),
             shortlist=shortlist,
             exclusive_ms=exclusive_ms,
+            squad=squad,
         )
         statement = yield from self._cosigners.gather(statement, self._own, self.threshold)
         for wait_ms in MOMENTS_MS:
