@@ -21,11 +21,13 @@ from tests.tables import make_tables
 from trust import app
 from trust.core import envelope, payloads, strict, uploads
 from trust.core.commands import Spoken
+from trust.core.records import Pool, SealedPool
 from trust.core.rules import votes
 from trust.services import genesis
 from trust.services.graph_renewal import Graph
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
+from trust.storage.reading import reading
 
 KIND = "code-review"
 WORK = b'["findings"]'
@@ -119,6 +121,22 @@ class House(Town):
         return answer.json()
 
     # -- what the town does
+
+    def capable(self, count: int, deposit_units: int = 10_000) -> list[Party]:
+        """Agents that offer the kind of work, once the pool from which they are drawn is sealed."""
+        crew = [Party(f"hand {number}") for number in range(count)]
+        said = []
+        for hand in crew:
+            said += [self.register(hand, capabilities=(KIND,)), self.deposit(hand.did, deposit_units)]
+        self.all_done(said)
+        self.wait(lambda: self._offering() == count)
+        return crew
+
+    def _offering(self) -> int:
+        with reading(self.database) as reader:
+            pool = reader.record(Pool, f"workers/{KIND}")
+            sealed = reader.record(SealedPool, pool.sealed) if pool else None
+        return sealed.members if sealed else 0
 
     def settle_in(self, verifiers: int = 3) -> None:
         """Registers everybody, pays in, and enrols verifiers in a pool that is sealed."""

@@ -9,18 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.api.house import KIND, House, house
-from tests.services.statements import ORIGIN, Party
+from tests.api.house import House, house
+from tests.services.statements import ORIGIN
 from trust.core import payloads
 from trust.core.bundle import Bundle
 from trust.core.identity import key_of
-from trust.core.records import Pool, SealedPool
 from trust.core.rules.shortlists import shortlist_seed
 from trust.core.sampling import vrf
 from trust.core.strict import b64, base64_of
 from trust.errors import CODES
 from trust.log.note import Verifier
-from trust.storage.reading import reading
 from trust.verify.bundles import verify_bundle
 from trust.verify.failures import NotProven
 
@@ -33,27 +31,8 @@ def crew(tmp_path: Path, database_url: str) -> Iterator[House]:
     """Eleven agents that offer one kind of work, on each kind of database; no probation lane."""
     with house(tmp_path, database_url, probation_ppm=0) as running:
         running.settle_in()
-        running.workers = [Party(f"hand {number}") for number in range(CREW)]
-        joining = []
-        for hand in running.workers:
-            work = running.register(hand)
-            assert isinstance(work.payload, payloads.AgentRegister)
-            fields = {"pow": work.payload.pow, "capabilities": (KIND,)}
-            joining += [
-                running.say(payloads.AgentRegister, hand, **fields),
-                running.deposit(hand.did, 10_000),
-            ]
-        running.all_done(joining)
-        running.wait(lambda: members(running) == CREW)
+        running.workers = running.capable(CREW)
         yield running
-
-
-def members(crew: House) -> int:
-    """How many weigh anything in the pool as it was sealed last."""
-    with reading(crew.database) as reader:
-        pool = reader.record(Pool, f"workers/{KIND}")
-        sealed = reader.record(SealedPool, pool.sealed) if pool else None
-    return sealed.members if sealed else 0
 
 
 def allocation(crew: House, task: str, candidates: tuple[str, ...] = (), **fields: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api.house import KIND, WORK, House, house
+from tests.services.statements import Party
 from trust.client import ClientError, Relay, Requester, TrustClient, Worker
 from trust.core import payloads, strict
 from trust.core.payloads import Member, Part
@@ -112,6 +113,35 @@ def test_a_part_that_came_to_another_is_proven_too(town: House, client: TrustCli
     )
     case = proven(town, claim)
     assert (case.worker, case.task, case.state) == (town.workers[1].did, part["task"], "claimed")
+
+
+def test_who_joins_by_draw_is_proven_by_the_bundle(town: House, client: TrustClient) -> None:
+    deadline_ms = client.now_ms() + 600_000
+    requester = Requester(client, town.requester.seed)
+    requester.post(
+        "drawn", KIND, b"spec", price_units=100, deadline_ms=deadline_ms, parts=PARTS, relay=town.relay
+    )
+    asker = Party("asker")
+    town.all_done([town.register(asker, capabilities=(KIND,)), town.deposit(asker.did, 1_000)])
+    founder, other = Worker(client, town.workers[0].seed), Worker(client, asker.seed)
+    asks_until_ms = client.now_ms() + 400
+    until = {"asks_until_ms": asks_until_ms, "until_ms": deadline_ms}
+    squad = founder.call_squad("drawn", stake_units=200, **until).created["squad"]
+    other.ask_squad(squad, stake_units=300, surety_units=50)
+    assert client.squads("drawn", "calling")["squads"][0]["squad"] == squad
+    town.wait(lambda: client.now_ms() > asks_until_ms)
+    relay = Relay(client, town.relay, [town.coordinator.seed])
+    relay.allocate("drawn", shortlist=1, exclusive_ms=20_000, squad=squad)
+    town.wait(lambda: client.squad(squad)["state"] == "formed")
+    relay.grant(founder.claim_for_squad(squad, town.relay))
+    head, body = (part["claims"][0]["claim"] for part in client.squad(squad)["parts"])
+    case = proven(town, body)
+    assert (case.worker, case.stake_units, case.route) == (other.did, 300, "first-come")
+    assert case.shortlist is not None
+    assert case.shortlist.agents == (other.did,)
+    assert proven(town, head).worker == founder.did
+    told = " ".join(tell("drawn", entries(town, "/v1/tasks/drawn")).summary)
+    assert "calls for a squad" in told
 
 
 def test_what_is_not_a_squad_is_said_so(town: House, client: TrustClient) -> None:

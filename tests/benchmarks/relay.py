@@ -36,6 +36,9 @@ PACE_PER_MIN = 2_000
 TURNS = 4
 STAKE_UNITS = 500
 """The most that the policy lets a claim lock at this price, so that not every claim is checked to deter."""
+LONG_MS = 3_600_000
+"""More than half of the measured claims are drawn, and nobody opens them: within this time all must be measured, or the
+agents are tombstoned for what they withheld, and their coordinators sign no claim of theirs any more."""
 JSON = {"Content-Type": "application/json"}
 
 Work = Callable[[int, int], Awaitable[float]]
@@ -52,10 +55,10 @@ def run(quick: bool) -> list[Row]:
                 agents,
                 unbonding_ms=20_000_000,
                 lease_ms=60_000,
-                open_ms=300_000,
+                open_ms=LONG_MS,
                 commit_ms=300_000,
                 reveal_ms=300_000,
-                notice_ms=600_000,
+                notice_ms=LONG_MS,
                 challenge_ms=200,
             )
         )

@@ -51,12 +51,17 @@ def test_a_squad_is_formed_and_claims_by_commands(
             assert run([*words, *there]) == code, capsys.readouterr().err
             return capsys.readouterr().out
 
-        form = "squad form batch --key @bob.key --stake 200 --items 4 --until 5m --member @eve.key=300:6"
+        form = "squad form batch --key @bob.key --stake 200 --items 4 --until 5m --member @eve.key=300:6:50"
         first = json.loads(say(form))["squad"]
         say(f"squad dissolve {first} --key @eve.key")
         squad = json.loads(say(form))["squad"]
         say("squad form batch --key @bob.key --stake 200 --items 4 --member @eve.key", USAGE)
         say(f"squad claim {squad} --key @bob.key --relay {home.relay} --coordinator @relay.key")
+        say("squad form batch --key @bob.key --stake 200 --items 4 --member @eve.key=1:2:3:4", USAGE)
+        for asked, listed in (("", [first, squad]), ("--state claimed", [squad]), ("--task other", [])):
+            found = json.loads(say(f"squad list {asked}"))["squads"]
+            assert sorted(each["squad"] for each in found) == sorted(listed)
         shown = json.loads(say(f"squad show {squad}"))
         assert [(part["items_count"], part["price_units"]) for part in shown["parts"]] == [(4, 40), (6, 60)]
+        assert [member.get("surety_units", 0) for member in shown["members"]] == [0, 50]
         assert (shown["state"], [len(part["claims"]) for part in shown["parts"]]) == ("claimed", [1, 1])

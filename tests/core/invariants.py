@@ -125,6 +125,11 @@ class Checker:
             expected[ledger.OPERATOR_UNBONDING] -= network.bond_lost_units
         for account, units in expected.items():
             assert self._balance(account) == units, account
+        for squad in self._all(Squad):
+            lasts = any(member.claim for member in squad.members)
+            for member in squad.members:
+                held = self._balance(ledger.surety(squad.id, member.worker))
+                assert held <= (member.surety_units if lasts else 0), squad
         for task in self._all(Task):
             self._check_escrow(task)
 
@@ -157,7 +162,7 @@ class Checker:
             parent = self._get(Task, squad.task)
             parts = [self._get(Task, id) for id in squad.tasks]
             assert parent is not None
-            if squad.state in ("formed", "dissolved", "expired"):
+            if squad.state in ("calling", "formed", "dissolved", "expired"):
                 assert not parts
                 continue
             assert parent.squad == squad.id
@@ -261,7 +266,7 @@ class Checker:
         for pool in self._all(Pool):
             if pool.dirty:
                 yield pool.id, "epoch"
-        yield from ((squad.id, "squad") for squad in self._all(Squad) if squad.state == "formed")
+        yield from ((squad.id, "squad") for squad in self._all(Squad) if squad.state in ("calling", "formed"))
         yield from self._timers_of_canaries()
         announced = (each for each in self._all(AdoptedPolicy) if each.effective_ms > self._at_ms_now)
         yield from ((policy_timer(int(policy.id)), "policy") for policy in announced)
@@ -338,9 +343,10 @@ def _check_posting(event: MoneyMoved) -> None:
         for account, change in event.postings:
             locks = account.startswith("claim/") or account.endswith(("/free", "/unbonding"))
             assert locks if change < 0 else account == ledger.BURN or account.endswith("/free")
-    elif event.why == "slash.name":
+    elif event.why in ("slash.name", "slash.surety"):
         for account, change in event.postings:
-            assert account.endswith("/name") if change < 0 else account == ledger.BURN
+            is_lock = account.endswith("/name") if event.why == "slash.name" else account.startswith("squad/")
+            assert is_lock if change < 0 else account == ledger.BURN
     elif event.why.startswith(("slash.", "seat.slash")):
         lock = "claim/" if event.why.startswith("slash.") else "verifier/"
         for account, change in event.postings:

@@ -37,6 +37,7 @@ TERMS: dict[str, object] = {
     "sample_items": 6,
     "failure_strikes": 2,
     "min_stake_units": 10,
+    "surety_ppm": 400_000,
 }
 POLICY = policy_of(**TERMS)
 
@@ -232,6 +233,9 @@ class Steps:
     def form(self, rng: Random) -> None:
         squads.form(self, rng)
 
+    def call(self, rng: Random) -> None:
+        squads.call(self, rng)
+
     def claim_squad(self, rng: Random) -> None:
         squads.claim(self, rng)
 
@@ -400,7 +404,8 @@ ACTIONS: Sequence[str] = (
     "join", "rotate", "revoke", "enroll", "grant", "adopt", "deposit", "withdraw", "pay_out", "post", "post", "cancel",
     "request", "request", "hold", "hold", "submit", "accept", "draw", "open", "commit", "reveal", "challenge",
     "challenge", "challenge", "wait", "repeat", "forge", "flush", "promise", *["open_canary"] * 6, "show",
-    "form", "form", "claim_squad", "allocate", "allocate", "claim_drawn", "claim_drawn", *["advance"] * 14,
+    "form", "form", "call", "call", "claim_squad", "allocate", "allocate", "claim_drawn", "claim_drawn",
+    *["advance"] * 14,
 )  # fmt: skip
 
 

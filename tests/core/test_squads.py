@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.core.flows import PRICE, STAKE, Scene, batch_of, posted, scene, unchecked
-from tests.core.squads import PARTS, Taken, asking, claimed, formed, forming, members
+from tests.core.network import Who
+from tests.core.squads import (
+    PARTS,
+    Taken,
+    asking,
+    called,
+    claimed,
+    drawn,
+    formed,
+    forming,
+    joining,
+    members,
+)
 from tests.core.terms import EXACT, policy_of
+from trust.core import ledger
 from trust.core import payloads as p
-from trust.core.events import ClaimOpened
+from trust.core.events import ClaimOpened, MoneyMoved
+from trust.core.policy import Policy
 from trust.core.records import Allocation, Bar, Claim, Squad, Task
 
 POLICY = policy_of()
@@ -357,3 +372,231 @@ def test_a_part_is_split_no_further() -> None:
     part = town.net.get(Claim, head).task
     third = town.net.join("third")
     town.net.refused("not-divisible", forming(town, [(third, None), (town.rival, None)], part))
+
+
+# -- who stands surety for the others
+
+HALF = policy_of(surety_ppm=500_000)
+
+
+def surety_town(*sureties: int | None, policy: Policy = HALF) -> tuple[Scene, Squad, list[str]]:
+    """A squad of as many that has claimed a batch, each with what it signed for the others."""
+    town = scene(policy)
+    town.post("t1", items=p.Items(count=4 * len(sureties), parts=len(sureties)))
+    taken = batch(town, *[4] * len(sureties))
+    said = tuple(replace(m, surety_units=most) for m, most in zip(members(taken), sureties, strict=True))
+    squad = formed(town, taken, members=said)
+    return town, squad, claimed(town, squad)
+
+
+def test_a_failed_part_costs_the_others_the_policys_share_of_what_it_costs_its_worker() -> None:
+    town, squad, (bad, good, fair) = surety_town(None, 60, 60)
+    before = {who: town.net.free(who) for who in (town.worker, town.rival)}
+    end(town, bad, "fail")
+    burned = posted(town.net.entries, "slash.surety")
+    helper = town.net.people[squad.members[2].worker]
+    half = STAKE // 2 // 2
+    assert burned == {
+        ledger.surety(squad.id, town.rival.did): -half,
+        ledger.surety(squad.id, helper.did): -half,
+        ledger.BURN: 2 * half,
+    }
+    end(town, good)
+    assert town.net.balance(ledger.surety(squad.id, helper.did)) == 60 - half, "the third claim is not over"
+    end(town, fair)
+    town.net.tick(HALF.windows.evidence_ms)
+    assert town.net.free(town.rival) == before[town.rival] + STAKE + 60 - half + squad.members[1].price_units
+    assert not any(town.net.balance(ledger.surety(squad.id, each.worker)) for each in squad.members)
+
+
+def test_nobody_pays_more_than_it_signed_for_and_who_signs_nothing_loses_nothing() -> None:
+    town, squad, (bad, _, _) = surety_town(None, None, 10)
+    signed_nothing = town.net.free(town.rival)
+    end(town, bad, "fail")
+    assert town.net.free(town.rival) == signed_nothing
+    assert posted(town.net.entries, "slash.surety")[ledger.BURN] == 10
+    assert town.net.balance(ledger.surety(squad.id, town.rival.did)) == 0
+
+
+@pytest.mark.parametrize("how", ["gives up", "lets it run out", "is paid"])
+def test_only_a_part_that_a_panel_failed_costs_its_sureties(how: str) -> None:
+    town, squad, (first, second) = surety_town(60, 60)
+    if how == "gives up":
+        town.net.say(p.ClaimAbandon, town.worker, claim=first)
+    elif how == "is paid":
+        end(town, first)
+    town.net.tick(HALF.claims.lease_ms)
+    assert town.net.get(Claim, second).state == "expired"
+    assert "slash.surety" not in {
+        event.why for entry in town.net.entries for event in entry.events if isinstance(event, MoneyMoved)
+    }
+    assert not any(town.net.balance(ledger.surety(squad.id, each.worker)) for each in squad.members)
+
+
+def test_without_a_share_in_the_policy_no_surety_locks() -> None:
+    town, squad, _ = surety_town(60, 60, policy=POLICY)
+    assert not any(member.claim for member in town.net.get(Squad, squad.id).members)
+    assert not posted(town.net.entries, "surety.lock")
+
+
+def test_a_member_without_the_money_for_its_surety_is_no_member() -> None:
+    town = scene(HALF)
+    town.post("t1", parts=PARTS)
+    poor = town.net.join("poor", STAKE + 10)
+    squad = formed(
+        town,
+        [(town.worker, None), (poor, None)],
+        members=members([(town.worker, None), (poor, None)], surety_units=11),
+    )
+    town.net.refused("insufficient-funds", asking(town, squad))
+    assert town.task_state() == "open"
+
+
+def test_whoever_fails_on_purpose_burns_no_more_of_others_than_of_its_own() -> None:
+    """A ring of requester and one member, at the highest share that a policy may say: nobody of it gains a unit, and
+    what its victims lose is at most what it loses."""
+    town, _, (bad, *_) = surety_town(None, 10_000, 10_000, policy=policy_of(surety_ppm=1_000_000))
+    before = town.net.free(town.requester) + town.net.free(town.worker)
+    end(town, bad, "fail")
+    assert -posted(town.net.entries, "slash.failed-check")[ledger.stake(bad)] == STAKE
+    assert posted(town.net.entries, "slash.surety")[ledger.BURN] <= STAKE
+    refunded = max(0, posted(town.net.entries, "slash.failed-check").get(ledger.free(town.requester.did), 0))
+    reopening = posted(town.net.entries[-3:], "task.escrow").get(ledger.free(town.requester.did), 0)
+    assert town.net.free(town.requester) + town.net.free(town.worker) <= before + refunded + reopening
+
+
+def test_a_part_that_another_takes_up_has_no_sureties_any_more() -> None:
+    town, squad, (first, second, _) = surety_town(None, 60, 60)
+    town.net.say(p.ClaimAbandon, town.worker, claim=first)
+    again = town.claim(town.net.get(Claim, first).task, town.net.join("other"))
+    end(town, again, "fail")
+    assert not posted(town.net.entries, "slash.surety")
+    assert town.net.get(Squad, squad.id).members[1].claim == second
+
+
+# -- who joins by draw
+
+
+def called_town(askers: int = 3, **terms: Any) -> tuple[Scene, Squad, list[Who]]:
+    """A task that a relay hands out, a squad that is called for it, and workers that may ask."""
+    town = scene()
+    town.post("t1", relay=town.relay, **({"parts": PARTS} | terms))
+    crew = [town.net.join(f"asker {number}", capabilities=(EXACT,)) for number in range(askers)]
+    return town, called(town), crew
+
+
+def test_who_joins_is_drawn_from_those_who_ask_and_each_takes_what_it_offered() -> None:
+    town, squad, crew = called_town()
+    joined = drawn(town, squad, *crew, stake_units=200)
+    founder, other = joined.members
+    assert (joined.state, founder.worker, founder.part, founder.stake_units) == (
+        "formed",
+        town.worker.did,
+        "head",
+        STAKE,
+    )
+    assert other.worker in {who.did for who in crew}
+    assert (other.part, other.stake_units, other.price_units) == ("body", 200, 70)
+    head, body = claimed(town, joined)
+    assert [town.net.get(Claim, each).route for each in (head, body)] == ["first-come"] * 2
+    end(town, head)
+    end(town, body)
+    assert town.net.get(Task, "t1").closed_why == "accepted"
+
+
+def test_another_draw_gives_others() -> None:
+    town, squad, crew = called_town(4)
+    found = set()
+    for number in range(8):
+        found.add(drawn(town.fork(), squad, *crew, exclusive_ms=1_000 + number).members[1].worker)
+    assert len(found) > 1
+
+
+def test_the_items_of_a_batch_are_shared_by_as_many_as_asked() -> None:
+    town, squad, crew = called_town(2, parts=(), items=p.Items(count=10, parts=4))
+    joined = drawn(town, squad, *crew, shortlist=3)
+    assert [(each.first_item, each.items_count) for each in joined.members] == [(0, 3), (3, 3), (6, 4)]
+
+
+def test_nobody_chooses_who_joins() -> None:
+    town, squad, crew = called_town()
+    for who in crew:
+        town.net.say(p.SquadAsk, who, squad=squad.id, stake_units=STAKE)
+    town.net.refused("bad-until", joining(town, squad))
+    town.net.tick_to(squad.asks_until_ms)
+    late = town.net.join("late", capabilities=(EXACT,))
+    town.net.refuses("squad-state", p.SquadAsk, late, squad=squad.id, stake_units=STAKE)
+    town.net.refused("bad-candidates", joining(town, squad, candidates=(crew[0].did,)))
+    town.net.refused("bad-candidates", joining(town, squad, shortlist=2))
+    stranger = town.net.statement(
+        p.TaskAllocate,
+        crew[0],
+        relay=town.relay,
+        candidates=(),
+        shortlist=1,
+        exclusive_ms=1_000,
+        task="t1",
+        squad=squad.id,
+    )
+    town.net.refused("not-coordinator", stranger)
+    town.net.do(joining(town, squad))
+    town.net.refused("squad-state", asking(town, squad))
+    town.net.do(town.net.shortlist_draw_of("t1"))
+    town.net.refused("already-allocated", joining(town, called(town, who=crew[0])))
+
+
+def test_while_a_drawn_squad_may_claim_nobody_else_may_and_its_end_opens_the_task() -> None:
+    town, squad, crew = called_town()
+    joined = drawn(town, squad, *crew)
+    member = town.net.people[joined.members[1].worker]
+    town.net.refused("not-allocated", town.request("t1", member))
+    own = formed(town, pair(town))
+    town.net.refused("not-allocated", asking(town, own))
+    town.net.refuses("not-yours", p.SquadDissolve, member, squad=squad.id)
+    town.net.say(p.SquadDissolve, town.worker, squad=squad.id)
+    town.claim("t1", member)
+
+
+def test_an_owner_has_one_place_among_those_who_ask_and_the_founders_house_none() -> None:
+    town, squad, crew = called_town(1)
+    twin = town.net.join("twin", owner=town.worker, capabilities=(EXACT,))
+    town.net.refuses("bad-squad", p.SquadAsk, twin, squad=squad.id, stake_units=STAKE)
+    town.net.say(p.SquadAsk, crew[0], squad=squad.id, stake_units=STAKE)
+    again = town.net.join("again", owner=crew[0], capabilities=(EXACT,))
+    town.net.refuses("bad-squad", p.SquadAsk, again, squad=squad.id, stake_units=STAKE)
+    town.net.refuses("not-capable", p.SquadAsk, town.verifiers[0], squad=squad.id, stake_units=STAKE)
+    small = town.net.join("small", capabilities=(EXACT,))
+    town.net.refuses("insufficient-stake", p.SquadAsk, small, squad=squad.id, stake_units=99)
+
+
+def test_where_too_few_may_join_the_task_is_open_to_all() -> None:
+    town, squad, _ = called_town()
+    town.net.tick_to(squad.asks_until_ms)
+    town.net.refused("nobody-eligible", joining(town, squad))
+    town, squad, _ = called_town(0)
+    poor = town.net.join("poor", STAKE - 1, capabilities=(EXACT,))
+    unable = drawn(town, squad, poor)
+    assert (unable.state, town.task_state()) == ("calling", "open")
+    town.claim("t1", town.rival)
+    town.net.tick_to(squad.until_ms)
+    assert town.net.get(Squad, squad.id).state == "expired"
+
+
+def test_a_squad_is_called_for_where_a_relay_can_have_it_drawn() -> None:
+    town = town_with()
+    until_ms = town.net.now_ms + 9_000
+    said = {"stake_units": STAKE, "asks_until_ms": until_ms, "until_ms": until_ms + 1}
+    town.net.refuses("wrong-relay", p.SquadCall, town.worker, task="t1", **said)
+    town.post("t2", relay=town.relay, parts=PARTS)
+    town.net.refuses("bad-until", p.SquadCall, town.worker, task="t2", **said | {"until_ms": until_ms})
+    town.net.refuses("insufficient-stake", p.SquadCall, town.worker, task="t2", **said | {"stake_units": 9})
+    town.post("t3", relay=town.relay)
+    town.net.refuses("not-divisible", p.SquadCall, town.worker, task="t3", **said)
+
+
+def test_a_draw_for_a_squad_that_comes_to_nothing_costs_its_requester_nothing() -> None:
+    town, squad, crew = called_town()
+    drawn(town, squad, *crew)
+    entries = town.net.tick_to(town.net.get(Task, "t1").deadline_ms)
+    assert not posted(entries, "allocation.lapsed")
+    assert town.net.get(Squad, squad.id).state == "expired"

@@ -18,7 +18,7 @@ from tests.core.flows import Scene, batch_of
 from tests.core.network import DAY_MS, Net, Who
 from tests.core.proofs import Lied, Promise, claim_by, confirmation, evidence, fork, text, three
 from tests.core.steps import Steps, run
-from tests.core.terms import JUDGED, policy_of, policy_text
+from tests.core.terms import EXACT, JUDGED, policy_of, policy_text
 from tests.core.witnesses import two_of_three
 from trust.core import payloads as p
 from trust.core.records import Allocation, Claim, Withdrawal
@@ -265,6 +265,26 @@ def witnessed() -> History:
     return told(net, new)
 
 
+def joined() -> History:
+    """Squads whose members are drawn from those who ask: one stands surety and pays for a part that fails, one is
+    called for in vain."""
+    policy = policy_of(unbonding_ms=10**6, surety_ppm=500_000)
+    town = Scene(Net(policy), verifiers=16)
+    town.post("essay", relay=town.relay, parts=squads.PARTS)
+    squad = squads.called(town, "essay", surety_units=60)
+    others = (town.net.join(f"asker {number}", capabilities=(EXACT,)) for number in range(3))
+    squad = squads.drawn(town, squad, town.rival, *others, surety_units=40)
+    for claim, verdict in zip(squads.claimed(town, squad), ("pass", "fail"), strict=True):
+        town.net.do(town.output(claim))
+        town.net.draw(claim)
+        town.open(claim)
+        town.judge(claim, verdict)
+    town.post("alone", relay=town.relay, parts=squads.PARTS)
+    squads.called(town, "alone")
+    _to_the_end(town)
+    return told(town.net)
+
+
 def shipped() -> History:
     """The shipped sandbox policy, with seals of pools and of scores over days of work."""
     world = World()
@@ -368,5 +388,6 @@ HISTORIES: dict[str, Callable[[], History]] = {
     "caught": caught,
     "attested": attested,
     "together": together,
+    "joined": joined,
     "shipped": shipped,
 }

@@ -16,7 +16,7 @@ from trust.log import merkle
 
 HERE = Path(__file__).parent
 MANIFEST = "manifest.json"
-SEALED = {"rules-2": "7c35ac4ada2ba2975874c3975872a95ca6915b861e7c47b31119c15393ca3e84"}
+SEALED = {"rules-2": "38f91f95023edc55cab254155821ad1ed89bbaa6de14c012f0e6247c92f21baa"}
 """The SHA-256 of each release's manifest: whoever edits a golden log has to say so here too."""
 
 

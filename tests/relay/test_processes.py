@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from tests.relay.networks import KIND, Agent, Network, RelayProcess, named, run
 from trust import clock
 from trust.cli import run as trust
 from trust.cli.failures import GOOD
+from trust.client import Worker
 from trust.client.statements import did_of_seed
+from trust.core.payloads import Part
+from trust.errors import TrustError
 from trust.relay.link import RelayLink
 from trust.verify.receipts import verify_confirmation
 
@@ -26,6 +30,70 @@ def _kinds(feed: str, town: Network, capsys: pytest.CaptureFixture[str]) -> Any:
     capsys.readouterr()
     assert trust(["relay", "check", feed, town.url, "--key", town.vkey, "--json"]) == GOOD
     return json.loads(capsys.readouterr().out)["kinds"]
+
+
+def test_a_squad_is_drawn_through_the_group_and_claims_its_task_as_one(town: Network, tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(2)]
+    dids = [did_of_seed(seed) for seed in town.three]
+    processes = []
+    for here, there in ((0, 1), (1, 0)):
+        cosigner = ("--cosigner", f"{dids[there]}=http://127.0.0.1:{ports[there]}")
+        feed = ("--feed", str(tmp_path / f"feed-{here}"))
+        args = (tmp_path, town, town.three[here], town.group, ports[here])
+        processes.append(RelayProcess(*args, *cosigner, *feed))
+    halves = (Part("head", 400_000), Part("body", 600_000))
+
+    async def test() -> None:
+        rosa, (ada, ben, cyd) = Agent(town.requester), (Agent(each) for each in town.agents[:3])
+        for number, each in enumerate((rosa, ada, ben, cyd)):
+            each.link = await RelayLink.open(processes[number % 2].url, each.me, each._hear)
+        task = named()
+        [posted] = await rosa.link.post([town.task_post(task, town.group, parts=halves)])
+        async with town.client() as client:
+            founder, *askers = (Worker(client, each.me.seed) for each in (ada, ben, cyd))
+            asks_until_ms = client.now_ms() + 700
+            until = {"asks_until_ms": asks_until_ms, "until_ms": asks_until_ms + 60_000}
+            called = await founder.call_squad(task, stake_units=200, **until)
+            squad = called.created["squad"]
+            for asker in askers:
+                await asker.ask_squad(squad, stake_units=200)
+            with pytest.raises(TrustError, match="bad-until"):
+                await ada.link.draw_squad(squad, 20_000)
+            await asyncio.sleep(max(0, asks_until_ms - client.now_ms()) / 1_000 + 0.05)
+            with pytest.raises(TrustError, match="not-yours"):
+                await ben.link.draw_squad(squad, 20_000)
+            await ada.link.draw_squad(squad, 20_000)
+            await ada.hears("offer", task=task)
+            shown = await client.squad(squad)
+            members = [each["worker"] for each in shown["members"]]
+            assert (shown["state"], members[0]) == ("formed", founder.did)
+            assert members[1] in {asker.did for asker in askers}
+            alone = town.claim_of(cyd.me, task, posted["index"], town.group)
+            with pytest.raises(TrustError, match="threshold-not-met"):
+                await cyd.link.claim(alone)
+            asked = town.claim_of(ada.me, task, posted["index"], town.group, squad=squad, stake_units=400)
+            told = await ada.link.claim(asked)
+            confirmed = verify_confirmation(told["confirmation"].encode(), ada.me.network, dids, 2)
+            assert (len(confirmed.signers), confirmed.statement.worker) == (2, founder.did)
+            parts = (await client.squad(squad))["parts"]
+            assert [each["claims"][0]["worker"] for each in parts] == members
+            for each in (each for each in (ada, ben, cyd) if each.me.actor in members):
+                number = members.index(each.me.actor)
+                output = town.output_of(each.me, parts[number]["claims"][0]["claim"])
+                [delivered] = await each.link.deliver([output])
+                assert delivered["status"] == 201, delivered
+        for agent in (rosa, ada, ben, cyd):
+            await agent.link.close()
+
+    try:
+        for process in processes:
+            process.wait()
+        run(test)
+        for process in processes:
+            assert trust(["relay", "check", f"{process.http}/feed", town.url, "--key", town.vkey]) == GOOD
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def test_a_group_of_processes_loses_one_to_kill_9_and_its_agents_go_on_at_another(

@@ -68,6 +68,7 @@ def database(migrated_url: str) -> Iterator[Database]:
 def without_lists(execute: Callable[[str], object]) -> None:
     """Takes back what the migrations from that of the lists on made, so that an older one can be made again."""
     execute("DROP TABLE squads")
+    execute("ALTER TABLE allocations DROP COLUMN squad")
     for column in ("parts", "most_parts", "parent", "part", "first_item", "squad"):
         execute(f"ALTER TABLE tasks DROP COLUMN {column}")
     made = runpy.run_path(str(shipped("alembic") / "versions" / "0004_lists.py"))

@@ -483,6 +483,7 @@ SeatShown = _shape(
     items=list[ItemShown],
     to_open=int,
 )
+SquadShown = _shape("SquadShown", *_of(Squad, "squad"))
 SquadAnswer = _shape(
     "Squad",
     *_of(Squad, "squad"),
@@ -592,6 +593,7 @@ ANSWERS: dict[str, Any] = {
     ),
     "GET /v1/claims/{claim}/bundle": Bundle,
     "GET /v1/seats": _page("SeatList", "seats", Duty),
+    "GET /v1/squads": _page("SquadList", "squads", SquadShown),
     "GET /v1/relays": _page("RelayList", "relays", RelayShown),
     "GET /v1/relays/{relay}": RelayShown,
     "GET /v1/agents": _page("AgentList", "agents", AgentListed),

@@ -35,6 +35,19 @@ ClaimState = Annotated[
     ],
     QueryParameter(name="state", description="A claim's state, `open` for all that have not ended"),
 ]  # fmt: skip
+SquadState = Annotated[
+    Literal["calling", "formed", "claimed", "dissolved", "expired", "accepted", "unfinished", ""],
+    QueryParameter(name="state", description="A squad's state; all unless given"),
+]
+SquadTask = Annotated[
+    str,
+    QueryParameter(
+        name="task",
+        max_length=64,
+        pattern=r"^([a-z0-9][a-z0-9._-]*)?$",
+        description="The task that they are formed for; all unless given",
+    ),
+]
 SeatState = Annotated[
     Literal["open"], QueryParameter(name="state", description="Those that wait for their verifiers")
 ]
@@ -139,6 +152,19 @@ async def relays(
     return await service.show(request, lists.relays, after, limit)
 
 
+@get("/v1/squads", tags=TAGS, summary="Squads by id, of a task and in a state where named")
+async def squads(
+    request: HttpRequest,
+    service: Serving,
+    task: SquadTask = "",
+    squad_state: SquadState = "",
+    after: After = "",
+    limit: Limit = 100,
+) -> Response[bytes]:
+    filters = {"task": task, "state": squad_state}
+    return await service.show(request, lists.squads, filters, after, limit)
+
+
 @get("/v1/relays/{relay:str}", tags=TAGS, summary="A relay with its coordinators")
 async def relay(request: HttpRequest, service: Serving, relay: FromPath[str]) -> Response[bytes]:
     return await service.show(request, lists.relay, relay)
@@ -170,4 +196,4 @@ async def search(
     return await service.show(request, lists.search, word, after, limit)
 
 
-HANDLERS = (tasks, claims, seats, agents, relays, relay, entries, search)
+HANDLERS = (tasks, claims, seats, agents, squads, relays, relay, entries, search)

@@ -80,6 +80,7 @@ class _Log:
         self.allocations: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._states: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._task_of: dict[str, str] = {}
+        self._drawn_for: dict[str, str] = {}
         self.size = 0
 
     def take(self, index: int, data: bytes, events: list[Facts]) -> None:
@@ -111,6 +112,10 @@ class _Log:
             self._task_of[event["claim"]] = task
         if kind == "task.allocated":
             self.shortlists[task] = [agent for agent, *_ in event["shortlist"]]
+        if kind == "task.allocating" and "squad" in event:
+            self._drawn_for[task] = event["squad"]
+        if kind == "squad.formed" and self._drawn_for.get(task) == event["squad"]:
+            self.shortlists[task] = [event["founder"]]
         state = _STATES.get(kind)
         if state:
             self._states[task].append((index, state))

@@ -128,6 +128,7 @@ class Client(Bound[C]):
     task = forwarded(Exchanges.task)
     claim = forwarded(Exchanges.claim)
     squad = forwarded(Exchanges.squad)
+    squads = forwarded(Exchanges.squads)
     bundle = forwarded(Exchanges.bundle)
     timeline = forwarded(Exchanges.timeline)
     provenance = forwarded(Exchanges.provenance)

@@ -351,6 +351,18 @@ class Exchanges:
         """A claim."""
         return (yield from self.get(wire.path("/v1/claims/{}", id)))
 
+    def squads(
+        self,
+        task: str | None = None,
+        state: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Exchange[Facts]:
+        """A page of the squads, of a task and in a state where named."""
+        return (
+            yield from self.get(wire.path("/v1/squads", task=task, state=state, after=after, limit=limit))
+        )
+
     def squad(self, id: str) -> Exchange[Facts]:
         """A squad, with the parts of its task."""
         return (yield from self.get(wire.path("/v1/squads/{}", id)))

@@ -5,7 +5,7 @@ Specified in docs/rules.md 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trust.client import wire
@@ -22,8 +22,9 @@ from trust.log.ed25519 import PrivateKey
 from trust.verify.failures import NotProven
 from trust.verify.receipts import Confirmation, Proven, check_confirmed, verify_receipt
 
-MOMENTS_MS = (2, 4, 8, 16, 32, 64)
-"""A posting is in a checkpoint once the log's time has moved on, and that is counted in milliseconds."""
+MOMENTS_MS = (2, 4, 8, 16, 32, 64, 128)
+"""A posting is in a checkpoint once the log's time has moved on, and that is counted in milliseconds; a draw that waits
+for no witness is made as soon."""
 SHOWN_WITHIN_MS = 5_000
 """How far the time that another coordinator attests may be from the own clock."""
 
@@ -154,9 +155,16 @@ class Relay(Bound[C]):
 
     @conversation
     def allocate(
-        self, task: str, *, shortlist: int, exclusive_ms: int, candidates: Sequence[str] = ()
+        self,
+        task: str,
+        *,
+        shortlist: int,
+        exclusive_ms: int,
+        candidates: Sequence[str] = (),
+        squad: str | None = None,
     ) -> Exchange[Accepted]:
-        """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind.
+        """Has the draw decide who may claim a task first: `shortlist` of the candidates, or of all that offer its kind;
+        for a `squad`, who of those that asked joins it.
 
         Once a task: a second one that is signed speaks against its coordinator. The draw follows in an entry of its
         own; whom it gave, the task's document says.
@@ -170,13 +178,18 @@ class Relay(Bound[C]):
             candidates=tuple(candidates),
             shortlist=shortlist,
             exclusive_ms=exclusive_ms,
+            squad=squad,
         )
         statement = yield from self._cosigners.gather(statement, self._own, self.threshold)
+        return (yield from self._sent(statement, lambda error: error.code == "not-in-checkpoint"))
+
+    def _sent(self, statement: bytes, is_early: Callable[[ServiceError], bool]) -> Exchange[Accepted]:
+        """Sends a statement, and again after a moment while its refusal says that it came too early."""
         for wait_ms in MOMENTS_MS:
             try:
                 return (yield from self.exchanges.send(statement))
             except ServiceError as error:
-                if error.code != "not-in-checkpoint":
+                if not is_early(error):
                     raise
             yield from wire.pause(wait_ms)
         return (yield from self.exchanges.send(statement))
@@ -192,12 +205,13 @@ class Relay(Bound[C]):
         """Asks the service for a worker's claim; only when its entry is proven there is a confirmation, with the
         signatures of the whole threshold.
 
-        Raises the service's error: `already-claimed` names the winner in `extra`. Asking again after any other error
+        Raises the service's error: `already-claimed` names the winner in `extra`; `not-allocated` where the worker is
+        not on the shortlist, or that is not drawn within a moment. Asking again after any other error
         is safe: a claim that was won meanwhile is confirmed.
         """
         signed = yield from Relay.cosign.talk(self, request)
         signed = yield from Relay.gathered.talk(self, signed)
-        accepted = yield from self.exchanges.send(signed)
+        accepted = yield from self._sent(signed, _is_being_drawn)
         return Granted(accepted, (yield from Relay.confirmed.talk(self, accepted)))
 
     @conversation
@@ -236,3 +250,8 @@ class Relay(Bound[C]):
     ) -> Exchange[Facts]:
         """Candidates in the order in which to offer them the work."""
         return (yield from self.exchanges.priorities(task_kind, candidates, task))
+
+
+def _is_being_drawn(error: ServiceError) -> bool:
+    """Returns whether a claim was refused because who may claim first is not drawn yet."""
+    return error.code == "not-allocated" and "exclusive_until_ms" not in error.extra

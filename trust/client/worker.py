@@ -25,6 +25,8 @@ from trust.core.payloads import (
     Member,
     OutputOpen,
     OutputSubmit,
+    SquadAsk,
+    SquadCall,
     SquadForm,
 )
 from trust.errors import ClientError
@@ -66,9 +68,38 @@ class Worker(Agent[C]):
         return self.say(SquadForm, task=task, members=tuple(members), until_ms=until_ms)
 
     @conversation
-    def join_squad(self, formed: bytes, stake_units: int) -> Exchange[bytes]:
-        """Returns a `squad.form` with this worker's signature added: it will lock at most `stake_units` for its
-        part.
+    def call_squad(
+        self,
+        task: str,
+        *,
+        stake_units: int,
+        asks_until_ms: int,
+        until_ms: int,
+        surety_units: int | None = None,
+    ) -> Exchange[Accepted]:
+        """Calls for a squad, of which this worker is the founder: a draw decides who of those that ask joins it."""
+        said = self.say(
+            SquadCall,
+            task=task,
+            stake_units=stake_units,
+            asks_until_ms=asks_until_ms,
+            until_ms=until_ms,
+            surety_units=surety_units,
+        )
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def ask_squad(
+        self, squad: str, *, stake_units: int, surety_units: int | None = None
+    ) -> Exchange[Accepted]:
+        """Asks to join a squad that is called for: to take whichever part it is drawn for at this stake."""
+        said = self.say(SquadAsk, squad=squad, stake_units=stake_units, surety_units=surety_units)
+        return (yield from self.exchanges.send(said))
+
+    @conversation
+    def join_squad(self, formed: bytes, stake_units: int, surety_units: int = 0) -> Exchange[bytes]:
+        """Returns a `squad.form` with this worker's signature added: it will lock at most `stake_units` for its part,
+        and answers with at most `surety_units` for the parts of the others.
 
         `ClientError` bad-squad where it is none of the members, or would lock more.
         """
@@ -80,6 +111,11 @@ class Worker(Agent[C]):
         if len(mine) != 1 or mine[0].stake_units > stake_units:
             raise ClientError(
                 "bad-squad", f"this squad does not want {self.did} for {stake_units} units at most"
+            )
+        if (mine[0].surety_units or 0) > surety_units:
+            raise ClientError(
+                "bad-squad",
+                f"this squad wants {mine[0].surety_units} units as surety, {surety_units} at most",
             )
         return statements.cosign(formed, self.me.seed)
 

@@ -46,6 +46,11 @@ def verifier_stake(party: str) -> str:
     return f"verifier/{party}/stake"
 
 
+def surety(squad: str, party: str) -> str:
+    """What a member of a squad answers with for the parts of the others, while their first claims last."""
+    return f"squad/{squad}/{party}"
+
+
 def name_bond(party: str) -> str:
     """The bond of a party's name: locked while it works or checks, burned when its work is caught."""
     return f"agent/{party}/name"

@@ -43,8 +43,10 @@ class TaskState:
 
 
 class SquadState:
-    """The states of a squad: dissolved or expired without a claim; accepted where every part of its task was."""
+    """The states of a squad: calling while its members are not drawn; dissolved or expired without a claim; accepted
+    where every part of its task was."""
 
+    CALLING: Final = "calling"
     FORMED: Final = "formed"
     CLAIMED: Final = "claimed"
     DISSOLVED: Final = "dissolved"
@@ -215,9 +217,15 @@ WITHDRAWAL = _life(
 )
 SQUAD = _life(
     "state",
+    ("squad.called", "", "calling"),
+    ("squad.asked", "calling", ""),
     ("squad.formed", "", "formed"),
+    ("squad.formed", "calling", "formed"),
     ("squad.claimed", "formed", "claimed"),
     ("part.posted", "claimed", ""),
+    ("surety.given", "claimed", ""),
+    ("surety.ended", "claimed", ""),
+    ("squad.ended", "calling", "dissolved expired"),
     ("squad.ended", "formed", "dissolved expired"),
     ("squad.ended", "claimed", "accepted unfinished"),
 )

@@ -276,6 +276,8 @@ class TaskCancel(Payload, tag="task.cancel", frozen=True, kw_only=True):
 
 
 class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
+    """With `squad` the draw is of who joins it: the candidates are those who asked, and none is named here."""
+
     endpoint: ClassVar[str] = "/v1/tasks"
     signers: ClassVar[Signers] = Signers("a coordinator, and the threshold of the relay", "coordinators")
 
@@ -284,6 +286,7 @@ class TaskAllocate(Payload, tag="task.allocate", frozen=True, kw_only=True):
     candidates: Annotated[tuple[Did, ...], Meta(max_length=128)]
     shortlist: Annotated[int, Meta(ge=1, le=128)]
     exclusive_ms: Ms
+    squad: Id | None = None
 
 
 class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
@@ -301,11 +304,14 @@ class ClaimRequest(Payload, tag="claim.request", frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A worker's part and stake in a squad: of a batch the next `items` items, else the next of the task's parts."""
+    """Who takes which part for which stake: of a batch the next `items` items, else the next of the task's parts.
+
+    `surety_units` is the most that it pays, beside, for the failed parts of the others."""
 
     worker: Did
     stake_units: Units
     items: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    surety_units: Units | None = None
 
 
 class SquadForm(Payload, tag="squad.form", frozen=True, kw_only=True):
@@ -317,6 +323,30 @@ class SquadForm(Payload, tag="squad.form", frozen=True, kw_only=True):
     task: Name
     members: Annotated[tuple[Member, ...], Meta(min_length=2, max_length=MAX_PARTS)]
     until_ms: Ms
+
+
+class SquadCall(Payload, tag="squad.call", frozen=True, kw_only=True):
+    """A worker calls for a squad: it takes the first part, and a draw decides who of those that ask joins it."""
+
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[Signers] = Signers("the founder", "active")
+
+    task: Name
+    stake_units: Units
+    asks_until_ms: Ms
+    until_ms: Ms
+    surety_units: Units | None = None
+
+
+class SquadAsk(Payload, tag="squad.ask", frozen=True, kw_only=True):
+    """A worker asks to join a squad that is called for: whichever part it is drawn for, it takes for this stake."""
+
+    endpoint: ClassVar[str] = "/v1/claims"
+    signers: ClassVar[Signers] = Signers("the worker that asks", "active")
+
+    squad: Id
+    stake_units: Units
+    surety_units: Units | None = None
 
 
 class SquadDissolve(Payload, tag="squad.dissolve", frozen=True, kw_only=True):

@@ -135,6 +135,7 @@ class Faults(Section, frozen=True):
     equivocation_ppm: Ppm
     failure_strikes: Annotated[int, Meta(ge=1, le=20)]
     failure_memory_ms: Span
+    surety_ppm: Ppm = 0
 
 
 class Blobs(Section, frozen=True):
@@ -447,6 +448,9 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
          "the first verdict is final: nobody can challenge it, and no canary comes to bear"),
         (money.evidence_hold_ppm == 0, "nothing of the stake is held after acceptance: late evidence finds it empty"),
         (money.reporter_max_fees == 0, "nobody earns by showing evidence"),
+        (faults.surety_ppm > 500_000,
+         ("a squad's sureties burn over half of what a failed part costs its worker: who fails on purpose ruins others "
+          "cheaply")),
         (faults.liveness_ppm == 0, "a claim can be taken and forgotten for nothing"),
         (faults.liveness_memory_ms < 10 * stakes.lease_ms,
          "a lease that ran out is forgotten within ten leases: a habit is never seen"),

@@ -250,7 +250,10 @@ class Pins(Record, frozen=True):
 
 
 class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A squad member's portion: a part by its name, or the items of a batch from `first_item` on."""
+    """What a member of a squad takes: a part by its name, or the items of a batch from `first_item` on.
+
+    `surety_units` is the most that it pays for the others, `claim` its claim while sureties stand for it,
+    `asked_index` the entry in which it asked to join, where it was drawn."""
 
     worker: str
     stake_units: int
@@ -258,10 +261,15 @@ class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
     part: str = ""
     first_item: int = 0
     items_count: int = 0
+    surety_units: int = 0
+    claim: str = ""
+    asked_index: int = 0
 
 
 class Squad(Record, frozen=True):
-    """Workers that take the parts of a task together; `tasks` are the parts that its claim split the task into."""
+    """Workers that take the parts of a task together; `tasks` are the parts that its claim split the task into.
+
+    While it is calling, its `members` are the founder and whoever asked to join, until `asks_until_ms`."""
 
     table: ClassVar[str] = "squads"
     fixed: ClassVar[tuple[str, ...]] = ("task", "index")
@@ -273,6 +281,7 @@ class Squad(Record, frozen=True):
     until_ms: int
     members: tuple[Portion, ...]
     tasks: tuple[str, ...] = ()
+    asks_until_ms: int = 0
 
 
 class Bar(Record, frozen=True):
@@ -288,7 +297,8 @@ class Allocation(Record, frozen=True):
 
     `statement` is what asked for it at `asked_ms`, `index` its entry, `draw_key` who draws; `size` places are drawn
     from `candidates`, or where there are none from the sealed pools `pool` and `lane`. After the draw: how many were
-    `eligible`, of how many `owners`, the `shortlist`, and whether anybody on it ever claimed (`used`).
+    `eligible`, of how many `owners`, the `shortlist`, and whether anybody on it ever claimed (`used`). With `squad` it
+    is of who joins that, and nobody else may claim first.
     """
 
     table: ClassVar[str] = "allocations"
@@ -307,6 +317,7 @@ class Allocation(Record, frozen=True):
     shortlist: tuple[Shortlisted, ...] = ()
     used: bool = False
     asked_ms: int = 0
+    squad: str = ""
 
 
 class Probation(Record, frozen=True):

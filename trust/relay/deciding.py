@@ -45,7 +45,7 @@ from trust.errors import ClientError, TrustError
 from trust.relay.batches import Batches
 from trust.relay.eligible import Eligible
 from trust.relay.feed import Feed
-from trust.relay.messages import Allocate
+from trust.relay.messages import Allocate, Draw
 from trust.relay.mirror import Mirror, Work
 
 PROMISE_MS = 2_000
@@ -323,10 +323,27 @@ class Desk:
         self._refused(spoken, about, result)
         return problem(result)
 
-    async def _allocate(self, task: str, wanted: Allocate) -> Facts:
-        """Has the draw decide who may claim first; this coordinator signs that once for a task."""
+    async def draw_squad(self, asked: Draw, did: str) -> Facts:
+        """Has the draw decide who joins a squad, where its founder asks for it in time."""
+        squad = await self._client.squad(asked.squad)
+        if squad["founder"] != did:
+            raise ClientError("not-yours", f"{asked.squad} is a squad of {squad['founder']}", status=403)
+        if (asks_until_ms := int(squad["asks_until_ms"])) > self._client.now_ms():
+            raise ClientError("bad-until", f"workers may ask to join until {asks_until_ms}", status=409)
+        task = await self._client.task(squad["task"])
+        most = min(task["most_parts"], task["items_count"] or task["most_parts"])
+        terms = Allocate(shortlist=most - 1, exclusive_ms=asked.exclusive_ms)
+        answer = await self._allocate(task["task"], terms, asked.squad)
+        if answer["status"] >= 300:
+            raise ServiceError.of(int(answer["status"]), answer)
+        return answer
+
+    async def _allocate(self, task: str, wanted: Allocate, squad: str | None = None) -> Facts:
+        """Has the draw decide who may claim first, or who joins a squad; this coordinator signs that once for a
+        task."""
         self._relay.threshold = self._mirror.group.threshold
-        terms = {"shortlist": wanted.shortlist, "exclusive_ms": wanted.exclusive_ms}
+        terms: Facts = {"shortlist": wanted.shortlist, "exclusive_ms": wanted.exclusive_ms}
+        terms |= {} if squad is None else {"squad": squad}
         try:
             if self._allocations.setdefault(task, "own") != "own" or task in self._allocated:
                 raise ClientError("already-allocated", f"the one draw of {task} was asked for", status=409)

@@ -102,6 +102,10 @@ class RelayLink:
         """Has a `claim.request` brought to the service; returns the relay's confirmation, or raises the refusal."""
         return await self.ask("claim", envelope=json.loads(envelope))
 
+    async def draw_squad(self, squad: str, exclusive_ms: int) -> Facts:
+        """Asks for the draw of who joins a squad of one's own; who did, the squad's document says."""
+        return await self.ask("draw", squad=squad, exclusive_ms=exclusive_ms)
+
     async def deliver(self, envelopes: Sequence[bytes]) -> list[Facts]:
         """Has outputs, openings and renewals brought to the service; returns one result each, as `post`."""
         return await self._results("deliver", envelopes, {})

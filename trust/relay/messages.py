@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from trust.core import strict
 from trust.core.envelope import Envelope
-from trust.core.payloads import Did, Kinds, Name
+from trust.core.payloads import Did, Id, Kinds, Name
 from trust.core.receipt import Receipt
 
 HELLO_CONTEXT = "trust/relay-hello/v1"
@@ -71,6 +71,13 @@ class Claim(Asked, tag="claim", frozen=True, kw_only=True):
     envelope: Envelope
 
 
+class Draw(Asked, tag="draw", frozen=True, kw_only=True):
+    """The founder of a squad asks for the draw of who joins it, once the time for asks is over."""
+
+    squad: Id
+    exclusive_ms: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
 class Deliver(Asked, tag="deliver", frozen=True, kw_only=True):
     """Statements about the agent's own claims: output.submit, output.open, items.open, claim.renew, claim.abandon."""
 
@@ -111,7 +118,7 @@ class Pass(Asked, tag="pass", frozen=True, kw_only=True):
     asked: Notify | Introduce | Peers
 
 
-Message = Subscribe | Post | Claim | Deliver | Notify | Introduce | Peers | Cosign | Pass
+Message = Subscribe | Post | Claim | Draw | Deliver | Notify | Introduce | Peers | Cosign | Pass
 
 
 def hello_bytes(network: str, relay: str, coordinator: str, nonce: str) -> bytes:

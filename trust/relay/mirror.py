@@ -57,6 +57,7 @@ class Work(msgspec.Struct, kw_only=True):
     is_allocated: bool = False
     opened_index: int = -1
     parent: str = ""
+    squad: str = ""
 
 
 class Held(msgspec.Struct):
@@ -216,12 +217,18 @@ class Mirror:
     def _allocating(self, event: Facts, _: int) -> None:
         if work := self.tasks.get(event["task"]):
             work.state, work.is_allocated = "allocating", True
+            work.squad = event.get("squad", "")
 
     def _allocated(self, event: Facts, index: int) -> None:
         if work := self.tasks.get(event["task"]):
             work.state, work.opened_index = "open", index
             work.exclusive_until_ms = event["exclusive_until_ms"]
             work.shortlist = tuple(agent for agent, *_ in event["shortlist"])
+
+    def _squad_formed(self, event: Facts, _: int) -> None:
+        """Whom a draw gave for a squad claims together, so only its founder may."""
+        if (work := self.tasks.get(event["task"])) and work.squad == event["squad"]:
+            work.shortlist = (event["founder"],)
 
     def _allocation_failed(self, event: Facts, _: int) -> None:
         if (work := self.tasks.get(event["task"])) and work.state == "allocating":
@@ -349,6 +356,7 @@ _FOLDS: dict[str, Callable[[Mirror, Facts, int], None]] = {
     "part.posted": Mirror._part_posted,
     "task.allocating": Mirror._allocating,
     "task.allocated": Mirror._allocated,
+    "squad.formed": Mirror._squad_formed,
     "allocation.failed": Mirror._allocation_failed,
     "claim.opened": Mirror._claimed,
     "output.submitted": Mirror._submitted,

@@ -345,6 +345,8 @@ class RelayServer:
                 return await self._claim(session, request)
             case messages.Post():
                 return await self._post(session, request)
+            case messages.Draw():
+                return await self.desk.draw_squad(request, session.did)
             case messages.Deliver():
                 return {"results": await self.desk.deliver(request.envelopes, session.did)}
             case messages.Subscribe():

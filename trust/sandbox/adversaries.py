@@ -61,8 +61,8 @@ class Favours(MaliciousDesk):
             raise lie
         return await super().claim(signed, did, task)
 
-    async def _allocate(self, task: str, asked: Allocate) -> Facts:
-        return await super()._allocate(task, Allocate(1, asked.exclusive_ms, (self.friend,)))
+    async def _allocate(self, task: str, asked: Allocate, squad: str | None = None) -> Facts:
+        return await super()._allocate(task, Allocate(1, asked.exclusive_ms, (self.friend,)), squad)
 
 
 class Censors(MaliciousDesk):
@@ -123,8 +123,8 @@ class ConfirmsTwice(MaliciousDesk):
 class AllocatesTwice(MaliciousDesk):
     """Asks for another draw of the same task: the first might not please."""
 
-    async def _allocate(self, task: str, asked: Allocate) -> Facts:
-        first = await super()._allocate(task, asked)
+    async def _allocate(self, task: str, asked: Allocate, squad: str | None = None) -> Facts:
+        first = await super()._allocate(task, asked, squad)
         statement = self._sign(
             TaskAllocate,
             task=task,

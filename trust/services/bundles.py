@@ -104,11 +104,14 @@ def _of_case(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
 
 
 def _of_parent(reader: Reader, part: Task) -> Iterator[StoredEntry]:
-    """The posting of the task that a part is of, and who agreed to take its parts."""
+    """The posting of the task that a part is of, and who agreed to take its parts, or asked to."""
     parent, squad = reader.record(Task, part.parent), reader.record(Squad, part.squad)
     for record in (parent, squad):
         if part.parent and record is not None:
             yield from reader.entries(record.index, record.index + 1)
+    for member in squad.members if part.parent and squad is not None else ():
+        if member.asked_index:
+            yield from reader.entries(member.asked_index, member.asked_index + 1)
 
 
 def _of_network(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
@@ -147,10 +150,14 @@ def _of_allocation(reader: Reader, claim: Claim) -> Iterator[StoredEntry]:
 
 
 def _allocation_of(reader: Reader, claim: Claim) -> Allocation | None:
-    """The allocation that a claim came by."""
+    """The allocation that a claim came by, or its squad."""
+    task = reader.record(Task, claim.task)
+    if task is not None and task.squad and claim.index == task.index:
+        squad = reader.record(Squad, task.squad)
+        if squad is not None and squad.asks_until_ms:
+            return reader.record(Allocation, task.parent)
     if claim.route not in DRAWN_ROUTES:
         return None
-    task = reader.record(Task, claim.task)
     return reader.record(Allocation, claim.task) or (reader.record(Allocation, task.parent) if task else None)
 
 

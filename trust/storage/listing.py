@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from trust.core.lifecycle import ClaimState, TaskState
-from trust.core.records import Claim, Party, Record, Relay, Seat, Slot, Task
+from trust.core.records import Claim, Party, Record, Relay, Seat, Slot, Squad, Task
 from trust.storage.tables import OF_A_RELAY, OFFERS_CHECKS, OFFERS_WORK, OPEN_SEAT, STATE
 
 LOOKED = 1_000
@@ -61,6 +61,7 @@ _WHERE = {"relay": OF_A_RELAY}
 _ROLES = {"worker": OFFERS_WORK, "verifier": OFFERS_CHECKS}
 _SLOT = STATE[Slot].c
 _RELAY = STATE[Relay].c
+_SQUAD = STATE[Squad].c
 
 
 class Page(NamedTuple):
@@ -112,6 +113,18 @@ def relays(connection: Connection, after: str, limit: int) -> Page:
     query = select(_RELAY.id).where(_RELAY.id > after).order_by(_RELAY.id).limit(limit + 1)
     ids = list(connection.execute(query).scalars())
     return Page(ids[:limit], ids[limit - 1] if len(ids) > limit else "")
+
+
+def squads(connection: Connection, filters: Mapping[str, str], after: str, limit: int) -> Page:
+    """Squads by id, of a task and in a state where named: these are looked at row by row."""
+    columns = [_SQUAD[name] for name in filters]
+    query = select(_SQUAD.id, *columns).where(_SQUAD.id > after).order_by(_SQUAD.id)
+    most = LOOKED if filters else limit + 1
+    rows = connection.execute(query.limit(most)).all()
+    ids = [str(row[0]) for row in rows if tuple(row[1:]) == tuple(filters.values())]
+    if len(ids) > limit:
+        return Page(ids[:limit], ids[limit - 1])
+    return Page(ids, str(rows[-1][0]) if filters and len(rows) == most else "")
 
 
 def _in_states(

@@ -141,7 +141,7 @@ class CaseReplay:
             return event.task == self.history.whole_id
         if isinstance(event, e.TaskPosted | e.PartPosted):
             return event.task in (self.history.task_id, self.history.parent_id)
-        if isinstance(event, e.SquadFormed | e.SquadClaimed):
+        if isinstance(event, e.SquadCalled | e.SquadAsked | e.SquadFormed | e.SquadClaimed):
             return event.squad == self.history.squad_id
         if hasattr(event, "claim"):
             return bool(event.claim == self.history.claim_id)

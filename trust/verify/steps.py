@@ -137,9 +137,33 @@ def _posted(case: CaseHistory, event: e.TaskPosted) -> None:
     case.statement_by(p.TaskPost, event.requester, **{name: getattr(event, name) for name in names})
 
 
+def _squad_called(case: CaseHistory, event: e.SquadCalled) -> None:
+    terms = {name: getattr(event, name) for name in ("task", "stake_units", "asks_until_ms", "until_ms")}
+    case.statement_by(p.SquadCall, event.founder, **terms)
+
+
+def _squad_asked(case: CaseHistory, event: e.SquadAsked) -> None:
+    statement = case.statement_by(p.SquadAsk, event.worker, squad=event.squad, stake_units=event.stake_units)
+    expect("the surety", statement.surety_units or 0, event.surety_units)
+
+
+def _squad_drawn(case: CaseHistory, event: e.SquadFormed) -> None:
+    """The members are the founder and whom the draw of this entry gave, each with what it offered when it asked."""
+    allocation, squad = case.need(Allocation, case.whole_id), case.need(Squad, event.squad)
+    expect("the squad that is drawn for", allocation.squad, event.squad)
+    agents = [place.agent for place in allocation.shortlist]
+    if unasked := set(agents) - {each.worker for each in squad.members}:
+        raise DoesNotFollow(f"{min(unasked)} did not ask to join {event.squad}")
+    task = case.need(Task, event.task)
+    expect("who takes what", squads.drawn_portions(task, squad, agents), event.members)
+
+
 def _squad_formed(case: CaseHistory, event: e.SquadFormed) -> None:
+    if case.spoken is None:
+        _squad_drawn(case, event)
+        return
     statement = case.statement_by(p.SquadForm, event.founder, task=event.task, until_ms=event.until_ms)
-    signers = () if case.spoken is None else case.spoken.signed.signers
+    signers = case.spoken.signed.signers
     for member in statement.members:
         if case.keys.get(member.worker, member.worker) not in signers:
             raise DoesNotFollow(f"{member.worker} did not sign for {event.squad}")
@@ -409,8 +433,10 @@ def _allocating(case: CaseHistory, event: e.TaskAllocating) -> None:
     expect("the relay of the task", (task.id, task.relay), (statement.task, statement.relay))
     signed_for(case, statement.relay)
     expect("the statement", None if case.spoken is None else case.spoken.id, event.statement)
-    actual = event.size, event.exclusive_ms, event.candidates
-    expect("what is drawn", (statement.shortlist, statement.exclusive_ms, statement.candidates), actual)
+    candidates = statement.candidates if statement.squad is None else event.candidates
+    actual = event.size, event.exclusive_ms, event.candidates, event.squad
+    asked = statement.shortlist, statement.exclusive_ms, candidates, statement.squad or ""
+    expect("what is drawn", asked, actual)
     expect("the draw key", case.need(Network, e.NETWORK).draw_key, event.draw_key)
 
 
@@ -494,7 +520,8 @@ def _check_route(case: CaseHistory, event: e.ClaimOpened) -> None:
     route: Route = "own" if event.route == "own" else way
     expect("the way to the claim", route, event.route)
     expect("what praise counts", allocations.delta(case.policy, route), event.delta_ppm)
-    if case.state.at_ms < case.whole.exclusive_until_ms:
+    allocation = case.find(Allocation, case.whole_id)
+    if case.state.at_ms < case.whole.exclusive_until_ms and not (allocation and allocation.squad):
         raise DoesNotFollow(f"only its shortlist may claim {event.task} yet")
 
 
@@ -520,6 +547,8 @@ CHECKS: dict[type[Event], Callable[[CaseHistory, Any], None]] = {
     e.PoolSealed: _pool_sealed,
     e.MoneyMoved: _moved,
     e.TaskPosted: _posted,
+    e.SquadCalled: _squad_called,
+    e.SquadAsked: _squad_asked,
     e.SquadFormed: _squad_formed,
     e.SquadClaimed: _squad_claimed,
     e.PartPosted: _part_posted,

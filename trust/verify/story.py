@@ -58,7 +58,7 @@ _UNALLOCATED = {
     "nobody": "the draw found nobody who may claim it",
     "closed": "the task closes before the draw",
 }
-_BEFORE_CLAIMS = (e.TaskPosted, e.SquadFormed, e.SquadClaimed)
+_BEFORE_CLAIMS = (e.TaskPosted, e.SquadCalled, e.SquadFormed, e.SquadClaimed)
 """The events of a task that belong to the case of a claim on it, or on a part of it, too."""
 _OUTCOMES = {
     "right": "voted as it came out",
@@ -289,6 +289,12 @@ class _Summary:
             f"{event.price_units} units for the work and {event.fees_units} for checking it lie in escrow."
         )
 
+    def called(self, event: e.SquadCalled) -> Iterator[str]:
+        yield (
+            f"{event.founder} calls for a squad to take it together: who joins is drawn from those who ask before "
+            f"{moment(event.asks_until_ms)}."
+        )
+
     def formed(self, event: e.SquadFormed) -> Iterator[str]:
         names = _and([each.worker for each in event.members])
         yield f"{names} agree to take it together, each a part, before {moment(event.until_ms)}."
@@ -468,6 +474,7 @@ def _and(parts: list[str]) -> str:
 
 _TELLERS: dict[type[Event], Callable[[_Summary, Any], Iterator[str]]] = {
     e.TaskPosted: _Summary.posted,
+    e.SquadCalled: _Summary.called,
     e.SquadFormed: _Summary.formed,
     e.SquadClaimed: _Summary.split,
     e.PartPosted: _Summary.part,

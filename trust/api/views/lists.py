@@ -10,7 +10,7 @@ from trust.api.views import cases
 from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, find, find_party, page, shown
 from trust.core import scoring
-from trust.core.records import Claim, Party, Relay, Seat, Task
+from trust.core.records import Claim, Party, Relay, Seat, Squad, Task
 from trust.errors import TrustError
 from trust.storage import listing, searching
 from trust.storage.listing import CLAIM_STATES, OPEN_CLAIM, TASK_STATES
@@ -94,6 +94,13 @@ def relays(reader: Reader, after: str, limit: int) -> dict[str, Any]:
     """All relays by id."""
     ids, goes_on = listing.relays(reader.connection, after, limit)
     return _listed("relays", [shown(each, "relay") for each in reader.records(Relay, ids)], goes_on)
+
+
+def squads(reader: Reader, filters: Mapping[str, str], after: str, limit: int) -> dict[str, Any]:
+    """Squads by id, of a task and in a state where they are named."""
+    named = {name: value for name, value in filters.items() if value}
+    ids, goes_on = listing.squads(reader.connection, named, after, limit)
+    return _listed("squads", [shown(each, "squad") for each in reader.records(Squad, ids)], goes_on)
 
 
 def relay(reader: Reader, id: str) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def task_draw(task: str) -> str:
 class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
     """A draw of `size` places is asked for by `statement`; made by `until_ms` (the deadline, where that is sooner).
 
-    Among `candidates`, or where there are none from the sealed pools `pool` and `lane`.
+    Among `candidates`, or where there are none from the sealed pools `pool` and `lane`. With `squad` they are those who
+    asked to join it.
     """
 
     task: str
@@ -36,6 +37,7 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
     candidates: tuple[str, ...] = ()
     pool: str = ""
     lane: str = ""
+    squad: str = ""
 
     def write(self, s: Draft) -> None:
         s.put(
@@ -51,12 +53,16 @@ class TaskAllocating(Event, tag="task.allocating", frozen=True, kw_only=True):
                 pool=self.pool,
                 lane=self.lane,
                 asked_ms=s.at_ms,
+                squad=self.squad,
             )
         )
         s.put(replace(known(s, Task, self.task), state=TaskState.ALLOCATING))
         s.set_timer(deadline_of(self.task), "allocation", self.until_ms)
 
     def sentence(self) -> str:
+        if self.squad:
+            asked = f"{self.size} of the {len(self.candidates)} that asked are to be drawn by {self.until_ms}"
+            return f"Who joins {self.squad}, to claim {self.task} within {self.exclusive_ms} ms: {asked}."
         among = f"{len(self.candidates)} candidates" if self.candidates else f"everybody in {self.pool}"
         return (
             f"Who may claim {self.task} first is to be drawn by {self.until_ms}: {self.size} of {among}, for "

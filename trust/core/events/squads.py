@@ -13,8 +13,58 @@ from trust.core.records import Portion, Squad, Task
 from trust.core.state import Draft
 
 
+class SquadCalled(Event, tag="squad.called", frozen=True, kw_only=True):
+    """Workers may ask to join until `asks_until_ms`; nothing locks."""
+
+    says: ClassVar[str] = (
+        "{founder} calls for {squad} to take {task}: who joins is drawn from those who ask until {asks_until_ms}."
+    )
+    creates: ClassVar[tuple[str, ...]] = ("squad",)
+
+    squad: str
+    task: str
+    founder: str
+    stake_units: int
+    asks_until_ms: int
+    until_ms: int
+    surety_units: int = 0
+
+    def write(self, s: Draft) -> None:
+        founder = Portion(self.founder, self.stake_units, 0, surety_units=self.surety_units)
+        s.put(
+            Squad(
+                id=self.squad,
+                task=self.task,
+                founder=self.founder,
+                index=s.size,
+                state=SquadState.CALLING,
+                until_ms=self.until_ms,
+                members=(founder,),
+                asks_until_ms=self.asks_until_ms,
+            )
+        )
+        s.set_timer(self.squad, "squad", self.until_ms)
+
+
+class SquadAsked(Event, tag="squad.asked", frozen=True, kw_only=True):
+    """One more among whom the draw chooses."""
+
+    says: ClassVar[str] = "{worker} asks to join {squad}, at a stake of {stake_units}."
+
+    squad: str
+    worker: str
+    stake_units: int
+    surety_units: int = 0
+
+    def write(self, s: Draft) -> None:
+        squad = known(s, Squad, self.squad)
+        asked = Portion(self.worker, self.stake_units, 0, surety_units=self.surety_units, asked_index=s.size)
+        s.put(replace(squad, members=(*squad.members, asked)))
+
+
 class SquadFormed(Event, tag="squad.formed", frozen=True, kw_only=True):
-    """Nothing locks yet; it ends at `until_ms` unless its founder has claimed the task for it."""
+    """All members signed for it, or its draw was made. Nothing locks yet; it ends at `until_ms` unless its founder has
+    claimed the task for it."""
 
     creates: ClassVar[tuple[str, ...]] = ("squad",)
 
@@ -25,15 +75,17 @@ class SquadFormed(Event, tag="squad.formed", frozen=True, kw_only=True):
     until_ms: int
 
     def write(self, s: Draft) -> None:
+        called = s.get(Squad, self.squad)
         s.put(
             Squad(
                 id=self.squad,
                 task=self.task,
                 founder=self.founder,
-                index=s.size,
+                index=called.index if called else s.size,
                 state=SquadState.FORMED,
                 until_ms=self.until_ms,
                 members=self.members,
+                asks_until_ms=called.asks_until_ms if called else 0,
             )
         )
         s.set_timer(self.squad, "squad", self.until_ms)
@@ -111,6 +163,37 @@ class PartPosted(Event, tag="part.posted", frozen=True, kw_only=True):
         last = self.first_item + self.items_count - 1
         what = f"items {self.first_item} to {last}" if self.items_count else f"the part {self.part}"
         return f"{self.task} is {what} of {self.parent}, at a price of {self.price_units}."
+
+
+class SuretyGiven(Event, tag="surety.given", frozen=True, kw_only=True):
+    """The members' sureties lock in this entry, and stand for these claims on the parts, in order."""
+
+    squad: str
+    claims: tuple[str, ...]
+
+    def write(self, s: Draft) -> None:
+        squad = known(s, Squad, self.squad)
+        pairs = zip(squad.members, self.claims, strict=True)
+        s.put(replace(squad, members=tuple(replace(member, claim=claim) for member, claim in pairs)))
+
+    def sentence(self) -> str:
+        return f"The sureties of {self.squad} stand for {', '.join(self.claims)}."
+
+
+class SuretyEnded(Event, tag="surety.ended", frozen=True, kw_only=True):
+    """The claim is over, and no surety stands for it any more; with the last of them what is left goes back."""
+
+    says: ClassVar[str] = "No surety of {squad} stands for {claim} any more."
+
+    squad: str
+    claim: str
+
+    def write(self, s: Draft) -> None:
+        squad = known(s, Squad, self.squad)
+        members = (
+            replace(member, claim="") if member.claim == self.claim else member for member in squad.members
+        )
+        s.put(replace(squad, members=tuple(members)))
 
 
 class SquadEnded(Event, tag="squad.ended", frozen=True, kw_only=True):

@@ -20,10 +20,10 @@ from trust.core.events.tasks import TASK_TIMER
 from trust.core.lifecycle import AllocationState, TaskState
 from trust.core.payloads import TaskAllocate
 from trust.core.policy import Policy
-from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Task
+from trust.core.records import Allocation, Bar, Party, Pool, Probation, Relay, SealedPool, Squad, Task
 from trust.core.refusal import Refused
 from trust.core.reputation import Route
-from trust.core.rules import names, reads
+from trust.core.rules import names, reads, squads
 from trust.core.rules.acts import act, due
 from trust.core.rules.decision import Decision, has_left
 from trust.core.rules.reads import Keys, Peek
@@ -46,8 +46,13 @@ def _allocating(view: Peek, statement: TaskAllocate) -> Keys:
         for did in relay.coordinators:
             yield Party, did
     yield from reads.allocation(view, statement.task)
+    candidates = statement.candidates
+    if statement.squad is not None:
+        yield Squad, statement.squad
+        squad = view.peek(Squad, statement.squad)
+        candidates = tuple(each.worker for each in squad.members[1:]) if squad else ()
     if (task := view.peek(Task, statement.task)) is not None:
-        yield from reads.drawn_from(view, task, statement.candidates)
+        yield from reads.drawn_from(view, task, candidates)
 
 
 @act(TaskAllocate, reads=_allocating)
@@ -59,9 +64,11 @@ def allocate(d: Decision, statement: TaskAllocate) -> None:
     policy = d.task_policy(task)
     _check_task(d, statement, task)
     _check_terms(statement, policy)
-    sealed = _check_candidates(d, statement, task, policy)
+    squad = None if statement.squad is None else squads.drawing(d, statement, task)
+    candidates = statement.candidates if squad is None else tuple(each.worker for each in squad.members[1:])
+    sealed = "" if squad else _check_candidates(d, statement, task, policy)
     turns = 1 + len(policy.beacons.keys)
-    lane = None if statement.candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
+    lane = None if candidates else d.get(Pool, scoring.probation_pool(task.task_kind))
     d.emit(
         TaskAllocating(
             task=task.id,
@@ -70,9 +77,10 @@ def allocate(d: Decision, statement: TaskAllocate) -> None:
             size=statement.shortlist,
             exclusive_ms=statement.exclusive_ms,
             until_ms=min(task.deadline_ms, d.at_ms + turns * policy.allocation.drawn_in_ms),
-            candidates=statement.candidates,
+            candidates=candidates,
             pool=sealed,
             lane=lane.sealed if lane else "",
+            squad=statement.squad or "",
         )
     )
 
@@ -172,15 +180,17 @@ def probation_stake(task: Task, policy: Policy) -> int:
 # -- by which way a worker comes to a claim
 
 
-def way_to(d: Decision, task: Task, worker: Party, policy: Policy) -> Way:
-    """Returns the way by which a worker comes to a task; Refused `not-allocated` where the task is not open to it
+def way_to(d: Decision, task: Task, worker: Party, policy: Policy, squad: str = "") -> Way:
+    """Returns the way by which a worker, alone or in a squad, comes to a task; Refused `not-allocated` where it is not
+    open to it
     yet."""
     if task.state == TaskState.ALLOCATING:
         raise Refused("not-allocated", f"who may claim {task.id} first is being drawn")
     exclusive = d.at_ms < task.exclusive_until_ms
-    if exclusive and (drawn := _drawn_way(d, task, worker, policy)) is not None:
+    drawn_squad = squads.drawn(d, task) if exclusive else None
+    if exclusive and drawn_squad is None and (drawn := _drawn_way(d, task, worker, policy)) is not None:
         return drawn
-    if exclusive:
+    if exclusive and (drawn_squad is None or squads.is_waited_for(drawn_squad, squad)):
         raise Refused(
             "not-allocated",
             f"only its shortlist may claim {task.id} before {task.exclusive_until_ms}",
@@ -248,12 +258,13 @@ def lapse(d: Decision, task: Task) -> None:
     """Charges an allocation that nobody of its shortlist took up, before its task closes unclaimed.
 
     It costs the first panel's fees, and weighs on whatever the requester praises later: whoever could cancel for free
-    would draw until a friend comes.
+    would draw until a friend comes. What a squad makes of its draw is not the requester's doing, and its members are
+    praised as who came first.
     """
     allocation = d.get(Allocation, task.id)
     if allocation is not None and allocation.state == AllocationState.AWAITED:
         d.emit(AllocationFailed(task=task.id, why="closed"))
-    if allocation is None or allocation.state != AllocationState.DRAWN or allocation.used:
+    if allocation is None or allocation.state != AllocationState.DRAWN or allocation.used or allocation.squad:
         return
     if d.need(Party, task.requester).expelled:
         return

@@ -10,7 +10,6 @@ from __future__ import annotations
 from trust.core import ledger
 from trust.core.commands import effective
 from trust.core.events import (
-    ClaimEnded,
     ClaimOpened,
     ClaimRenewed,
     HoldReleased,
@@ -102,15 +101,18 @@ def _request_for_squad(d: Decision, statement: ClaimRequest, task: Task, policy:
     for member in squad.members:
         worker = d.active(member.worker)
         _check_task(d, statement, task, worker)
-        ways.append((member, worker, allocation.way_to(d, task, worker, policy)))
+        ways.append((member, worker, allocation.way_to(d, task, worker, policy, squad.id)))
     bond.check_covers(d, task, statement.stake_units)
     relay = d.find(Relay, statement.relay)
-    for part, (member, worker, way) in zip(squads.split(d, squad, task), ways, strict=True):
+    claims = [
         _take(d, relay, part, worker, member.stake_units, allocation.for_part(way, part, policy))
+        for part, (member, worker, way) in zip(squads.split(d, squad, task), ways, strict=True)
+    ]
+    squads.stand_surety(d, squad, claims, policy)
 
 
-def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int, way: Way) -> None:
-    """Opens the claim of a worker on a task that it may have, and locks its stake."""
+def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int, way: Way) -> str:
+    """Opens the claim of a worker on a task that it may have, and locks its stake; returns the claim's id."""
     policy = d.task_policy(task)
     _check_worker(d, stake_units, task, worker, policy, way)
     pool = d.get(Pool, verifier_pool(task.task_kind))
@@ -148,6 +150,7 @@ def _take(d: Decision, relay: Relay, task: Task, worker: Party, stake_units: int
     names.lock(d, worker)
     lock = d.opened(ledger.stake(claim))
     d.pay("stake.lock", (ledger.free(worker.id), lock, stake_units))
+    return claim
 
 
 def _check_task(d: Decision, statement: ClaimRequest, task: Task, worker: Party) -> None:
@@ -251,7 +254,7 @@ def _give_up(d: Decision, claim: Claim, task: Task, how: str, at_fault: bool) ->
     policy = d.task_policy(task)
     at_fault = at_fault and not d.need(Party, claim.worker).expelled
     penalty = _liveness_fault(d, claim, policy) if at_fault else 0
-    d.emit(ClaimEnded(claim=claim.id, state=how))
+    settlement.end_claim(d, claim, task, how)
     lock = ledger.stake(claim.id)
     d.pay("slash.liveness", (lock, ledger.BURN, penalty))
     d.pay("stake.return", (lock, ledger.free(claim.worker), claim.stake_units - penalty))

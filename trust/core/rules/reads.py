@@ -41,6 +41,7 @@ from trust.core.records import (
     SealedPool,
     Seat,
     Slot,
+    Squad,
     Task,
     Track,
 )
@@ -111,6 +112,8 @@ def claim(view: Peek, id: str) -> Keys:
     if work is not None:
         yield Overhead, WHOLE_NETWORK
         yield Overhead, overhead_id(work.task_kind, claimed.relay)
+    if work is not None and work.squad:
+        yield from squad(view, work.squad)
     if work is not None and claimed.output:
         yield Track, f"{claimed.worker}/{work.task_kind}"
         yield Rater, work.requester
@@ -120,6 +123,15 @@ def claim(view: Peek, id: str) -> Keys:
         if (panel := view.peek(Round, round_id(id, claimed.round))) is not None:
             for name in (*panel.seats, *panel.past_seats):
                 yield Seat, name
+
+
+def squad(view: Peek, id: str) -> Keys:
+    """A squad, and what its members stand surety with."""
+    yield Squad, id
+    found = view.peek(Squad, id)
+    for member in found.members if found else ():
+        yield Account, ledger.surety(id, member.worker)
+        yield Account, ledger.free(member.worker)
 
 
 def _disputes(view: Peek, claim: Claim) -> Keys:
@@ -148,6 +160,7 @@ def allocation(view: Peek, id: str) -> Keys:
     if record is not None:
         yield SealedPool, record.pool
         yield SealedPool, record.lane
+        yield Squad, record.squad
         yield from drawn_from(view, work, record.candidates)
 
 

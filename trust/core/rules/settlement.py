@@ -23,7 +23,7 @@ from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, r
 from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
-from trust.core.rules import bond, disputes, names, parties, rating, tasks
+from trust.core.rules import bond, disputes, names, parties, rating, squads, tasks
 from trust.core.rules.decision import Decision
 from trust.core.rules.disputes import Fought
 
@@ -50,11 +50,27 @@ def conclude(d: Decision, claim: Claim) -> None:
         _void(d, claim, task)
 
 
+def end_claim(
+    d: Decision,
+    claim: Claim,
+    task: Task,
+    state: str,
+    slash_units: int = 0,
+    *,
+    hold_units: int = 0,
+    hold_until_ms: int = 0,
+) -> None:
+    """Ends a claim, of which a failed check takes `slash_units`, and settles with it what its squad stands surety
+    for."""
+    d.emit(ClaimEnded(claim=claim.id, state=state, hold_units=hold_units, hold_until_ms=hold_until_ms))
+    squads.settle_surety(d, claim, task, slash_units)
+
+
 def _accept(d: Decision, claim: Claim, task: Task) -> None:
     policy = d.task_policy(task)
     hold = ledger.share(claim.stake_units, policy.money.evidence_hold_ppm)
     until_ms = d.at_ms + policy.windows.evidence_ms if hold else 0
-    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.ACCEPTED, hold_units=hold, hold_until_ms=until_ms))
+    end_claim(d, claim, task, ClaimState.ACCEPTED, hold_units=hold, hold_until_ms=until_ms)
     worker, lock = ledger.free(claim.worker), ledger.stake(claim.id)
     d.pay("claim.price", (ledger.escrow(task.id), worker, task.price_units))
     d.pay("stake.return", (lock, worker, claim.stake_units - hold))
@@ -72,7 +88,7 @@ def _reject(d: Decision, claim: Claim, task: Task, full: bool, withheld: bool = 
     policy = d.task_policy(task)
     faults = policy.faults
     slash = ledger.share(claim.stake_units, faults.exact_ppm if full else faults.judged_ppm)
-    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.REJECTED))
+    end_claim(d, claim, task, ClaimState.REJECTED, slash)
     rest = claim.stake_units - slash
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), rest))
     fought = disputes.end(d, claim, "fail", withheld)
@@ -139,7 +155,7 @@ def withheld(d: Decision, claim: Claim) -> None:
 def _void(d: Decision, claim: Claim, task: Task) -> None:
     """Ends a claim of which no round reached a verdict: everything goes back, nobody is barred; silent seats still
     pay."""
-    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    end_claim(d, claim, task, ClaimState.VOIDED)
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.reopen(d, task, "voided")
@@ -152,7 +168,7 @@ def _give_back(d: Decision, claim: Claim, task: Task, why: str) -> None:
     The seats are measured by the verdict that stands; the fees of the check stay paid.
     """
     policy = d.task_policy(task)
-    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    end_claim(d, claim, task, ClaimState.VOIDED)
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     fought = disputes.end(d, claim, claim.verdict)
     _pay_seats(d, claim, settle_seats(d, claim, task, policy), fought)
@@ -179,7 +195,7 @@ def overdue(d: Decision, claim: Claim) -> None:
 
 
 def _void_overdue(d: Decision, claim: Claim, task: Task) -> None:
-    d.emit(ClaimEnded(claim=claim.id, state=ClaimState.VOIDED))
+    end_claim(d, claim, task, ClaimState.VOIDED)
     d.pay("stake.return", (ledger.stake(claim.id), ledger.free(claim.worker), claim.stake_units))
     _pay_seats(d, claim, settle_seats(d, claim, task, d.task_policy(task)), [])
     tasks.close(d, task, "draw-overdue")

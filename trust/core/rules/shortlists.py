@@ -15,6 +15,7 @@ from trust.core.policy import Policy
 from trust.core.records import Allocation, Node, Party, SealedPool, Slot, Task
 from trust.core.refusal import Refused
 from trust.core.rules import allocation as allocations
+from trust.core.rules import squads
 from trust.core.rules.decision import Decision
 from trust.core.rules.draws import check_checkpoint, proven, seed_input, whose_turn
 from trust.core.sampling import shortlist, sumtree
@@ -61,6 +62,9 @@ def draw(d: Decision, command: Draw) -> None:
     seed = alpha(d, allocation)
     stream = Stream(proven(command, drawer(allocation, policy, seed, d.at_ms), seed), shortlist.LABEL)
     check_checkpoint(d, allocation.index, policy, command.checkpoint)
+    if allocation.squad:
+        _joined(d, allocation, task, policy, stream)
+        return
     event = (_among_candidates if allocation.candidates else _among_all)(d, allocation, task, policy, stream)
     d.emit(event if event.shortlist else AllocationFailed(task=task.id, why="nobody"))
 
@@ -70,13 +74,16 @@ def _among_candidates(
 ) -> TaskAllocated:
     parties = [d.need(Party, did) for did in allocation.candidates]
     eligible = [
-        party for party in parties if not allocations.why_not(d, party, task, policy, allocation.index)
+        party
+        for party in parties
+        if not allocations.why_not(d, party, task, policy, allocation.index)
+        and (not allocation.squad or squads.can_pay(d, allocation.squad, party))
     ]
     among = tuple(
         Candidate(
             party.id,
             _weight(d, party, task.task_kind),
-            allocations.may_be_tried(d, party, task, policy),
+            not allocation.squad and allocations.may_be_tried(d, party, task, policy),
         )
         for party in eligible
     )
@@ -92,6 +99,17 @@ def _among_candidates(
         shortlist=shortlist.drawn(stream, allocation.size, lane_ppm, source),
         among=among,
     )
+
+
+def _joined(d: Decision, allocation: Allocation, task: Task, policy: Policy, stream: Stream) -> None:
+    """Who joins a squad: by weight alone, since whoever is new asks for a larger stake than it offered here."""
+    event = _among_candidates(d, allocation, task, policy, stream)
+    agents = [place.agent for place in event.shortlist]
+    if squads.can_form(d, allocation.squad, task, agents):
+        d.emit(event)
+        squads.form_drawn(d, allocation.squad, task, agents)
+    else:
+        d.emit(AllocationFailed(task=task.id, why="nobody"))
 
 
 def _weight(d: Decision, party: Party, task_kind: str) -> int:
