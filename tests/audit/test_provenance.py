@@ -7,7 +7,7 @@ import random
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,21 @@ def test_what_was_built_on_a_wrong_output_is_named_though_it_does_not_lead_to_th
     assert found.first_wrong.claim == wrong
     assert [each.claim for each in found.built_on] == [result, elsewhere]
     assert "It was made from no other output." in told(found)
+
+
+def test_a_wrong_output_that_is_found_too_late_for_a_challenge_is_told_as_accepted_with_what_was_built_on_it(
+    floor: Floor, command: list[str]
+) -> None:
+    wrong, _ = floor.add("late-root", floor.agents[0], [], 1, 1 + LIE)
+    result, _ = floor.add("late-result", floor.agents[1], [wrong], 2, 3 + LIE)
+    client = floor.client()
+    found = blame(client, [result], judge(client, command, Limits()))
+    assert found.first_wrong is not None
+    settled = replace(found, first_wrong=replace(found.first_wrong, state="accepted", open_until_ms=0))
+    text = told(settled)
+    assert "The time for challenges is over, and it stays accepted." in text
+    assert "Made from it since, and to be looked at again: 1 outputs." in text
+    assert text.index("stays accepted") < text.index("Made from it since") < text.rindex("late-result")
 
 
 def test_without_a_command_the_verdicts_on_the_log_say_what_is_wrong(floor: Floor) -> None:

@@ -61,6 +61,8 @@ def _fault(blame: Blame, wrong: Output) -> Iterator[str]:
         yield f"  It has cost nobody anything; its claim is {wrong.state}."
     if wrong.open_until_ms:
         yield f"  It can be challenged until {wrong.open_until_ms}."
+    elif wrong.state == "accepted":
+        yield "  The time for challenges is over, and it stays accepted."
     if not blame.built_on:
         yield "  Nothing was made from it."
         return
