@@ -29,8 +29,8 @@ from trust.client import AsyncTrustClient, Verifier
 from trust.client.verifier import Case
 from trust.errors import Unusable
 from trust.log import ed25519
-from trust.mcp.hand import Hand, holding
 from trust.mcp.server import build, serve_http, token_of
+from trust.programs.hand import Hand, holding
 from trust.programs.owner import Allowance, read_rules
 
 TERMS = {

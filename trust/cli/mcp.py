@@ -61,7 +61,8 @@ def mcp(
 def _parts() -> tuple[ModuleType, ModuleType]:
     """The server and what holds the key; `Unusable` without the extra."""
     try:
-        from trust.mcp import hand, server
+        from trust.mcp import server
+        from trust.programs import hand
     except ModuleNotFoundError as error:
         raise Unusable(
             f"trust mcp needs the extra mcp: {error}", "install it as agent-trust-log[mcp]"

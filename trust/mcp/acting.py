@@ -9,15 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trust.client import Accepted
-from trust.core.commands import effective
-from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, TaskPost
+from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew
 from trust.errors import ClientError
-from trust.mcp.hand import Hand
 from trust.mcp.reading import Reading
-from trust.programs.claiming import asked, receipt_of, won
-from trust.programs.owner import beyond
+from trust.programs.hand import Hand
 from trust.programs.products import Product
-from trust.verify.failures import NotProven
 
 MAX_TEXT = 4_000_000
 
@@ -62,40 +58,8 @@ class Acting:
     async def claim_task(self, task: str, stake_units: Whole) -> Facts:
         """Claims a task through the relay: exactly this stake of mine locks until it settles, and is lost where my work
         is found false. One worker wins; `already-claimed` means that another one did."""
-        hand = self._hand
-        async with hand.claiming:
-            facts = await self._client.task(task)
-            if facts["state"] != "open":
-                raise ClientError(
-                    "task-closed", f"{task} is {facts['state']}", status=409, hint="take another task"
-                )
-            posted = await self._posted(task, facts["index"])
-            terms = {
-                "task_kind": posted.task_kind,
-                "price_units": posted.price_units,
-                "requester": posted.actor,
-                "stake_units": stake_units,
-            }
-            if why := hand.allowance.hindrance(terms, self._client.now_ms()):
-                raise beyond(why)
-            if len(await hand.worker.underway()) >= hand.allowance.at_once:
-                raise beyond(
-                    f"as many claims as are allowed at once ({hand.allowance.at_once}) have not ended"
-                )
-            link = await hand.link()
-            hand.spending.book(f"a stake on {task}", stake_units)
-            request = await hand.worker.claim_of(task, link.relay, stake_units, facts["index"])
-            answer = await asked(link, request)
-        claim = won(answer, self._client.exchanges.key, hand.did, task)
-        return {"claim": claim, "task": task, "entry": receipt_of(answer).index, "proven": True}
-
-    async def _posted(self, task: str, index: int) -> TaskPost:
-        """Returns the proven `task.post` of a task: the owner's rules are checked against nothing less."""
-        spoken = (await self._client.receipt(index))[1].spoken
-        payload = effective(spoken).payload if spoken else None
-        if not isinstance(payload, TaskPost) or payload.task != task:
-            raise NotProven(f"entry {index} does not post {task}")
-        return payload
+        won = await self._hand.claim(task, stake_units)
+        return {"claim": won.claim, "task": task, "entry": won.entry, "proven": True}
 
     async def deliver(
         self,

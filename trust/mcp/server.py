@@ -24,9 +24,9 @@ from trust.errors import TrustError, Unusable
 from trust.files import PRIVATE, write_once
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.acting import Acting
-from trust.mcp.hand import Hand
 from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
+from trust.programs.hand import Hand
 from trust.settings import shipped
 
 SKILL = Path(__file__).with_name("SKILL.md")

@@ -12,17 +12,19 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from trust.client import Accepted, AsyncTrustClient, Requester, Retry, Unreachable, Verifier, Worker
-from trust.core.payloads import OutputOpen
+from trust.core.commands import effective
+from trust.core.payloads import OutputOpen, TaskPost
 from trust.core.policy import Policy
 from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
 from trust.log.note import Verifier as LogVerifier
-from trust.programs.owner import Allowance
+from trust.programs.claiming import asked, receipt_of, won
+from trust.programs.owner import Allowance, beyond
 from trust.programs.products import Product, Products
 from trust.programs.spending import SpendingBook
 from trust.relay.link import RelayLink
@@ -34,6 +36,13 @@ RETRY = Retry(first_ms=50, longest_ms=1_000, total_ms=15_000)
 Facts = dict[str, Any]
 Due = Callable[[], Awaitable[bool]]
 logger = getLogger(__name__)
+
+
+class Won(NamedTuple):
+    """A claim that was won, and the entry that proves it."""
+
+    claim: str
+    entry: int
 
 
 class Hand:
@@ -89,6 +98,42 @@ class Hand:
             return msgspec.convert(facts["terms"], Policy).fees_units
         except (msgspec.ValidationError, LookupError) as error:
             raise NotProven(f"the service shows no policy that this release reads: {error}") from None
+
+    async def claim(self, task: str, stake_units: int) -> Won:
+        """Claims a task through the relay, where the owner's rules allow what its requester is proven to ask."""
+        async with self.claiming:
+            facts = await self.client.task(task)
+            if facts["state"] != "open":
+                raise ClientError(
+                    "task-closed", f"{task} is {facts['state']}", status=409, hint="take another task"
+                )
+            posted = await self._posted(task, facts["index"])
+            terms = {
+                "task_kind": posted.task_kind,
+                "price_units": posted.price_units,
+                "requester": posted.actor,
+                "stake_units": stake_units,
+            }
+            if why := self.allowance.hindrance(terms, self.client.now_ms()):
+                raise beyond(why)
+            if len(await self.worker.underway()) >= self.allowance.at_once:
+                raise beyond(
+                    f"as many claims as are allowed at once ({self.allowance.at_once}) have not ended"
+                )
+            link = await self.link()
+            self.spending.book(f"a stake on {task}", stake_units)
+            request = await self.worker.claim_of(task, link.relay, stake_units, facts["index"])
+            told = await asked(link, request)
+        claim = won(told, self.client.exchanges.key, self.did, task)
+        return Won(claim, receipt_of(told).index)
+
+    async def _posted(self, task: str, index: int) -> TaskPost:
+        """What a requester signed, proven: the owner's rules are held against nothing less."""
+        spoken = (await self.client.receipt(index))[1].spoken
+        said = effective(spoken).payload if spoken else None
+        if not isinstance(said, TaskPost) or said.task != task:
+            raise NotProven(f"entry {index} does not post {task}")
+        return said
 
     async def deliver(self, claim: str, product: Product, *, opened: bool) -> Accepted:
         """Delivers a claim's output. The first decided output is the only one, also after a restart."""
