@@ -58,4 +58,5 @@ async def serve(key: Path, relay: str, port: int, service: str, vkey: str, least
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:6]))
+    _, file, relay_url, at, url, log_key = sys.argv
+    asyncio.run(serve(Path(file), relay_url, int(at), url, log_key))

@@ -44,10 +44,10 @@ def mcp(
 
     server, hands = _parts()
     allowance, seed = read_rules(rules, Allowance), me.seed()
-    folder, services, vkey = state or me.key.with_suffix(".mcp"), service.addresses(), service.key()
+    folder, services, vkey = state or me.beside(".mcp"), service.addresses(), service.key()
 
     async def serve() -> None:
-        votes = me.key.with_suffix(".votes")
+        votes = me.beside(".votes")
         async with hands.holding(services, vkey, seed, allowance, relay, folder, votes, me.actor) as hand:
             tools = server.build(hand, services, vkey)
             if http is None:

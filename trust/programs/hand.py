@@ -22,6 +22,7 @@ from trust.core.payloads import OutputOpen, TaskPost
 from trust.core.policy import Policy
 from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
+from trust.log.ed25519 import PrivateKey
 from trust.log.note import Verifier as LogVerifier
 from trust.programs.claiming import asked, receipt_of, won
 from trust.programs.owner import Allowance, beyond
@@ -51,7 +52,7 @@ class Hand:
     def __init__(
         self,
         client: AsyncTrustClient,
-        seed: bytes,
+        seed: PrivateKey,
         allowance: Allowance,
         relays: Sequence[str],
         folder: Path,
@@ -237,7 +238,7 @@ async def _unheard(_: Facts) -> None:
 async def holding(
     services: Sequence[str],
     vkey: str | LogVerifier,
-    seed: bytes,
+    seed: PrivateKey,
     allowance: Allowance,
     relays: Sequence[str],
     folder: Path,
