@@ -345,8 +345,11 @@ def test_hosts_are_told_what_reads_what_commits_and_where_the_rules_are(place: P
             reads = {name for name, hint in hints.items() if hint and hint.read_only_hint}
             commits = {name for name, hint in hints.items() if hint and hint.destructive_hint}
             assert {"find_work", "read_task", "verify", "explain", "list_seats"} <= reads
-            assert commits == {"post_task", "claim_task", "deliver", "abandon_claim", "vote"}
-            assert hints.keys() - reads - commits == {"open_output", "renew_claim"}
+            assert commits == {
+                "post_task", "post_tasks", "claim_task", "deliver", "abandon_claim", "vote",
+                "enroll", "withdraw", "challenge",
+            }  # fmt: skip
+            assert hints.keys() - reads - commits == {"register", "open_output", "renew_claim"}
             texts = {}
             for resource in (await client.list_resources()).resources:
                 (content,) = (await client.read_resource(resource.uri)).contents

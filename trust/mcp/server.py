@@ -96,8 +96,9 @@ def build(hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> Trust
         (READS, (reading.my_state, reading.find_work, reading.read_task, reading.read_claim, reading.read_blob,
                  reading.search, reading.rank_candidates, reading.look_up_agent, reading.explain_score,
                  reading.explain, reading.list_seats, reading.read_seat, reading.verify)),
-        (COMMITS, (acting.post_task, acting.claim_task, acting.deliver, acting.abandon_claim, acting.vote)),
-        (OPENS, (acting.open_output, acting.renew_claim)),
+        (COMMITS, (acting.post_task, acting.post_tasks, acting.claim_task, acting.deliver, acting.abandon_claim,
+                   acting.enroll, acting.withdraw, acting.challenge, acting.vote)),
+        (OPENS, (acting.register, acting.open_output, acting.renew_claim)),
     ):  # fmt: skip
         for tool in tools:
             server.add_tool(tool, annotations=hints)

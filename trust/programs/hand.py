@@ -7,8 +7,8 @@ delivered. Both are on disk before the service hears of them, so a process that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
@@ -16,9 +16,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from trust.client import Accepted, AsyncTrustClient, Requester, Retry, Unreachable, Verifier, Worker
+from trust.client import (
+    Accepted,
+    AsyncTrustClient,
+    Outbox,
+    Requester,
+    Retry,
+    ServiceError,
+    Unreachable,
+    Verifier,
+    Worker,
+)
+from trust.client.outbox import is_decided
 from trust.core.commands import effective
-from trust.core.payloads import OutputOpen, TaskPost
+from trust.core.payloads import OutputOpen, Payload, TaskPost
 from trust.core.policy import Policy
 from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
@@ -67,6 +78,7 @@ class Hand:
         self.verifier = Verifier(client, seed, votes, _undecided, actor)
         self.spending = SpendingBook(folder / "spent.json", allowance.most_per_day_units, client.now_ms)
         self.stirred = asyncio.Event()
+        self._unanswered = folder / "unanswered"
         self._relays = list(relays)
         self._link: RelayLink | None = None
         self._linking = asyncio.Lock()
@@ -92,11 +104,36 @@ class Hand:
                     raise Unreachable(f"no relay answers at {', '.join(self._relays)}") from error
             return self._link
 
-    async def fees_units(self) -> int:
-        """Returns the units that a task costs its requester beside its price, by the policy in force."""
+    async def tell(self, kind: type[Payload], within: str = "", **fields: Any) -> Accepted:
+        """Says it to the service, once: where an answer was lost, the same again is the same bytes. `within` are the
+        durations that times among the fields follow from."""
+        with self._kept(within) as outbox:
+            return await self.client.send(self.worker.say(kind, **fields), outbox)
+
+    async def tell_all(self, envelopes: Sequence[bytes], within: str) -> list[Accepted | ServiceError]:
+        """The same of several statements, in order; one result each."""
+        with self._kept(within) as outbox:
+            results = await self.client.send_many(envelopes, outbox)
+            for each in results:
+                if isinstance(each, ServiceError) and not is_decided(each):
+                    raise each
+            return results
+
+    @contextmanager
+    def _kept(self, within: str) -> Iterator[Outbox]:
+        """An outbox, emptied of what was decided when the block is left."""
+        outbox, is_good = Outbox(self._unanswered, within), False
+        try:
+            yield outbox
+            is_good = True
+        finally:
+            outbox.settle(is_good=is_good)
+
+    async def policy(self) -> Policy:
+        """The policy in force, as the service shows it."""
         facts = await self.client.policy()
         try:
-            return msgspec.convert(facts["terms"], Policy).fees_units
+            return msgspec.convert(facts["terms"], Policy)
         except (msgspec.ValidationError, LookupError) as error:
             raise NotProven(f"the service shows no policy that this release reads: {error}") from None
 
