@@ -20,7 +20,7 @@ from trust.core.payloads import (
     VerifierEnroll,
 )
 from trust.errors import ClientError
-from trust.mcp.marking import told_error
+from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
 from trust.programs.hand import Hand
 from trust.programs.products import Product
@@ -81,7 +81,7 @@ class Acting:
         Each has its result, in order: the entry, or the service's error."""
         results, units = await self._post(tasks, deadline_s)
         told = [
-            {"task": post.task, "error": told_error(each)}
+            {"task": post.task, "error": error_facts(each)}
             if isinstance(each, ServiceError)
             else {"task": post.task, **_done(each)}
             for post, each in zip(tasks, results, strict=True)
