@@ -6,6 +6,7 @@ storage/    the fold kept up to date in SQL       services/  the write path, dra
 api/        HTTP                                  jobs/      what is due       app.py  puts it together
 verify/     offline verification of what a service signed
 client/     the SDK                               audit/     the stranger who trusts nobody
+mcp/, a2a/  for models, and for agents that speak A2A
 relay/      the reference relay                   witness/   cosigns what extends a log
 sandbox/    a whole network on one machine        cli/       `trust ...`
 simulation/ the rules played out against cheats

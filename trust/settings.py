@@ -20,6 +20,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from trust import passphrases
 from trust.files import PRIVATE, write_once
 
 SEED_BYTES = 32
@@ -66,18 +67,60 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(tempfile.gettempdir()) / f"trust-{os.getuid()}"
 
 
-def read_seed(path: Path) -> bytes:
-    """The 32-byte seed in a key file: 64 hex digits, mode 0600 and nothing wider."""
-    with path.open(encoding="ascii", errors="replace") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            raise SettingsError(f"{path} has mode {mode:04o}, others can reach the key: chmod 600 {path}")
-        return _seed(file.read().strip(), str(path))
+def read_seed(path: Path, ask: Callable[[Path], bytes] | None = None) -> bytes:
+    """The 32-byte seed in a key file: 64 hex digits, mode 0600 and nothing wider.
+
+    Where it is encrypted, the passphrase is in the file that TRUST_PASSPHRASE_FILE names, else what `ask` returns.
+    """
+    text = _private(path).strip()
+    if not passphrases.is_encrypted(text):
+        return _seed(text, str(path))
+    passphrase = given_passphrase()
+    if passphrase is None:
+        if ask is None:
+            raise SettingsError(
+                f"{path} is encrypted: name a file with its passphrase in TRUST_PASSPHRASE_FILE"
+            )
+        passphrase = ask(path)
+    try:
+        return _seed(passphrases.decrypt(text, passphrase).hex(), str(path))
+    except passphrases.NotOpened as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def given_passphrase(environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """Returns the passphrase in the file that TRUST_PASSPHRASE_FILE names; None where it names none."""
+    name = environ.get("TRUST_PASSPHRASE_FILE")
+    return read_passphrase(Path(name)) if name else None
+
+
+def read_passphrase(path: Path) -> bytes:
+    """Returns the first line of a file that only its owner can read."""
+    passphrase = _private(path, "the passphrase").partition("\n")[0].removesuffix("\r").encode()
+    if not passphrase:
+        raise SettingsError(f"{path}: its first line is the passphrase, and it is empty")
+    return passphrase
 
 
 def write_seed(path: Path, seed: bytes) -> None:
     """Creates a key file of mode 0600. FileExistsError where there is one: no key is ever overwritten."""
     write_once(path, seed.hex().encode() + b"\n", PRIVATE)
+
+
+def copy_key(path: Path, target: Path) -> None:
+    """Copies a key file as it is, encrypted where it was, once it was seen to be one."""
+    text = _private(path)
+    if not passphrases.is_encrypted(text):
+        _seed(text.strip(), str(path))
+    write_once(target, text.encode(), PRIVATE)
+
+
+def _private(path: Path, what: str = "the key") -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            raise SettingsError(f"{path} has mode {mode:04o}, others can reach {what}: chmod 600 {path}")
+        return file.read()
 
 
 def _seed(text: str, source: str) -> bytes:

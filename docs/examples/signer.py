@@ -2,23 +2,25 @@
 
 A message comes as 4 bytes of its length (big endian) and the message; the answer is the 64-byte signature. An empty
 message asks for the 32-byte public key. What is no message of a trust network is not signed: the line is closed.
-The other side is `key_at(SOCKET)`, which goes wherever a seed goes: `Worker(client, key_at(path))`.
+The other side is `--key unix:SOCKET` of the command line, and `trust.client.key_at(SOCKET)`, which goes wherever a seed
+goes: `Worker(client, key_at(path))`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nacl.signing import SigningKey
 
-if TYPE_CHECKING:
-    from trust.log.ed25519 import RemoteKey
-
-KNOWN = (b"DSSEv1 34 application/vnd.ants.trust.v1+json ", b"trust/upload/v1\n", b"trust/relay-hello/v1\n")
+KNOWN = re.compile(
+    rb"DSSEv1 34 application/vnd\.ants\.trust\.v1\+json |trust/upload/v1\n|trust/relay-hello/v1\n"
+    rb"|eyJhbGciOiJFZERTQSIsImtpZCI6ImRpZDprZXk6"  # the signature of an A2A agent card
+    rb"|[^\n]+/rly_[a-z2-7]{26}/[^\n]+\n[0-9]+\n"  # a coordinator's feed
+)
 MAX_BYTES = 1 << 20
 
 
@@ -44,7 +46,7 @@ def answer(key: SigningKey, message: bytes) -> bytes:
     """The signature; ValueError for what is no message of a trust network."""
     if not message:
         return bytes(key.verify_key)
-    if not message.startswith(KNOWN):
+    if not KNOWN.match(message):
         raise ValueError("this is no message of a trust network")
     return key.sign(message).signature
 
@@ -65,20 +67,6 @@ def _exactly(line: socket.socket, size: int) -> bytes:
             raise ValueError("the line was closed")
         found += part
     return found
-
-
-def key_at(path: Path) -> RemoteKey:
-    """The key of a signer that listens at a socket."""
-    from trust.client import remote_key
-
-    def ask(message: bytes, size: int) -> bytes:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(5)
-            line.connect(str(path))
-            line.sendall(len(message).to_bytes(4) + message)
-            return _exactly(line, size)
-
-    return remote_key(ask(b"", 32), lambda message: ask(message, 64))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -108,6 +110,24 @@ def test_every_pattern_compiles_under_re2_as_go_has_it(described: dict[str, Any]
     assert len(patterns) > 15
     for pattern in patterns:
         re2.compile(pattern)
+
+
+def test_every_pattern_compiles_with_gos_own_regexp(described: dict[str, Any], tmp_path: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("Go is not installed (Debian: golang-go)")
+    program = Path(__file__).with_name("patterns.go")
+    patterns = sorted(_patterns(described))
+    done = subprocess.run(
+        [go, "run", str(program)],
+        env=dict(os.environ) | {"GOCACHE": str(tmp_path), "GO111MODULE": "off"},
+        input=json.dumps(patterns),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{len(patterns)} patterns\n", "")
 
 
 def test_every_pattern_compiles_in_browsers_with_either_flag(described: dict[str, Any]) -> None:

@@ -230,7 +230,10 @@ def test_a_command_that_is_not_there_says_so(floor: Floor) -> None:
     claim, _ = floor.add("no-command", floor.agents[0], [], 1, 1)
     client = floor.client()
     (output,) = blame(client, [claim], judge(client, ["/no/such/command"], Limits())).outputs
-    assert (output.good, output.why) == (None, "/no/such/command cannot be run: No such file or directory")
+    assert (output.good, output.why) == (
+        None,
+        "/no/such/command cannot be run: it is not there, or is no program",
+    )
 
 
 def test_an_output_cannot_be_made_from_one_that_is_not_there(floor: Floor) -> None:

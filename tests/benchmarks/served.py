@@ -23,6 +23,7 @@ class Served:
     def __init__(self, town: Town, directory: Path, url: str, **settings: int) -> None:
         self.port = _free_port()
         given = {f"TRUST_{name.upper()}": str(value) for name, value in settings.items()}
+        assert isinstance(town.log.seed, bytes)
         keys = {"TRUST_LOG_KEY": town.log.seed.hex(), "TRUST_DRAW_KEY": town.draw.seed.hex()}
         where = {"TRUST_DATA": str(directory), "TRUST_DATABASE": url, "TRUST_PORT": str(self.port)}
         with (directory / "service.log").open("ab") as log:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from tests.services.statements import ORIGIN, Party
-from trust.client import ClientError, remote_key
+from trust.client import ClientError, key_at, remote_key
 from trust.client.statements import Speaker, cosign
 from trust.core.payloads import AgentRotate, ClaimRenew
 from trust.core.uploads import Upload, upload
@@ -23,15 +21,6 @@ from trust.relay.messages import hello_bytes
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs/examples/signer.py"
 SEED = Party("somebody").seed
 CLAIM = "clm_" + "a" * 26
-
-
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("signer_example", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +36,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteKey]:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"listening")
         assert at.stat().st_mode & 0o077 == 0
-        key: RemoteKey = example().key_at(at)
+        key = key_at(at)
         yield key
     finally:
         process.kill()

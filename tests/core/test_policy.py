@@ -168,6 +168,15 @@ def test_every_shipped_policy_may_be_adopted_and_punishes_in_the_right_order(nam
     assert policy.verifiers.canary_ppm == 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "restart_ms"), [("standard", 240_000), ("fast", 240_000), ("sandbox", 8_000)]
+)
+def test_who_must_open_or_reveal_has_time_for_a_restart(name: str, restart_ms: int) -> None:
+    """Of its machine where money is real, of its program in the sandbox."""
+    windows = parse((shipped("policies") / f"{name}.toml").read_text(encoding="utf-8")).windows
+    assert min(windows.open_ms, windows.reveal_ms) >= restart_ms
+
+
 def test_the_tests_policy_is_neither_dangerous_nor_far_from_the_standard() -> None:
     assert dangers(policy_of()) == []
     assert Net().policy.fees_units == 39

@@ -29,8 +29,8 @@ from trust.client import AsyncTrustClient, Verifier
 from trust.client.verifier import Case
 from trust.errors import Unusable
 from trust.log import ed25519
-from trust.mcp.hand import Hand, holding
 from trust.mcp.server import build, serve_http, token_of
+from trust.programs.hand import Hand, holding
 from trust.programs.owner import Allowance, read_rules
 
 TERMS = {
@@ -345,8 +345,11 @@ def test_hosts_are_told_what_reads_what_commits_and_where_the_rules_are(place: P
             reads = {name for name, hint in hints.items() if hint and hint.read_only_hint}
             commits = {name for name, hint in hints.items() if hint and hint.destructive_hint}
             assert {"find_work", "read_task", "verify", "explain", "list_seats"} <= reads
-            assert commits == {"post_task", "claim_task", "deliver", "abandon_claim", "vote"}
-            assert hints.keys() - reads - commits == {"open_output", "renew_claim"}
+            assert commits == {
+                "post_task", "post_tasks", "claim_task", "deliver", "abandon_claim", "vote",
+                "enroll", "withdraw", "challenge",
+            }  # fmt: skip
+            assert hints.keys() - reads - commits == {"register", "open_output", "renew_claim"}
             texts = {}
             for resource in (await client.list_resources()).resources:
                 (content,) = (await client.read_resource(resource.uri)).contents

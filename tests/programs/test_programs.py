@@ -192,16 +192,12 @@ def test_a_worker_and_a_verifier_that_are_killed_go_on_and_no_seat_votes_twice(p
 
 def test_a_worker_that_is_killed_before_it_delivers_delivers_what_it_had_made(place: Place) -> None:
     make = place.script("make-once.py", MAKE)
-    gate = place.folder / "gate"
-    slow = place.script(
-        "slow.py", MAKE + f"\nimport time\nwhile not Path({str(gate)!r}).exists(): time.sleep(0.05)\n"
-    )
+    slow = place.script("slow.py", MAKE + "\nimport time\ntime.sleep(600)\n")
     worker = working(place, "agent 1", slow)
     task = place.post(b"once only")
     claim = worker.says("claimed", task=task)["claim"]
     until(lambda: task in place.booked("slow.py"))
     worker.kill()
-    gate.touch()  # its command outlives it, and ends by itself
     worker = working(place, "agent 1", make)
     entry = worker.says("delivered", claim=claim)["entry"]
     worker.stop()

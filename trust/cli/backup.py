@@ -71,7 +71,7 @@ def backup(
     for name in (VKEY_FILE, settings.CONFIG_NAME):
         _copy(chosen.data_dir / name, fresh)
     for path in sorted(chosen.data_dir.glob("*.key")) if keys else ():
-        settings.write_seed(fresh / path.name, settings.read_seed(path))
+        settings.copy_key(path, fresh / path.name)
     _sync(fresh)
     fresh.rename(target)
     _sync(target.parent)

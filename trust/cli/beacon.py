@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust import settings
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, read_seed, read_vkey
 from trust.cli.terminal import show_line
 from trust.cli.values import duration_ms
 
@@ -50,6 +49,6 @@ def serve(
     def tell(made: beacon.Made) -> None:
         show_line(made) if output.json else output.show(to_builtins(made))
 
-    seed = settings.read_seed(key)
+    seed = read_seed(key)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     beacon.serve(log, str(read_vkey(vkey)), seed, data, duration_ms(interval), tell, once=once)

@@ -70,7 +70,7 @@ def open_one(
         The key files of the task's requester and worker: it binds only who agrees, so both sign. Only where the claim
         ended without a window for it are they not needed.
     """
-    from trust.cli.connection import read_seeds
+    from trust.cli.connection import read_keys_of
     from trust.client import Operator
 
     secrets = _read(file)
@@ -78,7 +78,7 @@ def open_one(
     if len(numbers) != 1:
         raise Usage(f"{file} has {len(numbers)} canaries on {task}")
     with service.acting(Operator, me) as operator:
-        service.accepted(operator.open_canary(secrets, numbers[0], read_seeds(planted_by)))
+        service.accepted(operator.open_canary(secrets, numbers[0], read_keys_of(planted_by)))
 
 
 @app.command(name="list")

@@ -109,7 +109,7 @@ def vote(
     from trust.client import Verifier
 
     with service.client(me.key) as client:
-        memory = votes or me.key.with_suffix(".votes")
+        memory = votes or me.beside(".votes")
         verifier = Verifier(client, me.seed(), memory, _judge(verdict, bad), me.actor)
         while True:
             duty = next((duty for duty in verifier.duties() if duty["seat"] == seat), None)

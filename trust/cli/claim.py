@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_keys_of
 from trust.cli.failures import Usage
 from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
@@ -57,7 +57,7 @@ def request(
     with service.client(me.key) as client:
         stake_units = _least_stake(client, task) if stake is None else stake
         request = Worker(client, me.seed(), me.actor).request(task, relay, stake_units)
-        through = Relay(client, relay, read_seeds(coordinator))
+        through = Relay(client, relay, read_keys_of(coordinator))
         if dry_run:
             service.show(through.preview(request))
             return

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from trust.audit.fetching import Source
     from trust.client import Accepted, TrustClient
     from trust.core.receipt import Receipt
+    from trust.log.ed25519 import PrivateKey
     from trust.log.note import Verifier
     from trust.log.quorum import Quorum
     from trust.log.succession import Succession
@@ -57,14 +59,20 @@ class Me:
     """The party that signs."""
 
     key: Annotated[Path, Parameter(env_var="TRUST_KEY")]
-    "The key file of whoever speaks."
+    "The key file of whoever speaks, or unix:SOCKET of a signer."
 
     actor: Annotated[str, Parameter(env_var="TRUST_ACTOR")] = ""
     "Its id, where this key is not its first."
 
-    def seed(self) -> bytes:
-        """The key's seed."""
+    def seed(self) -> PrivateKey:
+        """The key's seed, or the key of the signer."""
         return read_key(self.key)
+
+    def beside(self, suffix: str) -> Path:
+        """Where what must outlast a program lies: beside the key file, of a signer where this user keeps state."""
+        if signer_of(self.key) is None:
+            return self.key.with_suffix(suffix)
+        return settings.state_dir() / f"{_digest(self.key)}-{self.key.stem}{suffix}"
 
 
 @Parameter(name="*")
@@ -149,7 +157,9 @@ class Service(Output):
                         warn("trust: this was sent before, without an answer: the same bytes were sent again")
 
     @contextmanager
-    def acting(self, role: Callable[[TrustClient, bytes, str], R], me: Me, within: str = "") -> Iterator[R]:
+    def acting(
+        self, role: Callable[[TrustClient, PrivateKey, str], R], me: Me, within: str = ""
+    ) -> Iterator[R]:
         """A role of the SDK, such as `Worker`, that speaks for `me` through a client of the service."""
         with self.client(me.key, within) as client:
             yield role(client, me.seed(), me.actor)
@@ -180,10 +190,20 @@ def _readable() -> Iterator[None]:
 def _unanswered(key: Path) -> Path:
     """Where statements lie that a key signed and nobody has decided: beside it, or where this user keeps state."""
     name = f"{key.name}.unanswered"
-    if os.access(key.parent, os.W_OK):
+    if signer_of(key) is None and os.access(key.parent, os.W_OK):
         return key.with_name(name)
-    digest = sha256(str(key.resolve()).encode()).hexdigest()[:12]
-    return settings.state_dir() / f"{digest}-{name}"
+    return settings.state_dir() / f"{_digest(key)}-{name}"
+
+
+def _digest(key: Path) -> str:
+    named = signer_of(key) or key
+    return sha256(str(named.resolve()).encode()).hexdigest()[:12]
+
+
+def signer_of(key: Path) -> Path | None:
+    """The socket of a signer, where a key is named as unix:SOCKET."""
+    text = str(key)
+    return Path(text.removeprefix("unix:")) if text.startswith("unix:") else None
 
 
 def existing(url: str) -> str:
@@ -236,10 +256,20 @@ def _named(text: str) -> str:
         raise
 
 
-def read_key(file: Path) -> bytes:
-    """The seed in a key file; `Usage` where there is none of this name."""
+def read_key(file: Path) -> PrivateKey:
+    """The seed in a key file, or the key of the signer at unix:SOCKET; `Usage` where there is none."""
+    socket = signer_of(file)
+    if socket is None:
+        return read_seed(file)
+    from trust.client import key_at
+
+    return key_at(socket)
+
+
+def read_seed(file: Path) -> bytes:
+    """The seed in a key file, its passphrase asked for where it has one; `Usage` where there is no such file."""
     try:
-        return settings.read_seed(file)
+        return settings.read_seed(file, ask_passphrase)
     except FileNotFoundError as error:
         raise Usage(
             f"there is no key file {file}: trust keys new {file} makes one (a private key: 64 hex digits in a file)"
@@ -301,8 +331,34 @@ def read_statement(file: Path) -> bytes:
     return data
 
 
-def read_seeds(files: Iterable[Path]) -> list[bytes]:
-    """The seeds in key files."""
+@cache
+def ask_passphrase(what: Path | str) -> bytes:
+    """The passphrase that a person types at the terminal, once a process; `Usage` where there is none."""
+    from getpass import getpass
+
+    try:
+        with Path("/dev/tty").open("rb"):
+            pass
+    except OSError:
+        raise Usage(
+            f"{what} needs a passphrase, and no terminal is there: name a file with it in TRUST_PASSPHRASE_FILE"
+        ) from None
+    typed = getpass(f"Passphrase of {what}: ").encode("utf-8", "surrogateescape")
+    if not typed:
+        raise Usage("a passphrase is not empty")
+    return typed
+
+
+def new_passphrase(file: Path) -> bytes:
+    """A passphrase that a person types twice."""
+    chosen = ask_passphrase(f"{file}, from now on")
+    if ask_passphrase(f"{file}, once more") != chosen:
+        raise Usage("these are two passphrases; nothing was written")
+    return chosen
+
+
+def read_keys_of(files: Iterable[Path]) -> list[PrivateKey]:
+    """The keys of several parties."""
     return [read_key(path) for path in files]
 
 

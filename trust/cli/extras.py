@@ -20,6 +20,7 @@ MODULES = {
     "rich": "simulation",
     "cryptography": "mldsa",
     "mcp": "mcp",
+    "a2a": "a2a",
 }
 """The extra that brings a module."""
 

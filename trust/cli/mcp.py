@@ -44,10 +44,10 @@ def mcp(
 
     server, hands = _parts()
     allowance, seed = read_rules(rules, Allowance), me.seed()
-    folder, services, vkey = state or me.key.with_suffix(".mcp"), service.addresses(), service.key()
+    folder, services, vkey = state or me.beside(".mcp"), service.addresses(), service.key()
 
     async def serve() -> None:
-        votes = me.key.with_suffix(".votes")
+        votes = me.beside(".votes")
         async with hands.holding(services, vkey, seed, allowance, relay, folder, votes, me.actor) as hand:
             tools = server.build(hand, services, vkey)
             if http is None:
@@ -61,7 +61,8 @@ def mcp(
 def _parts() -> tuple[ModuleType, ModuleType]:
     """The server and what holds the key; `Unusable` without the extra."""
     try:
-        from trust.mcp import hand, server
+        from trust.mcp import server
+        from trust.programs import hand
     except ModuleNotFoundError as error:
         raise Unusable(
             f"trust mcp needs the extra mcp: {error}", "install it as agent-trust-log[mcp]"

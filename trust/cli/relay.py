@@ -19,7 +19,7 @@ from trust.cli.connection import (
     Service,
     read_key,
     read_keys,
-    read_seeds,
+    read_keys_of,
     read_statement,
 )
 from trust.cli.failures import FALSE, GOOD, Usage
@@ -149,12 +149,12 @@ def update(
     from trust.client import Relay
     from trust.client.statements import did_of_seed
 
-    joining = read_seeds(new)
+    joining = read_keys_of(new)
     group = [*keep, *map(did_of_seed, joining)]
     if not coordinator or not group:
         raise Usage("give --coordinator for who signs, and --keep or --new for who is in it from now on")
     with service.client(coordinator[0]) as client:
-        changed = Relay(client, relay, read_seeds(coordinator)).update(name, group, threshold, joining)
+        changed = Relay(client, relay, read_keys_of(coordinator)).update(name, group, threshold, joining)
         service.accepted(changed)
 
 
@@ -186,7 +186,7 @@ def attest(
         raise Usage("a relay's word needs its signatures: give --coordinator")
     with service.client(coordinator[0]) as client:
         shown = read_statement(file)
-        service.accepted(Relay(client, relay, read_seeds(coordinator)).attest(shown), receipt)
+        service.accepted(Relay(client, relay, read_keys_of(coordinator)).attest(shown), receipt)
 
 
 @app.command
@@ -218,5 +218,5 @@ def register(
     if not coordinator:
         raise Usage("a relay has at least one coordinator: give --coordinator")
     with service.client(operator) as client:
-        done = Operator(client, read_key(operator)).register_relay(name, read_seeds(coordinator), threshold)
+        done = Operator(client, read_key(operator)).register_relay(name, read_keys_of(coordinator), threshold)
         service.accepted(done, receipt)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_keys_of
 from trust.cli.failures import Usage
 from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
@@ -19,6 +19,7 @@ from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.core.payloads import Member
+    from trust.log.ed25519 import PrivateKey
 
 app = App(name="squad")
 SquadId = Annotated[str, Parameter(help="The squad's id (sqd_...).")]
@@ -72,7 +73,7 @@ def form(
             service.accepted(client.send(formed), receipt)
 
 
-def _member(text: str) -> tuple[bytes, Member]:
+def _member(text: str) -> tuple[PrivateKey, Member]:
     """The seed in a member's key file, and what it takes: of `bob.key=200`, `bob.key=200:30` or `bob.key=200:30:50`."""
     from trust.client.statements import did_of_seed
     from trust.core.payloads import Member
@@ -83,7 +84,7 @@ def _member(text: str) -> tuple[bytes, Member]:
             f"--member is KEYFILE=STAKE, KEYFILE=STAKE:ITEMS or KEYFILE=STAKE:ITEMS:SURETY, not {text!r}"
         )
     stake, items, surety = (*taken.split(":", 2), "", "")[:3]
-    [seed] = read_seeds([Path(file)])
+    [seed] = read_keys_of([Path(file)])
     stake_units = whole(stake, "amount of units", 0, where="--member: ")
     count = whole(items, "count", 1, where="--member: ") if items else None
     surety_units = whole(surety, "amount of units", 0, where="--member: ") if surety else None
@@ -117,7 +118,7 @@ def claim(
         raise Usage("a claim needs the relay's signatures: give --coordinator")
     with service.client(me.key) as client:
         request = Worker(client, me.seed(), me.actor).claim_for_squad(squad, relay)
-        granted = Relay(client, relay, read_seeds(coordinator)).grant(request)
+        granted = Relay(client, relay, read_keys_of(coordinator)).grant(request)
         if confirm is not None:
             write_whole(confirm, granted.confirmation)
         service.accepted(granted.accepted, receipt)

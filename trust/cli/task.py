@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from trust import clock
-from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_seeds
+from trust.cli.connection import SERVICE, Coordinators, Me, ReceiptFile, RelayId, Service, read_keys_of
 from trust.cli.failures import Usage
 from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
@@ -146,7 +146,7 @@ def allocate(
     if not coordinator:
         raise Usage("an allocation needs the relay's signatures: give --coordinator")
     with service.client(coordinator[0]) as client:
-        done = Relay(client, relay, read_seeds(coordinator)).allocate(
+        done = Relay(client, relay, read_keys_of(coordinator)).allocate(
             task, shortlist=shortlist, exclusive_ms=duration_ms(exclusive), candidates=candidate
         )
         service.accepted(done, receipt)

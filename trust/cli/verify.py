@@ -57,7 +57,7 @@ def verify(
 
     seed, split = me.seed(), shlex.split(command)
     limits = Limits(seconds=seconds, memory_bytes=memory_mib << 20)
-    memory = votes or me.key.with_suffix(".votes")
+    memory = votes or me.beside(".votes")
     asyncio.run(
         run(
             service.addresses(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from trust import journal, settings
-from trust.cli.connection import OUTPUT, Output, read_vkey
+from trust.cli.connection import OUTPUT, Output, read_seed, read_vkey
 from trust.cli.failures import Usage
 from trust.cli.values import Port
 from trust.files import write_whole
@@ -51,7 +51,7 @@ def init(*, name: str, data: Data = DEFAULT, output: Output = OUTPUT) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):  # of an init that was cut off
         settings.write_seed(data / KEY_FILE, secrets.token_bytes(settings.SEED_BYTES))
-    vkey = str(Signer(name, settings.read_seed(data / KEY_FILE), COSIGNATURE_V1).verifier)
+    vkey = str(Signer(name, read_seed(data / KEY_FILE), COSIGNATURE_V1).verifier)
     with suppress(FileExistsError):
         Store.create(data / STORE_FILE)
     write_whole(data / VKEY_FILE, (vkey + "\n").encode())  # the last of all: what has it is whole
@@ -148,7 +148,7 @@ def _signer(data: Path) -> Signer:
     from trust.log.note import COSIGNATURE_V1, Signer
 
     public = read_vkey(str(data / VKEY_FILE))
-    signer = Signer(public.name, settings.read_seed(data / KEY_FILE), COSIGNATURE_V1)
+    signer = Signer(public.name, read_seed(data / KEY_FILE), COSIGNATURE_V1)
     if signer.verifier != public:
         raise Usage(f"{data / KEY_FILE} is not the key of {data / VKEY_FILE}")
     return signer

@@ -71,7 +71,7 @@ def work(
         raise Usage("name at least one --kind (or kinds in --rules), and one --relay")
     seed, split = me.seed(), shlex.split(command)
     limits = Limits(seconds=seconds, memory_bytes=memory_mib << 20)
-    folder = state or me.key.with_suffix(".work")
+    folder = state or me.beside(".work")
     asyncio.run(
         run(
             service.addresses(),

@@ -21,7 +21,7 @@ from trust.client.outbox import Outbox
 from trust.client.problems import ServiceError, Unreachable
 from trust.client.relay import Granted, Relay
 from trust.client.requester import Requester
-from trust.client.signers import remote_key
+from trust.client.signers import key_at, remote_key
 from trust.client.speculation import Attempt, Early, Lost, TakenBack
 from trust.client.verifier import Act, Case, Judge, Judgement, Verifier
 from trust.client.worker import Worker
@@ -31,5 +31,5 @@ from trust.verify.failures import NotProven
 __all__ = [
     "Accepted", "Act", "Agent", "AsyncTrustClient", "Attempt", "Case", "ClientError", "Early", "Following", "Granted",
     "Judge", "Judgement", "Lost", "NotProven", "Operator", "Outbox", "Relay", "Requester", "Retry", "ServiceError",
-    "TakenBack", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker", "remote_key",
+    "TakenBack", "Treasurer", "TrustClient", "Unreachable", "Verifier", "Worker", "key_at", "remote_key",
 ]  # fmt: skip

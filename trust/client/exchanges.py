@@ -123,14 +123,16 @@ class Exchanges:
 
     # -- writing
 
-    def send(self, envelope: bytes) -> Exchange[Accepted]:
+    def send(self, envelope: bytes, outbox: Outbox | None = None) -> Exchange[Accepted]:
         """Posts one statement; returns its proven entry. Raises the service's error, its refusal note verified.
 
-        With an outbox, what an earlier run sent without an answer goes out instead where it says the same.
+        With an outbox, the client's own or this one, what an earlier run sent without an answer goes out instead where
+        it says the same.
         """
-        if self.outbox is None:
+        outbox = outbox or self.outbox
+        if outbox is None:
             return (yield from self._send(envelope))
-        return (yield from self.outbox.sending(envelope, self._send))
+        return (yield from outbox.sending(envelope, self._send))
 
     def _send(self, envelope: bytes) -> Exchange[Accepted]:
         statement = opened(envelope)
@@ -147,9 +149,12 @@ class Exchanges:
             )
         )
 
-    def send_many(self, envelopes: Sequence[bytes]) -> Exchange[list[Accepted | ServiceError]]:
+    def send_many(
+        self, envelopes: Sequence[bytes], outbox: Outbox | None = None
+    ) -> Exchange[list[Accepted | ServiceError]]:
         """Posts statements in order, in as few requests as may be; one result each, in the same order."""
-        kept = self.outbox.keep(list(envelopes)) if self.outbox else []
+        outbox = outbox or self.outbox
+        kept = outbox.keep(list(envelopes)) if outbox else []
         results: list[Accepted | ServiceError] = []
         for batch in wire.batches([each.envelope for each in kept] or envelopes):
             response = yield from self.attempt(wire.batch(batch))

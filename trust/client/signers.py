@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from trust.errors import ClientError
 from trust.log import ed25519
 from trust.log.ed25519 import RemoteKey
+
+PATIENCE_S = 30.0
 
 
 def remote_key(public_key: bytes, sign: Callable[[bytes], bytes]) -> RemoteKey:
@@ -28,6 +32,31 @@ def remote_key(public_key: bytes, sign: Callable[[bytes], bytes]) -> RemoteKey:
         return signature
 
     return RemoteKey(public_key, signed)
+
+
+def key_at(path: Path) -> RemoteKey:
+    """The key of a signer that listens at a Unix socket, as docs/examples/signer.py does: `--key unix:PATH`.
+
+    A question is 4 bytes of its length (big endian) and the message; the answer is the signature, to an empty message
+    the 32-byte public key. `ClientError` signer-failed where nobody answers.
+    """
+    try:
+        public = _asked(path, b"", ed25519.KEY_BYTES)
+    except OSError as error:
+        raise _failed(f"{path}: {error}") from error
+    return remote_key(public, lambda message: _asked(path, message, ed25519.SIGNATURE_BYTES))
+
+
+def _asked(path: Path, message: bytes, size: int) -> bytes:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(PATIENCE_S)
+        line.connect(str(path))
+        line.sendall(len(message).to_bytes(4) + message)
+        with line.makefile("rb") as answers:
+            answer = answers.read(size)
+    if len(answer) != size:
+        raise OSError("the signer closed the line without an answer")
+    return answer
 
 
 def _failed(why: str) -> ClientError:

@@ -125,17 +125,20 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key (32-byte seed). `skey()` and `parse()`: PRIVATE+KEY+name+hex id+base64(type || seed)."""
+    """A private key: a 32-byte seed, or one that is elsewhere.
+
+    `skey()` and `parse()`: PRIVATE+KEY+name+hex id+base64(type || seed).
+    """
 
     name: str
-    seed: bytes = field(repr=False)
+    seed: ed25519.PrivateKey = field(repr=False)
     key_type: int = ED25519
     verifier: Verifier = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.key_type == COSIGNATURE_MLDSA:
             raise NoteError(f"{self.name}: nothing is signed here with keys of type 0x06")
-        if len(self.seed) != ed25519.KEY_BYTES:
+        if isinstance(self.seed, bytes) and len(self.seed) != ed25519.KEY_BYTES:
             raise NoteError(f"the seed of {self.name} is not {ed25519.KEY_BYTES} bytes")
         verifier = Verifier(self.name, ed25519.public_key(self.seed), self.key_type)
         object.__setattr__(self, "verifier", verifier)
@@ -145,6 +148,8 @@ class Signer:
         return f"PRIVATE+KEY+{self.name}+{self.verifier.key_id.hex()}+{self._key_text()}"
 
     def _key_text(self) -> str:
+        if not isinstance(self.seed, bytes):
+            raise NoteError(f"the key of {self.name} is elsewhere")
         return encode_base64(bytes([self.key_type]) + self.seed)
 
     @classmethod

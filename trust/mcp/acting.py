@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from trust.client import Accepted
-from trust.core.commands import effective
-from trust.core.payloads import MAX_INT, ClaimAbandon, ClaimRenew, TaskPost
+from trust.client import Accepted, ServiceError
+from trust.core.payloads import (
+    MAX_INT,
+    ClaimAbandon,
+    ClaimRenew,
+    StakeWithdraw,
+    TaskPost,
+    VerdictChallenge,
+    VerifierEnroll,
+)
 from trust.errors import ClientError
-from trust.mcp.hand import Hand
+from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
-from trust.programs.claiming import asked, receipt_of, won
-from trust.programs.owner import beyond
+from trust.programs.hand import Hand
 from trust.programs.products import Product
-from trust.verify.failures import NotProven
 
 MAX_TEXT = 4_000_000
 
 Facts = dict[str, Any]
 Whole = Annotated[int, Field(ge=0, le=MAX_INT)]
+
+
+class Post(BaseModel):
+    """A task to post, as `post_task` takes it."""
+
+    task: str
+    task_kind: str
+    specification: str
+    price_units: Whole
+    stake_units: Whole | None = None
+    relay: str = ""
 
 
 class Acting:
@@ -42,60 +59,68 @@ class Acting:
         relay: str = "",
     ) -> Facts:
         """Posts a task: price and fees leave my money at once. `task` is a new name (a-z, 0-9, . _ -), `deadline_s` the
-        seconds from now until it closes, `stake_units` what a worker has to stake at least."""
-        hand = self._hand
-        hand.allowance.check_post(task_kind, price_units)
-        units = price_units + await hand.fees_units()
-        specified = _bounded(specification)
-        hand.spending.book(f"posting {task}", units)
-        done = await hand.requester.post(
-            task,
-            task_kind,
-            specified,
+        seconds from now until it closes, `stake_units` what a worker has to stake at least. Where no answer came, the
+        same call again posts it once."""
+        asked = Post(
+            task=task,
+            task_kind=task_kind,
+            specification=specification,
             price_units=price_units,
-            deadline_ms=self._client.now_ms() + deadline_s * 1_000,
             stake_units=stake_units,
-            relay=relay or None,
+            relay=relay,
         )
+        (done,), units = await self._post([asked], deadline_s)
+        if isinstance(done, ServiceError):
+            raise done
         return {"task": task, "spent_units": units, **_done(done)}
+
+    async def post_tasks(
+        self, tasks: Annotated[list[Post], Field(min_length=1, max_length=32)], deadline_s: Whole
+    ) -> Facts:
+        """Posts several tasks that close together, as `post_task` does: where my owner's limits do not allow all, none.
+        Each has its result, in order: the entry, or the service's error."""
+        results, units = await self._post(tasks, deadline_s)
+        told = [
+            {"task": post.task, "error": error_facts(each)}
+            if isinstance(each, ServiceError)
+            else {"task": post.task, **_done(each)}
+            for post, each in zip(tasks, results, strict=True)
+        ]
+        return {"results": told, "spent_units": units}
+
+    async def _post(
+        self, posts: Sequence[Post], deadline_s: int
+    ) -> tuple[list[Accepted | ServiceError], int]:
+        """Posts tasks; returns a result each, and what they take together."""
+        hand, specified = self._hand, [_bounded(each.specification) for each in posts]
+        if len({each.task for each in posts}) < len(posts):
+            raise ClientError("malformed", "two tasks of one name", hint="name each differently")
+        for each in posts:
+            hand.allowance.check_post(each.task_kind, each.price_units)
+        fees_units = (await hand.policy()).fees_units
+        amounts = {f"posting {each.task}": each.price_units + fees_units for each in posts}
+        hand.spending.book_all(amounts, once=True)
+        deadline_ms = self._client.now_ms() + deadline_s * 1_000
+        envelopes = [
+            hand.requester.say(
+                TaskPost,
+                task=each.task,
+                task_kind=each.task_kind,
+                spec_sha256=await hand.requester.upload(data),
+                price_units=each.price_units,
+                deadline_ms=deadline_ms,
+                stake_units=each.stake_units,
+                relay=each.relay or None,
+            )
+            for each, data in zip(posts, specified, strict=True)
+        ]
+        return await hand.tell_all(envelopes, f"{deadline_s} s"), sum(amounts.values())
 
     async def claim_task(self, task: str, stake_units: Whole) -> Facts:
         """Claims a task through the relay: exactly this stake of mine locks until it settles, and is lost where my work
         is found false. One worker wins; `already-claimed` means that another one did."""
-        hand = self._hand
-        async with hand.claiming:
-            facts = await self._client.task(task)
-            if facts["state"] != "open":
-                raise ClientError(
-                    "task-closed", f"{task} is {facts['state']}", status=409, hint="take another task"
-                )
-            posted = await self._posted(task, facts["index"])
-            terms = {
-                "task_kind": posted.task_kind,
-                "price_units": posted.price_units,
-                "requester": posted.actor,
-                "stake_units": stake_units,
-            }
-            if why := hand.allowance.hindrance(terms, self._client.now_ms()):
-                raise beyond(why)
-            if len(await hand.worker.underway()) >= hand.allowance.at_once:
-                raise beyond(
-                    f"as many claims as are allowed at once ({hand.allowance.at_once}) have not ended"
-                )
-            link = await hand.link()
-            hand.spending.book(f"a stake on {task}", stake_units)
-            request = await hand.worker.claim_of(task, link.relay, stake_units, facts["index"])
-            answer = await asked(link, request)
-        claim = won(answer, self._client.exchanges.key, hand.did, task)
-        return {"claim": claim, "task": task, "entry": receipt_of(answer).index, "proven": True}
-
-    async def _posted(self, task: str, index: int) -> TaskPost:
-        """Returns the proven `task.post` of a task: the owner's rules are checked against nothing less."""
-        spoken = (await self._client.receipt(index))[1].spoken
-        payload = effective(spoken).payload if spoken else None
-        if not isinstance(payload, TaskPost) or payload.task != task:
-            raise NotProven(f"entry {index} does not post {task}")
-        return payload
+        won = await self._hand.claim(task, stake_units)
+        return {"claim": won.claim, "task": task, "entry": won.entry, "proven": True}
 
     async def deliver(
         self,
@@ -134,6 +159,44 @@ class Acting:
     async def abandon_claim(self, claim: str) -> Facts:
         """Gives a claim up before anything was delivered."""
         return {"claim": claim, **_done(await self._hand.worker.send(ClaimAbandon, claim=claim))}
+
+    async def register(self, handle: str = "", capabilities: list[str] | None = None) -> Facts:
+        """Registers me with the network, with the proof of work that it asks, under a handle that nobody has yet;
+        `capabilities` are the kinds of work that I take."""
+        for kind in capabilities or ():
+            self._hand.allowance.check_kind(kind)
+        return _done(await self._hand.worker.register(handle or None, capabilities or ()))
+
+    async def enroll(self, task_kinds: list[str], stake_units: Whole = 0) -> Facts:
+        """Offers to judge work of these kinds: locks so much more of my money, for which my votes answer."""
+        hand = self._hand
+        for kind in task_kinds:
+            hand.allowance.check_kind(kind)
+        hand.allowance.check_stake(stake_units)
+        hand.spending.book("a stake for votes", stake_units)
+        return _done(await hand.tell(VerifierEnroll, task_kinds=tuple(task_kinds), stake_units=stake_units))
+
+    async def withdraw(self, amount_units: Annotated[int, Field(ge=1, le=MAX_INT)]) -> Facts:
+        """Starts my free money on its way out to my owner, where that is allowed; it unbonds first."""
+        self._hand.allowance.check_withdrawal()
+        return _done(await self._hand.tell(StakeWithdraw, amount_units=amount_units))
+
+    async def challenge(self, claim: str, reason: str, report: str = "") -> Facts:
+        """Attacks a verdict, or an output that was not checked, before a larger panel: locks a bond and its fees, which
+        are lost where it finds otherwise. `report` is stored for everybody to read."""
+        hand = self._hand
+        facts = await self._client.claim(claim)
+        hand.allowance.check_kind(facts["task_kind"])
+        policy, number = await hand.policy(), len(facts["rounds"]) + 1
+        if number > len(policy.checks.panels):
+            raise ClientError("not-here", f"no panel is left for {claim}", hint="its verdict stands")
+        bond_units = policy.challenge_bond_units(facts["task"]["price_units"], number)
+        units = bond_units + policy.panel_fees_units(number)
+        hand.allowance.check_stake(units)
+        hand.spending.book(f"a challenge of {claim}, round {number}", units, once=True)
+        digest = await hand.requester.upload(_bounded(report)) if report else None
+        done = await hand.tell(VerdictChallenge, claim=claim, reason=reason, report_sha256=digest)
+        return {"claim": claim, "locked_units": units, **_done(done)}
 
     async def vote(
         self, seat: str, verdict: Literal["pass", "fail", "void"], bad_items: list[int] | None = None

@@ -15,8 +15,8 @@ from trust.client import TrustClient
 from trust.client.verifier import Case
 from trust.errors import ClientError
 from trust.log.note import Verifier as LogVerifier
-from trust.mcp.hand import RETRY, Hand
 from trust.mcp.marking import marked, quoted, quoted_bytes
+from trust.programs.hand import RETRY, Hand
 from trust.verify.files import verify_file
 from trust.verify.receipts import Proven
 from trust.verify.story import tell

@@ -24,9 +24,9 @@ from trust.errors import TrustError, Unusable
 from trust.files import PRIVATE, write_once
 from trust.log.note import Verifier as LogVerifier
 from trust.mcp.acting import Acting
-from trust.mcp.hand import Hand
 from trust.mcp.marking import error_facts
 from trust.mcp.reading import Reading
+from trust.programs.hand import Hand
 from trust.settings import shipped
 
 SKILL = Path(__file__).with_name("SKILL.md")
@@ -96,8 +96,9 @@ def build(hand: Hand, services: Sequence[str], vkey: str | LogVerifier) -> Trust
         (READS, (reading.my_state, reading.find_work, reading.read_task, reading.read_claim, reading.read_blob,
                  reading.search, reading.rank_candidates, reading.look_up_agent, reading.explain_score,
                  reading.explain, reading.list_seats, reading.read_seat, reading.verify)),
-        (COMMITS, (acting.post_task, acting.claim_task, acting.deliver, acting.abandon_claim, acting.vote)),
-        (OPENS, (acting.open_output, acting.renew_claim)),
+        (COMMITS, (acting.post_task, acting.post_tasks, acting.claim_task, acting.deliver, acting.abandon_claim,
+                   acting.enroll, acting.withdraw, acting.challenge, acting.vote)),
+        (OPENS, (acting.register, acting.open_output, acting.renew_claim)),
     ):  # fmt: skip
         for tool in tools:
             server.add_tool(tool, annotations=hints)

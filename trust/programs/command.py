@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import msgspec
 
 MAX_WORDS = 200
 MAX_FILES = 64
+LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Limits:
     seconds: float = 600
     memory_bytes: int = 2 << 30
     file_bytes: int = 16 << 20
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Returns what the launcher sets, and what the command and all that it starts inherit."""
+        return self.memory_bytes, self.file_bytes
 
 
 @dataclass(frozen=True)
@@ -78,19 +85,23 @@ def run(
 def _run(command: Sequence[str], directory: Path, limits: Limits) -> Outcome:
     stdout, stderr = directory / ".stdout", directory / ".stderr"
     with (directory / "case.json").open("rb") as given, stdout.open("wb") as out, stderr.open("wb") as err:
+        if shutil.which(command[0]) is None:
+            return Outcome(None, why=f"{command[0]} cannot be run: it is not there, or is no program")
+        watched, alive = os.pipe()
         try:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-I", "-S", LAUNCHER, *map(str, (watched, *limits.sizes)), *command],
                 cwd=directory,
                 stdin=given,
                 stdout=out,
                 stderr=err,
+                pass_fds=[watched],
                 start_new_session=True,
             )
-        except OSError as error:
-            return Outcome(None, why=f"{command[0]} cannot be run: {error.strerror}")
-        _limit(process.pid, limits)
-        status, why = _wait(process, limits)
+            status, why = _wait(process, limits)
+        finally:
+            os.close(watched)
+            os.close(alive)
     try:
         files = {} if status else _left(directory / "output", limits)
     except ValueError as error:
@@ -111,14 +122,6 @@ def _left(folder: Path, limits: Limits) -> dict[str, bytes]:
             )
         files[path.name] = path.read_bytes()
     return files
-
-
-def _limit(process: int, limits: Limits) -> None:
-    """Bounds a process that has just begun, and whatever it starts; where the system has no prlimit, time alone is."""
-    if hasattr(resource, "prlimit"):
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(process, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-            resource.prlimit(process, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int | None, str]:

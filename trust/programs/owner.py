@@ -53,18 +53,29 @@ class Allowance(Rules, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The limits on a model that holds its owner's key. Money that is not named is not allowed: without a file none
     is spent.
 
-    `most_per_day_units` is for stakes, prices and fees together, in any 24 hours.
+    `most_per_day_units` is for stakes, bonds, prices and fees together, in any 24 hours.
     """
 
     most_stake_units: Units = 0
     most_price_units: Units = 0
     most_per_day_units: Units = 0
+    may_withdraw: bool = False
 
     def check_post(self, task_kind: str, price_units: int) -> None:
         """`ClientError` beyond-limits where such a task may not be posted."""
         self.check_kind(task_kind)
         if price_units > self.most_price_units:
             raise beyond(f"a price of {price_units} is over {self.most_price_units}")
+
+    def check_stake(self, units: int) -> None:
+        """`ClientError` beyond-limits where so much may not be locked at once."""
+        if units > self.most_stake_units:
+            raise beyond(f"{units} units to lock are over {self.most_stake_units}")
+
+    def check_withdrawal(self) -> None:
+        """`ClientError` beyond-limits where the owner keeps withdrawals to itself."""
+        if not self.may_withdraw:
+            raise beyond("the owner has not allowed withdrawals (may_withdraw)")
 
     def check_kind(self, task_kind: str) -> None:
         """`ClientError` beyond-limits where the owner wants nothing to do with this kind of work."""

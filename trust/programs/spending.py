@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,19 +36,32 @@ class SpendingBook:
         with self._locked():
             return self._most - _sum(self._read())
 
-    def book(self, what: str, units: int) -> None:
+    def book(self, what: str, units: int, *, once: bool = False) -> None:
         """Books an amount; `ClientError` beyond-limits where the day's total does not allow it.
 
         It counts for the day whatever comes of it: what was signed and refused may still be taken until it expires.
+        With `once` what was booked by the same name counts towards it: the network takes no two of that name.
         """
-        if units < 0:
-            raise beyond(f"{what} takes {units} units, which is no amount")
+        self.book_all({what: units}, once=once)
+
+    def book_all(self, amounts: Mapping[str, int], *, once: bool = False) -> None:
+        """Books several amounts, or none of them."""
+        for what, units in amounts.items():
+            if units < 0:
+                raise beyond(f"{what} takes {units} units, which is no amount")
         with self._locked():
             spent = self._read()
-            left = self._most - _sum(spent)
+            before = {each.what: each.units for each in spent if once}
+            until_ms = self._now_ms() + DAY_MS
+            added = [
+                Spent(what, max(units, before.get(what, 0)), until_ms) for what, units in amounts.items()
+            ]
+            kept = [each for each in spent if not (once and each.what in amounts)]
+            left, units = self._most - _sum(kept), _sum(added)
             if units > left:
+                what = ", ".join(amounts)[:200]
                 raise beyond(f"{what} takes {units} units, and {max(left, 0)} of {self._most} a day are left")
-            self._write([*spent, Spent(what, units, self._now_ms() + DAY_MS)])
+            self._write([*kept, *added])
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from typing import Any
 from trust.client import AsyncTrustClient, Case, Verifier
 from trust.client.verifier import Judgement
 from trust.errors import TrustError
+from trust.log.ed25519 import PrivateKey
 from trust.programs.checking import NoVerdict, verdict_of
 from trust.programs.command import Limits, run
 from trust.programs.running import Tell
@@ -30,7 +31,7 @@ class VerifyProgram:
     def __init__(
         self,
         client: AsyncTrustClient,
-        seed: bytes,
+        seed: PrivateKey,
         command: Sequence[str],
         votes: Path,
         tell: Tell,

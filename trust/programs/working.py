@@ -18,6 +18,7 @@ from trust.client import AsyncTrustClient, Worker
 from trust.core import strict
 from trust.core.payloads import MAX_INPUTS, ClaimAbandon, ClaimRenew, ClaimRequest, Source
 from trust.errors import TrustError
+from trust.log.ed25519 import PrivateKey
 from trust.programs.claiming import asked, won
 from trust.programs.command import MAX_WORDS, Limits, Outcome, run
 from trust.programs.owner import Rules
@@ -47,7 +48,7 @@ class WorkProgram:
     def __init__(
         self,
         client: AsyncTrustClient,
-        seed: bytes,
+        seed: PrivateKey,
         command: Sequence[str],
         urls: Sequence[str],
         state: Path,

@@ -21,6 +21,7 @@ from trust import clock
 from trust.core import identity
 from trust.log import ed25519
 from trust.log.checkpoint import Checkpoint
+from trust.log.ed25519 import PrivateKey
 from trust.log.merkle import hashes, leaf_hash
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import (
@@ -39,7 +40,7 @@ PUBLISH_S = 0.1
 _SHOWN_CHARS = 12
 
 
-def origin_of(network: str, relay: str, seed: bytes) -> str:
+def origin_of(network: str, relay: str, seed: PrivateKey) -> str:
     """The name of the feed of a coordinator."""
     return f"{network}/{relay}/{identity.did_of(ed25519.public_key(seed))[-_SHOWN_CHARS:]}"
 
@@ -47,7 +48,7 @@ def origin_of(network: str, relay: str, seed: bytes) -> str:
 class Feed:
     """The decisions of the coordinator with this key, in `directory`; without one they end with the process."""
 
-    def __init__(self, origin: str, seed: bytes, directory: Path | None = None) -> None:
+    def __init__(self, origin: str, seed: PrivateKey, directory: Path | None = None) -> None:
         self._signer = Signer(origin if directory else f"{origin}/{clock.now_ms()}", seed)
         self._directory = directory
         self._edge = TreeEdge()

@@ -27,6 +27,7 @@ from trust.client.statements import Speaker, did_of_seed
 from trust.core import identity, strict
 from trust.errors import ClientError, TrustError
 from trust.log import ed25519
+from trust.log.ed25519 import PrivateKey
 from trust.relay import messages
 from trust.relay.deciding import Desk, problem
 from trust.relay.eligible import LOWERING
@@ -60,13 +61,13 @@ _log = structlog.get_logger("trust.relay")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The configuration of one coordinator of relay `relay`: the service's addresses, its own 32-byte seed, the
+    """The configuration of one coordinator of relay `relay`: the service's addresses, its own key, the
     other coordinators' addresses by the DIDs of their keys, a directory for its feed, and the number of agents in
     the first wave of an offer."""
 
     services: tuple[str, ...]
     relay: str
-    seed: bytes = field(repr=False)
+    seed: PrivateKey = field(repr=False)
     cosigners: dict[str, str] = field(default_factory=dict)
     data: Path | None = None
     host: str = "127.0.0.1"

@@ -18,6 +18,7 @@ from trust.client.statements import Speaker
 from trust.core.envelope import Envelope
 from trust.core.payloads import RelayConfirm, TaskAllocate
 from trust.errors import ClientError
+from trust.log.ed25519 import PrivateKey
 from trust.relay import running
 from trust.relay.deciding import Desk
 from trust.relay.messages import Allocate
@@ -32,11 +33,11 @@ class MaliciousDesk(Desk):
 
     friend = ""
     victim = ""
-    seed = b""
+    seed: PrivateKey = b""
     papers: list[bytes]
 
     @classmethod
-    def of(cls, desk: Desk, seed: bytes, friend: str, victim: str) -> MaliciousDesk:
+    def of(cls, desk: Desk, seed: PrivateKey, friend: str, victim: str) -> MaliciousDesk:
         """This desk in place of an honest one."""
         made = cls(desk._client, desk._relay, desk._mirror, desk._feed)
         made.seed, made.friend, made.victim, made.papers = seed, friend, victim, []

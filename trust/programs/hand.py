@@ -7,22 +7,36 @@ delivered. Both are on disk before the service hears of them, so a process that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from trust.client import Accepted, AsyncTrustClient, Requester, Retry, Unreachable, Verifier, Worker
-from trust.core.payloads import OutputOpen
+from trust.client import (
+    Accepted,
+    AsyncTrustClient,
+    Outbox,
+    Requester,
+    Retry,
+    ServiceError,
+    Unreachable,
+    Verifier,
+    Worker,
+)
+from trust.client.outbox import is_decided
+from trust.core.commands import effective
+from trust.core.payloads import OutputOpen, Payload, TaskPost
 from trust.core.policy import Policy
 from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
+from trust.log.ed25519 import PrivateKey
 from trust.log.note import Verifier as LogVerifier
-from trust.programs.owner import Allowance
+from trust.programs.claiming import asked, receipt_of, won
+from trust.programs.owner import Allowance, beyond
 from trust.programs.products import Product, Products
 from trust.programs.spending import SpendingBook
 from trust.relay.link import RelayLink
@@ -36,13 +50,20 @@ Due = Callable[[], Awaitable[bool]]
 logger = getLogger(__name__)
 
 
+class Won(NamedTuple):
+    """A claim that was won, and the entry that proves it."""
+
+    claim: str
+    entry: int
+
+
 class Hand:
     """One agent at one service, and at one relay where `relays` are given. `folder` is for what must outlast it."""
 
     def __init__(
         self,
         client: AsyncTrustClient,
-        seed: bytes,
+        seed: PrivateKey,
         allowance: Allowance,
         relays: Sequence[str],
         folder: Path,
@@ -57,6 +78,7 @@ class Hand:
         self.verifier = Verifier(client, seed, votes, _undecided, actor)
         self.spending = SpendingBook(folder / "spent.json", allowance.most_per_day_units, client.now_ms)
         self.stirred = asyncio.Event()
+        self._unanswered = folder / "unanswered"
         self._relays = list(relays)
         self._link: RelayLink | None = None
         self._linking = asyncio.Lock()
@@ -82,13 +104,74 @@ class Hand:
                     raise Unreachable(f"no relay answers at {', '.join(self._relays)}") from error
             return self._link
 
-    async def fees_units(self) -> int:
-        """Returns the units that a task costs its requester beside its price, by the policy in force."""
+    async def tell(self, kind: type[Payload], within: str = "", **fields: Any) -> Accepted:
+        """Says it to the service, once: where an answer was lost, the same again is the same bytes. `within` are the
+        durations that times among the fields follow from."""
+        with self._kept(within) as outbox:
+            return await self.client.send(self.worker.say(kind, **fields), outbox)
+
+    async def tell_all(self, envelopes: Sequence[bytes], within: str) -> list[Accepted | ServiceError]:
+        """The same of several statements, in order; one result each."""
+        with self._kept(within) as outbox:
+            results = await self.client.send_many(envelopes, outbox)
+            for each in results:
+                if isinstance(each, ServiceError) and not is_decided(each):
+                    raise each
+            return results
+
+    @contextmanager
+    def _kept(self, within: str) -> Iterator[Outbox]:
+        """An outbox, emptied of what was decided when the block is left."""
+        outbox, is_good = Outbox(self._unanswered, within), False
+        try:
+            yield outbox
+            is_good = True
+        finally:
+            outbox.settle(is_good=is_good)
+
+    async def policy(self) -> Policy:
+        """The policy in force, as the service shows it."""
         facts = await self.client.policy()
         try:
-            return msgspec.convert(facts["terms"], Policy).fees_units
+            return msgspec.convert(facts["terms"], Policy)
         except (msgspec.ValidationError, LookupError) as error:
             raise NotProven(f"the service shows no policy that this release reads: {error}") from None
+
+    async def claim(self, task: str, stake_units: int) -> Won:
+        """Claims a task through the relay, where the owner's rules allow what its requester is proven to ask."""
+        async with self.claiming:
+            facts = await self.client.task(task)
+            if facts["state"] != "open":
+                raise ClientError(
+                    "task-closed", f"{task} is {facts['state']}", status=409, hint="take another task"
+                )
+            posted = await self._posted(task, facts["index"])
+            terms = {
+                "task_kind": posted.task_kind,
+                "price_units": posted.price_units,
+                "requester": posted.actor,
+                "stake_units": stake_units,
+            }
+            if why := self.allowance.hindrance(terms, self.client.now_ms()):
+                raise beyond(why)
+            if len(await self.worker.underway()) >= self.allowance.at_once:
+                raise beyond(
+                    f"as many claims as are allowed at once ({self.allowance.at_once}) have not ended"
+                )
+            link = await self.link()
+            self.spending.book(f"a stake on {task}", stake_units)
+            request = await self.worker.claim_of(task, link.relay, stake_units, facts["index"])
+            told = await asked(link, request)
+        claim = won(told, self.client.exchanges.key, self.did, task)
+        return Won(claim, receipt_of(told).index)
+
+    async def _posted(self, task: str, index: int) -> TaskPost:
+        """What a requester signed, proven: the owner's rules are held against nothing less."""
+        spoken = (await self.client.receipt(index))[1].spoken
+        said = effective(spoken).payload if spoken else None
+        if not isinstance(said, TaskPost) or said.task != task:
+            raise NotProven(f"entry {index} does not post {task}")
+        return said
 
     async def deliver(self, claim: str, product: Product, *, opened: bool) -> Accepted:
         """Delivers a claim's output. The first decided output is the only one, also after a restart."""
@@ -192,7 +275,7 @@ async def _unheard(_: Facts) -> None:
 async def holding(
     services: Sequence[str],
     vkey: str | LogVerifier,
-    seed: bytes,
+    seed: PrivateKey,
     allowance: Allowance,
     relays: Sequence[str],
     folder: Path,
