@@ -67,7 +67,7 @@ def test_every_command_that_answers_can_answer_in_json(name: str, handler: Any) 
         ["task", "show", "task-1", "--nonsense"],
         ["task", "show", "task-1", "--url", "localhost"],
         ["task", "show", "task-1", "--url", NOBODY, "--vkey", "a+b+c"],
-        ["stake", "deposit", "@bob", "much", "--key", "x"],
+        ["stake", "deposit", "@bob", "much", "--reference", "r", "--key", "x"],
         ["policy", "check", "nonsense"],
         ["check", "list"],
         ["init", "--network", "https://trust.example.org"],
