@@ -128,7 +128,11 @@ def state(town: House, withdrawal: str) -> str:
 def owed(town: House, spool: Spool, count: int = 1, *, named: bool = True) -> list[dict[str, Any]]:
     """Withdrawals that have matured and nobody has paid, as a treasury has written them down."""
     open_ones = [each for each in listed(town) if each["state"] == "payable"]
-    taken = [each for each in open_ones if bool(each["reference"]) == named][:count]
+    found = (each for each in open_ones if bool(each["reference"]) == named)
+    taken = [
+        each for each in found if not town.get("/v1/search", q=each["reference"] or "none", limit=1)["found"]
+    ]
+    taken = taken[:count]
     assert len(taken) == count
     for each in taken:
         facts = each["withdrawal"], town.workers[0].did, each["amount_units"], each["matures_ms"]
@@ -267,6 +271,20 @@ def test_what_names_no_payment_or_may_be_taken_back_by_now_is_not_paid(
     assert bank.asked == 0
 
 
+def test_a_withdrawal_that_names_the_payment_of_another_is_not_paid(
+    town: House, client: TrustClient, spool: Spool, bank: Bank
+) -> None:
+    """It would be paid and never booked, and its owner would take it back beside that."""
+    told, named = Told(), owed(town, spool)[0]["reference"]
+    clerk: Treasurer[Transport] = Treasurer(client, CLERK.seed)
+    clerk.deposit(town.requester.did, 1, named)
+    treasury(client, spool, told, bank).look()
+    assert [each["why"] for each in told.of("by-hand")] == [
+        "its payment is booked for something else already"
+    ]
+    assert bank.asked == 0
+
+
 def test_of_a_withdrawal_that_a_slash_took_a_part_of_the_rest_is_paid_and_a_later_slash_is_told(
     town: House, client: TrustClient, spool: Spool, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,10 +351,10 @@ def test_by_the_command_line_a_treasurer_is_appointed_books_and_pays_what_has_ma
     assert run(["treasury", "dismiss", did, "--key", "operator.key"]) == GOOD
     assert reach.get(f"/v1/agents/{did}")["roles"] == ["agent"]
     notice = ["treasury", "notice", reach.requester.did, "11", "--spool", "spool", "--reference"]
-    assert run([*notice, "wire-11"]) == GOOD
-    assert run([*notice, "wire-11"]) == GOOD
-    assert run([*notice[:3], "12", *notice[4:], "wire-11"]) == CANNOT_CHECK
-    assert run(["treasury", "notice", "nobody at all", *notice[3:], "wire-12"]) == USAGE
+    assert run([*notice, "transfer-11"]) == GOOD
+    assert run([*notice, "transfer-11"]) == GOOD
+    assert run([*notice[:3], "12", *notice[4:], "transfer-11"]) == CANNOT_CHECK
+    assert run(["treasury", "notice", "nobody at all", *notice[3:], "transfer-12"]) == USAGE
     paid, by_hand = owed(reach, Spool(tmp_path / "spool"), 2)
     script = tmp_path / "pay.py"
     script.write_text('import json\nprint(json.dumps({"state": "paid"}))\n')
@@ -364,6 +382,25 @@ def test_by_the_command_line_a_treasurer_is_appointed_books_and_pays_what_has_ma
     assert {"booked", "paid", "ended"} <= {each["did"] for each in said}
     assert {state(reach, each["withdrawal"]) for each in (paid, by_hand)} == {"paid"}
     assert its_own not in {each.withdrawal for each in Spool(tmp_path / "spool").owed()}
+
+
+def test_an_agent_that_is_watched_is_told_of_its_matured_money_once_and_of_its_payment(
+    reach: House, client: TrustClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch = ["agent", "watch", reach.workers[0].did, "--state", "seen.json", "--once"]
+    assert run([*watch, "--webhook", "https://example.org"]) == USAGE
+    assert run([*watch, "--json"]) == GOOD
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    matured = {each["withdrawal"] for each in listed(reach) if each["state"] == "payable"}
+    assert {each["facts"]["withdrawal"] for each in told if each["kind"] == "payout.matured"} == matured
+    assert run(watch) == GOOD
+    assert capsys.readouterr().out == ""
+    clerk: Treasurer[Transport] = Treasurer(client, CLERK.seed)
+    paid = owed(reach, Spool(tmp_path))[0]
+    clerk.pay_out(paid["withdrawal"], paid["reference"])
+    for expected in (f"{paid['withdrawal']} is booked as paid\n", ""):
+        assert run(watch) == GOOD
+        assert capsys.readouterr().out == expected
 
 
 def test_the_books_of_a_period_sum_to_the_ledger_and_the_csv_to_its_closing_balance(

@@ -28,10 +28,7 @@ from trust.core.rulebook import Decided
 from trust.log.note import Verifier
 from trust.storage.tables import STATE
 
-FEES = frozenset(
-    {"check.fees", "check.refund", "seat.fee", "slash.seat-fee", "challenge.unearned", "allocation.lapsed"}
-)
-PENALTIES = frozenset({"seat.slash", "challenge.lost"})
+FEES = frozenset({"check.fees", "check.refund", "seat.fee", "challenge.unearned", "allocation.lapsed"})
 DEPOSIT, PAYOUT = "deposit", "withdrawal.paid"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -146,7 +143,7 @@ class _Taking:
         taken = -sum(units for _, units in moved.postings if units < 0)
         if moved.why in FEES:
             self._add("fees", moved.why, taken)
-        elif moved.why.startswith("slash.") or moved.why in PENALTIES:
+        elif ledger.is_penalty(moved.why):
             self._add("slashes", moved.why, taken)
         if burned := sum(units for account, units in moved.postings if account == ledger.BURN):
             self._add("burned", moved.why, burned)

@@ -265,6 +265,8 @@ class Treasury:
             self._tell_once("waits", owed.withdrawal, f"the service says that it is {state}")
         elif not owed.reference:
             self._tell_once("by-hand", owed.withdrawal, "it names no payment: trust stake payout --agreed")
+        elif not owed.asked_units and self._is_booked(owed.reference):
+            self._tell_once("by-hand", owed.withdrawal, "its payment is booked for something else already")
         elif not owed.asked_units and now_ms + self._pay_ms >= self._payout_by_ms(owed):
             self._tell_once("by-hand", owed.withdrawal, "its owner may take it back by now")
         else:
@@ -275,6 +277,10 @@ class Treasury:
         return next(
             (str(each["state"]) for each in listed if each["withdrawal"] == owed.withdrawal), "unknown"
         )
+
+    def _is_booked(self, reference: str) -> bool:
+        """Returns whether another payment has this reference: paid under it, a withdrawal could never be booked."""
+        return any(each["matched"] == "payment" for each in self._client.search(reference, limit=1)["found"])
 
     def _payout_by_ms(self, owed: Owed) -> int:
         return owed.matures_ms + int(self._client.policy()["terms"]["windows"]["payout_ms"])
