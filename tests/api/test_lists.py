@@ -185,7 +185,7 @@ WRONG = (
     "/v1/agents?capability=review&sort=weight&after=1.x", "/v1/entries?after=-1", "/v1/entries?kind=x",
     "/v1/seats?state=closed", f"/v1/search?q={'x' * 257}", "/v1/events?kind=x", "/v1/events?as=x",
     "/v1/search?q=x&after=99999.x",
-    f"/v1/search?q={'a' * 64}&after=12.x", f"/v1/search?q={'a' * 64}&after=12.{'9' * 40}",
+    f"/v1/search?q={'a' * 64}&after=13.x", f"/v1/search?q={'a' * 64}&after=13.{'9' * 40}",
     "/v1/search?q=x&after=abc", "/v1/agents?after=3.2&capability=review",
     "/v1/relays?after=%00", f"/v1/tasks?after={2**60}.x", "/v1/search?q=%F0%9F%98%80",
 )  # fmt: skip

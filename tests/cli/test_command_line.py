@@ -69,7 +69,7 @@ def test_every_command_that_answers_can_answer_in_json() -> None:
         ["task", "show", "task-1", "--nonsense"],
         ["task", "show", "task-1", "--url", "localhost"],
         ["task", "show", "task-1", "--url", NOBODY, "--vkey", "a+b+c"],
-        ["stake", "deposit", "@bob", "much", "--key", "x"],
+        ["stake", "deposit", "@bob", "much", "--reference", "r", "--key", "x"],
         ["policy", "check", "nonsense"],
         ["check", "list"],
         ["init", "--network", "https://trust.example.org"],

@@ -132,6 +132,18 @@ def test_two_answers_of_the_operator_convict_it_offline_and_before_the_log(
     paths["canaries"].write_bytes(whole.replace(b'"sig":"', b'"sig":"A', 1))
     assert run(verify) == FALSE
     paths["canaries"].write_bytes(whole)
+    again = Canaries.made(ORIGIN, reach.now_ms + 600_000, [("twice", worker, "fail")])
+    second = reach.done("/v1/admin", reach.say(payloads.CanaryCommit, reach.operator, **again.commitment()))
+    apart, reopened = tmp_path / "second", reach.say(payloads.CanaryOpen, reach.operator, **again.opening(0))
+    apart.write_text(json.dumps(second["receipt"]))
+    paths["else"].write_bytes(body_of(reopened))
+    assert written("one", "else") == GOOD
+    assert run(verify) == FALSE
+    capsys.readouterr()
+    assert written("one", "else", *kept, "--other-commit", str(apart), "--json") == GOOD
+    committed_at = [committed["receipt"]["index"], second["receipt"]["index"]]
+    assert json.loads(capsys.readouterr().out)["indices"] == committed_at
+    assert run(verify) == GOOD
     assert run(["evidence", "submit", file]) == GOOD
     assert run(["evidence", "submit", file]) == FALSE
     assert "convicted-already" in capsys.readouterr().err

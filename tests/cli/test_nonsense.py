@@ -67,8 +67,8 @@ claim renew {f} --key own.key
 claim show {f}
 relay register --operator {f} --coordinator own.key
 relay update rly_x --coordinator own.key --new {f}
-stake deposit {f} 1 --key own.key
-stake deposit @a 1 --key own.key --receipt {f}
+stake deposit {f} 1 --reference r --key own.key
+stake deposit @a 1 --reference r --key own.key --receipt {f}
 stake payout {f} --key own.key
 stake show {f}
 explain {f}
@@ -170,7 +170,7 @@ agent register --key own.key
 agent rotate own.key --key own.key
 keys adopt draw --key own.key --data .
 task post t --kind k --spec statement --price 1 --key own.key
-stake deposit @a 1 --key own.key
+stake deposit @a 1 --reference r --key own.key
 claim request t --relay rly_x --coordinator own.key --key own.key
 output submit clm_x statement --key own.key
 check vote seat_x --verdict pass --votes votes --key own.key

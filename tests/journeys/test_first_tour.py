@@ -15,7 +15,8 @@ import pytest
 from tests.checks import ROOT, readme_script
 
 STEPS = (
-    "trust init", "trust serve", "trust agent register", "trust relay register", "trust stake deposit",
+    "trust init", "trust serve", "trust agent register", "trust relay register", "trust treasury appoint",
+    "trust stake deposit",
     "trust task post", "trust claim request", "trust output submit", "trust receipt verify", "trust audit",
 )  # fmt: skip
 

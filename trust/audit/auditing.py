@@ -34,7 +34,7 @@ from trust.audit.cosigned_draws import APART_MS, Tree, false_cosigned_draw, fals
 from trust.audit.database_source import DatabaseSource
 from trust.audit.fetching import PAUSE_S, TRIES, Service, Source, open_source
 from trust.audit.log_check import check_log
-from trust.audit.log_replay import Replay, check_release
+from trust.audit.log_replay import Observe, Replay, check_release, unobserved
 from trust.audit.pipeline import inspected, spans
 from trust.audit.report import CannotCheck, Finding, Progress, Report, Step, Sums, lines, silent
 from trust.audit.scratch import Scratch, scratch
@@ -57,11 +57,12 @@ FEW_COLLECTIONS = (50_000, 50, 1_000)
 
 
 class Options(NamedTuple):
-    """`sample` is how many of each kind of answer are asked for, None for all."""
+    """`sample` is how many of each kind of answer are asked for, None for all; `observe` sees what is decided."""
 
     progress: Progress
     quorum: Quorum | None
     sample: int | None
+    observe: Observe = unobserved
 
 
 def audit(
@@ -82,8 +83,8 @@ def audit(
     verifier = Verifier.parse(vkey)
     opened = open_source(source) if isinstance(source, str) else source
     try:
-        with scratch(state_dir) as own, _few_collections():
-            report = _Audit(opened, verifier, own, Options(progress, quorum, sample)).run()
+        with scratch(state_dir) as own, few_collections():
+            report = Audit(opened, verifier, own, Options(progress, quorum, sample)).run()
         return _with_database(report, opened, vkey)
     finally:
         opened.close()
@@ -99,7 +100,9 @@ def _with_database(report: Report, source: Source, vkey: str) -> Report:
     return replace(report, ok=checked.ok, findings=checked.findings, steps=steps)
 
 
-class _Audit:
+class Audit:
+    """One audit of a log, into a scratch state of its own."""
+
     def __init__(self, source: Source, verifier: Verifier, own: Scratch, options: Options) -> None:
         self._cosigned: tuple[Signature, ...] = ()
         self._source = source
@@ -117,7 +120,8 @@ class _Audit:
             raise CannotCheck(f"this state is of the log whose key is {own.progress.key}")
 
     def run(self) -> Report:
-        finding = self._advance({})
+        """All steps, and what came of them."""
+        finding = self.advance({})
         service = self._source.service() if finding is None else None
         if service is not None:
             finding = self._check_answers(service)
@@ -132,7 +136,7 @@ class _Audit:
 
     # -- steps 1 to 8, up to the newest checkpoint
 
-    def _advance(self, looks: Mapping[int, Look]) -> Finding | None:
+    def advance(self, looks: Mapping[int, Look]) -> Finding | None:
         """Goes on to the log's checkpoint; `looks` are called where the replay has that size."""
         note = self._source.checkpoint()
         try:
@@ -231,7 +235,7 @@ class _Audit:
         self, checkpoint: Checkpoint, earlier: Checkpoint | None, looks: Mapping[int, Look]
     ) -> Finding | None:
         roots = {mark.size: mark.root for mark in (earlier, checkpoint) if mark is not None}
-        replay = Replay(self._own, checkpoint.origin)
+        replay = Replay(self._own, checkpoint.origin, self._options.observe)
         stops = {*roots, *(size for size in looks if size < checkpoint.size)}
         cut = spans(self._own.view.size, *sorted(stops))
         self._options.progress(self._own.view.size, checkpoint.size)
@@ -314,7 +318,7 @@ class _Audit:
             for answer in answers:
                 asked.setdefault(answer.size, []).append(answer)
             looks = {size: partial(asking.compare, answers_at) for size, answers_at in asked.items()}
-            finding = asking.stale(answers) or self._advance(looks)
+            finding = asking.stale(answers) or self.advance(looks)
             finding = finding or self._await_signed(asking, answers, looks)
             if finding is not None:
                 return finding
@@ -333,7 +337,7 @@ class _Audit:
             if asking.unsigned(answers) is None:
                 return None
             time.sleep(PAUSE_S)
-            if finding := self._advance(looks):
+            if finding := self.advance(looks):
                 return finding
         late = asking.unsigned(answers)
         if late is not None and is_witnessed:
@@ -394,8 +398,8 @@ class _Audit:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Records and events hold no cycles: the collector, as it comes, would walk all of them again and again."""
+def few_collections() -> Iterator[None]:
+    """Has the collector run less often: records and events hold no cycles, and it would walk them again and again."""
     thresholds = gc.get_threshold()
     gc.set_threshold(*FEW_COLLECTIONS)
     try:

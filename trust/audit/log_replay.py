@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from binascii import a2b_base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -72,13 +72,23 @@ class Logged(NamedTuple):
     data: bytes
 
 
+Observe = Callable[[Decided], None]
+"""Told of each entry that the rules make as it stands on the log, in order."""
+
+
+def unobserved(decided: Decided) -> None:
+    """Entries that nobody looks at."""
+    del decided
+
+
 class Replay:
     """Replays the log of an origin, in order, into a scratch state."""
 
-    def __init__(self, scratch: Scratch, origin: str) -> None:
+    def __init__(self, scratch: Scratch, origin: str, observe: Observe = unobserved) -> None:
         self._scratch = scratch
         self._view = scratch.view
         self._origin = origin
+        self._observe = observe
         self._postings = 0
         self._sealing = Sealing()
         self._agenda = Agenda()
@@ -140,7 +150,10 @@ class Replay:
 
     def _is(self, logged: Logged, decided: Decided) -> bool:
         self._postings += sum(len(event.postings) for event in decided.events if type(event) is MoneyMoved)
-        return decided.data == logged.data
+        if decided.data != logged.data:
+            return False
+        self._observe(decided)
+        return True
 
     def _finding(self, before: Sequence[Logged], false: Logged) -> Finding:
         """Returns what is wrong with an entry, which is decided once more, now with its events."""

@@ -38,6 +38,7 @@ GROUPS = {
     "verify": "Vote on the seats that you are drawn for, as your own command judges.",
     "mcp": "Serve tools for a model: the Model Context Protocol with one agent's key in it.",
     "stake": "Deposit and withdraw money.",
+    "treasury": "Book payments in and out beside a payment system; report them to a bookkeeper.",
     "stats": "What the network comes to, and what its coordination costs.",
     "relay": "Register relays, run their coordinators, check what they decided.",
     "evidence": "Put proofs of misbehaviour before the log.",

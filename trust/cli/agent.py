@@ -14,9 +14,11 @@ from trust.cli.lists import gathered, tell_list
 from trust.cli.statements import statement
 from trust.cli.terminal import give, say
 from trust.cli.values import Count
+from trust.cli.watch import watch
 from trust.core.payloads import AgentRevoke
 
 app = App(name="agent")
+app.command(watch)
 
 
 @app.command

@@ -187,6 +187,11 @@ def _readable() -> Iterator[None]:
         ) from error
 
 
+def id_of(client: TrustClient, party: str) -> str:
+    """The DID behind an @handle; anything else as it is."""
+    return str(client.agent(party)["agent"]) if party.startswith("@") else party
+
+
 def _unanswered(key: Path) -> Path:
     """Where statements lie that a key signed and nobody has decided: beside it, or where this user keeps state."""
     name = f"{key.name}.unanswered"

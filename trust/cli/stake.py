@@ -1,22 +1,18 @@
-"""`trust stake`: money in, money out. Only a treasurer books deposits and payouts; the operator is the first."""
+"""`trust stake`: money in, money out, by hand. Only a treasurer books deposits and payouts (`trust treasury`)."""
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from trust.cli.connection import SERVICE, Me, ReceiptFile, Service, Withdrawal
+from trust.cli.connection import SERVICE, Me, ReceiptFile, Service, Withdrawal, id_of
 from trust.cli.failures import Usage
 from trust.cli.terminal import say
 from trust.cli.values import Amount, Count
 from trust.core.payloads import StakeWithdraw
 from trust.files import write_whole
-
-if TYPE_CHECKING:
-    from trust.client import TrustClient
 
 app = App(name="stake")
 
@@ -28,11 +24,11 @@ def deposit(
     /,
     *,
     me: Me,
-    reference: str | None = None,
+    reference: str,
     receipt: ReceiptFile = None,
     service: Service = SERVICE,
 ) -> None:
-    """Book money that came in.
+    """Book money that came in. A reference counts once, however often this is run.
 
     Parameters
     ----------
@@ -41,26 +37,13 @@ def deposit(
     amount
         In units.
     reference
-        What the payment is booked under, once and for all; default: a random one.
+        The payment's own reference, such as the number of its invoice or transfer.
     """
     from trust.client import Treasurer
 
     with service.client(me.key) as client:
-        into = _account(client, account)
-        booked = reference or _reference(client, "deposit", account=into, amount_units=amount)
-        done = Treasurer(client, me.seed(), me.actor).deposit(into, amount, booked)
-        service.accepted(done, receipt)
-
-
-def _reference(client: TrustClient, act: str, **fields: Any) -> str:
-    """A reference for a payment: the one of an earlier run that got no answer, else a random one."""
-    outbox = client.exchanges.outbox
-    before = outbox.said_before(f"stake.{act}", **fields).get("reference", "") if outbox else ""
-    return before if before.startswith(f"{act}-") else f"{act}-{secrets.token_hex(8)}"
-
-
-def _account(client: TrustClient, account: str) -> str:
-    return str(client.agent(account)["agent"]) if account.startswith("@") else account
+        into = id_of(client, account)
+        service.accepted(Treasurer(client, me.seed(), me.actor).deposit(into, amount, reference), receipt)
 
 
 @app.command

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from trust.client.agents import Agent
 from trust.client.canaries import Canaries
 from trust.client.clients import C, conversation
 from trust.client.exchanges import Accepted
+from trust.client.problems import ServiceError
 from trust.client.statements import cosign, did_of_seed, opened
 from trust.client.wire import Exchange
 from trust.core.payloads import (
     CanaryCommit,
     CanaryOpen,
     KeyAdopt,
+    Payload,
     RelayRegister,
     StakeDeposit,
     StakePayout,
@@ -24,13 +26,16 @@ from trust.log.ed25519 import PrivateKey
 
 
 class Treasurer(Agent[C]):
-    """Books money that came in and went out, each under a reference of its own, once."""
+    """Books money that came in and went out, each under a reference of its own, once.
+
+    What is on the log under the same terms is `repeated`, whoever booked it; other terms are `reference-booked`.
+    """
 
     @conversation
     def deposit(self, account: str, amount_units: int, reference: str) -> Exchange[Accepted]:
         """Books a deposit to an agent (its id) or to `operator/bond`."""
         return (
-            yield from self.tell(
+            yield from self._once(
                 StakeDeposit, account=account, amount_units=amount_units, reference=reference
             )
         )
@@ -38,7 +43,23 @@ class Treasurer(Agent[C]):
     @conversation
     def pay_out(self, withdrawal: str, reference: str) -> Exchange[Accepted]:
         """Books that a matured withdrawal was paid under the reference that it named."""
-        return (yield from self.tell(StakePayout, withdrawal=withdrawal, reference=reference))
+        return (yield from self._once(StakePayout, withdrawal=withdrawal, reference=reference))
+
+    def _once(self, kind: type[Payload], **fields: Any) -> Exchange[Accepted]:
+        try:
+            return (yield from self.tell(kind, **fields))
+        except ServiceError as error:
+            index = error.extra.get("index")
+            if error.code != "reference-booked" or not isinstance(index, int):
+                raise
+            receipt, proven = yield from self.exchanges.receipt(index)
+            said = proven.spoken.payload if proven.spoken else None
+            is_same = isinstance(said, kind) and all(
+                getattr(said, name) == value for name, value in fields.items()
+            )
+            if proven.spoken is None or not is_same:
+                raise
+            return Accepted(proven.spoken.id, True, receipt, proven)
 
     @conversation
     def pay_out_agreed(self, agreed: bytes) -> Exchange[Accepted]:

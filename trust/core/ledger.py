@@ -21,6 +21,14 @@ Transfer = tuple[str, str, int]
 Postings = tuple[tuple[str, int], ...]
 
 
+PENALTIES = frozenset({"seat.slash", "challenge.lost"})
+
+
+def is_penalty(why: str) -> bool:
+    """Returns whether money that moved for this reason was taken from somebody for a fault."""
+    return why.startswith("slash.") or why in PENALTIES
+
+
 def free(party: str) -> str:
     """The account of the money that a party can spend, lock and withdraw."""
     return f"agent/{party}/free"

@@ -16,6 +16,7 @@ from sqlmodel import col
 from trust.core.entry import decode_entry
 from trust.core.events import TaskPosted
 from trust.core.records import (
+    Booking,
     Challenge,
     Claim,
     Handle,
@@ -87,6 +88,12 @@ def _entry(index: int, matched: str) -> Find:
 
 def _task(id: str, matched: str) -> Find:
     return Find("task", id, f"/v1/tasks/{id}", matched)
+
+
+def _by_payment(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
+    """The entry that booked a payment of this reference."""
+    if not after and (booked := reader.record(Booking, word)) is not None:
+        yield _entry(booked.index, "payment")
 
 
 def _by_did(reader: Reader, word: str, after: str, _: int) -> Iterator[Find]:
@@ -203,6 +210,7 @@ def _mentioning(reader: Reader, subject: str, after: str, limit: int) -> list[in
 
 _GIVEN_IDS: tuple[type[Record], ...] = (Claim, Seat, Relay, Challenge, Withdrawal)
 _SOURCES: tuple[Source, ...] = (
+    _by_payment,
     _by_did,
     _by_handle,
     _by_task,

@@ -18,7 +18,9 @@ from trust.core.rules.reads import Keys, Peek
 def _book(d: Decision, reference: str) -> None:
     """Books a reference, once."""
     if (booked := d.get(Booking, reference)) is not None:
-        raise Refused("reference-booked", f"{reference} was booked at entry {booked.index}")
+        raise Refused(
+            "reference-booked", f"{reference} was booked at entry {booked.index}", index=booked.index
+        )
     d.emit(ReferenceBooked(reference=reference))
 
 
