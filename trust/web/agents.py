@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust.api.views import agents, lists
 from trust.api.views.shapes import find_party
+from trust.storage.holdings import own_accounts
 from trust.storage.reading import Reader
 from trust.web.rendering import Page, asked
 
@@ -33,11 +34,13 @@ def agent_page(reader: Reader, name: str, after: int, graph: Pass | None) -> Pag
         "seats": agents.seats(reader, did, "", "", BRIEFLY)["seats"],
         "tasks": lists.tasks(reader, "", {"requester": did}, "", BRIEFLY)["tasks"],
         "claims": lists.claims(reader, "", {"worker": did}, "", BRIEFLY)["claims"],
-        "money": agents.money(reader, did, "", SHOWN_ENTRIES),
+        "postings": reader.ledger(own_accounts(did), None, SHOWN_ENTRIES),
         "timeline": agents.timeline(reader, did, after, SHOWN_ENTRIES),
     }
     named = f"@{party.handle}" if party.handle else did
-    return Page("agent.html", f"Agent {named}", f"/v1/agents/{did}", data, live=f"agent={did}")
+    return Page(
+        "agent.html", f"Agent {named}", f"/v1/agents/{did}", data, live=f"agent={did}", proves=[party.index]
+    )
 
 
 def agents_page(reader: Reader, capability: str, role: str, after: str) -> Page:
@@ -48,20 +51,20 @@ def agents_page(reader: Reader, capability: str, role: str, after: str) -> Page:
         "Agents",
         asked("/v1/agents", capability=capability, role=role, after=after),
         {**agents, "capability": capability, "role": role},
+        proves=[each["index"] for each in agents["agents"]],
     )
 
 
 def relays_page(reader: Reader, after: str) -> Page:
     """All relays by id."""
-    return Page(
-        "relays.html", "Relays", asked("/v1/relays", after=after), lists.relays(reader, after, LISTED)
-    )
+    found = lists.relays(reader, after, LISTED)
+    proves = [each["index"] for each in found["relays"]]
+    return Page("relays.html", "Relays", asked("/v1/relays", after=after), found, proves=proves)
 
 
 def relay_page(reader: Reader, id: str) -> Page:
     """One relay with its coordinators and the newest tasks through it."""
     record = lists.relay(reader, id)
     tasks = lists.tasks(reader, "", {"relay": id}, "", BRIEFLY)["tasks"]
-    return Page(
-        "relay.html", f"Relay {record['name']}", f"/v1/relays/{id}", {"relay": record, "tasks": tasks}
-    )
+    data = {"relay": record, "tasks": tasks}
+    return Page("relay.html", f"Relay {record['name']}", f"/v1/relays/{id}", data, proves=[record["index"]])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from threading import Lock
 from typing import Any
 
 import msgspec
 from markupsafe import escape
 
-from trust import clock
+from trust.api.views import due as waiting
 from trust.api.views import lists, log, network
+from trust.api.views import periods as overtime
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.records import Claim, Party, Relay, Seat, Task
@@ -19,47 +18,34 @@ from trust.core.rulebook import incoming_of
 from trust.errors import TrustError
 from trust.services.cosigning import QuorumState
 from trust.services.publishing import cosigned_head
+from trust.storage import tallies
 from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
+from trust.web import charts
 from trust.web.policy_texts import explained
 from trust.web.rendering import Page, asked
 
 LISTED = 40
 NEWEST = 20
-FRESH_MS = 10_000
+TOTALS = ("registered", "tasks", "claims", "checked", "burnt_units")
+PERIODS = {"hour": 48, "day": 60}
+FACTS = {
+    "equivocation": "two outputs for one claim",
+    "relay-confirm": "a confirmation that says otherwise than the log",
+    "log-fork": "two logs of one size",
+    "canary": "a canary with a false answer",
+}
+"""What the kinds of facts that convict are."""
 MAX_RAW = 24_000
 """Characters as they are sent, where a quotation mark is five."""
 MAX_NAMED = 60
 _SEARCHABLE = re.compile(r"[!#-\[\]-~]{1,256}")
 
 
-class Counts:
-    """The counts of the whole network, which are read anew only every so often: they look at whole tables."""
-
-    def __init__(self, fresh_ms: int = FRESH_MS, now_ms: Callable[[], int] = clock.monotonic_ms) -> None:
-        self._fresh_ms = fresh_ms
-        self._now_ms = now_ms
-        self._lock = Lock()
-        self._read_ms = 0
-        self._counts: dict[str, Any] = {}
-
-    def of(self, reader: Reader) -> dict[str, Any]:
-        """The counts, with the size that they are as of; whoever finds them old reads them, and others do not wait."""
-        is_old = not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms
-        if is_old and self._lock.acquire(blocking=not self._counts):
-            try:
-                if not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms:
-                    self._counts = network.stats(reader)
-                    self._read_ms = self._now_ms()
-            finally:
-                self._lock.release()
-        return self._counts
-
-
-def home_page(reader: Reader, counts: Counts) -> Page:
+def home_page(reader: Reader) -> Page:
     """The home page: what this is, figures, and the latest entries."""
     data = {
-        "counts": counts.of(reader),
+        "totals": tallies.totals(reader.connection, TOTALS),
         "entries": lists.entries(reader, "", None, NEWEST)["entries"],
         "open_claims": lists.claims(reader, lists.OPEN, {}, "", NEWEST // 2)["claims"],
         "rejected": lists.claims(reader, "rejected", {}, "", NEWEST // 4)["claims"],
@@ -70,9 +56,9 @@ def home_page(reader: Reader, counts: Counts) -> Page:
 def entries_page(reader: Reader, kind: str, after: int | None) -> Page:
     """The log, the newest entries first."""
     listed = lists.entries(reader, kind, after, LISTED)
-    return Page(
-        "entries.html", "The log", asked("/v1/entries", kind=kind, after=after), {**listed, "kind": kind}
-    )
+    proves = [each["index"] for each in listed["entries"]]
+    data = {**listed, "kind": kind}
+    return Page("entries.html", "The log", asked("/v1/entries", kind=kind, after=after), data, proves=proves)
 
 
 def entry_page(reader: Reader, index: str) -> Page:
@@ -92,7 +78,7 @@ def entry_page(reader: Reader, index: str) -> Page:
         "leaf": stored.leaf_hash.hex(),
         "receipt": receipt,
     }
-    return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data)
+    return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data, proves=[number])
 
 
 def _statement(data: bytes) -> dict[str, Any] | None:
@@ -155,7 +141,7 @@ def policy_page(reader: Reader, number: int | None) -> Page:
     record = network.policy(reader, number)
     data = {"policy": record, "sections": explained(record["terms"])}
     title = f"Policy {record['policy']} ({record['terms']['name']})"
-    return Page("policy.html", title, asked("/v1/policy", number=number), data)
+    return Page("policy.html", title, asked("/v1/policy", number=number), data, proves=[record["index"]])
 
 
 def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
@@ -172,7 +158,35 @@ def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
     return Page("witnesses.html", "Witnesses", "/health/ready", data)
 
 
-def stats_page(reader: Reader, counts: Counts) -> Page:
-    """Counts and sums, and what coordination takes."""
-    data = {"counts": counts.of(reader), "overhead": network.overhead(reader, "", "", LISTED)}
-    return Page("stats.html", "Statistics", "/v1/stats", data)
+def stats_page(reader: Reader, per: str, after: int | None) -> Page:
+    """Counts and sums, what happened over time, and what coordination takes."""
+    over_time = overtime.periods(reader, per, after, PERIODS[per])
+    width_ms = over_time["width_ms"]
+    until_ms = over_time["periods"][0]["since_ms"] + width_ms if over_time["periods"] else 0
+    data = {
+        "totals": tallies.totals(reader.connection, (*tallies.NAMES, *tallies.LIES)),
+        "kinds": tallies.SUMMED,
+        "overhead": network.overhead(reader, "", "", LISTED),
+        "per": per,
+        "periods": over_time["periods"],
+        "from_ms": until_ms - PERIODS[per] * width_ms,
+        "until_ms": until_ms,
+        "after": over_time["after"],
+        "charts": charts.of(over_time["periods"][::-1], PERIODS[per]),
+    }
+    return Page("stats.html", "Statistics", asked("/v1/stats/periods", per=per, after=after), data)
+
+
+def convictions_page(reader: Reader, after: int | None) -> Page:
+    """Who was convicted of what, by whose evidence."""
+    found = lists.convictions(reader, after, LISTED)
+    proves = [each["index"] for each in found["convictions"]]
+    asks = asked("/v1/convictions", after=after)
+    data = {**found, "facts": FACTS}
+    return Page("convictions.html", "Evidence and convictions", asks, data, live="", proves=proves)
+
+
+def due_page(reader: Reader, after: str) -> Page:
+    """What is due next."""
+    found = waiting.due(reader, after, LISTED)
+    return Page("due.html", "What is due next", asked("/v1/due", after=after), found, live="")

@@ -8,14 +8,14 @@ from typing import Annotated, Concatenate, ParamSpec
 from urllib.parse import quote
 
 from litestar import Controller, Response, Router, get
-from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from trust.api.application import Pages, given
+from trust.api.application import Pages
 from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
 from trust.api.lists import (
     AfterAny,
+    AfterDue,
     Capability,
     ClaimState,
     Requester,
@@ -23,7 +23,17 @@ from trust.api.lists import (
     TaskState,
     WorkerName,
 )
-from trust.api.parameters import After, AfterIndex, AfterPlace, Before, EntryKind, RelayId, TaskKind
+from trust.api.parameters import (
+    After,
+    AfterIndex,
+    AfterPlace,
+    Before,
+    BeforeMs,
+    EntryKind,
+    Per,
+    RelayId,
+    TaskKind,
+)
 from trust.api.service import Service, Serving
 from trust.storage.reading import Reader
 from trust.web import agents, cases, network
@@ -32,7 +42,6 @@ from trust.web.errors import HANDLERS, error_page
 from trust.web.rendering import Page, html, whole
 
 P = ParamSpec("P")
-Counting = NamedDependency[network.Counts]
 Word = Annotated[str, QueryParameter(name="q", max_length=1_000)]
 
 
@@ -64,8 +73,8 @@ class PagesController(Controller):
     exception_handlers = HANDLERS
 
     @get("/", media_type="text/html")
-    async def home(self, request: HttpRequest, service: Serving, counts: Counting) -> Response[bytes]:
-        return await _show(request, service, network.home_page, counts)
+    async def home(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await _show(request, service, network.home_page)
 
     @get("/search", media_type="text/html")
     async def search(
@@ -165,12 +174,27 @@ class PagesController(Controller):
         return await _show(request, service, network.witnesses_page, service.cosigning.quorum_state())
 
     @get("/stats", media_type="text/html")
-    async def stats(self, request: HttpRequest, service: Serving, counts: Counting) -> Response[bytes]:
-        return await _show(request, service, network.stats_page, counts)
+    async def stats(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        per: Per = "hour",
+        after: BeforeMs = None,
+    ) -> Response[bytes]:
+        return await _show(request, service, network.stats_page, per, after)
+
+    @get("/convictions", media_type="text/html")
+    async def convictions(
+        self, request: HttpRequest, service: Serving, after: Before = None
+    ) -> Response[bytes]:
+        return await _show(request, service, network.convictions_page, after)
+
+    @get("/due", media_type="text/html")
+    async def due(self, request: HttpRequest, service: Serving, after: AfterDue = "") -> Response[bytes]:
+        return await _show(request, service, network.due_page, after)
 
 
 @lru_cache
 def pages() -> Pages:
     """All pages, with the files that they load."""
-    router = Router("/", route_handlers=[PagesController, asset], dependencies={"counts": given("counts")})
-    return Pages((router,), error_page, lambda: {"counts": network.Counts()})
+    return Pages((Router("/", route_handlers=[PagesController, asset]),), error_page)
