@@ -22,7 +22,7 @@ class Here(httpx.BaseTransport):
     """Requests go to the service in this process, and outlive the client that closes it."""
 
     def __init__(self, town: House) -> None:
-        self._inner = town.client._transport
+        self._inner: httpx.BaseTransport = town.client._transport
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._inner.handle_request(request)

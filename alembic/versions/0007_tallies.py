@@ -11,8 +11,8 @@ from trust.core.records import Claim
 from trust.storage.rows import CODECS
 from trust.storage.tallies import Tally
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
