@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -11,14 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.api.processes import ROOT
+from tests.api.processes import ROOT, free_port
 from tests.relay.networks import KIND, Coordinator, Network, named, network, standing
 from tests.services.statements import Party
 from trust.client import TrustClient, Worker
@@ -238,3 +241,72 @@ def test_the_balances_of_whoever_speaks_are_its_own(place: Place) -> None:
     with place.client() as client:
         held = client.agent(Speaker(client.network, Party("agent 3").seed).actor)["balances"]
     assert sum(held.values()) == 1_000_000
+
+
+# -- the README's lines
+
+
+def connecting() -> list[str]:
+    """What the README says that each reader starts."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Connect in five minutes")[2]
+    return re.findall(r"`(trust [^`]+ [A-Z][^`]+)`", section.partition("\n## ")[0])
+
+
+@pytest.mark.slow
+def test_each_line_by_which_a_reader_connects_works_as_it_is_written(place: Place, tmp_path: Path) -> None:
+    owner, port = tmp_path / "owner.toml", free_port()
+    owner.write_text("most_stake_units = 300\n")
+    names = {"RELAY": place.relay.url, "KIND": KIND, "OWNER.toml": owner, "RELAY-ID": place.network.solo}
+    names |= {"URL": place.network.url, "VKEY": place.network.vkey, "KEY": place.key("coordinator")}
+    commands = {"work": place.script("readme.py", MAKE), "verify": place.script("readme-judge.py", JUDGE)}
+    keys = {"work": "agent 3", "verify": "verifier 2", "mcp": "agent 2"}
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    for line in connecting():
+        words = [str(names.get(word, word)) for word in line.split()[1:]]
+        words += ["--port", str(port)] if words[0] == "relay" else []
+        words = [commands[words[0]] if word == "COMMAND" else word for word in words]
+        where = {"TRUST_URL": place.network.url, "TRUST_VKEY": place.network.vkey}
+        key = {"TRUST_KEY": str(place.key(keys[words[0]]))} if words[0] in keys else {}
+        started[words[0]] = subprocess.Popen(
+            [sys.executable, "-c", "from trust.cli import main; main()", *words],
+            cwd=tmp_path,
+            env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | where | key,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+    try:
+        assert started.keys() == {"work", "verify", "mcp", "relay", "audit"}
+        place.post(b"by the book")
+        assert any(b'"claimed"' in first_line(started["work"]) for _ in range(4))
+        begin = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin}
+        assert started["mcp"].stdin is not None
+        started["mcp"].stdin.write(json.dumps(asked).encode() + b"\n")
+        assert json.loads(first_line(started["mcp"]))["result"]["serverInfo"]["name"] == "trust"
+        assert started["audit"].wait(60) == 0
+        assert started["verify"].poll() is None
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"))
+    finally:
+        for each in started.values():
+            with suppress(ProcessLookupError):
+                os.killpg(each.pid, signal.SIGKILL)
+            each.communicate()
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], PATIENCE_S)[0]
+    return process.stdout.readline()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -111,10 +111,10 @@ def _key_of(shown: Standing, key: LogKey) -> str:
     if not shown.rotation:
         return shown.did
     proven = verify_receipt(shown.rotation.encode(), key)
-    said = effective(proven.spoken).payload if proven.spoken else None
-    if not isinstance(said, AgentRotate) or said.actor != shown.did:
+    rotation = effective(proven.spoken).payload if proven.spoken else None
+    if not isinstance(rotation, AgentRotate) or rotation.actor != shown.did:
         raise NotProven(f"entry {proven.index} gives {shown.did} no key")
-    return said.new_key
+    return rotation.new_key
 
 
 def _check_signed(card: AgentCard, kid: str) -> None:

@@ -49,9 +49,9 @@ class Result(NamedTuple):
 
 def carried(metadata: Any, shape: type[T]) -> T:
     """Returns what stands under the extension's URI in a message's or task's metadata; `NotProven` where none does."""
-    found = MessageToDict(metadata).get(URI)
+    data = MessageToDict(metadata).get(URI)
     try:
-        return msgspec.convert(found, shape)
+        return msgspec.convert(data, shape)
     except msgspec.ValidationError as error:
         raise NotProven(f"the metadata of {URI}: {error}") from None
 
@@ -100,10 +100,10 @@ def check_result(task: Task, key: LogKey, posted: str, worker: str = "") -> Resu
 
 
 def _said(proven: Proven, kind: type[T]) -> T:
-    said = effective(proven.spoken).payload if proven.spoken else None
-    if not isinstance(said, kind):
+    payload = effective(proven.spoken).payload if proven.spoken else None
+    if not isinstance(payload, kind):
         raise NotProven(f"entry {proven.index} is no {kind.__name__}")
-    return said
+    return payload
 
 
 def _bytes_of(what: str, parts: Any) -> bytes:

@@ -80,13 +80,13 @@ class Acting:
         """Posts several tasks that close together, as `post_task` does: where my owner's limits do not allow all, none.
         Each has its result, in order: the entry, or the service's error."""
         results, units = await self._post(tasks, deadline_s)
-        told = [
+        shown = [
             {"task": post.task, "error": error_facts(each)}
             if isinstance(each, ServiceError)
             else {"task": post.task, **_done(each)}
             for post, each in zip(tasks, results, strict=True)
         ]
-        return {"results": told, "spent_units": units}
+        return {"results": shown, "spent_units": units}
 
     async def _post(
         self, posts: Sequence[Post], deadline_s: int

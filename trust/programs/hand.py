@@ -161,17 +161,17 @@ class Hand:
             link = await self.link()
             self.spending.book(f"a stake on {task}", stake_units)
             request = await self.worker.claim_of(task, link.relay, stake_units, facts["index"])
-            told = await asked(link, request)
-        claim = won(told, self.client.exchanges.key, self.did, task)
-        return Won(claim, receipt_of(told).index)
+            answer = await asked(link, request)
+        claim = won(answer, self.client.exchanges.key, self.did, task)
+        return Won(claim, receipt_of(answer).index)
 
     async def _posted(self, task: str, index: int) -> TaskPost:
         """What a requester signed, proven: the owner's rules are held against nothing less."""
         spoken = (await self.client.receipt(index))[1].spoken
-        said = effective(spoken).payload if spoken else None
-        if not isinstance(said, TaskPost) or said.task != task:
+        payload = effective(spoken).payload if spoken else None
+        if not isinstance(payload, TaskPost) or payload.task != task:
             raise NotProven(f"entry {index} does not post {task}")
-        return said
+        return payload
 
     async def deliver(self, claim: str, product: Product, *, opened: bool) -> Accepted:
         """Delivers a claim's output. The first decided output is the only one, also after a restart."""
