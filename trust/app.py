@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trust import clock, journal
+from trust import __version__, clock, journal, spans
 from trust.api.application import application
 from trust.api.callers import Places
 from trust.api.edge import Edge
@@ -359,6 +359,8 @@ def serve(settings: Settings, word: Word | None = None) -> None:
     stopping = Stopping(settings.drain_ms + END_MS)
     stopping.begin()
     journal.configure()
+    if settings.otlp:
+        spans.begin(settings.otlp, __version__)
     app = build(settings, word)
     tune()
     asyncio.run(_serve(app, stopping))

@@ -210,6 +210,9 @@ class Settings:
     witness_interval_ms: int = _option(1_000, _integer(50, 600_000))  # between two rounds of asking them
     witness_refresh_ms: int = _option(30_000, _integer(1_000, 86_400_000))  # a quiet log is cosigned anew
     head_copy: str = _option("", _text)  # a second place for the last head: a path on another disk, or a URL
+    otlp: str = _option(
+        "", _text
+    )  # where spans go: the address of a collector of OpenTelemetry (OTLP over HTTP)
     disk_reserve_bytes: int = _option(
         64 * 1024 * 1024, _integer(0, 2**40)
     )  # left free on the disk of data and database

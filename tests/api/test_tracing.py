@@ -67,6 +67,6 @@ def test_two_traces_are_none(town: House, written: io.StringIO) -> None:
 
 
 def test_a_later_version_of_the_header_is_read_as_far_as_it_is_known() -> None:
-    with tracing.traced([(b"Traceparent", f"01-{TRACE}-{PARENT}-03-more".encode())]):
+    with tracing.traced("GET", [(b"Traceparent", f"01-{TRACE}-{PARENT}-03-more".encode())]):
         assert structlog.contextvars.get_contextvars()["trace_id"] == TRACE
     assert structlog.contextvars.get_contextvars() == {}

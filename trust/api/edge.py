@@ -18,6 +18,7 @@ from traceback import format_exc
 from typing import Any
 from urllib.parse import parse_qs
 
+from trust import spans
 from trust.api.callers import Proxies, RateLimit, share_of
 from trust.api.deadlines import PATIENCE_S, Message, Receive, Send, TooSlow, Transfer, Waiting
 from trust.api.methods import Methods, is_read
@@ -109,7 +110,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        with traced(scope["headers"]):
+        with traced(scope["method"], scope["headers"]):
             await self._answer(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -147,6 +148,7 @@ class Edge:
             transfer.end()
             self._end(peer, task)
             self._telemetry.answered(scope, answer.status, monotonic_ms() - begun_ms)
+            spans.answered(scope["method"], scope.get("path_template") or "other", answer.status)
 
     def asked_ms(self, peer: Peer) -> int:
         """When a request of this connection was last in progress, -1 for never; from any thread."""

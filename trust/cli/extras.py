@@ -21,6 +21,7 @@ MODULES = {
     "cryptography": "mldsa",
     "mcp": "mcp",
     "a2a": "a2a",
+    "opentelemetry": "otel",
 }
 """The extra that brings a module."""
 

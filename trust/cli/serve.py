@@ -58,6 +58,8 @@ def serve(
     given |= {"witnesses": witnesses, "head_copy": head_copy}
     chosen = settings.load(given)
     with serve_checks.alone(chosen):
+        if chosen.otlp:
+            need("otel")
         chosen = serve_checks.placed(chosen)
         existing(chosen.database_url)
         serve_checks.await_database(chosen.database_url)

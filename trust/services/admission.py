@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
+from trust import spans
 from trust.core import commands
 from trust.core.commands import Spoken
 from trust.core.payloads import ClaimRequest, ItemsOpen, OutputOpen, OutputSubmit, kind_of
@@ -59,7 +60,8 @@ class Admission:
 
     async def say(self, data: bytes, endpoint: str) -> tuple[Spoken, Outcome]:
         """Puts one envelope of a kind that `endpoint` takes to the sequencer; raises TrustError."""
-        spoken = await self.screen(data, endpoint)
+        with spans.span("admission", statements=1):
+            spoken = await self.screen(data, endpoint)
         outcomes = await self._bridge.result(self._sequencer.submit([spoken]))
         return spoken, outcomes[0]
 
@@ -79,7 +81,8 @@ class Admission:
         """Puts envelopes of any kinds to the sequencer together; what is wrong with one is its result, in order."""
         self.in_hand += len(items)
         try:
-            screened = await self._screen_all(items)
+            with spans.span("admission", statements=len(items)):
+                screened = await self._screen_all(items)
             good = [each for each in screened if isinstance(each, Spoken)]
             decided = await self._bridge.result(self._sequencer.submit(good)) if good else []
         finally:

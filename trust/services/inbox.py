@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from trust.core.commands import Incoming, Spoken
 from trust.errors import TrustError
@@ -22,6 +23,8 @@ class Submission:
 
     commands: Sequence[Incoming]
     answer: Future[list[Outcome]] = field(default_factory=Future)
+    trace: Any = None
+    """Where spans about it belong (`trust.spans`)."""
 
     @property
     def size_bytes(self) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from trust import clock, journal
+from trust import clock, journal, spans
 from trust.core import rulebook
 from trust.core.commands import Incoming
 from trust.core.entry import Genesis
@@ -33,7 +33,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
-from trust.services import interpreter_tuning
+from trust.services import batch_spans, interpreter_tuning
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission
@@ -168,7 +168,7 @@ class Sequencer:
     def submit(self, commands: Sequence[Incoming]) -> Future[list[Outcome]]:
         """Queues commands whose signatures hold (step 4); one outcome for each, in order, all of one batch."""
         self._refuse_frozen()
-        submission = Submission(commands)
+        submission = Submission(commands, trace=spans.here())
         self._inbox.put(submission)
         return submission.answer
 
@@ -289,6 +289,7 @@ class Sequencer:
         """One batch, steps 6 to 14. False where it ended before all was decided, and it is to be called again: much was
         due, or the log's key changed, whose entry is the last under a checkpoint of the key before."""
         commands = [command for submission in submissions for command in submission.commands]
+        begun_ns = spans.now_ns()
         try:
             # 6. Lock: from here on nobody else moves the head.
             with unit(self._database) as u:
@@ -328,7 +329,10 @@ class Sequencer:
             self._place_head(head)
         # 14. Receipts and refusal notes. A crash here is like a lost connection: callers send again.
         if answers is not None:
-            _answer(submissions, self._outcomes(answers, batch, edge, head, signer))
+            outcomes = self._outcomes(answers, batch, edge, head, signer)
+            if begun_ns:
+                batch_spans.tell(submissions, outcomes, batch, begun_ns)
+            _answer(submissions, outcomes)
         return answers is not None
 
     # -- the steps
