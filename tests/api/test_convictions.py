@@ -184,7 +184,15 @@ def test_two_outputs_are_evidence_offline_too_and_a_retry_is_none(home: House) -
         (first.id, second.id),
     )
     said = home.say(payloads.EvidenceSubmit, home.requester, **said_of(file))
-    home.done("/v1/evidence", said)
+    index = home.done("/v1/evidence", said)["receipt"]["index"]
+    [listed] = home.get("/v1/convictions")["convictions"]
+    worker, reporter = home.workers[0].did, home.requester.did
+    assert (listed["fact"], listed["type"]) == (f"equivocation/{claim}", "equivocation")
+    assert (listed["party"], listed["reporter"], listed["index"]) == (worker, reporter, index)
+    page = home.client.get("/convictions").text
+    assert "Two outputs for one claim" in page
+    assert f'href="/agents/{worker}"' in page
+    assert f'data-verify="{index}"' in page
     with pytest.raises(NotProven, match="retry"):
         verify_equivocation(EquivocationEvidence.of(receipt, body_of(first)).encode(), key)
     with pytest.raises(ClientError, match="hearsay"):

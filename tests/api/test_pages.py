@@ -19,8 +19,28 @@ SLOW: dict[str, Any] = {
     "unbonding_ms": 900_000,
 }
 QUERIES = {"/v1/search": {"q": "s"}}
-NAMES = ("entries", "postings", "seats", "tasks", "claims", "agents", "relays", "found", "outputs", "pairs")
-ONE = {"/v1/relays", "/v1/stats/overhead", "/v1/claims/{claim}/provenance"}
+NAMES = (
+    "entries",
+    "postings",
+    "seats",
+    "tasks",
+    "claims",
+    "agents",
+    "relays",
+    "found",
+    "outputs",
+    "pairs",
+    "periods",
+    "convictions",
+    "due",
+)
+ONE = {
+    "/v1/relays",
+    "/v1/stats/overhead",
+    "/v1/stats/periods",
+    "/v1/convictions",
+    "/v1/claims/{claim}/provenance",
+}
 """Lists that have one item here, or none."""
 
 

@@ -38,7 +38,7 @@ def observe(database: Database, *observations: tuple[int, Event]) -> int:
         for at_ms, event in observations:
             draft.at_ms = at_ms
             event.fold(draft)
-            projections.add(draft.size, "", [event])
+            projections.add(draft.size, at_ms, "", [event])
             data = encode_entry(at_ms, b'{"clock":[]}', [event])
             entries.append(StoredEntry(draft.size, at_ms, "test", data, leaf_hash(data)))
             draft.size += 1

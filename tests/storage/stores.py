@@ -67,6 +67,8 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 def without_lists(execute: Callable[[str], object]) -> None:
     """Takes back what the migrations from that of the lists on made, so that an older one can be made again."""
+    execute("DROP TABLE tallies")
+    execute("DROP INDEX ix_convictions_listed")
     execute("DROP TABLE squads")
     execute("ALTER TABLE allocations DROP COLUMN squad")
     for column in ("parts", "most_parts", "parent", "part", "first_item", "squad"):
@@ -109,7 +111,7 @@ class SqlStore:
         projections = Projections()
         for entry in entries:
             actor, digests = actor_and_subjects(decode_entry(entry.data))
-            projections.add(entry.index, actor, entry.events, digests)
+            projections.add(entry.index, entry.at_ms, actor, entry.events, digests)
         self.close()
         with unit(self.database) as u:
             u.append(rows, [], LogHead(draft.size, draft.at_ms, b"", b""))

@@ -34,12 +34,15 @@ def _pages(reader: Reader, seen: Network) -> dict[str, Callable[[], Page]]:
         "entry": lambda: of_network.entry_page(reader, "25"),
         "search": lambda: of_network.search(reader, "task", "")[0],
         "policy": lambda: of_network.policy_page(reader, None),
+        "stats": lambda: of_network.stats_page(reader, counts, "day", None),
+        "convictions": lambda: of_network.convictions_page(reader, None),
+        "due": lambda: of_network.due_page(reader, ""),
     }
 
 
 NAMES = (
     "home", "claim", "task", "tasks", "claims", "agent", "verifier", "agents", "relays", "entries", "kind", "entry",
-    "search", "policy",
+    "search", "policy", "stats", "convictions", "due",
 )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ OWN = (
     "/policy",
     "/witnesses",
     "/stats",
+    "/convictions",
+    "/due",
     "/search",
 )
 

@@ -26,6 +26,7 @@ from trust.core.records import (
     Allocation,
     Challenge,
     Claim,
+    Conviction,
     Network,
     Party,
     Record,
@@ -39,6 +40,7 @@ from trust.core.records import (
 from trust.core.scorebook import ScoreFile
 from trust.services.blobs import Stored
 from trust.storage.reading import COUNTED, SUMMED, Posting
+from trust.storage.tallies import NAMES as TALLIED
 from trust.verify.scores import AgentScores
 
 Fields = list[tuple[str, Any]]
@@ -558,6 +560,27 @@ Stats = _shape(
     *((f"{name}_units", int) for name in SUMMED),
     *((name, int) for name in ("blob_bytes", "overdue_payouts", "overdue_payouts_units")),
 )
+PeriodShown = _shape(
+    "PeriodShown",
+    *((name, int) for name in ("since_ms", *TALLIED)),
+    checked_ppm=int | None,
+    coordination_ppm=int | None,
+)
+Periods = _page("Periods", "periods", PeriodShown, int, as_of=AsOf, per=Literal["hour", "day"], width_ms=int)
+ConvictionShown = _shape(
+    "ConvictionShown",
+    *_of(Conviction, "fact"),
+    type=str,
+    party=str,
+    at_ms=int,
+    words=list[str],
+)
+DueShown = _shape(
+    "DueShown",
+    *((name, str) for name in ("kind", "id", "what")),
+    *((name, str | None) for name in ("claim", "task", "agent")),
+    due_ms=int,
+)
 OverheadPair = _shape("OverheadPair", *_members(Figures), task_kind=str, relay=str)
 Overhead = _page("Overhead", "pairs", OverheadPair, as_of=AsOf, thresholds=Coordination, network=Figures)
 TaskList = _page("TaskList", "tasks", TaskShown)
@@ -578,6 +601,9 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/policy": PolicyAnswer,
     "GET /v1/stats": Stats,
     "GET /v1/stats/overhead": Overhead,
+    "GET /v1/stats/periods": Periods,
+    "GET /v1/convictions": _page("ConvictionList", "convictions", ConvictionShown, int),
+    "GET /v1/due": _page("DueList", "due", DueShown, as_of=AsOf),
     "GET /v1/events": str,
     "GET /v1/entries": EntryList,
     "GET /v1/search": _page("SearchResult", "found", Find),

@@ -12,9 +12,21 @@ from litestar.response import Stream
 from trust.api.bodies import HttpRequest
 from trust.api.edge import AT_END_KEY, CALLER_KEY, ONLY_HEAD_KEY
 from trust.api.feed import Wanted
-from trust.api.parameters import AfterPair, EntryKind, Index, Limit, RelayId, Size, TaskKind, agent_named
+from trust.api.parameters import (
+    AfterPair,
+    BeforeMs,
+    EntryKind,
+    Index,
+    Limit,
+    Per,
+    RelayId,
+    Size,
+    TaskKind,
+    agent_named,
+)
 from trust.api.service import Service, Serving, answer
 from trust.api.views import log, network
+from trust.api.views import periods as overtime
 from trust.api.views.shapes import find_party
 from trust.core.payloads import CLAIM_ID
 from trust.errors import TrustError
@@ -122,6 +134,17 @@ class AuditorController(Controller):
         limit: Limit = 100,
     ) -> Response[bytes]:
         return await service.show(request, network.overhead, task_kind, after, limit)
+
+    @get("/stats/periods", summary="What happened in each hour or day, the newest first")
+    async def periods(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        per: Per = "hour",
+        after: BeforeMs = None,
+        limit: Limit = 48,
+    ) -> Response[bytes]:
+        return await service.show(request, overtime.periods, per, after, limit)
 
     @get(
         "/events",

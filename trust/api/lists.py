@@ -22,6 +22,7 @@ from trust.api.parameters import (
     agent_named,
 )
 from trust.api.service import Serving
+from trust.api.views import due as waiting
 from trust.api.views import lists
 
 TaskState = Annotated[
@@ -74,6 +75,14 @@ AfterAny = Annotated[
     QueryParameter(
         max_length=96,
         pattern=r"^((0|[1-9][0-9]{0,15})([.][A-Za-z0-9][A-Za-z0-9:._-]{0,79})?)?$",
+        description="Go on after this place: `after` of the page before",
+    ),
+]
+AfterDue = Annotated[
+    str,
+    QueryParameter(
+        max_length=240,
+        pattern=r"^((0|[1-9][0-9]{0,15})[.][a-z]{1,16}[.][A-Za-z0-9][A-Za-z0-9:._/-]{0,199})?$",
         description="Go on after this place: `after` of the page before",
     ),
 ]
@@ -181,6 +190,20 @@ async def entries(
     return await service.show(request, lists.entries, entry_kind, after, limit)
 
 
+@get("/v1/convictions", tags=TAGS, summary="Who was convicted of what, the newest first")
+async def convictions(
+    request: HttpRequest, service: Serving, after: Before = None, limit: Limit = 100
+) -> Response[bytes]:
+    return await service.show(request, lists.convictions, after, limit)
+
+
+@get("/v1/due", tags=TAGS, summary="What is due, the earliest first")
+async def due(
+    request: HttpRequest, service: Serving, after: AfterDue = "", limit: Limit = 100
+) -> Response[bytes]:
+    return await service.show(request, waiting.due, after, limit)
+
+
 @get(
     "/v1/search",
     tags=TAGS,
@@ -196,4 +219,4 @@ async def search(
     return await service.show(request, lists.search, word, after, limit)
 
 
-HANDLERS = (tasks, claims, seats, agents, squads, relays, relay, entries, search)
+HANDLERS = (tasks, claims, seats, agents, squads, relays, relay, entries, convictions, due, search)

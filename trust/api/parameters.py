@@ -34,6 +34,13 @@ Before = Annotated[
     int | None,
     QueryParameter(ge=0, le=MAX_INDEX, description="Go on before this log index; the newest unless given"),
 ]
+Per = Annotated[Literal["hour", "day"], QueryParameter(description="How long a period is")]
+BeforeMs = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0, le=MAX_INDEX, description="Go on before this period: when the last one of the page before began"
+    ),
+]
 Agent = r"^(did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}|@[a-z0-9][a-z0-9-]{1,31})?$"
 RelayId = Annotated[
     str,

@@ -45,6 +45,7 @@ GROUPS = {
     "policy": "Check, adopt and show policies.",
     "simulate": "Play the rules out against cheats and colluders.",
     "explain": "Why a claim or a task is as it is, entry by entry.",
+    "explorer": "Write the page that verifies files in a browser, without a service.",
     "bundle": "Write the one file that proves a claim's case offline.",
     "receipt": "Verify receipts, bundles and evidence offline.",
     "audit": "Fetch a log, verify all of it, and decide every entry again.",

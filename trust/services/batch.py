@@ -92,7 +92,7 @@ class Batch:
     def _take_up(self, decided: Decided, kind: str, actor: str, subjects: Sequence[str] = ()) -> None:
         data = decided.data
         self.entries.append(StoredEntry(decided.index, decided.at_ms, kind, data, leaf_hash(data)))
-        self.projections.add(decided.index, actor, decided.events, subjects)
+        self.projections.add(decided.index, decided.at_ms, actor, decided.events, subjects)
         if kind == "key.adopt":
             self._is_over = any(
                 isinstance(event, KeyAdopted) and event.use == "log" for event in decided.events

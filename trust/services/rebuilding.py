@@ -73,7 +73,7 @@ class _Refold:
         index = self._draft.size
         rulebook.fold(self._draft, entry)
         actor, subjects = actor_and_subjects(entry)
-        self._projections.add(index, actor, entry.events, subjects)
+        self._projections.add(index, entry.at_ms, actor, entry.events, subjects)
 
     def flush(self) -> None:
         """Writes what was folded since the last time."""

@@ -28,10 +28,12 @@ class Existing(Enum):
     REFUSE = "refuse"
     KEEP = "keep"
     REPLACE = "replace"
+    ADD = "add"
+    """What is there and no part of the key is a number, to which the row's is added."""
 
 
 def insert(connection: Connection, table: Table, rows: Rows, existing: Existing = Existing.REFUSE) -> None:
-    """Stores the rows; under REPLACE no two of them have the same key."""
+    """Stores the rows; under REPLACE and ADD no two of them have the same key."""
     if not rows:
         return
     if _is_postgres(connection):
@@ -127,7 +129,8 @@ def _on_conflict(table: Table, existing: Existing) -> str:
         return ""
     kept = [column.name for column in table.columns if column.primary_key or column.info.get("fixed")]
     changing = [column.name for column in table.columns if column.name not in kept]
-    changes = ",".join(f'"{name}"=excluded."{name}"' for name in changing)
+    so_far = f'"{table.name}"."{{name}}"+' if existing is Existing.ADD else ""
+    changes = ",".join(f'"{name}"={so_far.format(name=name)}excluded."{name}"' for name in changing)
     if existing is Existing.KEEP or not changes:
         return " ON CONFLICT DO NOTHING"
     key = ",".join(f'"{column.name}"' for column in table.primary_key)

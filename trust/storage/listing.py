@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from trust.core.lifecycle import ClaimState, TaskState
-from trust.core.records import Claim, Party, Record, Relay, Seat, Slot, Squad, Task
+from trust.core.records import Claim, Conviction, Party, Record, Relay, Seat, Slot, Squad, Task, Timer
 from trust.storage.tables import OF_A_RELAY, OFFERS_CHECKS, OFFERS_WORK, OPEN_SEAT, STATE
 
 LOOKED = 1_000
@@ -62,6 +62,7 @@ _ROLES = {"worker": OFFERS_WORK, "verifier": OFFERS_CHECKS}
 _SLOT = STATE[Slot].c
 _RELAY = STATE[Relay].c
 _SQUAD = STATE[Squad].c
+_TIMER = STATE[Timer].c
 
 
 class Page(NamedTuple):
@@ -106,6 +107,20 @@ def places(connection: Connection, pool: str, *, by_weight: bool, after: str, li
     rows = connection.execute(query.order_by(*(each.desc() for each in order)).limit(limit + 1)).all()
     kept = rows[:limit]
     return Page([row[-1] for row in kept], _place(kept[-1][:-1]) if len(rows) > limit else "")
+
+
+def convictions(connection: Connection, before: int, limit: int) -> list[str]:
+    """The facts that convicted somebody by an entry before an index, at most `limit`, the newest first."""
+    table = STATE[Conviction].c
+    query = select(table.id).where(table.index < before).order_by(table.index.desc(), table.id.desc())
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
+def due(connection: Connection, after: tuple[int, str, str], limit: int) -> list[Timer]:
+    """What is due, in the order in which it is settled: (due_ms, kind, id), after such a place."""
+    order = (_TIMER.due_ms, _TIMER.kind, _TIMER.id)
+    query = select(_TIMER.id, _TIMER.due_ms, _TIMER.kind).where(tuple_(*order) > tuple_(*after))
+    return [Timer(*row) for row in connection.execute(query.order_by(*order).limit(limit))]
 
 
 def relays(connection: Connection, after: str, limit: int) -> Page:

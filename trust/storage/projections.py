@@ -1,12 +1,12 @@
 """Rows that reads need and state does not hold, folded from entries: postings, who an entry names, weights,
-observations.
+observations, counters.
 
 Only ever added to, and as much a fold of the log as state is: a rebuild makes the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -16,10 +16,12 @@ from trust.core.entry import Entry
 from trust.core.envelope import open_envelope
 from trust.core.events import Event, ItemsOpened, MoneyMoved, Observed, PoolWeight
 from trust.core.payloads import Reference
+from trust.core.records import Record
 from trust.core.strict import b64
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
 from trust.storage.rows import table_of
+from trust.storage.tallies import Tally
 
 TABLES = tuple(map(table_of, tables.PROJECTED))
 PANELS = "panels"
@@ -63,9 +65,13 @@ class Projections:
         self._mentions: list[tuple[str, int]] = []
         self._weights: dict[tuple[str, int, int], tuple[str, str, int]] = {}
         self._observations: list[tuple[int, int, str, str, str, str, str, int, int, int]] = []
+        self._tally = Tally()
 
-    def add(self, index: int, actor: str, events: Iterable[Event], subjects: Iterable[str] = ()) -> None:
+    def add(
+        self, index: int, at_ms: int, actor: str, events: Sequence[Event], subjects: Iterable[str] = ()
+    ) -> None:
         """Takes up entry `index`; `actor` said it ("" where no statement did), and named `subjects`."""
+        self._tally.add(at_ms, events)
         named = {actor, *subjects} if actor else set()
         position = 0
         for event in events:
@@ -88,14 +94,16 @@ class Projections:
         milli = observed.good_milli, observed.bad_milli, observed.failure_milli
         self._observations.append((index, position, *subject, *milli))
 
-    def write(self, connection: Connection) -> None:
-        """Stores the rows."""
-        postings, mentions, weights, observations = TABLES
+    def write(self, connection: Connection, writes: Mapping[tuple[type[Record], str], Record | None]) -> None:
+        """Stores the rows; `writes` are the records as the entries left them."""
+        postings, mentions, weights, observations, _ = TABLES
         bulk.insert(connection, postings, self._postings)
         bulk.insert(connection, mentions, self._mentions)
         bulk.insert(connection, observations, self._observations)
         rows = [(*key, *value) for key, value in self._weights.items()]
         bulk.insert(connection, weights, rows, Existing.REPLACE)
+        self._tally.add_legs(writes)
+        self._tally.write(connection)
 
 
 def actor_of(entry: Entry) -> str:

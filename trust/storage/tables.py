@@ -3,8 +3,8 @@
 - The log: `entries` is the truth and is never dropped; `tiles` are its full hash tiles; `head` is the one row that
   every writer locks; `cosigned` is what witnesses added to earlier heads. Beside it `blobs`, bytes that parties check
   (the log has only their digests), and `elsewhere`, what other networks say about agents.
-- Projections: folded from the entries for those who read, and only ever added to. `sealed_scores` is made again from
-  state and log.
+- Projections: folded from the entries for those who read, and only ever added to; in `tallies` amounts are added up.
+  `sealed_scores` is made again from state and log.
 - State: one table for each record type of `trust.core.records`, derived from it: a column for each field, in order.
   Text, integers, bytes and truth values are columns of that type; anything nested is JSON text. All of it can be
   dropped and refolded from `entries`.
@@ -26,6 +26,7 @@ from trust.core.records import (
     Allocation,
     Challenge,
     Claim,
+    Conviction,
     Party,
     Record,
     Round,
@@ -173,6 +174,15 @@ class Observations(SQLModel, table=True):
     failure_milli: Whole
 
 
+class Tallies(Clustered, table=True):
+    """What a counter (`storage/tallies.py`) came to in the period that began at `since_ms`, an hour or a day."""
+
+    width_ms: KeyWhole
+    name: KeyWords
+    since_ms: KeyWhole
+    amount: Whole
+
+
 class SealedScores(Clustered, table=True):
     """A row that seals of scores commit to (`core/scorebook.py`), from that of `epoch` on and before `until_epoch`."""
 
@@ -184,7 +194,7 @@ class SealedScores(Clustered, table=True):
     leaf_hash: Bytes
 
 
-PROJECTED: tuple[type[SQLModel], ...] = (Postings, Mentions, Weights, Observations)
+PROJECTED: tuple[type[SQLModel], ...] = (Postings, Mentions, Weights, Observations, Tallies)
 """The tables that are only ever added to."""
 
 # -- state
@@ -240,6 +250,7 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
         _index("ix_seats_agent_open", "agent", "id", where=OPEN_SEAT),
     ),
     Challenge: (_index("ix_challenges_claim", "claim"), _index("ix_challenges_challenger", "challenger")),
+    Conviction: (_index("ix_convictions_listed", "index", "id"),),
     Score: (_index("ix_scores_agent", "agent"),),
     Slot: (
         _index("ix_slots_pool_index", "pool", "index"),

@@ -90,7 +90,7 @@ class Unit:
             bulk.insert(self.connection, codec.table, rows, Existing.REPLACE)
         for kind, ids in dropped.items():
             bulk.delete(self.connection, CODECS[kind].table, ids)
-        projections.write(self.connection)
+        projections.write(self.connection, writes)
 
 
 @contextmanager

@@ -37,7 +37,9 @@ def agent_page(reader: Reader, name: str, after: int, graph: Pass | None) -> Pag
         "timeline": agents.timeline(reader, did, after, SHOWN_ENTRIES),
     }
     named = f"@{party.handle}" if party.handle else did
-    return Page("agent.html", f"Agent {named}", f"/v1/agents/{did}", data, live=f"agent={did}")
+    return Page(
+        "agent.html", f"Agent {named}", f"/v1/agents/{did}", data, live=f"agent={did}", proves=[party.index]
+    )
 
 
 def agents_page(reader: Reader, capability: str, role: str, after: str) -> Page:
@@ -48,20 +50,20 @@ def agents_page(reader: Reader, capability: str, role: str, after: str) -> Page:
         "Agents",
         asked("/v1/agents", capability=capability, role=role, after=after),
         {**agents, "capability": capability, "role": role},
+        proves=[each["index"] for each in agents["agents"]],
     )
 
 
 def relays_page(reader: Reader, after: str) -> Page:
     """All relays by id."""
-    return Page(
-        "relays.html", "Relays", asked("/v1/relays", after=after), lists.relays(reader, after, LISTED)
-    )
+    found = lists.relays(reader, after, LISTED)
+    proves = [each["index"] for each in found["relays"]]
+    return Page("relays.html", "Relays", asked("/v1/relays", after=after), found, proves=proves)
 
 
 def relay_page(reader: Reader, id: str) -> Page:
     """One relay with its coordinators and the newest tasks through it."""
     record = lists.relay(reader, id)
     tasks = lists.tasks(reader, "", {"relay": id}, "", BRIEFLY)["tasks"]
-    return Page(
-        "relay.html", f"Relay {record['name']}", f"/v1/relays/{id}", {"relay": record, "tasks": tasks}
-    )
+    data = {"relay": record, "tasks": tasks}
+    return Page("relay.html", f"Relay {record['name']}", f"/v1/relays/{id}", data, proves=[record["index"]])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from trust.api.views import cases, lists
+from trust.api.views.due import DUE
 from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, find
 from trust.core.events import ClaimOpened, Event, MoneyMoved
@@ -28,16 +29,6 @@ SHOWN_TRANSFERS = 60
 SHOWN_ARTIFACTS = 20
 LISTED = 50
 PPM = 1_000_000
-DUE = {
-    "lease": "The worker delivers, or the lease is over",
-    "draw": "The service draws whether it is checked, or who checks it",
-    "opening": "The worker opens what was drawn",
-    "commit": "The verifiers commit to their verdicts",
-    "reveal": "The verifiers reveal their verdicts",
-    "challenge": "The verdict, or the unchecked output, can be challenged no more",
-    "evidence": "The rest of the stake is free again",
-}
-"""What happens when a timer of a claim is due, at the latest."""
 
 
 class Term(NamedTuple):
@@ -89,7 +80,9 @@ def claim_page(reader: Reader, id: str, after: int) -> Page:
         "is_long": len(entries) >= TOLD_ENTRIES,
         "shown_artifacts": SHOWN_ARTIFACTS,
     }
-    return Page("claim.html", f"Claim {id}", f"/v1/claims/{id}", data, live=f"claim={id}")
+    return Page(
+        "claim.html", f"Claim {id}", f"/v1/claims/{id}", data, live=f"claim={id}", proves=[held.index]
+    )
 
 
 def _agents(entries: Sequence[StoredEntry]) -> list[str]:
@@ -184,7 +177,9 @@ def task_page(reader: Reader, id: str, after: int) -> Page:
             entries if after < 0 else cases.about_task(reader, id, after, SHOWN_ENTRIES + 1)
         ),
     }
-    return Page("task.html", f"Task {id}", f"/v1/tasks/{id}", data, live=f"task={id}")
+    return Page(
+        "task.html", f"Task {id}", f"/v1/tasks/{id}", data, live=f"task={id}", proves=[shown["index"]]
+    )
 
 
 def tasks_page(reader: Reader, state: str, filters: dict[str, str], after: str) -> Page:
@@ -195,6 +190,7 @@ def tasks_page(reader: Reader, state: str, filters: dict[str, str], after: str) 
         "Tasks",
         asked("/v1/tasks", state=state, **filters, after=after),
         {**tasks, "state": state, "filters": filters},
+        proves=[each["index"] for each in tasks["tasks"]],
     )
 
 
@@ -206,4 +202,5 @@ def claims_page(reader: Reader, state: str, filters: dict[str, str], after: str)
         "Claims",
         asked("/v1/claims", state=state, **filters, after=after),
         {**claims, "state": state, "filters": filters},
+        proves=[each["index"] for each in claims["claims"]],
     )

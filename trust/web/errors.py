@@ -14,7 +14,20 @@ from trust.errors import TrustError
 from trust.web.rendering import HTML, SAFELY, Page, alone, html
 
 OWN = frozenset(
-    {"", "search", "tasks", "claims", "agents", "relays", "entries", "policy", "witnesses", "stats"}
+    {
+        "",
+        "search",
+        "tasks",
+        "claims",
+        "agents",
+        "relays",
+        "entries",
+        "policy",
+        "witnesses",
+        "stats",
+        "convictions",
+        "due",
+    }
 )
 """How the paths of pages begin."""
 _Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]

@@ -11,7 +11,9 @@ import msgspec
 from markupsafe import escape
 
 from trust import clock
+from trust.api.views import due as waiting
 from trust.api.views import lists, log, network
+from trust.api.views import periods as overtime
 from trust.core.commands import Spoken
 from trust.core.entry import decode_entry
 from trust.core.records import Claim, Party, Relay, Seat, Task
@@ -21,11 +23,20 @@ from trust.services.cosigning import QuorumState
 from trust.services.publishing import cosigned_head
 from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
+from trust.web import charts
 from trust.web.policy_texts import explained
 from trust.web.rendering import Page, asked
 
 LISTED = 40
 NEWEST = 20
+PERIODS = {"hour": 48, "day": 60}
+FACTS = {
+    "equivocation": "two outputs for one claim",
+    "relay-confirm": "a confirmation that says otherwise than the log",
+    "log-fork": "two logs of one size",
+    "canary": "a canary with a false answer",
+}
+"""What the kinds of facts that convict are."""
 FRESH_MS = 10_000
 MAX_RAW = 24_000
 """Characters as they are sent, where a quotation mark is five."""
@@ -70,9 +81,9 @@ def home_page(reader: Reader, counts: Counts) -> Page:
 def entries_page(reader: Reader, kind: str, after: int | None) -> Page:
     """The log, the newest entries first."""
     listed = lists.entries(reader, kind, after, LISTED)
-    return Page(
-        "entries.html", "The log", asked("/v1/entries", kind=kind, after=after), {**listed, "kind": kind}
-    )
+    proves = [each["index"] for each in listed["entries"]]
+    data = {**listed, "kind": kind}
+    return Page("entries.html", "The log", asked("/v1/entries", kind=kind, after=after), data, proves=proves)
 
 
 def entry_page(reader: Reader, index: str) -> Page:
@@ -92,7 +103,7 @@ def entry_page(reader: Reader, index: str) -> Page:
         "leaf": stored.leaf_hash.hex(),
         "receipt": receipt,
     }
-    return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data)
+    return Page("entry.html", f"Entry {number}", f"/v1/receipts/{number}", data, proves=[number])
 
 
 def _statement(data: bytes) -> dict[str, Any] | None:
@@ -155,7 +166,7 @@ def policy_page(reader: Reader, number: int | None) -> Page:
     record = network.policy(reader, number)
     data = {"policy": record, "sections": explained(record["terms"])}
     title = f"Policy {record['policy']} ({record['terms']['name']})"
-    return Page("policy.html", title, asked("/v1/policy", number=number), data)
+    return Page("policy.html", title, asked("/v1/policy", number=number), data, proves=[record["index"]])
 
 
 def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
@@ -172,7 +183,33 @@ def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
     return Page("witnesses.html", "Witnesses", "/health/ready", data)
 
 
-def stats_page(reader: Reader, counts: Counts) -> Page:
-    """Counts and sums, and what coordination takes."""
-    data = {"counts": counts.of(reader), "overhead": network.overhead(reader, "", "", LISTED)}
-    return Page("stats.html", "Statistics", "/v1/stats", data)
+def stats_page(reader: Reader, counts: Counts, per: str, after: int | None) -> Page:
+    """Counts and sums, what happened over time, and what coordination takes."""
+    over_time = overtime.periods(reader, per, after, PERIODS[per])
+    data = {
+        "counts": counts.of(reader),
+        "overhead": network.overhead(reader, "", "", LISTED),
+        "per": per,
+        "periods": over_time["periods"],
+        "until_ms": over_time["periods"][0]["since_ms"] + over_time["width_ms"]
+        if over_time["periods"]
+        else 0,
+        "after": over_time["after"],
+        "charts": charts.of(over_time["periods"][::-1]),
+    }
+    return Page("stats.html", "Statistics", asked("/v1/stats/periods", per=per, after=after), data)
+
+
+def convictions_page(reader: Reader, after: int | None) -> Page:
+    """Who was convicted of what, by whose evidence."""
+    found = lists.convictions(reader, after, LISTED)
+    proves = [each["index"] for each in found["convictions"]]
+    asks = asked("/v1/convictions", after=after)
+    data = {**found, "facts": FACTS}
+    return Page("convictions.html", "Evidence and convictions", asks, data, live="", proves=proves)
+
+
+def due_page(reader: Reader, after: str) -> Page:
+    """What is due next."""
+    found = waiting.due(reader, after, LISTED)
+    return Page("due.html", "What is due next", asked("/v1/due", after=after), found, live="")

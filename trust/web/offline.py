@@ -1,6 +1,4 @@
-"""The page that verifies dropped files, as one file that works from disk without a service.
-
-    python -m trust.web.offline offline.html
+"""The page that verifies dropped files, as one file that works from disk without a service (`trust explorer FILE`).
 
 Browsers load no modules from disk, so the modules are joined in the order in which they import each other. The page's
 content-security policy names the digest of its one script and one style, and lets it ask nobody.
@@ -9,7 +7,6 @@ content-security policy names the digest of its one script and one style, and le
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -51,7 +48,3 @@ def _join(name: str, joined: dict[str, str]) -> None:
 
 def _digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

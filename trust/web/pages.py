@@ -16,6 +16,7 @@ from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
 from trust.api.lists import (
     AfterAny,
+    AfterDue,
     Capability,
     ClaimState,
     Requester,
@@ -23,7 +24,17 @@ from trust.api.lists import (
     TaskState,
     WorkerName,
 )
-from trust.api.parameters import After, AfterIndex, AfterPlace, Before, EntryKind, RelayId, TaskKind
+from trust.api.parameters import (
+    After,
+    AfterIndex,
+    AfterPlace,
+    Before,
+    BeforeMs,
+    EntryKind,
+    Per,
+    RelayId,
+    TaskKind,
+)
 from trust.api.service import Service, Serving
 from trust.storage.reading import Reader
 from trust.web import agents, cases, network
@@ -165,8 +176,25 @@ class PagesController(Controller):
         return await _show(request, service, network.witnesses_page, service.cosigning.quorum_state())
 
     @get("/stats", media_type="text/html")
-    async def stats(self, request: HttpRequest, service: Serving, counts: Counting) -> Response[bytes]:
-        return await _show(request, service, network.stats_page, counts)
+    async def stats(
+        self,
+        request: HttpRequest,
+        service: Serving,
+        counts: Counting,
+        per: Per = "hour",
+        after: BeforeMs = None,
+    ) -> Response[bytes]:
+        return await _show(request, service, network.stats_page, counts, per, after)
+
+    @get("/convictions", media_type="text/html")
+    async def convictions(
+        self, request: HttpRequest, service: Serving, after: Before = None
+    ) -> Response[bytes]:
+        return await _show(request, service, network.convictions_page, after)
+
+    @get("/due", media_type="text/html")
+    async def due(self, request: HttpRequest, service: Serving, after: AfterDue = "") -> Response[bytes]:
+        return await _show(request, service, network.due_page, after)
 
 
 @lru_cache

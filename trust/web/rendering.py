@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -35,7 +35,8 @@ MAX_NAMES = 1_000
 class Page:
     """A page that is not filled in yet: its template, its title, where the same is read as JSON, and what it shows.
 
-    `live` is the query of the event stream whose entries change the page; None where none does.
+    `live` is the query of the event stream whose entries change the page; None where none does. `proves` are the
+    entries that it can be verified by, the newest one where there are none.
     """
 
     template: str
@@ -43,6 +44,7 @@ class Page:
     json: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     live: str | None = None
+    proves: Sequence[int] = ()
 
 
 def asked(path: str, **query: Any) -> str:
@@ -73,7 +75,10 @@ def whole(page: Page, reader: Reader, path: str, query: str) -> bytes:
     kept = [(name, value) for name, value in parse_qsl(query) if name != _NOT_PERMANENT]
     permalink = f"{path}?{urlencode([*kept, (_NOT_PERMANENT, head.size)])}"
     about = {"size": head.size, "at_ms": head.at_ms, "permalink": permalink}
-    return _filled(page, **about, network=reader.network().origin, names=names_on(reader, page.data))
+    proves = page.proves or [head.size - 1]
+    return _filled(
+        page, **about, proves=proves, network=reader.network().origin, names=names_on(reader, page.data)
+    )
 
 
 def names_on(reader: Reader, data: Mapping[str, Any]) -> Names:
@@ -85,7 +90,7 @@ def names_on(reader: Reader, data: Mapping[str, Any]) -> Names:
 
 def alone(page: Page) -> bytes:
     """A page that shows nothing of the log."""
-    return _filled(page, size=None, at_ms=0, permalink="", network="", names=Names((), {}))
+    return _filled(page, size=None, at_ms=0, permalink="", proves=(), network="", names=Names((), {}))
 
 
 def _filled(page: Page, **about: Any) -> bytes:

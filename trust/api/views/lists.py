@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from trust.api.views import cases
 from trust.api.views.log import entry_facts
 from trust.api.views.shapes import ID, find, find_party, page, shown
 from trust.core import scoring
-from trust.core.records import Claim, Party, Relay, Seat, Squad, Task
+from trust.core.entry import decode_entry
+from trust.core.events import Convicted, Event
+from trust.core.records import Claim, Conviction, Party, Relay, Seat, Squad, Task
 from trust.errors import TrustError
 from trust.storage import listing, searching
 from trust.storage.listing import CLAIM_STATES, OPEN_CLAIM, TASK_STATES
@@ -113,6 +115,32 @@ def entries(reader: Reader, kind: str, after: int | None, limit: int) -> dict[st
     before = reader.head().size if after is None else after
     newest = [entry_facts(each) for each in reader.newest(before, kind, limit + 1)]
     return page("entries", newest, limit, "index")
+
+
+def convictions(reader: Reader, after: int | None, limit: int) -> dict[str, Any]:
+    """The facts that convicted somebody, the newest first, each with its entry in words; an entry convicts once."""
+    before = reader.head().size if after is None else after
+    facts = listing.convictions(reader.connection, before, limit + 1)
+    convictions = [_conviction(reader, each) for each in reader.records(Conviction, facts)]
+    return page("convictions", convictions, limit, "index")
+
+
+def _conviction(reader: Reader, conviction: Conviction) -> dict[str, Any]:
+    stored = reader.entry(conviction.index)
+    assert stored is not None
+    entry = entry_facts(stored)
+    party = next(each.party for each in decode_entry(stored.data).events if _is_of(each, conviction.id))
+    return {
+        **shown(conviction, "fact"),
+        "type": conviction.id.partition("/")[0],
+        "party": party,
+        "at_ms": entry["at_ms"],
+        "words": entry["words"],
+    }
+
+
+def _is_of(event: Event, fact: str) -> TypeGuard[Convicted]:
+    return isinstance(event, Convicted) and event.fact == fact
 
 
 def search(reader: Reader, word: str, after: str, limit: int) -> dict[str, Any]:

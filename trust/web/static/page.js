@@ -1,6 +1,6 @@
 // What a page gains where a script runs: times in the reader's zone, due dates that count down, new entries as they
 // come, and proofs that are computed here. Text is only ever set as text.
-import { prove, trusted } from "./verify.js";
+import { judge, prove, trusted } from "./verify.js";
 
 const MAX_SHOWN = 20_000;
 
@@ -91,21 +91,31 @@ function tell(list, { step, ok, detail, bytes, verdict }) {
 
 function prepareProof(section) {
   section.hidden = false;
-  const form = section.querySelector("form"), list = section.querySelector(".steps");
-  const [vkey, witnesses] = ["vkey", "witnesses"].map((name) => form.elements.namedItem(name));
+  const form = section.querySelector("form"), list = section.querySelector(".steps"), button = form.querySelector("button");
+  const [vkey, witnesses, files] = ["vkey", "witnesses", "files"].map((name) => form.elements.namedItem(name));
   [vkey.value, witnesses.value] = [trusted().vkey, trusted().witnesses];
-  form.onsubmit = async (event) => {
-    event.preventDefault();
+  const run = async (...proofs) => {
     list.replaceChildren();
-    form.querySelector("button").disabled = true;
+    button.disabled = true;
     try {
-      const proof = prove(Number(section.dataset.verify), vkey.value.trim(), witnesses.value.trim());
-      for await (const each of proof) tell(list, each);
+      for (const proof of proofs) for await (const each of proof(vkey.value.trim(), witnesses.value.trim())) tell(list, each);
     } catch (error) {
       tell(list, { step: "the proof could be computed", ok: false, detail: String(error.message ?? error), verdict: "unknown" });
     } finally {
-      form.querySelector("button").disabled = false;
+      button.disabled = false;
     }
+  };
+  const take = (dropped) => run(...Array.from(dropped, (file) => (...trust) => judge(file, ...trust)));
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    run((...trust) => prove(section.dataset.verify.split(",").map(Number), ...trust));
+  };
+  files.onchange = () => take(files.files).finally(() => { files.value = ""; });
+  document.ondragover = (event) => event.preventDefault();
+  document.ondrop = (event) => {
+    event.preventDefault();
+    section.scrollIntoView();
+    take(event.dataTransfer.files);
   };
 }
 
