@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.api.house import House, found, settings_for
@@ -105,12 +106,45 @@ def test_a_claim_is_followed_to_its_verdict_without_a_reload(visit: Visit) -> No
         assert page.evaluate("window.stayed")
 
 
-def test_pages_fit_a_phone(visit: Visit) -> None:
-    worker = visit.town.workers[0].did
+SERIOUS = {"serious", "critical"}
+EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
+CONTRAST: dict[str, Any] = {**EVERYTHING, "runOnly": {"type": "rule", "values": ["color-contrast"]}}
+
+
+def test_every_kind_of_page_fits_a_phone_and_axe_finds_nothing_serious_in_light_and_dark(
+    visit: Visit,
+) -> None:
+    town = visit.town
+    lists = ("/", "/claims", "/tasks", "/agents", "/relays", "/entries", "/stats", "/convictions", "/due")
+    single = (
+        f"/claims/{visit.claim}", "/tasks/task-fail", f"/agents/{town.workers[0].did}", f"/relays/{town.relay}",
+        "/entries/30", "/policy", "/witnesses", "/search?q=task", "/claims/none",
+    )  # fmt: skip
+    found: dict[tuple[str, str], list[str]] = {}
     with visit.page(viewport=PHONE) as page:
-        for path in ("/", f"/claims/{visit.claim}", f"/agents/{worker}", "/entries/30", "/policy", "/stats"):
+        for path in (*lists, *single):
+            page.emulate_media(color_scheme="light")
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+            page.evaluate(Axe().axe_script)
+            found[path, "light"] = _serious(page, EVERYTHING)
+            page.emulate_media(color_scheme="dark")
+            found[path, "dark"] = _serious(page, CONTRAST)
+    visit.complaints[:] = [
+        each for each in visit.complaints if "404" not in each
+    ]  # the page of an error is one
+    assert {where: what for where, what in found.items() if what} == {}
+
+
+def _serious(page: Page, options: dict[str, Any]) -> list[str]:
+    """What axe-core finds on a page that keeps somebody from using it."""
+    found = page.evaluate("async (options) => (await axe.run(document, options)).violations", options)
+    return [
+        f"{each['id']}: {node['html'][:120]}"
+        for each in found
+        if each["impact"] in SERIOUS
+        for node in each["nodes"]
+    ]
 
 
 def test_the_keyboard_alone_reaches_the_content_and_the_search(visit: Visit) -> None:
@@ -154,6 +188,34 @@ def test_an_entry_is_proven_in_the_page_and_another_logs_key_is_refused(visit: V
         section.get_by_role("button", name="Verify").click()
         expect(section.locator(".failed").first).to_be_visible()
         expect(section.locator("[data-verdict=proven]")).to_have_count(0)
+
+
+def test_lists_and_files_are_proven_in_the_page_too_and_a_changed_file_is_refused(visit: Visit) -> None:
+    bundle = visit.town.client.get(f"/v1/claims/{visit.claim}/bundle").content
+    with visit.page() as page:
+        page.goto("/agents")
+        section = page.locator("[data-verify]")
+        section.get_by_label("The log's verifier key").fill(visit.vkey)
+        section.get_by_role("button", name="Verify").click()
+        expect(section.locator("[data-verdict=proven]")).to_be_visible()
+        expect(section.locator(".held", has_text="is on the log (")).to_have_count(
+            len(visit.town.get("/v1/agents")["agents"])
+        )
+        files = section.locator("input[type=file]")
+        files.set_input_files({"name": "case.json", "mimeType": "application/json", "buffer": bundle})
+        expect(section.locator("[data-verdict=proven]")).to_contain_text("case.json: bundle")
+        changed = bundle.replace(visit.claim.encode(), b"clm_" + b"a" * 26, 1)
+        files.set_input_files({"name": "changed.json", "mimeType": "application/json", "buffer": changed})
+        expect(section.locator("[data-verdict=refused]")).to_contain_text("REFUSED")
+        page.evaluate(
+            """async (text) => {
+              const data = new DataTransfer();
+              data.items.add(new File([text], "dropped.json"));
+              document.dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+            }""",
+            bundle.decode(),
+        )
+        expect(section.locator("[data-verdict=proven]")).to_contain_text("dropped.json: bundle")
 
 
 def test_a_service_that_lies_about_an_entry_is_refused_in_the_page(visit: Visit) -> None:

@@ -33,15 +33,16 @@ class Series(NamedTuple):
     values: list[int]
 
 
-def of(periods: Sequence[dict[str, Any]]) -> list[Chart]:
-    """The charts of some periods, the earlier first."""
+def of(periods: Sequence[dict[str, Any]], slots: int) -> list[Chart]:
+    """The charts of some periods, the earlier first, at the right end of so many slots."""
     if not periods:
         return []
 
     def values(name: str) -> list[int]:
-        return [each[name] or 0 for each in periods]
+        return [*before, *(each[name] or 0 for each in periods)]
 
-    others = [sum(each[name] for name in OTHER_ENDS) for each in periods]
+    before = [0] * (slots - len(periods))
+    others = [sum(each) for each in zip(*map(values, OTHER_ENDS), strict=True)]
     return [
         _bars("Entries", [Series("entries", "plain-bar", values("entries"))]),
         _bars("Tasks that were posted", [Series("tasks", "plain-bar", values("tasks"))]),
@@ -56,7 +57,7 @@ def of(periods: Sequence[dict[str, Any]]) -> list[Chart]:
         _shares("Outputs that the draw had checked", values("checked_ppm")),
         _bars("Units that slashes took", [Series("units", "bad-bar", values("slashed_units"))]),
         _area("Pool of fees, in units", values("pool_units")),
-        _shares("Coordination, of the lives of claims that ended", values("coordination_ppm")),
+        _shares("Coordination's share of claims' lives", values("coordination_ppm")),
         _bars("Agents that registered", [Series("agents", "plain-bar", values("registered"))]),
     ]
 
@@ -87,7 +88,7 @@ def _area(title: str, values: list[int]) -> Chart:
     """What lay there at the end of each period."""
     most = max(values, default=0)
     path = _path([0] * len(values), values, most, gap=False)
-    said = f"{title}: {units(values[0])} at first, {units(values[-1])} in the end"
+    said = f"{title}: {units(values[-1])} in the end, at most {units(most)}"
     return Chart(title, [], [("plain-bar", path)], f"{units(values[-1])} now, at most {units(most)}", said)
 
 

@@ -186,16 +186,17 @@ def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
 def stats_page(reader: Reader, counts: Counts, per: str, after: int | None) -> Page:
     """Counts and sums, what happened over time, and what coordination takes."""
     over_time = overtime.periods(reader, per, after, PERIODS[per])
+    width_ms = over_time["width_ms"]
+    until_ms = over_time["periods"][0]["since_ms"] + width_ms if over_time["periods"] else 0
     data = {
         "counts": counts.of(reader),
         "overhead": network.overhead(reader, "", "", LISTED),
         "per": per,
         "periods": over_time["periods"],
-        "until_ms": over_time["periods"][0]["since_ms"] + over_time["width_ms"]
-        if over_time["periods"]
-        else 0,
+        "from_ms": until_ms - PERIODS[per] * width_ms,
+        "until_ms": until_ms,
         "after": over_time["after"],
-        "charts": charts.of(over_time["periods"][::-1]),
+        "charts": charts.of(over_time["periods"][::-1], PERIODS[per]),
     }
     return Page("stats.html", "Statistics", asked("/v1/stats/periods", per=per, after=after), data)
 

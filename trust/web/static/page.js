@@ -14,7 +14,7 @@ function addZones(root) {
   for (const time of root.querySelectorAll("time:not([data-told])")) {
     time.dataset.told = "";
     time.title = local.format(new Date(time.dateTime));
-    if (!time.closest("table, .timeline")) {
+    if (!time.closest("table, .timeline, .ends")) {
       const zone = document.createElement("span");
       zone.className = "zone";
       zone.textContent = ` (${time.title} here)`;
