@@ -1,4 +1,4 @@
-"""Counters by hour and day, folded from the log as it stands; convictions are listed by the entry that made them."""
+"""Counters by hour and day, folded from the log as it stands; convictions and held stakes by indexes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_convictions_listed", "convictions", ["index", "id"])
+    held = sa.text("hold_units > 0")
+    op.create_index("ix_claims_held", "claims", ["worker"], sqlite_where=held, postgresql_where=held)
     _fill(op.get_bind())
 
 

@@ -76,9 +76,9 @@ def filled(url: str, size: int) -> Database:
             (Party, OTHER),
         ]
         for kind, id in named:
-            _insert(connection, kind, 1, id=f"'{id}'")
+            insert(connection, kind, 1, id=f"'{id}'")
         for kind, fields in ROWS.items():
-            _insert(connection, kind, size, **fields)
+            insert(connection, kind, size, **fields)
         connection.execute(update(tables.Head).values(size=size))
     return database
 
@@ -119,7 +119,8 @@ ROWS: dict[type[Record], dict[str, str]] = {
 """The columns of the rows that are made, in SQL, by their number i; the others are empty."""
 
 
-def _insert(connection: Connection, kind: type[Record], count: int, **fields: str) -> None:
+def insert(connection: Connection, kind: type[Record], count: int, /, **fields: str) -> None:
+    """Inserts so many rows of a kind with these columns, in SQL, by their number i; the others are empty."""
     hints, table = get_type_hints(kind), CODECS[kind].table
     empty = {str: "''", int: "0", bool: "false"}
     values = [fields.get(name, empty.get(hints[name], "'[]'")) for name in kind.__struct_fields__]

@@ -69,6 +69,7 @@ def without_lists(execute: Callable[[str], object]) -> None:
     """Takes back what the migrations from that of the lists on made, so that an older one can be made again."""
     execute("DROP TABLE tallies")
     execute("DROP INDEX ix_convictions_listed")
+    execute("DROP INDEX ix_claims_held")
     execute("DROP TABLE squads")
     execute("ALTER TABLE allocations DROP COLUMN squad")
     for column in ("parts", "most_parts", "parent", "part", "first_item", "squad"):

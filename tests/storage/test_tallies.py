@@ -17,6 +17,7 @@ from trust.api.views.periods import periods
 from trust.core.ledger import BURN, VERIFICATION
 from trust.core.overhead import NETWORK as WHOLE_NETWORK
 from trust.core.records import Overhead
+from trust.storage import tallies
 from trust.storage.engine import Database
 from trust.storage.reading import Reader, reading
 from trust.storage.tallies import DAY_MS, HOUR_MS
@@ -132,6 +133,16 @@ def test_what_is_due_comes_in_the_order_in_which_it_is_settled_by_an_index(playe
         rest = due.due(reader, first["after"], 100)
         assert first["due"] + rest["due"] == whole["due"]
         _answered_by_indexes(reader)
+
+
+def test_the_sums_of_all_counters_are_what_the_tables_hold(played: Database) -> None:
+    with reading(played) as reader:
+        sums = tallies.totals(reader.connection, (*tallies.NAMES, *tallies.LIES))
+        assert {name: sums[name] for name in tallies.LIES} == reader.summed()
+        counted = {"entries": "entries", "registered": "parties", "tasks": "tasks", "claims": "claims"}
+        assert {name: sums[name] for name in counted} == {
+            name: reader.count(table) for name, table in counted.items()
+        }
 
 
 def _answered_by_indexes(reader: Reader) -> None:

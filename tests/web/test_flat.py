@@ -17,10 +17,8 @@ MAX_QUERIES = 60
 
 
 def _pages(reader: Reader, seen: Network) -> dict[str, Callable[[], Page]]:
-    counts = of_network.Counts()
-    counts.of(reader)
     return {
-        "home": lambda: of_network.home_page(reader, counts),
+        "home": lambda: of_network.home_page(reader),
         "claim": lambda: cases.claim_page(reader, seen.rejected, -1),
         "task": lambda: cases.task_page(reader, "task-fail", -1),
         "tasks": lambda: cases.tasks_page(reader, "", {}, ""),
@@ -34,7 +32,7 @@ def _pages(reader: Reader, seen: Network) -> dict[str, Callable[[], Page]]:
         "entry": lambda: of_network.entry_page(reader, "25"),
         "search": lambda: of_network.search(reader, "task", "")[0],
         "policy": lambda: of_network.policy_page(reader, None),
-        "stats": lambda: of_network.stats_page(reader, counts, "day", None),
+        "stats": lambda: of_network.stats_page(reader, "day", None),
         "convictions": lambda: of_network.convictions_page(reader, None),
         "due": lambda: of_network.due_page(reader, ""),
     }

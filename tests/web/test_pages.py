@@ -9,7 +9,7 @@ import pytest
 
 from tests.web.conftest import ADDRESS, IMAGE, REFERENCE, SCRIPT, Network
 from tests.web.documents import Document, read
-from trust.web.network import Counts, page_of
+from trust.web.network import page_of
 from trust.web.rendering import POLICY
 
 MAX_BYTES = 100_000
@@ -277,16 +277,3 @@ def test_files_are_not_sent_twice(network: Network) -> None:
         held = {"if-none-match": first.headers["etag"]}
         again = network.house.client.get(f"/static/{name}", headers=held)
         assert (again.status_code, again.content) == (304, b"")
-
-
-def test_whole_tables_are_counted_only_every_so_often(network: Network) -> None:
-    from trust.storage.reading import reading
-
-    now = [0]
-    counts = Counts(fresh_ms=1_000, now_ms=lambda: now[0])
-    with reading(network.house.database) as reader:
-        first = counts.of(reader)
-        now[0] = 999
-        assert counts.of(reader) is first
-        now[0] = 1_000
-        assert counts.of(reader) is not first

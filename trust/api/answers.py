@@ -39,8 +39,9 @@ from trust.core.records import (
 )
 from trust.core.scorebook import ScoreFile
 from trust.services.blobs import Stored
-from trust.storage.reading import COUNTED, SUMMED, Posting
+from trust.storage.reading import COUNTED, Posting
 from trust.storage.tallies import NAMES as TALLIED
+from trust.storage.tallies import SUMMED
 from trust.verify.scores import AgentScores
 
 Fields = list[tuple[str, Any]]
@@ -562,7 +563,7 @@ Stats = _shape(
 )
 PeriodShown = _shape(
     "PeriodShown",
-    *((name, int) for name in ("since_ms", *TALLIED)),
+    *((name, int) for name in ("since_ms", "pool_units", *TALLIED)),
     checked_ppm=int | None,
     coordination_ppm=int | None,
 )

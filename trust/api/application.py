@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -47,11 +46,10 @@ ABOUT = (
 
 
 class Pages(NamedTuple):
-    """The web pages: their routes, how they show a problem, and what their handlers are given by name."""
+    """The web pages: their routes, and how they show a problem."""
 
     routes: tuple[Router, ...] = ()
     error_page: ErrorPage = lambda _, __: None
-    given: Callable[[], Mapping[str, object]] = dict
 
 
 NO_PAGES = Pages()
@@ -60,7 +58,7 @@ NO_PAGES = Pages()
 def application(service: Service, running: Running = nullcontext, pages: Pages = NO_PAGES) -> Edge:
     """The API over these parts; `running` starts and stops what runs beside it, `pages` are for people."""
     app = _routed(pages.routes)
-    parts = Parts({"service": service, **pages.given()}, running)
+    parts = Parts({"service": service}, running)
     limits = Limits(service.settings.requests_per_s, service.settings.proxies)
     methods = Methods(app.routes)
     return Edge(app, service.notifier, service.telemetry, methods, limits, pages.error_page, parts)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import CompoundSelect, Connection, case, func, literal, select, union_all
+from sqlalchemy import CompoundSelect, Connection, func, literal, select, text, union_all
 
 from trust.clock import monotonic_ms
 from trust.core import ledger
 from trust.core.lifecycle import ChallengeState, WithdrawalState
 from trust.core.records import Account, Challenge, Claim, Withdrawal
 from trust.storage.engine import listed
-from trust.storage.tables import STATE
+from trust.storage.listing import OPEN_CLAIM
+from trust.storage.tables import HELD, STATE
 
 _CLAIM = STATE[Claim].c
 _WITHDRAWAL = STATE[Withdrawal].c
@@ -20,11 +22,14 @@ _CHALLENGE = STATE[Challenge].c
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
     """Returns each agent's units in stakes on claims: all while a claim is open, then what is held for evidence."""
-    held = case((_CLAIM.ended_ms == 0, _CLAIM.stake_units), else_=_CLAIM.hold_units)
-    open_ = (_CLAIM.ended_ms == 0) | (_CLAIM.hold_units > 0)
-    query = select(_CLAIM.worker, func.sum(held)).where(open_).group_by(_CLAIM.worker)
-    rows = connection.execute(query.where(_CLAIM.worker.in_(listed(connection, agents))))
-    return {worker: int(units) for worker, units in rows}
+    of_these = _CLAIM.worker.in_(listed(connection, agents))
+    open_ = select(_CLAIM.worker, func.sum(_CLAIM.stake_units)).where(_CLAIM.state.in_(OPEN_CLAIM))
+    ended = select(_CLAIM.worker, func.sum(_CLAIM.hold_units)).where(text(HELD))
+    units: Counter[str] = Counter()
+    for query in (open_, ended):
+        for worker, locked in connection.execute(query.where(of_these).group_by(_CLAIM.worker)):
+            units[worker] += int(locked)
+    return dict(units)
 
 
 def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:
@@ -51,11 +56,16 @@ def bonded_units(connection: Connection, party: str) -> int:
     return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar_one())
 
 
-def accounts_of(party: str) -> CompoundSelect[str]:
-    """The names of a party's accounts: free, unbonding, its stake as a verifier, the bond of its name, and the locks on
-    its claims and challenges."""
+def own_accounts(party: str) -> list[str]:
+    """The names of a party's accounts that are about no case: free, unbonding, its stake as a verifier, the bond of its
+    name."""
     names = (ledger.free, ledger.unbonding, ledger.verifier_stake, ledger.name_bond)
-    own = [select(literal(name(party))) for name in names]
+    return [name(party) for name in names]
+
+
+def accounts_of(party: str) -> CompoundSelect[str]:
+    """The names of a party's accounts: its own, and the locks on its claims and challenges."""
+    own = [select(literal(name)) for name in own_accounts(party)]
     locks = [
         select(literal(f"{kind}/").concat(id).concat(f"/{lock}")).where(holder == party)
         for kind, lock, id, holder in (

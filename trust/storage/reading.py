@@ -38,6 +38,7 @@ from trust.storage import bulk, tables
 from trust.storage.engine import Database
 from trust.storage.rows import CODECS, table_of
 from trust.storage.tables import STATE
+from trust.storage.tallies import SUMMED
 from trust.storage.unit import Head, StoredEntry, read_head
 
 _CLAIM = STATE[Claim].c
@@ -62,20 +63,6 @@ _ENTRY = (
 )
 _WEIGHTS = table_of(tables.Weights)
 COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
-SUMMED = {
-    "external": "external",
-    "agents_free": "agent/%/free",
-    "agents_unbonding": "agent/%/unbonding",
-    "escrow": "task/%/escrow",
-    "stakes": "claim/%/stake",
-    "verifier_stakes": "verifier/%/stake",
-    "name_bonds": "agent/%/name",
-    "challenge_bonds": "challenge/%/bond",
-    "verification_pool": "pool/verification",
-    "operator_bond": "operator/bond",
-    "operator_unbonding": "operator/unbonding",
-    "burnt": "burn",
-}
 
 
 class Damaged(Exception):

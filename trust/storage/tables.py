@@ -206,6 +206,9 @@ METADATA = Entries.metadata
 OPEN_SEAT = "state IN ('seated', 'committed') AND outcome = ''"
 """The condition, in SQL, for a seat that waits for its verifier."""
 
+HELD = "hold_units > 0"
+"""The condition, in SQL, for a claim of whose stake something stays locked for evidence."""
+
 OFFERS_WORK = "capabilities <> '[]'"
 OFFERS_CHECKS = "enrolled <> '[]'"
 OF_A_RELAY = "relay <> ''"
@@ -240,6 +243,7 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
         _index("ix_claims_listed", "state", "index", "id"),
         _index("ix_claims_task_kind", "task_kind", "state", "index", "id"),
         _index("ix_claims_worker", "worker", "state", "index", "id"),
+        _index("ix_claims_held", "worker", where=HELD),
         _index("ix_claims_draw_round", "draw_round", where="draw_round > 0"),
     ),
     Round: (_index("ix_rounds_claim", "claim"),),

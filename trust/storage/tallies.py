@@ -6,12 +6,11 @@ Statistics over time are a few rows, however long the log is. Nothing that decid
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from trust.core import ledger
 from trust.core.events import (
     ClaimEnded,
     ClaimOpened,
@@ -21,8 +20,10 @@ from trust.core.events import (
     MoneyMoved,
     OutputSubmitted,
     PartyRegistered,
+    RoundOpened,
     TaskPosted,
     VerdictChallenged,
+    WithdrawalOpened,
 )
 from trust.core.records import Claim, Record
 from trust.storage import bulk, tables
@@ -32,19 +33,48 @@ from trust.storage.rows import table_of
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 WIDTHS: Final = (HOUR_MS, DAY_MS)
-POOL: Final = "pool_units"
 _TALLIES = table_of(tables.Tallies)
 _OF = _TALLIES.c
 Counts = Mapping[str, int]
 
 
-def _moved(event: MoneyMoved) -> dict[str, int]:
-    """Units that went into the pool of fees and into nothing, and what a slash took from whoever was slashed."""
-    change = dict(event.postings)
-    found = {POOL: change.get(ledger.VERIFICATION, 0), "burnt_units": change.get(ledger.BURN, 0)}
+SUMMED: Final = {
+    "external": "external",
+    "agents_free": "agent/%/free",
+    "agents_unbonding": "agent/%/unbonding",
+    "escrow": "task/%/escrow",
+    "stakes": "claim/%/stake",
+    "verifier_stakes": "verifier/%/stake",
+    "name_bonds": "agent/%/name",
+    "challenge_bonds": "challenge/%/bond",
+    "verification_pool": "pool/verification",
+    "operator_bond": "operator/bond",
+    "operator_unbonding": "operator/unbonding",
+    "burnt": "burn",
+}
+"""The kinds of accounts, by the names of theirs in SQL."""
+POOL: Final = "verification_pool_units"
+LIES: Final = tuple(f"{name}_units" for name in SUMMED)
+"""The counters of what came onto accounts of each kind, less what went."""
+_KINDS = {tuple(pattern.split("/%/")): f"{name}_units" for name, pattern in SUMMED.items()}
+
+
+def _kind(account: str) -> str:
+    """The counter of an account's kind."""
+    kind, _, rest = account.partition("/")
+    _, slash, lock = rest.rpartition("/")
+    return _KINDS.get((kind, lock) if slash else (account,), "other_units")
+
+
+def _moved(event: MoneyMoved) -> Counter[str]:
+    """Units by kinds of accounts, and what a slash took from whoever was slashed."""
+    moved: Counter[str] = Counter()
+    for account, units in event.postings:
+        moved[_kind(account)] += units
     if "slash" in event.why.split("."):
-        found |= {"slashes": 1, "slashed_units": -sum(units for units in change.values() if units < 0)}
-    return found
+        moved["slashes"] = 1
+        moved["slashed_units"] = -sum(units for _, units in event.postings if units < 0)
+    return moved
 
 
 _COUNTED: dict[type[Event], Callable[[Any], Counts]] = {
@@ -56,6 +86,8 @@ _COUNTED: dict[type[Event], Callable[[Any], Counts]] = {
     ClaimEnded: lambda event: {event.state: 1},
     VerdictChallenged: lambda _: {"challenges": 1},
     Convicted: lambda _: {"convictions": 1},
+    RoundOpened: lambda event: {"panels": 1, "seats": len(event.seats)},
+    WithdrawalOpened: lambda _: {"withdrawals": 1},
     MoneyMoved: _moved,
 }
 
@@ -105,12 +137,22 @@ class Tally:
 def between(connection: Connection, width_ms: int, start_ms: int, end_ms: int) -> dict[int, Counter[str]]:
     """The counters of the periods that begin in [start, end), by when they begin."""
     query = select(_OF.since_ms, _OF.name, _OF.amount).where(
-        _OF.width_ms == width_ms, _OF.name.in_(NAMES), _OF.since_ms >= start_ms, _OF.since_ms < end_ms
+        _OF.width_ms == width_ms,
+        _OF.name.in_((*NAMES, POOL)),
+        _OF.since_ms >= start_ms,
+        _OF.since_ms < end_ms,
     )
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for since_ms, name, amount in connection.execute(query):
         found[since_ms][name] = amount
     return found
+
+
+def totals(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    """The sums of counters over the whole log."""
+    query = select(_OF.name, func.sum(_OF.amount)).where(_OF.width_ms == DAY_MS, _OF.name.in_(names))
+    sums = {name: int(total) for name, total in connection.execute(query.group_by(_OF.name))}
+    return {name: sums.get(name, 0) for name in names}
 
 
 def sum_from(connection: Connection, name: str, start_ms: int) -> int:
@@ -126,7 +168,8 @@ def sum_from(connection: Connection, name: str, start_ms: int) -> int:
 
 ENDS: Final = ("accepted", "rejected", "voided", "abandoned", "expired")
 NAMES: Final = (
-    "entries", "registered", "tasks", "claims", "outputs", "checked", "spared", *ENDS, "challenges", "convictions",
-    "slashes", "slashed_units", "burnt_units", POOL, "delivered", "wait_ms", "work_ms", "settle_ms",
+    "entries", "registered", "tasks", "claims", "outputs", "checked", "spared", "panels", "seats", *ENDS,
+    "challenges", "convictions", "withdrawals", "slashes", "slashed_units", "burnt_units",
+    "delivered", "wait_ms", "work_ms", "settle_ms",
 )  # fmt: skip
-"""Every counter."""
+"""The counters of what happened."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust.api.views import agents, lists
 from trust.api.views.shapes import find_party
+from trust.storage.holdings import own_accounts
 from trust.storage.reading import Reader
 from trust.web.rendering import Page, asked
 
@@ -33,7 +34,7 @@ def agent_page(reader: Reader, name: str, after: int, graph: Pass | None) -> Pag
         "seats": agents.seats(reader, did, "", "", BRIEFLY)["seats"],
         "tasks": lists.tasks(reader, "", {"requester": did}, "", BRIEFLY)["tasks"],
         "claims": lists.claims(reader, "", {"worker": did}, "", BRIEFLY)["claims"],
-        "money": agents.money(reader, did, "", SHOWN_ENTRIES),
+        "postings": reader.ledger(own_accounts(did), None, SHOWN_ENTRIES),
         "timeline": agents.timeline(reader, did, after, SHOWN_ENTRIES),
     }
     named = f"@{party.handle}" if party.handle else did

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from threading import Lock
 from typing import Any
 
 import msgspec
 from markupsafe import escape
 
-from trust import clock
 from trust.api.views import due as waiting
 from trust.api.views import lists, log, network
 from trust.api.views import periods as overtime
@@ -21,6 +18,7 @@ from trust.core.rulebook import incoming_of
 from trust.errors import TrustError
 from trust.services.cosigning import QuorumState
 from trust.services.publishing import cosigned_head
+from trust.storage import tallies
 from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
 from trust.web import charts
@@ -29,6 +27,7 @@ from trust.web.rendering import Page, asked
 
 LISTED = 40
 NEWEST = 20
+TOTALS = ("registered", "tasks", "claims", "checked", "burnt_units")
 PERIODS = {"hour": 48, "day": 60}
 FACTS = {
     "equivocation": "two outputs for one claim",
@@ -37,40 +36,16 @@ FACTS = {
     "canary": "a canary with a false answer",
 }
 """What the kinds of facts that convict are."""
-FRESH_MS = 10_000
 MAX_RAW = 24_000
 """Characters as they are sent, where a quotation mark is five."""
 MAX_NAMED = 60
 _SEARCHABLE = re.compile(r"[!#-\[\]-~]{1,256}")
 
 
-class Counts:
-    """The counts of the whole network, which are read anew only every so often: they look at whole tables."""
-
-    def __init__(self, fresh_ms: int = FRESH_MS, now_ms: Callable[[], int] = clock.monotonic_ms) -> None:
-        self._fresh_ms = fresh_ms
-        self._now_ms = now_ms
-        self._lock = Lock()
-        self._read_ms = 0
-        self._counts: dict[str, Any] = {}
-
-    def of(self, reader: Reader) -> dict[str, Any]:
-        """The counts, with the size that they are as of; whoever finds them old reads them, and others do not wait."""
-        is_old = not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms
-        if is_old and self._lock.acquire(blocking=not self._counts):
-            try:
-                if not self._counts or self._now_ms() - self._read_ms >= self._fresh_ms:
-                    self._counts = network.stats(reader)
-                    self._read_ms = self._now_ms()
-            finally:
-                self._lock.release()
-        return self._counts
-
-
-def home_page(reader: Reader, counts: Counts) -> Page:
+def home_page(reader: Reader) -> Page:
     """The home page: what this is, figures, and the latest entries."""
     data = {
-        "counts": counts.of(reader),
+        "totals": tallies.totals(reader.connection, TOTALS),
         "entries": lists.entries(reader, "", None, NEWEST)["entries"],
         "open_claims": lists.claims(reader, lists.OPEN, {}, "", NEWEST // 2)["claims"],
         "rejected": lists.claims(reader, "rejected", {}, "", NEWEST // 4)["claims"],
@@ -183,13 +158,14 @@ def witnesses_page(reader: Reader, quorum: QuorumState) -> Page:
     return Page("witnesses.html", "Witnesses", "/health/ready", data)
 
 
-def stats_page(reader: Reader, counts: Counts, per: str, after: int | None) -> Page:
+def stats_page(reader: Reader, per: str, after: int | None) -> Page:
     """Counts and sums, what happened over time, and what coordination takes."""
     over_time = overtime.periods(reader, per, after, PERIODS[per])
     width_ms = over_time["width_ms"]
     until_ms = over_time["periods"][0]["since_ms"] + width_ms if over_time["periods"] else 0
     data = {
-        "counts": counts.of(reader),
+        "totals": tallies.totals(reader.connection, (*tallies.NAMES, *tallies.LIES)),
+        "kinds": tallies.SUMMED,
         "overhead": network.overhead(reader, "", "", LISTED),
         "per": per,
         "periods": over_time["periods"],

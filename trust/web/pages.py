@@ -8,10 +8,9 @@ from typing import Annotated, Concatenate, ParamSpec
 from urllib.parse import quote
 
 from litestar import Controller, Response, Router, get
-from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from trust.api.application import Pages, given
+from trust.api.application import Pages
 from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
 from trust.api.lists import (
@@ -43,7 +42,6 @@ from trust.web.errors import HANDLERS, error_page
 from trust.web.rendering import Page, html, whole
 
 P = ParamSpec("P")
-Counting = NamedDependency[network.Counts]
 Word = Annotated[str, QueryParameter(name="q", max_length=1_000)]
 
 
@@ -75,8 +73,8 @@ class PagesController(Controller):
     exception_handlers = HANDLERS
 
     @get("/", media_type="text/html")
-    async def home(self, request: HttpRequest, service: Serving, counts: Counting) -> Response[bytes]:
-        return await _show(request, service, network.home_page, counts)
+    async def home(self, request: HttpRequest, service: Serving) -> Response[bytes]:
+        return await _show(request, service, network.home_page)
 
     @get("/search", media_type="text/html")
     async def search(
@@ -180,11 +178,10 @@ class PagesController(Controller):
         self,
         request: HttpRequest,
         service: Serving,
-        counts: Counting,
         per: Per = "hour",
         after: BeforeMs = None,
     ) -> Response[bytes]:
-        return await _show(request, service, network.stats_page, counts, per, after)
+        return await _show(request, service, network.stats_page, per, after)
 
     @get("/convictions", media_type="text/html")
     async def convictions(
@@ -200,5 +197,4 @@ class PagesController(Controller):
 @lru_cache
 def pages() -> Pages:
     """All pages, with the files that they load."""
-    router = Router("/", route_handlers=[PagesController, asset], dependencies={"counts": given("counts")})
-    return Pages((router,), error_page, lambda: {"counts": network.Counts()})
+    return Pages((Router("/", route_handlers=[PagesController, asset]),), error_page)

@@ -56,7 +56,7 @@ def _period(since_ms: int, counters: Counter[str], pool_units: int) -> dict[str,
     life_ms = coordination_ms + counters["work_ms"]
     return {
         "since_ms": since_ms,
-        **{name: counters[name] for name in tallies.NAMES if name != tallies.POOL},
+        **{name: counters[name] for name in tallies.NAMES},
         "checked_ppm": counters["checked"] * PPM // drawn if drawn else None,
         "pool_units": pool_units,
         "coordination_ppm": coordination_ms * PPM // life_ms if life_ms else None,
