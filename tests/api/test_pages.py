@@ -26,6 +26,7 @@ NAMES = (
     "tasks",
     "claims",
     "agents",
+    "squads",
     "relays",
     "found",
     "outputs",
@@ -36,6 +37,7 @@ NAMES = (
 )
 ONE = {
     "/v1/relays",
+    "/v1/squads",
     "/v1/stats/overhead",
     "/v1/stats/periods",
     "/v1/convictions",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from cyclopts import App
 
-from trust.cli.terminal import say
+from trust.cli.connection import OUTPUT, Output
 from trust.files import write_whole
 
 app = App(name="explorer")
 
 
 @app.default
-def explorer(file: Path, /) -> None:
+def explorer(file: Path, /, *, output: Output = OUTPUT) -> None:
     """Write the page that verifies receipts, bundles and refusals in a browser, as one file that asks nobody.
 
     Parameters
@@ -24,4 +24,6 @@ def explorer(file: Path, /) -> None:
     from trust.web.offline import page
 
     write_whole(file, page().encode())
-    say(f"{file} is written: open it in a browser, paste the log's verifier key, and drop files on it.")
+    output.show(
+        {"file": str(file), "next": "open it in a browser, paste the log's key, and drop files on it"}
+    )
