@@ -11,8 +11,8 @@ from tests.factories import NETWORK, NOW_MS, did
 from trust.client import Case
 from trust.core.payloads import Artifact, Items, OutputSubmit, TaskPost
 from trust.sandbox import cast, review
-from trust.sandbox.agents import judge
 from trust.sandbox.demo import NotEmpty, directory
+from trust.sandbox.workload import judge
 
 SOURCES = [review.Source("a.py", "import os\n"), review.Source("b.py", "b = 1\n")]
 SAID: dict[str, Any] = {"network": NETWORK, "actor": did(0), "issued_ms": NOW_MS, "expires_ms": NOW_MS + 1}

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from trust.client import AsyncTrustClient, Unreachable, Verifier, Worker
+from trust.client.items import ItemTree
 from trust.core.lifecycle import CLAIM, ClaimState, Phase
 from trust.core.payloads import Artifact, ClaimRequest, OutputSubmit
 from trust.core.receipt import Receipt
@@ -81,6 +82,8 @@ class Hand:
         self.done = Done()
         self.contact = ""
         self.documents = 0
+        self.refused: dict[str, TrustError] = {}
+        self._items: dict[str, list[bytes]] = {}
         self._offers: dict[str, Facts] = {}
         self._offered = asyncio.Event()
         self._wakers: list[asyncio.Event] = []
@@ -193,7 +196,7 @@ class Hand:
             stake_units=STAKE_UNITS,
         )
         self.done.asked += 1
-        won = await self._asked(request)
+        won = await self._asked(request, offer["task"])
         if won is None:
             self.done.lost += 1
             return None
@@ -202,7 +205,7 @@ class Hand:
         self._mine[won["claim"]] = ClaimState.CLAIMED
         return won
 
-    async def _asked(self, request: bytes) -> Facts | None:
+    async def _asked(self, request: bytes, task: str) -> Facts | None:
         """The answer to a claim; the same bytes again where none came, for it may have been won meanwhile."""
         await self._stutter(self.link.claim(request))
         for wait_s in CLAIM_AGAIN_S:
@@ -210,6 +213,7 @@ class Hand:
                 return await self.link.claim(request)
             except TrustError as error:
                 if not isinstance(error, Unreachable) and error.status < 500:
+                    self.refused[task] = error
                     return None
             await asyncio.sleep(wait_s)
         return None
@@ -244,10 +248,11 @@ class Hand:
     async def deliver(self, claim: str, spec_sha256: str) -> None:
         """Does the work, and delivers it: by the relay, and where that fails by the service."""
         spec = await self.client.get_blob(spec_sha256)
-        report = await asyncio.to_thread(self.produce, spec)
+        report, items = await asyncio.to_thread(lambda: (self.produce(spec), workload.items_of(spec)))
+        self._items[claim] = items
         digest = await self.client.transport.run(self.worker.store(report))
         artifact = Artifact(name=workload.ARTIFACT, sha256=digest, size_bytes=len(report))
-        statement = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,))
+        statement = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,), **_batch(items))
         await self._stutter(self.link.deliver([statement]))
         try:
             [result] = await self.link.deliver([statement])
@@ -275,8 +280,9 @@ class Hand:
                     facts = await self.client.claim(claim)
                     if facts.get("ended_ms"):
                         del self._mine[claim]
+                        self._items.pop(claim, None)
                     elif (facts["rounds"] or [{}])[-1].get("phase") == Phase.OPENING:
-                        await self.worker.attend(claim)
+                        await self.worker.attend(claim, self._items.get(claim, ()))
             await _woken(wake)
 
     async def _check(self) -> None:
@@ -284,8 +290,12 @@ class Hand:
         wake = self._waker()
         while True:
             with suppress(TrustError):
-                await self.verifier.step()
+                await self.look()
             await _woken(wake)
+
+    async def look(self) -> None:
+        """Does what can be done on every seat that waits."""
+        await self.verifier.step()
 
     def _waker(self) -> asyncio.Event:
         self._wakers.append(asyncio.Event())
@@ -294,6 +304,11 @@ class Hand:
     def _wake(self) -> None:
         for wake in self._wakers:
             wake.set()
+
+
+def _batch(items: list[bytes]) -> Facts:
+    """What an output says of its items, where it has some."""
+    return {"items_root": ItemTree(items).root(), "items_count": len(items)} if items else {}
 
 
 async def _woken(wake: asyncio.Event) -> None:

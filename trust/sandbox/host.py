@@ -21,6 +21,7 @@ from trust.relay.running import PATIENT
 from trust.sandbox import cast
 from trust.sandbox.agents import Surroundings
 from trust.sandbox.board import Board
+from trust.sandbox.crew import Place
 from trust.sandbox.facts import gather
 from trust.sandbox.setup import THRESHOLD, found, read_keys
 from trust.sandbox.story import Story, read_library
@@ -65,10 +66,14 @@ async def run(config: HostConfig) -> None:
         around = Surroundings(
             client=client,
             board=board,
-            relay=relay,
-            relay_url=f"ws://{config.relay_host}:{config.relay_port}",
-            coordinators=(did_of_seed(seeds[cast.COORDINATOR]),),
-            threshold=THRESHOLD,
+            place=Place(
+                config.service,
+                config.vkey,
+                relay,
+                (f"ws://{config.relay_host}:{config.relay_port}",),
+                (did_of_seed(seeds[cast.COORDINATOR]),),
+                THRESHOLD,
+            ),
             tell=lambda step, text: say(step=step, say=text),
         )
         story = Story.of(around, seeds, Path(config.votes), await library)

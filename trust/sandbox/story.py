@@ -16,7 +16,6 @@ from trust.sandbox import cast, review
 from trust.sandbox.agents import Customer, Liar, Reviewer, Silent, Surroundings
 from trust.sandbox.board import Event
 from trust.sandbox.cast import Job
-from trust.sandbox.peers import listen
 
 PATIENCE_S = 300.0
 EXTRA_AT_ONCE = 3
@@ -45,17 +44,14 @@ class Story:
         """Everybody with a key of its own; `votes` is where verifiers keep what they decided."""
         votes.mkdir(parents=True, exist_ok=True)
         players = {
-            name: KINDS.get(name, Reviewer)(name, seeds[name], around, votes / f"{name}.json")
+            name: KINDS.get(name, Reviewer)(name, seeds[name], around, votes)
             for name in (*cast.REVIEWERS, cast.LIAR, cast.SILENT)
         }
         return cls(around, Customer(seeds[cast.REQUESTER], around), players, library)
 
     async def play(self) -> None:
         """The whole story; afterwards every task is closed."""
-        server = await listen(self.customer.requester.me, self.customer.converse, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server, asyncio.timeout(PATIENCE_S):
-            await self.customer.join(f"ws://127.0.0.1:{port}")
+        async with self.customer.answering(), asyncio.timeout(PATIENCE_S):
             await asyncio.gather(*(player.join() for player in self.players.values()))
             loser = await self._five_steps()
             second = replace(cast.SECOND, first=(loser.name,))
@@ -94,7 +90,7 @@ class Story:
         tell(
             "output", f"@{winner.name} delivers its report: on the log, with a receipt that verifies offline"
         )
-        await board.until_found(lambda: self.customer.delivered.get(race.task))
+        await board.until_found(lambda: self.customer.notified(race.task))
         tell("notify", f"@{cast.REQUESTER} hears of it through the relay; now peers are drawn to check it")
         return loser
 
@@ -103,9 +99,7 @@ class Story:
         for name in (*job.first, *job.again):
             self.players[name].jobs[job.task] = job
         self.jobs.append(job)
-        allocate = {"shortlist": job.places, "exclusive_ms": cast.EXCLUSIVE_MS}
-        now_ms = self.around.client.now_ms()
-        await self.customer.post(job, self.library[job.file], now_ms, allocate if job.places else None)
+        await self.customer.order(job, self.library[job.file])
 
     # -- the liar
 

@@ -58,6 +58,7 @@ class Driver:
     async def _hear(self, message: Facts) -> None:
         if message["type"] == "notification":
             self.notifications.append(message)
+            await self.board.stir()
 
     async def drive(self) -> Facts:
         """Posts the work and follows it to its end; returns the pattern's own figures."""
@@ -65,30 +66,33 @@ class Driver:
 
     # -- posting
 
-    async def post(self, name: str, spec: bytes, **terms: Any) -> None:
+    async def post(self, name: str, spec: bytes, allocate: Facts | None = None, **terms: Any) -> None:
         """Posts one task."""
-        await self.post_all([(name, spec)], **terms)
+        await self.post_all([(name, spec)], allocate, **terms)
 
-    async def post_all(self, tasks: Sequence[tuple[str, bytes]], **terms: Any) -> None:
-        """Posts tasks in batches, again until the log has them."""
+    async def post_all(
+        self, tasks: Sequence[tuple[str, bytes]], allocate: Facts | None = None, **terms: Any
+    ) -> None:
+        """Posts tasks in batches, again until the log has them; `allocate` has the draw decide who may claim first."""
         now_ms = self.client.now_ms()
         envelopes = []
         for name, spec in tasks:
             digest = await self.me.upload(spec)
             fields: Facts = {"task": name, "task_kind": TASK_KIND, "spec_sha256": digest}
             fields |= {"price_units": PRICE_UNITS, "deadline_ms": now_ms + DEADLINE_MS, "lease_ms": LEASE_MS}
-            envelopes.append(self.me.say(TaskPost, **fields, relay=self.place.relay, **terms))
+            fields |= terms
+            envelopes.append(self.me.say(TaskPost, **fields, relay=self.place.relay))
         for at in range(0, len(envelopes), AT_ONCE):
-            await self._post(envelopes[at : at + AT_ONCE])
+            await self._post(envelopes[at : at + AT_ONCE], allocate)
         self.posted += [name for name, _ in tasks]
 
-    async def _post(self, envelopes: list[bytes]) -> None:
+    async def _post(self, envelopes: list[bytes], allocate: Facts | None = None) -> None:
         """Posts through whichever coordinator answers; the same bytes again where the line broke."""
         while True:
             await self.goes_on.wait()
             link = next((link for link in self.links if link.is_up), self.links[0])
             try:
-                results = await link.post(envelopes)
+                results = await link.post(envelopes, allocate)
             except ServiceError as error:
                 if error.status < 500:
                     raise

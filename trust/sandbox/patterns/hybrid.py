@@ -4,8 +4,8 @@ and signed connection; the output is delivered, and the requester hears of it.""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 
 from websockets.exceptions import WebSocketException
@@ -13,7 +13,7 @@ from websockets.exceptions import WebSocketException
 from trust.sandbox import workload
 from trust.sandbox.crew import Hand
 from trust.sandbox.patterns.driving import Driver, Facts
-from trust.sandbox.peers import Channel, PeerError, calling, listen
+from trust.sandbox.peers import Channel, Message, PeerError, calling, listen
 from trust.sandbox.review import Source
 from trust.verify.receipts import verify_confirmation
 
@@ -21,7 +21,9 @@ SCOPE_S = 3.0
 
 
 class HybridHand(Hand):
-    """Agrees on the scope before it works."""
+    """Agrees on the scope before it works; `scope_s` is for how long it tries."""
+
+    scope_s = SCOPE_S
 
     async def agree(self, offer: Facts, won: Facts) -> None:
         """Calls the requester; where it cannot be reached, the specification on the log is scope enough."""
@@ -30,26 +32,24 @@ class HybridHand(Hand):
             return
         with suppress(OSError, TimeoutError, WebSocketException, PeerError):
             async with (
-                asyncio.timeout(SCOPE_S),
+                asyncio.timeout(self.scope_s),
                 calling(contact, self.worker.me, offer["requester"]) as channel,
             ):
                 await channel.say({"type": "won", "confirmation": won["confirmation"]})
                 scope = await channel.hear()
-                if scope.facts.get("spec_sha256") != offer["spec_sha256"]:
-                    raise PeerError("a scope of another specification")
+                named = scope.facts.get("claim"), scope.facts.get("spec_sha256")
+                if named != (won["claim"], offer["spec_sha256"]):
+                    raise PeerError("a scope for another claim or specification")
                 await channel.say({"type": "agreed", "scope": scope.body})
 
 
 class Hybrid(Driver):
-    """Posts reviews, and answers whoever won one."""
+    """Posts reviews, and answers whoever won one; `agreed` are the winners' signed answers by task."""
 
     async def drive(self) -> Facts:
-        self.agreed: dict[str, str] = {}
         sources = workload.library(self.size)
-        server = await listen(self.me.me, self._converse, "127.0.0.1", 0)
-        async with server:
-            await self.leave()
-            await self.join(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await self.leave()
+        async with self.answering():
             for place, source in enumerate(self._endless(sources)):
                 await self.post(f"hybrid-{place:04}", workload.review_spec(source))
                 await asyncio.sleep(self.pause_s)
@@ -69,18 +69,30 @@ class Hybrid(Driver):
             yield from islice(sources, 1)
             sources = [*sources[1:], sources[0]]
 
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Connects to the relay, and answers winners for the block."""
+        self.agreed: dict[str, Message] = {}
+        server = await listen(self.me.me, self._converse, "127.0.0.1", 0)
+        async with server:
+            await self.join(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            yield
+
     async def _converse(self, channel: Channel) -> None:
-        """The caller must be whom the relay confirmed; says the scope, and keeps what was agreed."""
-        greeting = (await channel.hear()).facts
-        place = self.place
+        """The caller must be whom the relay confirmed and the log names; says the scope, and keeps what was agreed."""
+        greeting, place = (await channel.hear()).facts, self.place
         confirmation = str(greeting.get("confirmation")).encode()
+        proven = await self.me.confirmed(confirmation, place.coordinators, place.threshold)
         won = verify_confirmation(
             confirmation, self.client.network, place.coordinators, place.threshold
         ).statement
         if won.worker != channel.other:
             raise PeerError(f"{won.task} was won by {won.worker}")
         task = await self.client.task(won.task)
-        offered = await channel.say({"type": "scope", "task": won.task, "spec_sha256": task["spec_sha256"]})
-        if (await channel.hear()).facts != {"type": "agreed", "scope": offered.body}:
+        scope = {"type": "scope", "task": won.task, "claim": won.claim, "entry": proven.index}
+        offered = await channel.say(scope | {"spec_sha256": task["spec_sha256"]})
+        answer = await channel.hear()
+        if answer.facts != {"type": "agreed", "scope": offered.body}:
             raise PeerError("the winner agreed to another scope")
-        self.agreed[won.task] = channel.other
+        self.agreed[won.task] = answer
+        await self.board.stir()
