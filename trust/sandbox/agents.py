@@ -3,6 +3,7 @@ not play fair. The liar differs from the rest in one method, the silent verifier
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from trust.client import AsyncTrustClient
 from trust.core.payloads import Items
+from trust.errors import TrustError
 from trust.sandbox import cast, review
 from trust.sandbox.board import Board
 from trust.sandbox.cast import Job
@@ -39,17 +41,31 @@ class Reviewer(HybridHand):
         super().__init__(name, seed, around.client, around.place, votes)
         self.board = around.board
         self.jobs: dict[str, Job] = {}
+        self._begun: set[tuple[str, int]] = set()
 
     async def hear(self, message: Facts) -> None:
-        """Looks at an offer as of the entry that made its task open."""
-        if message["type"] == "offer":
-            await self.board.reached(message["opened_index"])
-        await super().hear(message)
+        """Looks at an offer as of the entry that made its task open, and begins at once: who was drawn has little
+        time."""
+        if message["type"] != "offer":
+            await super().hear(message)
+            return
+        await self.board.reached(message["opened_index"])
+        if self.wants(message):
+            self._begun.add((message["task"], message["opened_index"]))
+            self.start(self._begin(message))
+
+    async def _begin(self, offer: Facts) -> None:
+        """Works on a task; where that fails it may be looked for again."""
+        try:
+            await self._work(offer)
+        except TrustError as error:
+            print(f"@{self.name}: {error!r}", file=sys.stderr, flush=True)
+            self._begun.discard((offer["task"], offer["opened_index"]))
 
     def wants(self, offer: Facts) -> bool:
-        """Returns whether it goes for a task: at first, or after somebody failed on it."""
+        """Returns whether it goes for a task: at first, or after somebody failed on it, and once each time."""
         job = self.jobs.get(offer["task"])
-        if job is None:
+        if job is None or (offer["task"], offer["opened_index"]) in self._begun:
             return False
         return self.name in (job.again if self.board.failed_before(job.task) else job.first)
 
