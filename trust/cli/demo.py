@@ -21,6 +21,7 @@ def demo(
     database: Annotated[str, Parameter(env_var="TRUST_DATABASE")] = "",
     witnesses: Annotated[bool, Parameter(negative="")] = False,
     open: Annotated[bool, Parameter(name=("--open", "--serve"), negative="")] = False,  # noqa: A002
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative="")] = False,
     kill_service_at: Annotated[str, Parameter(show=False)] = "",
     output: Output = OUTPUT,
 ) -> int:
@@ -36,6 +37,8 @@ def demo(
         With three witnesses, one of which dies: draws wait until the other two have cosigned the log.
     open
         When all is over, go on serving and print the address of the explorer, until interrupted.
+    verbose
+        Tell the end with tables: ranks, slashes, ledgers, and how the lie was found out.
     """
     from trust.sandbox import demo as sandbox
 
@@ -45,5 +48,5 @@ def demo(
         directory = sandbox.directory(data)
     except sandbox.NotEmpty as error:
         raise Usage(str(error)) from error
-    options = sandbox.Options(directory, database, kill_service_at, witnesses, open)
+    options = sandbox.Options(directory, database, kill_service_at, witnesses, open, verbose)
     return sandbox.run(options, as_json=output.json)

@@ -40,7 +40,7 @@ class Options:
     """Where the demo leaves its data, in which database, and at which step (if any) the service is killed with -9.
 
     `witnesses`: draws wait until two of three witnesses, one of them dead, have cosigned the log. `stay`: the service
-    goes on until the demo is interrupted, so that it can be looked at.
+    goes on until the demo is interrupted, so that it can be looked at. `verbose`: the end is told with tables.
     """
 
     data: Path
@@ -48,6 +48,7 @@ class Options:
     kill_service_at: str = ""
     witnesses: bool = False
     stay: bool = False
+    verbose: bool = False
 
 
 def directory(asked: Path | None, name: str = DEFAULT_NAME) -> Path:
@@ -65,7 +66,7 @@ def directory(asked: Path | None, name: str = DEFAULT_NAME) -> Path:
 
 def run(options: Options, *, as_json: bool = False) -> int:
     """Plays the demo; prints what happened, or the facts as JSON. 0 where everything held, else 1."""
-    narrator = Narrator(as_json)
+    narrator = Narrator(as_json, verbose=options.verbose)
     try:
         facts = asyncio.run(_Demo(options, narrator, as_json).play())
     except ProcessFailed as error:
@@ -213,8 +214,8 @@ class _Demo:
         self._narrator.step(
             clock.monotonic_ms() - self._began_ms,
             "audit",
-            f"a stranger fetched {entries} entries, checked {report.get('signatures', 0)} signatures and decided every"
-            f" entry again: {len(findings)} differences",
+            f"a stranger checks {report.get('signatures', 0)} signatures, and decides {entries} entries again: "
+            f"{len(findings)} differences",
         )
         if self._witnessing is not None:
             cosigned = (

@@ -1,4 +1,6 @@
-"""How the demo tells what happens: one line a step while it runs, tables at the end.
+"""How the demo tells what happens: one line a step while it runs, and at the end what came of it, on one screen.
+
+Where details are asked for, tables follow: ranks, slashes, ledgers, and how the lie was found out.
 
 On a terminal in colours; elsewhere plain lines. With `--json` the steps go to stderr, so that stdout is the facts.
 """
@@ -27,8 +29,9 @@ _ID = re.compile(r"([a-z]{3,4}_)[a-z2-7]{20}([a-z2-7]{6})")
 class Narrator:
     """Tells one demo."""
 
-    def __init__(self, as_json: bool) -> None:
-        self._out = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    def __init__(self, as_json: bool, *, verbose: bool = False) -> None:
+        self._out = Console(stderr=as_json, highlight=False, soft_wrap=True, emoji=False)
+        self._verbose = verbose
 
     def begin(self, data: Path, url: str, vkey: str) -> None:
         """Tells what was made before anything happened."""
@@ -56,11 +59,12 @@ class Narrator:
 
     def conclude(self, facts: Facts) -> None:
         """Tells what came of it, and where to look."""
-        self._ranking(facts["priorities"])
-        self._slashes(facts["slashes"])
-        for name, ledger in facts["ledgers"].items():
-            self._ledger(name, ledger)
-        self._timeline(facts)
+        if self._verbose:
+            self._ranking(facts["priorities"])
+            self._slashes(facts["slashes"])
+            for name, ledger in facts["ledgers"].items():
+                self._ledger(name, ledger)
+            self._timeline(facts)
         self._held(facts)
         self._next(facts)
 
@@ -117,25 +121,35 @@ class Narrator:
                 self._out.print(f"{'' if number else entry['index']:>6}  {escaped(sentence)}", markup=False)
 
     def _held(self, facts: Facts) -> None:
+        claims = facts["held"]
         self._out.print()
-        for claim, held in facts["held"].items():
-            self._out.print(f"  [green]held[/]  {claim}" if held else f"  [red bold]FALSE[/]  {claim}")
-        seconds = facts["elapsed_ms"] / 1_000
-        restarts = facts["service_restarts"]
+        for claim, held in claims.items():
+            if self._verbose or not held:
+                self._out.print(f"  [green]held[/]  {claim}" if held else f"  [red bold]FALSE[/]  {claim}")
+        first, last = facts["priorities"][0], facts["priorities"][-1]
+        seconds, restarts = facts["elapsed_ms"] / 1_000, facts["service_restarts"]
         crashed = f", the service was started again {restarts} times" if restarts else ""
-        self._out.print(f"\n{facts['size']} entries in {seconds:.1f} s{crashed}")
+        self._out.print(
+            f"{sum(claims.values())} of {len(claims)} things that the demo claims were looked at again and held.\n"
+            f"A relay asks @{first['handle']} first now, @{last['handle']} last; "
+            f"{facts['size']} entries in {seconds:.1f} s{crashed}."
+        )
 
     def _next(self, facts: Facts) -> None:
-        data = facts["data"]
-        lines = (
-            f"Everything is left in {data}: trust.db, keys/ (one an agent), logs/, facts.json. What to try next:",
-            f"  trust audit {data} --key {facts['vkey']}",
+        data, claim = facts["data"], facts["liar"]["claim"]
+        lines = [
+            f"Everything is left in {data}: trust.db, keys/ (one an agent), logs/, facts.json.",
             f"  trust serve --data {data}        and, beside it:",
-            f"  trust explain {facts['liar']['claim']} --data {data}",
-            f"  trust agent reputation @{cast.LIAR} --data {data}",
-            f"  trust stake show @{cast.SILENT} --data {data}",
-        )
-        self._out.print()
+            f"  trust explain {claim} --data {data}",
+        ]
+        if self._verbose:
+            lines += [
+                f"  trust audit {data} --key {facts['vkey']}",
+                f"  trust agent reputation @{cast.LIAR} --data {data}",
+                f"  trust stake show @{cast.SILENT} --data {data}",
+            ]
+        else:
+            lines.append("Ranks, slashes, ledgers and how the lie was found out: --verbose.")
         for line in lines:
             self._out.print(line, markup=False)
 
