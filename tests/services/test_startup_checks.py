@@ -29,7 +29,7 @@ TAKE_OVER = Word(take_over=True)
 @pytest.fixture
 def town_ms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Witnesses and the clock that asks them go by the machine's time; what they are heard of is not kept."""
-    monkeypatch.setattr(clock.process, "heard", lambda *_: None)
+    monkeypatch.setattr(clock.process, "note_other", lambda *_: None)
 
 
 @pytest.fixture
