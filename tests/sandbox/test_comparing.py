@@ -74,7 +74,7 @@ def test_a_driver_that_is_held_posts_nothing_until_it_goes_on() -> None:
         is_up = True
         posted: ClassVar[list[bytes]] = []
 
-        async def post(self, envelopes: list[bytes]) -> list[dict[str, Any]]:
+        async def post(self, envelopes: list[bytes], allocate: Any = None) -> list[dict[str, Any]]:
             self.posted.extend(envelopes)
             return [{"status": 201}] * len(envelopes)
 

@@ -11,7 +11,7 @@ from cyclopts import App
 
 from trust import clock
 from trust.cli.connection import SERVICE, Me, Service
-from trust.cli.values import duration_ms
+from trust.cli.values import Count, Units, duration_ms
 from trust.core.payloads import Payload
 
 
@@ -49,7 +49,9 @@ def statement(app: App, name: str, kind: type[Payload], text: str, words: Mappin
 
 def _parameter(name: str, field: msgspec.structs.FieldInfo) -> Parameter:
     """Returns the parameter of a command for a field of a statement."""
-    scalar = str if field.name.endswith("_ms") else _scalar(field.type)
+    scalar: Any = str if field.name.endswith("_ms") else _scalar(field.type)
+    if scalar is int:
+        scalar = Units if field.name.endswith("_units") else Count
     if field.required:
         return Parameter(name, Parameter.POSITIONAL_ONLY, annotation=scalar)
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=scalar | None, default=None)

@@ -124,13 +124,13 @@ class Tally:
         self.ended.clear()
 
     def write(self, connection: Connection) -> None:
-        """Adds the counters to those in the database."""
+        """Adds the counters to those in the database; those that come to nothing too, however entries were batched."""
         found: Counter[tuple[int, str, int]] = Counter()
         for hour, counters in self._hours.items():
             for name, amount in counters.items():
                 for width in WIDTHS:
                     found[width, name, hour - hour % width] += amount
-        rows = [(*key, amount) for key, amount in sorted(found.items()) if amount]
+        rows = [(*key, amount) for key, amount in sorted(found.items())]
         bulk.insert(connection, _TALLIES, rows, Existing.ADD)
 
 
