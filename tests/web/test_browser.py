@@ -5,7 +5,6 @@ Needs Chromium as a command (`apt-get install chromium`); Playwright drives it. 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +16,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.api.house import House, found, settings_for
 from tests.api.processes import serving
+from tests.web.browser import CHROMIUM, launched
 from trust.core import payloads
 
 pytestmark = pytest.mark.journey
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = {"width": 360, "height": 740}
 PATIENCE_MS = 20_000
 
@@ -68,9 +67,8 @@ def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     with serving(directory, url, vkey) as (running, town), sync_playwright() as driver:
         town.settle_in()
         rejected = town.checked("task-fail", "fail")
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Visit(running.base_url, town, browser, vkey, rejected)
-        browser.close()
+        with launched(driver) as browser:
+            yield Visit(running.base_url, town, browser, vkey, rejected)
 
 
 @pytest.fixture(autouse=True)
