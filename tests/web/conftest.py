@@ -65,7 +65,7 @@ def _delivered_markup(town: House) -> str:
     index = town.done("/v1/tasks", posted)["receipt"]["index"]
     claim = str(town.done("/v1/claims", town.claim("task-markup", index, town.workers[0]))["result"]["claim"])
     artifacts = tuple(
-        payloads.Artifact(name=name, sha256=sha256(name.encode()).hexdigest(), size_bytes=1)
+        payloads.Artifact(name=name, sha256=sha256(name.encode()).hexdigest(), size_bytes=1, uri=ADDRESS)
         for name in (SCRIPT, IMAGE, *(f"{number}{LONG}" for number in range(30)))
     )
     said = town.say(payloads.OutputSubmit, town.workers[0], claim=claim, artifacts=artifacts)
