@@ -20,8 +20,9 @@ from trust.audit import auditing
 from trust.audit.auditing import audit
 from trust.audit.fetching import HttpSource
 from trust.audit.report import CannotCheck, Report, Step
-from trust.core.payloads import OutputOpen
-from trust.log.note import Signer
+from trust.core.payloads import EvidenceSubmit, OutputOpen, Part, SquadCall
+from trust.log.checkpoint import Checkpoint
+from trust.log.note import Signer, sign_note
 from trust.log.quorum import parse_quorum
 
 Lie = Callable[[str, Any], None]
@@ -41,6 +42,16 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         running.vote(checked, "pass")
         running.wait(lambda: running.get(f"/v1/claims/{checked}")["ended_ms"])
         running.claimed("open")
+        parts = (Part("head", 400_000), Part("body", 600_000))
+        running.done("/v1/tasks", running.task_post("shared", parts=parts, relay=running.relay))
+        until_ms = running.now_ms + 500_000
+        said = {"task": "shared", "stake_units": 200, "asks_until_ms": until_ms - 1, "until_ms": until_ms}
+        running.done("/v1/claims", running.say(SquadCall, running.workers[0], **said))
+        forked = tuple(
+            sign_note(Checkpoint(LOG.name, 7, bytes([n]) * 32).body(), LOG).decode() for n in (1, 2)
+        )
+        fork = running.say(EvidenceSubmit, running.requester, type="log-fork", statements=(), notes=forked)
+        running.done("/v1/evidence", fork)
         yield running
 
 
@@ -83,7 +94,19 @@ def test_the_answers_of_an_honest_service_are_those_of_its_log(town: House) -> N
     assert report.findings == ()
     assert [each.ok for each in report.steps] == [True] * 8
     paths = {request.url.path.split("/")[2] for request in heard}
-    assert paths == {"stats", "agents", "priorities", "claims", "tasks", "seats", "relays"}
+    named = {
+        "stats",
+        "agents",
+        "priorities",
+        "claims",
+        "tasks",
+        "seats",
+        "relays",
+        "squads",
+        "convictions",
+        "due",
+    }
+    assert paths == named
     assert line(report, Step.ANSWERS) == (True, f"{len(heard) - 1} compared")
 
 
@@ -166,6 +189,74 @@ def test_a_list_that_is_not_the_logs_is_named(name: str, town: House) -> None:
     (finding,) = asked(town, lie).findings
     assert finding.reason.startswith((f"{path}?", f"{path}: "))
     assert "the log leads to" in finding.reason
+
+
+def _newest(per: str, name: str) -> Callable[[Any], Any]:
+    """Changes a figure of the newest hour or day."""
+    return lambda said: said["periods"][0].update({name: -1}) if said["per"] == per else None
+
+
+SUMMARIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "an hour's count": ("/v1/stats/periods?per=hour", _newest("hour", "claims"), "claims"),
+    "an hour's share": ("/v1/stats/periods?per=hour", _newest("hour", "checked_ppm"), "checked_ppm"),
+    "a day's legs": ("/v1/stats/periods?per=day", _newest("day", "wait_ms"), "wait_ms"),
+    "a day's pool": ("/v1/stats/periods?per=day", _newest("day", "pool_units"), "pool_units"),
+    "a period that is hidden": (
+        "/v1/stats/periods?per=hour",
+        lambda said: said["periods"].clear(),
+        "periods",
+    ),
+    "a squad's founder": ("/v1/squads", lambda said: said["squads"][0].update(founder="nobody"), "founder"),
+    "a squad that is hidden": ("/v1/squads", lambda said: said["squads"].clear(), "squads"),
+    "who was convicted": (
+        "/v1/convictions",
+        lambda said: said["convictions"][0].update(party="nobody"),
+        "party",
+    ),
+    "a conviction's words": (
+        "/v1/convictions",
+        lambda said: said["convictions"][0]["words"].clear(),
+        "words",
+    ),
+    "a conviction that is hidden": (
+        "/v1/convictions",
+        lambda said: said["convictions"].clear(),
+        "convictions",
+    ),
+    "a date": ("/v1/due", lambda said: said["due"][0].update(due_ms=1), "due_ms"),
+    "who has to act": ("/v1/due", lambda said: said["due"][0].update(agent="nobody"), "agent"),
+    "a date that is hidden": ("/v1/due", lambda said: said["due"].pop(), "due"),
+}
+
+
+@pytest.fixture(scope="module")
+def audited(town: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the state is of an audit that found all of it true."""
+    folder = tmp_path_factory.mktemp("audited")
+    assert audit(proxied(town), town.vkey, folder, sample=0).ok
+    return folder
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_that_is_not_the_logs_is_named(name: str, town: House, audited: Path) -> None:
+    asked_path, change, place = SUMMARIES[name]
+
+    def lie(path: str, said: Any) -> None:
+        if path == asked_path.partition("?")[0]:
+            change(said)
+
+    (finding,) = audit(proxied(town, lie), town.vkey, audited, sample=0).findings
+    assert finding.reason.startswith(f"{asked_path}: ")
+    assert place in finding.reason
+    assert "the log leads to" in finding.reason
+
+
+def test_a_squad_that_is_not_the_logs_is_named(town: House) -> None:
+    (finding,) = asked(
+        town, lambda path, said: said.update(state="expired") if path.startswith("/v1/squads/") else None
+    ).findings
+    assert finding.reason.startswith("/v1/squads/sqd_")
+    assert "state" in finding.reason
 
 
 @pytest.mark.parametrize(

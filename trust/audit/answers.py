@@ -1,4 +1,4 @@
-"""Holds the answers of a service against what its log leads to: balances, scores, cases and priorities.
+"""Holds the answers of a service against what its log leads to: balances, scores, cases, priorities, sums and dates.
 
 - Every answer names the size of the log that it is as of (`Trust-Size`); the audit replays on to that size, under a
   newer checkpoint where need be, and compares there. An answer without a size, or of fewer entries than were asked for
@@ -24,7 +24,8 @@ from trust.audit.expected_answers import Facts, Replayed
 from trust.audit.fetching import MAX_ANSWER_BYTES, Service
 from trust.audit.report import Finding, Step
 from trust.audit.scratch import Scratch
-from trust.core.records import Claim, Party, Record, Task
+from trust.core.lifecycle import SquadState
+from trust.core.records import Claim, Party, Record, Squad, Task
 from trust.storage.listing import CLAIM_STATES, TASK_STATES
 from trust.storage.rows import CODECS
 
@@ -140,6 +141,8 @@ def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
     parties = _chosen(own, Party, sample)
     yield Question("/v1/stats", expected_answers.stats)
     yield Question("/v1/stats/overhead", expected_answers.overhead)
+    for per in expected_answers.PER:
+        yield Question(f"/v1/stats/periods?per={per}", _of(expected_answers.periods, per))
     for id in parties:
         yield Question(f"/v1/agents/{id}", _of(expected_answers.agent, id))
         yield Question(f"/v1/agents/{id}/reputation", _of(expected_answers.reputation_of, id))
@@ -148,6 +151,7 @@ def _questions(own: Scratch, sample: int | None) -> Iterator[Question]:
     for kind, path, expect in (
         (Claim, "claims", expected_answers.claim),
         (Task, "tasks", expected_answers.task),
+        (Squad, "squads", expected_answers.squad),
     ):
         for id in _chosen(own, kind, sample):
             yield Question(f"/v1/{path}/{id}", _of(expect, id))
@@ -166,7 +170,8 @@ def _priorities(own: Scratch, parties: Sequence[str]) -> Iterator[Question]:
 
 
 def _lists(parties: Sequence[str]) -> Iterator[Question]:
-    """The first page of each list of state: who keeps a task, a claim or a seat from those who look for it is found."""
+    """The first page of each list of state: who keeps a task, a claim, a seat or a
+    squad from those who look for it is found, and who keeps back what is due or who was convicted."""
     for state in TASK_STATES:
         yield Question(f"/v1/tasks?state={state}", _of(expected_answers.tasks, {"state": state}))
     for state in CLAIM_STATES:
@@ -177,6 +182,10 @@ def _lists(parties: Sequence[str]) -> Iterator[Question]:
     yield Question("/v1/seats?state=open", expected_answers.open_seats)
     yield Question("/v1/agents", expected_answers.agents)
     yield Question("/v1/relays", expected_answers.relays)
+    yield Question("/v1/squads", expected_answers.squads)
+    yield Question("/v1/squads?state=calling", _of(expected_answers.squads, SquadState.CALLING))
+    yield Question("/v1/convictions", expected_answers.convictions)
+    yield Question("/v1/due", expected_answers.due)
 
 
 def _of(expect: Callable[..., Facts], *named: Any) -> Expect:

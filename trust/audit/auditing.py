@@ -11,7 +11,7 @@
    cosigned before it is of this tree.
 7. Postings: each one as the rules have it; nothing made from nothing, nothing below zero.
 8. Witnesses, where the caller names some: their quorum cosigned the newest checkpoint, at about its time.
-9. Answers: what the service behind the log says of balances, scores, claims and priorities, against the replay.
+9. Answers: what the service behind the log says of balances, scores, cases, sums and dates, against the replay.
 
 The first thing that is false ends it. Memory is bounded by a piece, whatever the log's size.
 """

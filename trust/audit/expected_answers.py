@@ -6,20 +6,26 @@ checked.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from trust.core import ledger, reputation, scoring
 from trust.core import overhead as overheads
-from trust.core.events import NETWORK
+from trust.core.entry import decode_entry
+from trust.core.events import NETWORK, Convicted
+from trust.core.identity import PATTERN
 from trust.core.lifecycle import SeatState
 from trust.core.records import (
     Account,
     AdoptedPolicy,
     Claim,
+    Conviction,
     Network,
     Overhead,
     Party,
@@ -28,18 +34,25 @@ from trust.core.records import (
     Round,
     Score,
     Seat,
+    Squad,
     Task,
     Timer,
 )
+from trust.core.words import sentences
+from trust.storage import tables, tallies
 from trust.storage.holdings import bonded_units, challenges_on, locked_units
+from trust.storage.listing import LOOKED
 from trust.storage.reading import Reader
-from trust.storage.rows import CODECS
+from trust.storage.rows import CODECS, table_of
 from trust.storage.state import SqlView
 from trust.storage.tables import STATE
 
 R = TypeVar("R", bound=Record)
 Facts = dict[str, Any]
 PAGE = 100
+PERIODS = 48
+PPM = 1_000_000
+PER = {"hour": tallies.HOUR_MS, "day": tallies.DAY_MS}
 COUNTED = ("parties", "relays", "tasks", "claims", "seats", "withdrawals")
 
 
@@ -96,6 +109,38 @@ def overhead(replayed: Replayed) -> Facts:
         "network": figures(whole),
         "pairs": [named | figures(each) for each, named in pairs],
     }
+
+
+def periods(replayed: Replayed, per: str) -> Facts:
+    """The newest hours or days down to that of the first entry, also those in which nothing happened."""
+    view, connection, width = replayed.view, replayed.reader.connection, PER[per]
+    counted = table_of(tables.Tallies).c
+    first_ms = connection.execute(
+        select(func.min(counted.since_ms)).where(counted.width_ms == width)
+    ).scalar_one()
+    last_ms = view.at_ms - view.at_ms % width
+    start_ms = max(first_ms, last_ms - (PERIODS - 1) * width)
+    found = tallies.between(connection, width, start_ms, last_ms + width)
+    pool_units, rows = _balance(replayed, ledger.VERIFICATION), []
+    for since_ms in range(last_ms, start_ms - 1, -width):
+        counters = found.get(since_ms, Counter())
+        rows.append({"since_ms": since_ms, "pool_units": pool_units, **_happened(counters)})
+        pool_units -= counters[tallies.POOL]
+    return {"as_of": {"size": view.size, "at_ms": view.at_ms}, "per": per, "periods": rows}
+
+
+def _happened(counters: Counter[str]) -> Facts:
+    """A period's counters, and the shares that they come to; null where they are of nothing."""
+    coordination_ms = counters["wait_ms"] + counters["settle_ms"]
+    return {
+        **{name: counters[name] for name in tallies.NAMES},
+        "checked_ppm": _share(counters["checked"], counters["spared"]),
+        "coordination_ppm": _share(coordination_ms, counters["work_ms"]),
+    }
+
+
+def _share(part: int, rest: int) -> int | None:
+    return part * PPM // (part + rest) if part + rest else None
 
 
 def agent(replayed: Replayed, id: str) -> Facts:
@@ -257,10 +302,83 @@ def agents(replayed: Replayed) -> Facts:
 
 def relays(replayed: Replayed) -> Facts:
     """The first relays by id."""
-    table = STATE[Relay]
-    query = select(table).order_by(table.c.id).limit(PAGE)
-    records = [CODECS[Relay].to_record(row) for row in replayed.reader.connection.execute(query)]
-    return {"relays": [{"relay": each.id, **_shown(each)} for each in records]}
+    return {"relays": [{"relay": each.id, **_shown(each)} for each in _first(replayed, Relay, PAGE, "id")]}
+
+
+def squads(replayed: Replayed, state: str = "") -> Facts:
+    """The first squads by id; with a state those that are in it, of the first that the service looks at."""
+    looked = _first(replayed, Squad, LOOKED if state else PAGE, "id")
+    found = islice((each for each in looked if state in ("", each.state)), PAGE)
+    return {"squads": [_squad(each) for each in found]}
+
+
+def squad(replayed: Replayed, id: str) -> Facts:
+    """A squad with the parts of its task and their claims."""
+    record = replayed.need(Squad, id)
+    parts = [
+        {
+            **_task(replayed.need(Task, part)),
+            "claims": [_brief(each) for each in replayed.reader.claims_on(part)],
+        }
+        for part in record.tasks
+    ]
+    return {**_squad(record), "parts": parts}
+
+
+def _squad(record: Squad) -> Facts:
+    return {"squad": record.id, **_shown(record)}
+
+
+def convictions(replayed: Replayed) -> Facts:
+    """The newest facts that convicted somebody."""
+    reader = replayed.reader
+    return {"convictions": [_conviction(reader, each) for each in _newest(replayed, Conviction, {})]}
+
+
+def _conviction(reader: Reader, record: Conviction) -> Facts:
+    """A fact, whom it convicted by the entry's own event, and that entry in words."""
+    stored = reader.entry(record.index)
+    assert stored is not None
+    entry = decode_entry(stored.data)
+    told = (each for each in entry.events if isinstance(each, Convicted))
+    return {
+        "fact": record.id,
+        **_shown(record),
+        "type": record.id.split("/")[0],
+        "party": next(each.party for each in told if each.fact == record.id),
+        "at_ms": stored.at_ms,
+        "words": sentences(stored.kind, entry),
+    }
+
+
+def due(replayed: Replayed) -> Facts:
+    """What is due first, each with what it is about."""
+    view = replayed.view
+    timers = _first(replayed, Timer, PAGE, "due_ms", "kind", "id")
+    return {
+        "as_of": {"size": view.size, "at_ms": view.at_ms},
+        "due": [{"id": each.id, **_shown(each), **_about(replayed, each)} for each in timers],
+    }
+
+
+def _about(replayed: Replayed, timer: Timer) -> Facts:
+    """The claim of a date, or that of its seat, and who has to act; else the task or the agent that its id names."""
+    kind, _, name = timer.id.partition("/")
+    seat = replayed.view.get(Seat, timer.id)
+    claim = replayed.view.get(Claim, kind if seat is None else seat.claim)
+    named = re.search(PATTERN, timer.id)
+    if claim is None:
+        agent = named[0] if named else None
+        return {"claim": None, "task": name if kind == "task" else None, "agent": agent}
+    return {"claim": claim.id, "task": claim.task, "agent": claim.worker if seat is None else seat.agent}
+
+
+def _first(replayed: Replayed, kind: type[R], limit: int, *order: str) -> list[R]:
+    """The first records of a kind by these fields."""
+    table = STATE[kind]
+    query = select(table).order_by(*(table.c[name] for name in order)).limit(limit)
+    records: Any = map(CODECS[kind].to_record, replayed.reader.connection.execute(query))
+    return list(records)
 
 
 def _newest(replayed: Replayed, kind: type[R], where: Facts, *more: Any) -> list[R]:

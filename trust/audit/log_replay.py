@@ -29,14 +29,17 @@ from trust.core.entry import Command, Genesis, OtherRelease, Seal, decode_entry,
 from trust.core.envelope import Envelope, Signed
 from trust.core.events import MoneyMoved
 from trust.core.payloads import RulesAdopt, Statement, kind_of
-from trust.core.records import Pool
+from trust.core.records import Conviction, Pool
 from trust.core.refusal import Refused
 from trust.core.rulebook import Decided, Lie
 from trust.core.rules import changes
 from trust.core.scorebook import POOL
 from trust.core.state import Draft
+from trust.log import merkle
 from trust.storage import scorebook
 from trust.storage.sealing import Sealing
+from trust.storage.tallies import Tally
+from trust.storage.unit import StoredEntry
 
 _FALSE = (
     Refused,
@@ -92,6 +95,7 @@ class Replay:
         self._postings = 0
         self._sealing = Sealing()
         self._agenda = Agenda()
+        self._tally = Tally()
         self.cosigned_draws: list[CosignedDraw] = []
         """The cosigned checkpoints that draws among the last entries taken carry: for who has the tree over them."""
 
@@ -116,7 +120,8 @@ class Replay:
 
     def _batch(self, logged: Sequence[Logged]) -> Finding | None:
         """Decides entries up to one that begins an epoch: its seal reads the state as it is written then."""
-        batch = Batch(self._view, self._agenda)
+        batch, first = Batch(self._view, self._agenda), self._view.size
+        self._tally = Tally()
         for at, entry in enumerate(logged):
             try:
                 holds = self._holds(batch, entry)
@@ -126,7 +131,7 @@ class Replay:
                 return self._finding(logged[:at], entry)
             if entry.command.clock and any((Pool, id) in batch.writes for id in entry.command.clock):
                 break
-        self._scratch.write(batch)
+        self._scratch.write(batch, self._tally, _convicting(batch, logged, first))
         if (Pool, POOL) in batch.writes:
             self._keep_scores()
         return None
@@ -152,6 +157,7 @@ class Replay:
         self._postings += sum(len(event.postings) for event in decided.events if type(event) is MoneyMoved)
         if decided.data != logged.data:
             return False
+        self._tally.add(decided.at_ms, decided.events)
         self._observe(decided)
         return True
 
@@ -227,6 +233,18 @@ def _spoken(statement: Envelope) -> Spoken:
     id = "sha256:" + hashlib.sha256(payload).hexdigest()
     signers = tuple([signature.keyid for signature in statement.signatures])
     return Spoken(Signed(payload, statement, id, signers, ()), _decode_payload(payload))
+
+
+def _convicting(batch: Batch, logged: Sequence[Logged], first: int) -> list[StoredEntry]:
+    """The entries of a batch, which begins at index `first`, that convicted somebody."""
+    indexes = {record.index for record in batch.writes.values() if type(record) is Conviction}
+    return [_stored(index, logged[index - first]) for index in sorted(indexes)]
+
+
+def _stored(index: int, logged: Logged) -> StoredEntry:
+    spoken = logged.incoming
+    kind = kind_of(spoken.payload) if isinstance(spoken, Spoken) else kind_of_command(logged.command)
+    return StoredEntry(index, logged.at_ms, kind, logged.data, merkle.leaf_hash(logged.data))
 
 
 def _sealed(seal: Seal) -> str:

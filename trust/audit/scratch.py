@@ -7,7 +7,7 @@ audit knows a log that was rolled back or forked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Integer, LargeBinary, MetaData, Table, event, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import Column, CreateIndex, CreateTable
@@ -37,10 +38,11 @@ from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.state import SqlView
 from trust.storage.tables import STATE
-from trust.storage.unit import Unit
+from trust.storage.tallies import Tally
+from trust.storage.unit import StoredEntry, Unit
 
 FILE_NAME = "audit.db"
-FORMAT = 3
+FORMAT = 4
 CACHE_KIB = 32_768
 SHOWN = 10
 REMEMBERED = 60_000
@@ -53,7 +55,8 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _TILES, _HEAD, _WEIGHTS = table_of(tables.Tiles), table_of(tables.Head), table_of(tables.Weights)
-_SCORES = table_of(tables.SealedScores)
+_SCORES, _ENTRIES = table_of(tables.SealedScores), table_of(tables.Entries)
+_TALLIES = table_of(tables.Tallies)
 _STATE = [CODECS[kind].table for kind in RECORDS]
 _NEEDED_INDEXES = frozenset({"ix_timers_due", "ix_weights_pool_index"})
 _PROGRESS = Table(
@@ -62,7 +65,8 @@ _PROGRESS = Table(
     Column("id", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
-_EVERY = [*_STATE, _TILES, _HEAD, _WEIGHTS, _SCORES, _PROGRESS]
+_FOLDED = [*_STATE, _TILES, _WEIGHTS, _SCORES, _ENTRIES, _TALLIES]
+_EVERY = [*_FOLDED, _HEAD, _PROGRESS]
 _EMPTY_HEAD = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint": b""}
 
 
@@ -106,12 +110,16 @@ class Scratch:
         """The leaf hashes in tile `n`, 32 bytes each, as far as there are any."""
         return self.reader.tile(0, n) or self.progress.tail
 
-    def write(self, draft: Draft) -> None:
-        """Writes what entries have changed, and what each slot weighs as of the last of them."""
+    def write(self, draft: Draft, tally: Tally, kept: Sequence[StoredEntry]) -> None:
+        """Writes what entries have changed and counted, and what each slot weighs as of the last of them; keeps those
+        entries that answers quote."""
         Unit(self.connection).write_state(draft.writes, Projections())
         slots = [record for record in draft.writes.values() if type(record) is Slot]
         rows = [(slot.pool, slot.number, slot.index, slot.agent, slot.owner, slot.weight) for slot in slots]
         bulk.insert(self.connection, _WEIGHTS, rows, Existing.REPLACE)
+        bulk.insert(self.connection, _ENTRIES, list(map(astuple, kept)))
+        tally.add_legs(draft.writes)
+        tally.write(self.connection)
         self.view.absorb(draft)
         self._remembered += len(draft.writes)
 
@@ -143,7 +151,7 @@ class Scratch:
     def start_anew(self) -> None:
         """Forgets everything but the checkpoint that was signed: what was folded turned out to be another log."""
         self.connection.rollback()
-        for table in (*_STATE, _TILES, _WEIGHTS, _SCORES):
+        for table in _FOLDED:
             self.connection.execute(table.delete())
         self.connection.execute(update(_HEAD).values(_EMPTY_HEAD))
         self.progress = Progress(key=self.progress.key, checkpoint=self.progress.checkpoint)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -59,6 +60,7 @@ LIES: Final = tuple(f"{name}_units" for name in SUMMED)
 _KINDS = {tuple(pattern.split("/%/")): f"{name}_units" for name, pattern in SUMMED.items()}
 
 
+@lru_cache(maxsize=4_096)
 def _kind(account: str) -> str:
     """The counter of an account's kind."""
     kind, _, rest = account.partition("/")
@@ -66,11 +68,12 @@ def _kind(account: str) -> str:
     return _KINDS.get((kind, lock) if slash else (account,), "other_units")
 
 
-def _moved(event: MoneyMoved) -> Counter[str]:
+def _moved(event: MoneyMoved) -> Counts:
     """Units by kinds of accounts, and what a slash took from whoever was slashed."""
-    moved: Counter[str] = Counter()
+    moved: dict[str, int] = {}
     for account, units in event.postings:
-        moved[_kind(account)] += units
+        kind = _kind(account)
+        moved[kind] = moved.get(kind, 0) + units
     if "slash" in event.why.split("."):
         moved["slashes"] = 1
         moved["slashed_units"] = -sum(units for _, units in event.postings if units < 0)
@@ -106,7 +109,8 @@ class Tally:
         hour["entries"] += 1
         for event in events:
             if (counted := _COUNTED.get(type(event))) is not None:
-                hour.update(counted(event))
+                for name, amount in counted(event).items():
+                    hour[name] += amount
             if isinstance(event, ClaimEnded):
                 self.ended.add(event.claim)
 
