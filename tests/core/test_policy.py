@@ -164,7 +164,7 @@ def test_every_shipped_policy_may_be_adopted_and_punishes_in_the_right_order(nam
     assert dangers(policy) == []
     assert costs(policy, "wrong") <= costs(policy, "silent")
     assert costs(policy, "wrong") <= costs(policy, "canary-wrong")
-    assert policy.verifiers.no_reveal_jail_ms > 0
+    assert policy.verifiers.no_reveal_jail_ms == 0 or name == "sandbox", "the deaf empty the pool by it"
     assert policy.verifiers.canary_ppm == 1_000_000
 
 

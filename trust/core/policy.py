@@ -430,6 +430,9 @@ def warnings(policy: Policy, every_ms: int = 0) -> list[str]:
         (policy.windows.grace_ms == 0,
          ("no grace: a relay's word that something was shown in time comes too late, so the operator alone can take a "
           "stake by not listening")),
+        (policy.verifiers.no_reveal_jail_ms > 0,
+         ("silence after a commitment jails: an operator that does not hear honest verifiers, with a relay of its own, "
+          "has its friends judge")),
         (not policy.beacons.keys, "no beacons: a draw that the service does not make is made by nobody"),
         (policy.registration.name_bond_units == 0,
          "a name costs nothing: who is caught comes back under another, into the places of newcomers"),
