@@ -220,6 +220,11 @@ def test_what_the_service_does_not_take_is_attested_by_the_group_and_brought_by_
                 )
                 refused = await http.post("/attest", content=town.task_post(named(), town.group))
                 assert (refused.status_code, refused.json()["code"]) == (422, "not-attested")
+                foreign = Speaker(town.requester.network, town.three[0]).say(
+                    RelayConfirm, clock.now_ms(), task="t", claim=claims[0], worker=ada.me.actor, index=1
+                )
+                refused = await http.post("/attest", content=foreign)
+                assert 400 <= refused.status_code < 500, "what is no act on the log is no error of the relay"
                 three[1].server.desk._client.send = _deaf  # type: ignore[assignment]
                 kept = await http.post("/attest", content=town.output_of(ada.me, claims[1]))
                 assert (kept.status_code, set(kept.json())) == (202, {"status", "detail", "attestation"})

@@ -293,7 +293,8 @@ class Desk:
         return {"status": 201, "index": accepted.index, "receipt": receipt, **facts}
 
     def _check_attested(self, spoken: Spoken) -> None:
-        if not ACTS[type(spoken.payload)].is_attestable:
+        act = ACTS.get(type(spoken.payload))
+        if act is None or not act.is_attestable:
             kind = kind_of(spoken.payload)
             raise ClientError("not-attested", f"a {kind} counts only where the service took it", status=422)
 
