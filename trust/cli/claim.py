@@ -13,7 +13,6 @@ from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
 from trust.cli.values import Count, Units
 from trust.core.payloads import ClaimAbandon, ClaimRenew
-from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.client import TrustClient
@@ -61,10 +60,7 @@ def request(
         if dry_run:
             service.show(through.preview(request))
             return
-        granted = through.grant(request)
-        if confirm is not None:
-            write_whole(confirm, granted.confirmation)
-        service.accepted(granted.accepted, receipt)
+        service.granted(through.grant(request), receipt, confirm)
 
 
 def _least_stake(client: TrustClient, task: str) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trust.audit.fetching import Source
-    from trust.client import Accepted, TrustClient
+    from trust.client import Accepted, Granted, TrustClient
     from trust.core.receipt import Receipt
     from trust.log.ed25519 import PrivateKey
     from trust.log.note import Verifier
@@ -163,6 +163,12 @@ class Service(Output):
         """A role of the SDK, such as `Worker`, that speaks for `me` through a client of the service."""
         with self.client(me.key, within) as client:
             yield role(client, me.seed(), me.actor)
+
+    def granted(self, won: Granted, receipt: Path | None, confirm: Path | None) -> None:
+        """Shows a claim that was won, and keeps the relay's confirmation of it where a file is named."""
+        if confirm is not None:
+            write_whole(confirm, won.confirmation)
+        self.accepted(won.accepted, receipt)
 
     def accepted(self, done: Accepted, receipt: Path | None = None) -> None:
         """Prints what a statement came to, and keeps its receipt."""

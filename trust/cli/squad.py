@@ -15,7 +15,6 @@ from trust.cli.lists import gathered, state_of, tell_list
 from trust.cli.statements import statement
 from trust.cli.values import Count, Units, duration_ms, whole
 from trust.core.payloads import SquadAsk, SquadCall, SquadDissolve
-from trust.files import write_whole
 
 if TYPE_CHECKING:
     from trust.core.payloads import Member
@@ -118,10 +117,7 @@ def claim(
         raise Usage("a claim needs the relay's signatures: give --coordinator")
     with service.client(me.key) as client:
         request = Worker(client, me.seed(), me.actor).claim_for_squad(squad, relay)
-        granted = Relay(client, relay, read_keys_of(coordinator)).grant(request)
-        if confirm is not None:
-            write_whole(confirm, granted.confirmation)
-        service.accepted(granted.accepted, receipt)
+        service.granted(Relay(client, relay, read_keys_of(coordinator)).grant(request), receipt, confirm)
 
 
 statement(

@@ -13,6 +13,7 @@ from trust.cli.terminal import give, progress
 from trust.cli.values import Amount, Count, duration_ms
 
 if TYPE_CHECKING:
+    from trust.core.payloads import Payload
     from trust.programs.paying import Pay
 
 app = App(name="treasury")
@@ -28,12 +29,9 @@ def appoint(agent: str, /, *, me: Me, service: Service = SERVICE) -> None:
     agent
         A DID, or @handle.
     """
-    from trust.client import Agent
     from trust.core.payloads import RoleGrant
 
-    with service.client(me.key) as client:
-        operator = Agent(client, me.seed(), me.actor)
-        service.accepted(operator.send(RoleGrant, party=id_of(client, agent), role="treasurer"))
+    _change_role(RoleGrant, agent, me, service)
 
 
 @app.command
@@ -45,12 +43,17 @@ def dismiss(agent: str, /, *, me: Me, service: Service = SERVICE) -> None:
     agent
         A DID, or @handle.
     """
-    from trust.client import Agent
     from trust.core.payloads import RoleRevoke
+
+    _change_role(RoleRevoke, agent, me, service)
+
+
+def _change_role(kind: type[Payload], agent: str, me: Me, service: Service) -> None:
+    from trust.client import Agent
 
     with service.client(me.key) as client:
         operator = Agent(client, me.seed(), me.actor)
-        service.accepted(operator.send(RoleRevoke, party=id_of(client, agent), role="treasurer"))
+        service.accepted(operator.send(kind, party=id_of(client, agent), role="treasurer"))
 
 
 @app.command

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trust.core.entry import Draw, Entry, decode_entry
-from trust.core.events import CoinTossed, RoundOpened, round_id
+from trust.core.events import CoinTossed, RoundOpened
 from trust.core.identity import key_of
-from trust.core.records import Claim, Node, Round, SealedPool, Seat
-from trust.core.rules.draws import SPARED, salts_digest, seed_input
-from trust.core.rules.panel import LABEL, salts
+from trust.core.records import Claim, Node, SealedPool
+from trust.core.rules import panel
+from trust.core.rules.draws import seed_input
 from trust.core.sampling import vrf
 from trust.core.sampling.draw import Picker, Stream
 from trust.core.sampling.sumtree import root_of
@@ -73,7 +73,7 @@ def _again(reader: Reader, claim: Claim, index: int, entry: Entry, draw: Draw) -
     beacon = draw.beacons[0]
     mine = [each for each in entry.events if getattr(each, "claim", "") == claim.id]
     tossed = any(isinstance(each, CoinTossed) for each in mine)
-    before = _before(reader, claim, number, tossed)
+    before = panel.before(reader.record, claim.id, number, not tossed)
     alpha = seed_input(reader.network().origin, claim.id, number, claim.output, before)
     pool = reader.record(SealedPool, claim.pool) if claim.pool else None
     about = (claim.pool, 0 if pool is None else pool.total)
@@ -81,22 +81,13 @@ def _again(reader: Reader, claim: Claim, index: int, entry: Entry, draw: Draw) -
         beta = vrf.verify(key_of(beacon.key), alpha, bytes.fromhex(beacon.pi))
     except ValueError:
         return Drawn(index, number, beacon.key, "", False, None, *about, [], False)
-    stream = Stream(beta, LABEL)
+    stream = Stream(beta, panel.LABEL)
     coin = stream.below(PPM) if tossed else None
     opened = next((each for each in mine if isinstance(each, RoundOpened)), None)
     if opened is None or pool is None:
         return Drawn(index, number, beacon.key, beta.hex(), True, coin, *about, [], True)
     picks, agrees = _picks(reader, pool, stream, opened)
     return Drawn(index, number, beacon.key, beta.hex(), True, coin, *about, picks, agrees)
-
-
-def _before(reader: Reader, claim: Claim, number: int, tossed: bool) -> str:
-    """Returns the last part of the input of a round's draw (docs/protocol.md 7.1)."""
-    if number == 1:
-        return "" if tossed else SPARED
-    panel = reader.record(Round, round_id(claim.id, number - 1))
-    seats = () if panel is None else panel.seats
-    return salts_digest(salts(seats, lambda seat: reader.record(Seat, seat)))
 
 
 def _picks(reader: Reader, pool: SealedPool, stream: Stream, opened: RoundOpened) -> tuple[list[Pick], bool]:

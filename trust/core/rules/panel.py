@@ -18,7 +18,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 from trust.core import ledger, scoring
 from trust.core.entry import Draw
@@ -64,22 +65,21 @@ LABEL = b"panel"
 def alpha(view: View, claim: Claim, number: int) -> bytes:
     """The VRF's input for a claim's round."""
     return seed_input(
-        scoring.network_of(view).origin, claim.id, number, claim.output, _before(view, claim, number)
+        scoring.network_of(view).origin,
+        claim.id,
+        number,
+        claim.output,
+        before(view.get, claim.id, number, claim.unchecked),
     )
 
 
-def _before(view: View, claim: Claim, number: int) -> str:
+def before(get: Callable[[type[Any], str], Any], claim: str, number: int, spared: bool) -> str:
+    """Returns what the seed of a claim's round holds beside the output (docs/protocol.md 7.1); `get` gives a record by
+    its type and id, or None, and `spared` says whether the coin had spared the output."""
     if number == 1:
-        return SPARED if claim.unchecked else ""
-    panel = view.get(Round, round_id(claim.id, number - 1))
-    assert panel is not None
-    return salts_digest(salts(panel.seats, lambda seat: view.get(Seat, seat)))
-
-
-def salts(seats: Iterable[str], seat_of: Callable[[str], Seat | None]) -> list[str]:
-    """Returns the salts of those seats that revealed, in order."""
-    seated = map(seat_of, seats)
-    return [seat.salt for seat in seated if seat is not None and seat.salt]
+        return SPARED if spared else ""
+    seats = (get(Seat, seat) for seat in get(Round, round_id(claim, number - 1)).seats)
+    return salts_digest(seat.salt for seat in seats if seat.salt)
 
 
 def drawer(view: View, claim: Claim, policy: Policy, seed: bytes, at_ms: int) -> str:
