@@ -263,7 +263,9 @@ def test_a_seat_without_a_commit_passes_to_an_alternate_twice_at_most(town: Scen
     assert [town.net.get(Seat, seat.id).state for seat in chain] == ["passed"] * 3
 
 
-def test_a_round_that_nobody_commits_in_costs_no_seat_anything_and_the_claim_is_drawn_anew(town: Scene, claim: str) -> None:
+def test_a_round_that_nobody_commits_in_costs_no_seat_anything_and_the_claim_is_drawn_anew(
+    town: Scene, claim: str
+) -> None:
     for _ in range(2):
         town.net.tick(1_500)
     assert town.net.get(Claim, claim).draw_round == 2
@@ -289,8 +291,12 @@ def test_who_is_silent_after_committing_pays_what_a_wrong_vote_pays_where_half_w
         assert town.party(town.sitter(seat)).jailed_until_ms == pays * (town.net.now_ms + 10_000)
     town.net.tick(10_000)
     assert town.state(claim) == "voided"
-    assert [town.net.staked(town.sitter(seat)) for seat in silent] == [3_000 - pays * LIABILITY // 2] * (3 - heard)
-    assert town.net.balance("burn") == pays * LIABILITY // 2 + PRICE + STAKE  # the rest for the draw that nobody made
+    assert [town.net.staked(town.sitter(seat)) for seat in silent] == [3_000 - pays * LIABILITY // 2] * (
+        3 - heard
+    )
+    assert (
+        town.net.balance("burn") == pays * LIABILITY // 2 + PRICE + STAKE
+    )  # the rest for the draw that nobody made
 
 
 def test_an_alternate_who_may_no_longer_sit_is_passed_over(town: Scene, claim: str) -> None:

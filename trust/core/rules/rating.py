@@ -231,7 +231,10 @@ def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) ->
         "passed": weights.no_commit_milli,
         "silent": weights.no_reveal_milli,
     }.get(outcome, 0)
-    if outcome in UNHEARD_STATES and scoring.accuracy_ppm(d, seat.agent, task.task_kind, d.at_ms) <= LEAST_UNHEARD_PPM:
+    if (
+        outcome in UNHEARD_STATES
+        and scoring.accuracy_ppm(d, seat.agent, task.task_kind, d.at_ms) <= LEAST_UNHEARD_PPM
+    ):
         return
     if not good and not bad:
         return
