@@ -263,7 +263,7 @@ def test_a_seat_without_a_commit_passes_to_an_alternate_twice_at_most(town: Scen
     assert [town.net.get(Seat, seat.id).state for seat in chain] == ["passed"] * 3
 
 
-def test_a_round_that_nobody_commits_in_costs_no_seat_anything_and_the_claim_is_drawn_anew(
+def test_a_round_that_nobody_commits_in_costs_nothing_and_the_claim_is_drawn_anew(
     town: Scene, claim: str
 ) -> None:
     for _ in range(2):

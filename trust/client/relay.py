@@ -144,8 +144,8 @@ class Relay(Bound[C]):
     def attestation(self, envelope: bytes) -> Exchange[bytes]:
         """Returns the `relay.attest` that these coordinators were shown a statement now, signed by the threshold.
 
-        Only what a worker or a verifier owes on a claim, whichever relay it came through (an output, a renewal, a giving
-        up, an opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
+        Only what a worker or a verifier owes on a claim, through whichever relay (an output, a renewal, a giving up, an
+        opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
         """
         now_ms = self._now_ms()
         attestation = self._speaker.say(

@@ -60,7 +60,7 @@ def test_a_panel_of_which_nobody_is_heard_pays_nothing_and_weighs_what_it_did(ph
 
 
 def test_one_whom_the_operator_does_not_hear_pays_and_keeps_half_of_its_word() -> None:
-    """One of each panel, as often as an operator likes: silence costs money, and a record down to an accuracy of half."""
+    """One of each panel, as often as an operator likes: silence costs money, and a record down to half."""
     town = town_of(verifiers=12, no_reveal_jail_ms=0)
     for number in range(40):
         [seat] = unheard(town, f"bait-{number}", "reveal", heard=2)

@@ -3,9 +3,9 @@ in time.
 
 Specified in docs/rules.md 8.
 
-1. The threshold of a relay, the claim's or another, says that it was shown what a worker or a verifier owes at a time within its
-   window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The statement
-   stands in it whole, and is judged as if it had been made then.
+1. The threshold of a relay, the claim's or another, says that it was shown what a worker or a verifier owes at a time
+   within its window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The
+   statement stands in it whole, and is judged as if it had been made then.
 2. It counts until the grace after the window is over (`windows.grace_ms`). The grace is waited only where somebody is
    silent: a window ends early once everybody acted.
 3. A relay that lies for a friend makes a window longer by the grace, and nothing else.
