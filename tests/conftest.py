@@ -102,6 +102,15 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory with a `python` and a `trust` that start without imports (tests/interpreter.py)."""
+    from tests.interpreter import interpreter  # late: a selection without processes starts sooner
+
+    with interpreter(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """A SQLite database file that does not exist yet."""
