@@ -169,7 +169,9 @@ def test_the_services_refusal_comes_back_with_its_note_and_an_older_note_counts_
                     asked.clear()
                     with pytest.raises(ServiceError) as refused:
                         await ada.link.claim(poor)
-                    note = verify_refusal(refused.value.extra["refusal"].encode(), Verifier.parse(town.vkey))
+                    note = verify_refusal(
+                        str(refused.value.extra["refusal"]).encode(), Verifier.parse(town.vkey)
+                    )
                     assert (note.code, note.statement) == (refused.value.code, opened(poor).id)
                     assert len(asked) == asked_in_all
                     if not before:
