@@ -8,6 +8,7 @@ killed too.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import runpy
@@ -71,6 +72,7 @@ def serve() -> None:
     name = sys.argv[1]
     for module in (*(f"trust.cli.{each.name}" for each in iter_modules(cli.__path__)), *LATE):
         import_module(module)
+    gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener, selectors.PollSelector() as selector:
         listener.bind(name + ".new")
         listener.listen(100)
