@@ -52,7 +52,7 @@ os._exit(number)
 
 @contextmanager
 def interpreter(folder: Path) -> Iterator[Path]:
-    """A directory with the files `python` and `trust`; what they started is killed at the end."""
+    """A directory with the files `python` and `trust`, for programs that end before the block does."""
     path = folder / "socket"
     for name in ("python", "trust"):
         file = folder / name
