@@ -93,7 +93,8 @@ def _turn(listener: socket.socket, selector: selectors.BaseSelector) -> Program 
         elif isinstance(key.fileobj, socket.socket):
             _pass_on(key.fileobj, key.data)
         else:
-            _end(key.fd, *key.data, selector)
+            pid, waiting = key.data
+            _end(selector, key.fd, pid, waiting)
     return None
 
 
@@ -130,7 +131,7 @@ def _pass_on(connection: socket.socket, pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _end(pidfd: int, pid: int, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+def _end(selector: selectors.BaseSelector, pidfd: int, pid: int, connection: socket.socket) -> None:
     """Tells the file how its fork ended."""
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     for each in (pidfd, connection):
