@@ -13,9 +13,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from multiprocessing import forkserver
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 MAIN = "from trust.cli import main; main()"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.preloaded"])
@@ -29,7 +31,8 @@ class Forked:
     ) -> None:
         given = (code, list(arguments), str(cwd), dict(os.environ if environment is None else environment))
         self._process = _context.Process(target=_run, args=given, daemon=True)
-        self._process.start()
+        with chdir(ROOT):  # from where the server, which this may start, finds the tests
+            self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
 

@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import shlex
+import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 
 from tests.api.house import House, house
 from tests.cli.served import serving
+from tests.forking import Forked
+from tests.programs.cut_off import CODE, STEPS, sawn
 from tests.services.statements import Party
 from trust.cli import run
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
@@ -24,7 +27,6 @@ from trust.client import ServiceError, Treasurer, TrustClient
 from trust.client.transports import Transport
 from trust.client.wire import Request, Response
 from trust.core import payloads
-from trust.programs import treasury as programs
 from trust.programs.command import Limits
 from trust.programs.paying import NotPaid, Order, Paid, by_command
 from trust.programs.treasury import Notice, Owed, Spool, Treasury, booked_under
@@ -42,7 +44,7 @@ SHORT = (
 )
 TERMS: dict[str, Any] = dict.fromkeys(SHORT, 100) | {"unbonding_ms": 1_800, "payout_ms": 60_000_000}
 CLERK = Party("clerk")
-MATURED, MANY = 24, 8
+MATURED, MANY = 34, 8
 
 
 class Bank:
@@ -153,21 +155,8 @@ class Saw:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
         self.left = -1
-        steps: list[tuple[Any, str]] = [
-            (Spool, "keep"), (Spool, "drop"), (Path, "unlink"), (Path, "replace"), (programs, "write_whole"),
-            (Treasurer, "deposit"), (Treasurer, "pay_out"), (bank, "pay"),
-        ]  # fmt: skip
-        for owner, name in steps:
-            monkeypatch.setattr(owner, name, self._sawn(getattr(owner, name)))
-
-    def _sawn(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        def cut(*args: Any, **named: Any) -> Any:
-            self._tick()
-            result = step(*args, **named)
-            self._tick()
-            return result
-
-        return cut
+        for owner, name in (*STEPS, (bank, "pay")):
+            monkeypatch.setattr(owner, name, sawn(getattr(owner, name), self._tick))
 
     def _tick(self) -> None:
         if threading.current_thread() is threading.main_thread():  # the service's own go on
@@ -382,6 +371,58 @@ def test_by_the_command_line_a_treasurer_is_appointed_books_and_pays_what_has_ma
     assert {"booked", "paid", "ended"} <= {each["did"] for each in said}
     assert {state(reach, each["withdrawal"]) for each in (paid, by_hand)} == {"paid"}
     assert its_own not in {each.withdrawal for each in Spool(tmp_path / "spool").owed()}
+
+
+BANK = """
+import json, sys
+from pathlib import Path
+order, books = sys.stdin.read(), Path(sys.argv[1])
+paid = books / json.loads(order)["idempotency_key"]
+if paid.exists() and paid.read_text() != order: raise SystemExit("the same key with another order")
+paid.write_text(order)
+with (books / "asked").open("a") as asked: asked.write(".")
+print(json.dumps({"state": "paid"}))
+"""
+
+
+def killed_at(reach: House, folder: Path, steps: Iterable[int], many: int) -> int:
+    """Has a treasury process killed with -9 at each of these steps, one start after the other, until one comes through;
+    returns how many were killed. Each payment counts once on both sides."""
+    spool, books, before = Spool(folder / "spool"), folder / "books", free_units(reach, reach.requester)
+    spool.seen = reach.get("/v1/stats")["size"] - 1
+    books.mkdir()
+    (folder / "bank.py").write_text(BANK)
+    for number in range(many):
+        spool.give(Notice(f"{folder.name}-{number}".lower(), reach.requester.did, 7))
+    waiting = [each["withdrawal"] for each in owed(reach, spool, many)]
+    pay = shlex.join([sys.executable, "-I", "-S", str(folder / "bank.py"), str(books)])
+    asked = ["treasury", "run", "--spool", "spool", "--exec", pay, "--once", "--key", "clerk.key"]
+    codes = []
+    for step in (*steps, 10_000):
+        codes.append(Forked(CODE, [str(step), *asked], folder).wait(60))
+        if codes[-1] != -signal.SIGKILL:
+            break
+    assert codes[-1] == GOOD
+    assert {state(reach, each) for each in waiting} == {"paid"}
+    assert {path.name for path in books.iterdir()} == {*waiting, "asked"}
+    assert free_units(reach, reach.requester) - before == many * 7
+    assert not list((spool.folder / "in").iterdir())
+    assert not spool.owed()
+    assert not list((spool.folder / "refused").iterdir())
+    return len(codes) - 1
+
+
+def test_killed_with_9_as_a_process_a_treasury_goes_on_where_it_was(reach: House, tmp_path: Path) -> None:
+    assert killed_at(reach, tmp_path, (2, 8, 12), many=2) == 3
+
+
+@pytest.mark.slow
+def test_killed_with_9_as_a_process_at_each_step_each_payment_counts_once(
+    reach: House, tmp_path: Path
+) -> None:
+    """Each start gets one step further than the one before, until one is through."""
+    assert killed_at(reach, tmp_path, range(1, 200), many=8) > 15
+    assert len((tmp_path / "books" / "asked").read_text()) >= 8
 
 
 def test_an_agent_that_is_watched_is_told_of_its_matured_money_once_and_of_its_payment(

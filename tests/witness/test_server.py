@@ -19,10 +19,10 @@ import httpx
 import pytest
 
 from tests.witness.logs import ORIGIN, WITNESS, AskingLog, log_key
+from trust import listening
 from trust.cli import run
 from trust.cli.failures import GOOD, USAGE
 from trust.log.note import Verifier, open_note
-from trust.witness import server as module
 from trust.witness.server import WitnessServer
 from trust.witness.store import Store
 from trust.witness.witness import Witness
@@ -220,7 +220,7 @@ def test_connections_beyond_the_limit_are_closed_and_the_places_come_back(
     server: WitnessServer, url: str
 ) -> None:
     address = ("127.0.0.1", server.port)
-    idle = [socket.create_connection(address, timeout=5) for _ in range(module.MAX_CONNECTIONS)]
+    idle = [socket.create_connection(address, timeout=5) for _ in range(listening.MAX_CONNECTIONS)]
     with socket.create_connection(address, timeout=5) as refused:
         assert refused.recv(1) == b""
     for connection in idle:

@@ -86,7 +86,8 @@ class Working(AgentExecutor):
         """Works, unless that was done before; a claim whose work fails, or is cancelled, is given up."""
         before = self._hand.products.get(claim)
         try:
-            made = before.artifacts if before else await self._work(posted, spec)
+            async with self._hand.renewing(claim):
+                made = before.artifacts if before else await self._work(posted, spec)
         except BaseException as error:
             await self._hand.worker.send(ClaimAbandon, claim=claim)
             if not isinstance(error, Exception):

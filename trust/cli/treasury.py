@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, SERVICE, LogKey, Me, Output, Service, id_of, read_vkey, source_at
 from trust.cli.failures import FALSE, GOOD, Usage
 from trust.cli.terminal import give, progress
-from trust.cli.values import Amount, Count, duration_ms
+from trust.cli.values import Amount, Count, Port, duration_ms
+from trust.settings import http_address
 
 if TYPE_CHECKING:
     from trust.core.payloads import Payload
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
 app = App(name="treasury")
 Spool = Annotated[Path, Parameter(name="--spool", env_var="TRUST_SPOOL")]
+Secrets = Annotated[tuple[Path, ...], Parameter(name="--secret", negative_iterable=())]
+
+
+def on_this_machine(_: type, host: str) -> None:
+    """ValueError where an address is none that only this machine reaches."""
+    if not ip_address(host).is_loopback:
+        raise ValueError("only an address of this machine (127.0.0.1, ::1): put a proxy with TLS before it")
 
 
 @app.command
@@ -80,6 +89,42 @@ def notice(account: str, amount: Amount, /, *, reference: str, spool: Spool, out
     except ValueError as error:
         raise Usage(str(error)) from error
     output.show({"notice": str(Spool(spool).give(given)), "reference": booked_under(reference)})
+
+
+@app.command
+def listen(
+    *,
+    spool: Spool,
+    secret: Secrets,
+    port: Port = 8410,
+    host: Annotated[str, Parameter(validator=on_this_machine)] = "127.0.0.1",
+    output: Output = OUTPUT,
+) -> None:
+    """Take notices of payments by signed webhook, for `trust treasury run` to book, until SIGTERM or SIGINT.
+
+    A notice is on the disk before it is answered with 200, and counts once by its reference. No key of a treasurer is
+    needed here.
+
+    Parameters
+    ----------
+    spool
+        The directory of the treasury.
+    secret
+        The file with the secret (whsec_...) that signs notices; several while one takes over from another.
+    port
+        The port to listen on; 0 takes one that is free.
+    host
+        The address to listen on, of this machine alone: TLS and the world are a proxy's.
+    """
+    from trust.programs.door import Door
+    from trust.programs.running import tell
+    from trust.programs.treasury import Spool
+    from trust.programs.webhooks import read_secret
+
+    with Door(host, port, Spool(spool), [read_secret(each) for each in secret], tell) as door:
+        door.stop_when_told()
+        output.show({"listening": http_address(host, door.port)})
+        door.serve_forever()
 
 
 @app.command

@@ -53,7 +53,7 @@ def verify(
     from trust.client.statements import did_of_seed
     from trust.programs.command import Limits
     from trust.programs.running import run
-    from trust.programs.verifying import VerifyProgram
+    from trust.programs.verifying import VerifyProgram, by_command
 
     seed, split = me.seed(), shlex.split(command)
     limits = Limits(seconds=seconds, memory_bytes=memory_mib << 20)
@@ -64,8 +64,8 @@ def verify(
             service.key(),
             me.actor or did_of_seed(seed),
             lambda client, tell: VerifyProgram(
-                client, seed, split, memory, tell,
-                kinds=kind, at_once=at_once, limits=limits, actor=me.actor,
+                client, seed, by_command(split, limits), memory, tell,
+                kinds=kind, at_once=at_once, actor=me.actor,
             ).run(),
         )
     )  # fmt: skip

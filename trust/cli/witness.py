@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import signal
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,13 +120,7 @@ def serve(
     journal.configure()
     store, signer = _store(data), _signer(data)
     with WitnessServer(host, port, Witness(store, signer, data)) as server:
-
-        def stop(number: int, frame: object) -> None:
-            del number, frame
-            threading.Thread(target=server.shutdown).start()
-
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, stop)
+        server.stop_when_told()
         output.show({"serving": settings.http_address(host, server.port), "vkey": str(signer.verifier)})
         server.serve_forever()
     store.close()

@@ -61,6 +61,7 @@ def work(
     from trust.cli.failures import Usage
     from trust.client.statements import did_of_seed
     from trust.programs.command import Limits
+    from trust.programs.making import by_command
     from trust.programs.owner import read_rules
     from trust.programs.running import run
     from trust.programs.working import WorkProgram
@@ -78,8 +79,8 @@ def work(
             service.key(),
             me.actor or did_of_seed(seed),
             lambda client, tell: WorkProgram(
-                client, seed, split, relay, folder, tell,
-                rules=allowed, limits=limits, dry_run=dry_run, actor=me.actor,
+                client, seed, by_command(split, limits), relay, folder, tell,
+                rules=allowed, dry_run=dry_run, actor=me.actor,
             ).run(),
         )
     )  # fmt: skip

@@ -85,17 +85,21 @@ class Relay(Bound[C]):
                 self._claimed(proven)
                 check_confirmed(Confirmation(payload, ()), proven)
             case ClaimRequest() | TaskAllocate():
-                if payload.relay != self.relay:
-                    raise ClientError("wrong-relay", f"this is for {payload.relay}, not for {self.relay}")
+                self._check_own(payload.relay)
             case RelayAttest():
+                self._check_own(payload.relay or self.relay)
                 self._check_shown(payload)
             case _:
                 raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(payload)} for others")
         return cosign(envelope, *self._seeds)
 
+    def _check_own(self, relay: str) -> None:
+        if relay != self.relay:
+            raise ClientError("wrong-relay", f"this is for {relay}, not for {self.relay}")
+
     def _check_shown(self, payload: RelayAttest) -> None:
         """`ClientError` not-attested unless these coordinators are shown the statement at that time too. Whether it is
-        signed as it must be, and about this relay's claim, is for the service to say."""
+        signed as it must be, and about a claim, is for the service to say."""
         away_ms = abs(self._now_ms() - payload.shown_ms)
         if away_ms > SHOWN_WITHIN_MS:
             raise ClientError("not-attested", f"{payload.shown_ms} is {away_ms} ms away from now", status=422)
@@ -140,7 +144,7 @@ class Relay(Bound[C]):
     def attestation(self, envelope: bytes) -> Exchange[bytes]:
         """Returns the `relay.attest` that these coordinators were shown a statement now, signed by the threshold.
 
-        Only what a worker or a verifier owes on a claim through this relay (an output, a renewal, a giving up, an
+        Only what a worker or a verifier owes on a claim, through whichever relay (an output, a renewal, a giving up, an
         opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
         """
         now_ms = self._now_ms()
@@ -150,6 +154,7 @@ class Relay(Bound[C]):
             cosigners=self._seeds[1:],
             statement=envelope.decode(),
             shown_ms=now_ms,
+            relay=self.relay,
         )
         return (yield from self._cosigners.gather(attestation, self._own, self.threshold))
 

@@ -169,6 +169,20 @@ class Worker(Agent[C]):
         and where the claim has this output already its receipt is the answer; where it has another, or one that this
         worker signed before has not expired yet, `ClientError` output-exists.
         """
+        output = yield from Worker.output_of.talk(self, claim, artifacts, items, inputs, opened)
+        return output if isinstance(output, Accepted) else (yield from self.exchanges.send(output))
+
+    @conversation
+    def output_of(
+        self,
+        claim: str,
+        artifacts: Mapping[str, bytes],
+        items: Sequence[bytes] = (),
+        inputs: Sequence[str] = (),
+        opened: bool = False,
+    ) -> Exchange[bytes | Accepted]:
+        """Returns a signed `output.submit` as `submit` sends it, its artifacts stored, for a relay to bring to the log;
+        the receipt where the claim has this output already."""
         for data in artifacts.values():
             yield from self.store(data)
         delivered = tuple(
@@ -193,7 +207,7 @@ class Worker(Agent[C]):
         signed = statements.opened(envelope).payload
         assert isinstance(signed, OutputSubmit)
         self._signed[claim] = signed
-        return (yield from self.exchanges.send(envelope))
+        return envelope
 
     def _check_signed(self, claim: str, delivered: tuple[Artifact, ...], items_root: str | None) -> None:
         """`ClientError` output-exists while another output for the claim counts that this party signed, sent or not:

@@ -35,7 +35,7 @@ from trust.errors import ClientError, TrustError
 from trust.escaping import escaped
 from trust.log.ed25519 import PrivateKey
 from trust.log.note import Verifier as LogVerifier
-from trust.programs.claiming import asked, receipt_of, won
+from trust.programs.claiming import asked, receipt_of, renewing, won
 from trust.programs.owner import Allowance, beyond
 from trust.programs.products import Product, Products
 from trust.programs.spending import SpendingBook
@@ -195,6 +195,17 @@ class Hand:
         )
         self.stirred.set()
         return done
+
+    @asynccontextmanager
+    async def renewing(self, claim: str) -> AsyncIterator[None]:
+        """Renews the lease of a claim inside of the block, while the work on it goes on, as far as the policy allows."""
+
+        def tell(did: str, **facts: Any) -> None:
+            logger.warning("%s: %s", did, escaped(str(facts)))
+
+        facts = await self.client.claim(claim)
+        async with renewing(self.worker, facts, self.client.now_ms, tell):
+            yield
 
     async def open(self, claim: str, *, undrawn: bool = True) -> list[Accepted]:
         """Opens an output, or the drawn items of a batch; where nothing is drawn yet only if `undrawn`. Nothing is

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from trust import clock
@@ -22,6 +23,21 @@ Tell = Callable[..., None]
 def tell(did: str, **facts: Any) -> None:
     """Prints an event as one line of JSON."""
     print(json.dumps({"at_ms": clock.now_ms(), "did": did, **facts}), flush=True)
+
+
+async def again(
+    step: Callable[[], Awaitable[None]], stirred: asyncio.Event, every_s: float, tell: Tell
+) -> None:
+    """Repeats a step for ever: whenever it is stirred, and every so often. One that fails is told and tried again."""
+    while True:
+        try:
+            await step()
+        except Exception as error:
+            tell("waits", why=str(error) if isinstance(error, TrustError) else repr(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await stirred.wait()
+        stirred.clear()
 
 
 async def run(

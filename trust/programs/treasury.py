@@ -13,7 +13,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from trust.core import strict
 from trust.core.ledger import OPERATOR_BOND
 from trust.core.payloads import Account, Amount
 from trust.errors import Unusable
-from trust.files import PRIVATE, write_once, write_whole
+from trust.files import PRIVATE, sync, write_once, write_whole
 from trust.programs.paying import NotPaid, Order, Pay
 from trust.programs.running import Tell
 
@@ -109,16 +109,24 @@ class Spool:
             os.close(handle)
 
     def give(self, notice: Notice) -> Path:
-        """Lays a notice down, once. `Unusable` where another one of this reference waits."""
-        path = self.folder / "in" / f"{booked_under(notice.reference)}.json"
-        try:
-            write_once(path, msgspec.json.encode(notice))
-        except FileExistsError:
-            if path.read_bytes() != msgspec.json.encode(notice):
-                raise Unusable(
-                    f"{path} says something else of this payment", "see which of the two is right"
-                ) from None
-        return path
+        """Lays a notice down, once, and returns when it is on the disk. `Unusable` where another one of this reference
+        waits."""
+        path, data = (
+            self.folder / "in" / f"{booked_under(notice.reference)}.json",
+            msgspec.json.encode(notice),
+        )
+        while True:
+            try:
+                write_once(path, data)
+                return path
+            except FileExistsError:
+                with suppress(FileNotFoundError):  # booked just now: it is laid down again
+                    if path.read_bytes() != data:
+                        raise Unusable(
+                            f"{path} says something else of this payment", "see which of the two is right"
+                        ) from None
+                    sync(path.parent)
+                    return path
 
     def notices(self) -> list[Path]:
         """The files of notices, oldest names first; those that begin with a dot are not whole yet."""

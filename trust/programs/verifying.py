@@ -1,4 +1,4 @@
-"""`trust verify`: takes the seats that its owner is drawn for, and votes what the owner's command finds.
+"""A verifier that works by itself: takes the seats that its owner is drawn for, and votes as it judges.
 
 Killed at any moment it goes on where it was: which seats wait the service knows, and a vote is on disk before its
 commitment is sent, so a seat has one vote whatever happens.
@@ -7,59 +7,59 @@ commitment is sent, so a seat has one vote whatever happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from trust.client import AsyncTrustClient, Case, Verifier
-from trust.client.verifier import Judgement
-from trust.errors import TrustError
+from trust.client.outbox import is_decided
+from trust.client.verifier import Judge, Judgement
+from trust.core.lifecycle import Phase
 from trust.log.ed25519 import PrivateKey
 from trust.programs.checking import NoVerdict, verdict_of
 from trust.programs.command import Limits, run
-from trust.programs.running import Tell
+from trust.programs.running import Tell, again
+from trust.verify.failures import NotProven
 
-LOOK_S = 1.0
-UNTOLD = Limits()
 TRIES = 3
+"""How often a seat is tried whose judgement or vote is refused; what has no answer is tried again for ever."""
+
+Facts = dict[str, Any]
 
 
 class VerifyProgram:
-    """One verifier. At most `at_once` cases are judged at the same time; seats of other `kinds` are left alone."""
+    """One verifier. `judge` is asked for at most `at_once` seats at the same time; seats of other `kinds` are left
+    alone."""
+
+    look_s = 1.0
 
     def __init__(
         self,
         client: AsyncTrustClient,
         seed: PrivateKey,
-        command: Sequence[str],
+        judge: Judge,
         votes: Path,
         tell: Tell,
         *,
         kinds: Sequence[str] = (),
         at_once: int = 1,
-        limits: Limits = UNTOLD,
         actor: str = "",
     ) -> None:
-        self.verifier = Verifier(client, seed, votes, self._judge, actor)
-        self.votes = 0
-        self._command = command
+        self.verifier = Verifier(client, seed, votes, judge, actor)
+        self.stirred = asyncio.Event()
         self._kinds = frozenset(kinds)
-        self._limits = limits
         self._tell = tell
         self._slots = asyncio.Semaphore(at_once)
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._failed: dict[str, int] = {}
+        self._failed: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Votes until it is cancelled."""
         try:
-            while True:
-                try:
-                    await self.look()
-                except TrustError as error:
-                    self._tell("waits", why=str(error))
-                await asyncio.sleep(LOOK_S)
+            await again(self.look, self.stirred, self.look_s, self._tell)
         finally:
             acting = list(self._under_way.values())
             for each in acting:
@@ -71,29 +71,37 @@ class VerifyProgram:
         for duty in await self.verifier.duties():
             seat = duty["seat"]
             mine = not self._kinds or duty["task"]["task_kind"] in self._kinds
-            if mine and seat not in self._under_way and self._failed.get(seat, 0) < TRIES:
+            if mine and seat not in self._under_way and self._failed[seat] < TRIES:
                 self._under_way[seat] = asyncio.create_task(self._act(duty))
 
-    async def _act(self, duty: Mapping[str, Any]) -> None:
+    async def _act(self, duty: Facts) -> None:
+        """Judges and commits when there is a slot; what is to be revealed waits for none."""
         seat = duty["seat"]
         try:
-            async with self._slots:
-                act = await self.verifier.act(dict(duty))
+            async with self._slots if duty["phase"] == Phase.COMMIT else nullcontext():
+                act = await self.verifier.act(duty)
+        except Exception as error:
+            self._failed[seat] += 1
+            self._tell("failed", seat=seat, claim=duty["claim"], at="judge", why=repr(error))
+            return
         finally:
             del self._under_way[seat]
         if act is None:
             return
         if act.error is not None:
-            self._failed[seat] = self._failed.get(seat, 0) + 1
+            self._failed[seat] += is_decided(act.error) or isinstance(act.error, NoVerdict | NotProven)
             self._tell("failed", seat=seat, claim=duty["claim"], at=act.did, why=str(act.error))
             return
-        self.votes += act.did == "reveal"
         self._tell(act.did, seat=seat, claim=duty["claim"], entry=act.accepted and act.accepted.index)
 
-    def _judge(self, case: Case) -> Judgement:
-        """Runs the command on a case; raises `NoVerdict`, so that there is no vote, where it reaches none."""
+
+def by_command(command: Sequence[str], limits: Limits) -> Judge:
+    """Returns what judges a case by running a command; it raises `NoVerdict`, so that there is no vote, where that
+    reaches none."""
+
+    def judge(case: Case) -> Judgement:
         facts, blobs = case_of(case)
-        verdict = verdict_of(run(self._command, facts, blobs, self._limits))
+        verdict = verdict_of(run(command, facts, blobs, limits))
         if verdict.verdict == "void":
             return None
         if not case.items:
@@ -102,6 +110,8 @@ class VerifyProgram:
             raise NoVerdict(f"the command calls items bad that the seat does not judge: {sorted(unknown)}")
         bad = set(verdict.bad) or (set(case.items) if verdict.verdict == "fail" else set())
         return {index: index not in bad for index in case.items}
+
+    return judge
 
 
 def case_of(case: Case) -> tuple[dict[str, Any], dict[str, bytes]]:

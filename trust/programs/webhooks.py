@@ -9,9 +9,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import re
 import socket
 import stat
 from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,15 +21,26 @@ from pathlib import Path
 import httpx
 
 from trust import clock
-from trust.errors import Unusable
+from trust.errors import ClientError, Unusable
 
 SECRET = "whsec_"
 SECRET_BYTES = range(24, 65)
+SIGNED_S = 300
+"""How old a signature may be, or how far ahead its clock."""
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 65_536
+_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class NotSigned(ClientError):
+    """A message that nobody signed who has the secret, or not now."""
+
+    def __init__(self, why: str) -> None:
+        hint = "sign the body as it is sent, as Standard Webhooks says; look at the clock and the secret"
+        super().__init__("not-signed", why, status=401, hint=hint)
 
 
 class NotTaken(Exception):
@@ -124,12 +137,27 @@ def reached(address: Address) -> Address:
 
 def signed_headers(secret: bytes, id: str, at_s: int, body: bytes) -> dict[str, str]:
     """Returns the three headers of Standard Webhooks."""
-    mac = hmac.digest(secret, f"{id}.{at_s}.".encode() + body, sha256)
+    mac = hmac.digest(secret, f"{id}.{at_s}.".encode("latin-1", "replace") + body, sha256)
     return {
         "webhook-id": id,
         "webhook-timestamp": str(at_s),
         "webhook-signature": f"v1,{b64encode(mac).decode()}",
     }
+
+
+def check_signed(secrets: Sequence[bytes], headers: Mapping[str, str], now_s: int, body: bytes) -> None:
+    """`NotSigned` unless one of the secrets signed this body, within `SIGNED_S` of now."""
+    id, at, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not (id and at and signatures):
+        raise NotSigned("the headers webhook-id, webhook-timestamp and webhook-signature are not all there")
+    if not _SECONDS.fullmatch(at) or abs(int(at) - now_s) > SIGNED_S:
+        raise NotSigned(f"it was signed at {at[:20]}, more than {SIGNED_S} s from now ({now_s})")
+    shown = [each.encode("latin-1", "replace") for each in signatures.split()]
+    for secret in secrets:
+        wanted = signed_headers(secret, id, int(at), body)["webhook-signature"].encode()
+        if any(hmac.compare_digest(each, wanted) for each in shown):
+            return
+    raise NotSigned("no signature is of this id, time and body")
 
 
 def read_secret(path: Path) -> bytes:

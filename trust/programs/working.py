@@ -1,4 +1,4 @@
-"""`trust work`: claims what its owner's rules allow, has the owner's command do the work, delivers it, and opens it.
+"""A worker that works by itself: claims what its owner's rules allow, makes it, delivers it, and opens what is drawn.
 
 What it knows is on the log and on its disk: claims of its own the service lists, and what was made for one is on disk
 before it is delivered. Killed at any moment, the next start goes on with them. Of the relay it believes nothing but
@@ -9,149 +9,165 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from trust.client import AsyncTrustClient, Worker
-from trust.core import strict
-from trust.core.payloads import MAX_INPUTS, ClaimAbandon, ClaimRenew, ClaimRequest, Source
+from trust.client import Accepted, AsyncTrustClient, Worker
+from trust.core.payloads import ClaimAbandon, ClaimRequest
 from trust.errors import TrustError
 from trust.log.ed25519 import PrivateKey
-from trust.programs.claiming import asked, won
-from trust.programs.command import MAX_WORDS, Limits, Outcome, run
+from trust.programs.claiming import asked, delivered, renewing, won
+from trust.programs.making import Make
 from trust.programs.owner import Rules
 from trust.programs.products import Product, Products
-from trust.programs.running import Tell
+from trust.programs.running import Tell, again
 from trust.relay.link import RelayLink
 
-LOOK_S = 1.0
 MAX_KNOWN = 1_000
-MAX_SAID_BYTES = 65_536
-ALL, UNTOLD = Rules(), Limits()
-ITEMS = "items"
-"""The file in `output/` whose lines are a batch's items."""
+ALL = Rules()
 
 Facts = dict[str, Any]
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The JSON that a command may print beside its files: the sources that the output was made from."""
-
-    inputs: tuple[Source, ...] = ()
-
-
 class WorkProgram:
-    """One worker at one relay, whose coordinators are at `urls`."""
+    """One worker at one relay, whose coordinators are at `urls`; `make` does the work of a claim.
+
+    A kind of worker overrides what it does otherwise: `connect`, `hear`, `hindrance`, `claim`, `pursue`, `fulfil`.
+    """
+
+    look_s = 1.0
 
     def __init__(
         self,
         client: AsyncTrustClient,
         seed: PrivateKey,
-        command: Sequence[str],
+        make: Make,
         urls: Sequence[str],
         state: Path,
         tell: Tell,
         *,
         rules: Rules = ALL,
-        limits: Limits = UNTOLD,
         dry_run: bool = False,
         actor: str = "",
     ) -> None:
         self.client = client
         self.worker = Worker(client, seed, actor)
-        self.won = self.delivered = 0
-        self._command = command
-        self._urls = list(urls)
+        self.did = self.worker.did
+        self.urls = urls
+        self.tell = tell
+        self._make = make
         self._rules = rules
-        self._limits = limits
         self._dry_run = dry_run
-        self._tell = tell
         self._products = Products(state)
         self._offers: dict[str, Facts] = {}
-        self._stirred = asyncio.Event()
+        self._offered, self._moved = asyncio.Event(), asyncio.Event()
+        self._look_at_s = 0.0
         self._working: dict[str, asyncio.Task[None]] = {}
         self._known: set[str] = set()
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        self._link = await RelayLink.open(self._urls, self.worker.me, self._hear)
+        await self.join()
+        await self.work()
+
+    async def join(self) -> None:
+        """Connects to the relay; hears of nothing yet."""
+        self.link = await self.connect()
+
+    async def connect(self) -> RelayLink:
+        """Returns the connection to the relay."""
+        return await RelayLink.open(self.urls, self.worker.me, self.hear)
+
+    async def work(self) -> None:
+        """Goes for new tasks and goes on with claims of its own, until it is cancelled; then hangs up."""
+        steps = [(self._take, self._offered)] if self._dry_run else [
+            (self._take, self._offered), (self._go_on, self._moved)
+        ]  # fmt: skip
+        loops = [asyncio.create_task(again(*each, self.look_s, self.tell)) for each in steps]
         try:
-            while True:
-                try:
-                    await self._look()
-                except TrustError as error:
-                    self._tell("waits", why=str(error))
-                await self._stirred_or_soon()
+            await asyncio.gather(*loops)
         finally:
-            working = list(self._working.values())
-            for each in working:
+            under_way = [*loops, *self._working.values()]
+            for each in under_way:
                 each.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
-            await self._link.close()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            await self.link.close()
 
-    async def _hear(self, message: Facts) -> None:
-        if message["type"] == "offer":
-            self._consider(message)
-        elif message["type"] == "taken":
-            self._offers.pop(message["task"], None)
-        self._stirred.set()
-
-    async def _stirred_or_soon(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_S):
-                await self._stirred.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._stirred.clear()
+    async def hear(self, message: Facts) -> None:
+        """Takes a message that the relay sends unasked."""
+        match message:
+            case {"type": "offer"}:
+                self._consider(message)
+                self._offered.set()
+            case {"type": "taken", "task": str(task)}:
+                self._offers.pop(task, None)
+            case {"type": "event" | "reconnected"}:
+                self._moved.set()
 
     # -- what there is to do
 
-    async def _look(self) -> None:
-        """Goes on with claims of its own, opens what was drawn, and goes for new tasks."""
-        if not self._dry_run:
-            await self._go_on()
-        if not self._offers:
-            for task in await self._link.subscribe(self._rules.kinds):
+    async def _take(self) -> None:
+        """Goes for offers, as many at once as its rules allow; asks for open tasks where it hears of none."""
+        self._begin()
+        now_s = asyncio.get_running_loop().time()
+        if not self._offers and len(self._working) < self._rules.at_once and now_s >= self._look_at_s:
+            self._look_at_s = now_s + self.look_s
+            for task in await self.link.subscribe(self._rules.kinds):
                 self._consider(task)
+            self._begin()
+
+    def _begin(self) -> None:
         while self._offers and len(self._working) < self._rules.at_once:
-            name, task = next(iter(self._offers.items()))
-            del self._offers[name]
-            self._start(name, self._win(task))
+            task = self._offers.pop(min(self._offers, key=self._place))
+            self._start(task["task"], self._win(task))
+
+    def _place(self, task: str) -> bytes:
+        """Returns what tasks are taken in the order of: another one than that of most others, who want them too."""
+        return sha256(f"{self.did}{task}".encode()).digest()
 
     def _consider(self, task: Facts) -> None:
         """Takes up an offer, or reports why not, once per task."""
-        if task["requester"] == self.worker.did or len(self._offers) >= MAX_KNOWN:
+        try:
+            name, why = str(task["task"]), self.hindrance(task)
+            is_mine = task["requester"] != self.did and task["assignee"] in ("", self.did)
+        except (LookupError, TypeError) as error:
+            self.tell("passes", task=str(task.get("task")), why=f"the offer is malformed: {error!r}")
             return
-        why = self._rules.hindrance(task, self.client.now_ms())
+        if not is_mine or name in self._working or len(self._offers) >= MAX_KNOWN:
+            return
         if self._dry_run or why:
-            if task["task"] not in self._known:
-                self._tell(
-                    "passes" if why else "would-claim", task=task["task"], **({"why": why} if why else {})
-                )
+            if name not in self._known:
+                self.tell("passes" if why else "would-claim", task=name, **({"why": why} if why else {}))
         else:
-            self._offers[task["task"]] = task
+            self._offers[name] = task
         if len(self._known) < MAX_KNOWN:
-            self._known.add(task["task"])
+            self._known.add(name)
+
+    def hindrance(self, task: Facts) -> str:
+        """Returns why it does not go for a task, in words; "" where it does."""
+        return self._rules.hindrance(task, self.client.now_ms())
 
     async def _go_on(self) -> None:
-        """Looks at each claim that has not ended: works on it, or opens what was drawn of it."""
+        """Looks at each claim that has not ended: works on it, or opens what was drawn of it. Forgets the others."""
+        kept = self._products.claims()
         underway = await self.worker.underway()
-        for claim in underway:
-            name = claim["claim"]
-            if claim["state"] == "claimed" and claim["task"] not in self._working:
-                self._start(claim["task"], self._make(name))
-            elif claim["state"] == "checking":
-                product = self._products.get(name)
-                await self.worker.attend(name, product.items if product else ())
-        self._forget({claim["claim"] for claim in underway})
-
-    def _forget(self, underway: set[str]) -> None:
-        for claim in self._products.claims() - underway:
+        for claim in kept - {each["claim"] for each in underway}:
             self._products.drop(claim)
-            self._tell("ended", claim=claim)
+            self.tell("ended", claim=claim)
+        for each in underway:
+            if each["state"] == "claimed" and each["task"] not in self._working:
+                self._start(each["task"], self.fulfil(each["claim"]))
+            elif each["state"] == "checking":
+                await self._attend(each["claim"])
+
+    async def _attend(self, claim: str) -> None:
+        """Opens what was drawn of an output; where that fails the others are not held up."""
+        product = self._products.get(claim)
+        try:
+            await self.worker.attend(claim, product.items if product else ())
+        except TrustError as error:
+            self.tell("failed", claim=claim, why=str(error))
 
     def _start(self, task: str, work: Coroutine[Any, Any, None]) -> None:
         """Starts an activity on a task beside the others."""
@@ -159,112 +175,75 @@ class WorkProgram:
         async def careful() -> None:
             try:
                 await work
-            except TrustError as error:
-                self._tell("failed", task=task, why=str(error))
+            except Exception as error:
+                self.tell(
+                    "failed", task=task, why=str(error) if isinstance(error, TrustError) else repr(error)
+                )
             finally:
                 del self._working[task]
-                self._stirred.set()
+                self._offered.set()
+                self._moved.set()
 
         self._working[task] = asyncio.create_task(careful())
 
     # -- one task
 
     async def _win(self, task: Facts) -> None:
-        claim = await self._claim(task, task["stake_units"])
-        if claim:
-            self.won += 1
-            self._tell("claimed", task=task["task"], claim=claim, price_units=task["price_units"])
-            await self._make(claim)
+        """Brings one task from claim to delivery."""
+        name = task["task"]
+        try:
+            answer = await self.claim(task, task["stake_units"])
+        except TrustError as error:
+            self.tell("lost", task=name, why=error.code)
+            return
+        claim = won(answer, self.client.exchanges.key, self.did, name)
+        self.tell("claimed", task=name, claim=claim, price_units=task["price_units"])
+        await self.pursue(task, claim, answer)
 
-    async def _claim(self, task: Facts, stake_units: int) -> str:
-        """Claims a task with a stake; returns the claim that the log bears out, "" where it was not won.
+    async def claim(self, task: Facts, stake_units: int) -> Facts:
+        """Claims a task with a stake; returns the relay's answer, raises the refusal.
 
         Where the policy asks for more than was offered, more is offered, as far as the owner allows.
         """
-        request = self.worker.say(
-            ClaimRequest,
-            task=task["task"],
-            task_index=task["task_index"],
-            relay=self._link.relay,
-            stake_units=stake_units,
-        )
+        named = {"task": task["task"], "task_index": task["task_index"], "relay": self.link.relay}
         try:
-            answer = await asked(self._link, request)
+            return await asked(self.link, self.worker.say(ClaimRequest, **named, stake_units=stake_units))
         except TrustError as error:
             least = error.extra.get("stake_units")
             if isinstance(least, int) and stake_units < least <= self._rules.most_stake_units:
-                return await self._claim(task, least)
-            self._tell("lost", task=task["task"], why=error.code)
-            return ""
-        return won(answer, self.client.exchanges.key, self.worker.did, task["task"])
+                return await self.claim(task, least)
+            raise
 
-    async def _make(self, claim: str) -> None:
-        """Has the work done and delivers it, unless the product is on disk already."""
-        product = self._products.get(claim)
-        if product is None:
-            facts = await self.client.claim(claim)
-            renewing = asyncio.create_task(self._renew(facts))
-            try:
-                product = await self._made(facts)
-            finally:
-                renewing.cancel()
+    async def pursue(self, task: Facts, claim: str, answer: Facts) -> None:
+        """Goes on with a claim that was won just now, by what the relay answered."""
+        del task, answer
+        await self.fulfil(claim)
+
+    async def fulfil(self, claim: str) -> None:
+        """Has the work of a claim done, unless its product is on disk already, and delivers it."""
+        facts = await self.client.claim(claim)
+        async with renewing(self.worker, facts, self.client.now_ms, self.tell):
+            product = self._products.get(claim) or await self._made(facts)
             if product is None:
                 await self.worker.send(ClaimAbandon, claim=claim)
-                self._tell("abandoned", claim=claim)
+                self.tell("abandoned", claim=claim)
                 return
-            self._products.keep(claim, product)
-        done = await self.worker.submit(
-            claim, product.artifacts, product.items, product.inputs, opened=not product.items
-        )
-        self.delivered += 1
-        self._tell("delivered", claim=claim, entry=done.index)
+            output = await self.worker.output_of(
+                claim, product.artifacts, product.items, product.inputs, opened=not product.items
+            )
+            if isinstance(output, Accepted):
+                entry = output.index
+            else:
+                entry = await delivered(self.link, self.client, output)
+        self.tell("delivered", claim=claim, entry=entry)
 
     async def _made(self, claim: Facts) -> Product | None:
-        """Returns the command's product; None where it failed, which is reported."""
-        task = claim["task"]
-        spec = await self.client.get_blob(task["spec_sha256"])
-        case = {
-            "claim": claim["claim"],
-            **{
-                name: task[name]
-                for name in ("task", "task_kind", "spec_sha256", "price_units", "deadline_ms")
-            },
-            "items_count": task["items_count"],
-        }
-        outcome = await asyncio.to_thread(run, self._command, case, {task["spec_sha256"]: spec}, self._limits)
+        """Returns what was made for a claim, written down; None where the work failed, which is reported."""
+        spec = await self.client.get_blob(claim["task"]["spec_sha256"])
         try:
-            return product_of(outcome, bool(task["items_count"]))
-        except ValueError as error:
-            self._tell("failed", claim=claim["claim"], why=str(error))
+            product = await asyncio.to_thread(self._make, claim, spec)
+        except Exception as error:
+            self.tell("failed", claim=claim["claim"], why=str(error))
             return None
-
-    async def _renew(self, claim: Facts) -> None:
-        """Asks for another lease when two thirds of this one are over, for as long as the rules give one."""
-        until_ms, lease_ms = claim["lease_until_ms"], claim["task"]["lease_ms"]
-        while True:
-            await asyncio.sleep(max(0, until_ms - lease_ms // 3 - self.client.now_ms()) / 1_000)
-            try:
-                await self.worker.send(ClaimRenew, claim=claim["claim"])
-            except TrustError as error:
-                self._tell("not-renewed", claim=claim["claim"], why=error.code)
-                return
-            until_ms += lease_ms
-
-
-def product_of(outcome: Outcome, is_batch: bool) -> Product:
-    """Returns what a command left in `output/` and printed. ValueError where it failed, or left nothing."""
-    if outcome.failure:
-        raise ValueError(outcome.failure)
-    files = dict(outcome.files)
-    items = tuple(files.pop(ITEMS, b"").splitlines()) if is_batch else ()
-    if not files or (is_batch and not items):
-        raise ValueError(f"the command left nothing in output/{ITEMS if files else ''}")
-    try:
-        report = strict.parse(outcome.stdout.strip() or b"{}", Said, max_bytes=MAX_SAID_BYTES)
-    except strict.Malformed as error:
-        raise ValueError(f"what the command printed is not as it should be: {error}"[:MAX_WORDS]) from None
-    if len(report.inputs) > MAX_INPUTS:
-        raise ValueError(
-            f"the output is made from {len(report.inputs)} inputs; at most {MAX_INPUTS} can be named"
-        )
-    return Product(files, items, report.inputs)
+        self._products.keep(claim["claim"], product)
+        return product

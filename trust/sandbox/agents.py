@@ -3,7 +3,6 @@ not play fair. The liar differs from the rest in one method, the silent verifier
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 from trust.client import AsyncTrustClient
 from trust.core.payloads import Items
-from trust.errors import TrustError
 from trust.sandbox import cast, review
 from trust.sandbox.board import Board
 from trust.sandbox.cast import Job
@@ -36,38 +34,24 @@ class Reviewer(HybridHand):
     """An honest agent: works on the jobs that are its own, and checks whatever it is drawn for."""
 
     scope_s = 60.0
+    at_once = len(cast.JOBS) + cast.MAX_EXTRA_TASKS
 
     def __init__(self, name: str, seed: bytes, around: Surroundings, votes: Path) -> None:
         super().__init__(name, seed, around.client, around.place, votes)
         self.board = around.board
         self.jobs: dict[str, Job] = {}
-        self._begun: set[tuple[str, int]] = set()
 
     async def hear(self, message: Facts) -> None:
-        """Looks at an offer as of the entry that made its task open, and begins at once: who was drawn has little
-        time."""
-        if message["type"] != "offer":
-            await super().hear(message)
-            return
-        await self.board.reached(message["opened_index"])
-        if self.wants(message):
-            self._begun.add((message["task"], message["opened_index"]))
-            self.start(self._begin(message))
+        """Looks at an offer as of the entry that made its task open."""
+        if message["type"] == "offer":
+            await self.board.reached(message["opened_index"])
+        await super().hear(message)
 
-    async def _begin(self, offer: Facts) -> None:
-        """Works on a task; where that fails it may be looked for again."""
-        try:
-            await self._work(offer)
-        except TrustError as error:
-            print(f"@{self.name}: {error!r}", file=sys.stderr, flush=True)
-            self._begun.discard((offer["task"], offer["opened_index"]))
-
-    def wants(self, offer: Facts) -> bool:
-        """Returns whether it goes for a task: at first, or after somebody failed on it, and once each time."""
-        job = self.jobs.get(offer["task"])
-        if job is None or (offer["task"], offer["opened_index"]) in self._begun:
-            return False
-        return self.name in (job.again if self.board.failed_before(job.task) else job.first)
+    def hindrance(self, task: Facts) -> str:
+        """Returns why it does not go for a task: it is for others at first, or after somebody failed on it."""
+        job = self.jobs.get(task["task"])
+        names = () if job is None else job.again if self.board.failed_before(job.task) else job.first
+        return "" if self.name in names else "it is for others"
 
 
 class Liar(Reviewer):
@@ -81,11 +65,10 @@ class Liar(Reviewer):
 class Silent(Reviewer):
     """Commits like everybody and never reveals: no verdict, it hopes, and nobody to blame."""
 
-    async def look(self) -> None:
+    def say(self, did: str, **facts: Any) -> None:
         """Forgets each vote as soon as it is committed."""
-        for act in await self.verifier.step():
-            if act.did == "commit" and act.accepted:
-                self.verifier.book.forget(act.seat)
+        if did == "commit":
+            self.checks.verifier.book.forget(facts["seat"])
 
 
 class Customer(Hybrid):

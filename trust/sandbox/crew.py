@@ -1,39 +1,34 @@
-"""An agent of the patterns: claims what it is offered, works, delivers, opens, and checks the work of others.
+"""An agent of the patterns: `trust work` and `trust verify` in one, with work and checks that are built in.
 
-It believes the relay only after the log has named the same winner. Whatever is lost on the way - the relay, a
-coordinator, the service, the agent's own process - is on the log, so the next look finds it: claims of its own that are
-not delivered are worked on again.
+Whatever is lost on the way - the relay, a coordinator, the service, the agent's own process - is on the log or on its
+disk, so the next look finds it. What differs from an owner's programs is who speaks with whom, and ways of misbehaving.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from trust.client import AsyncTrustClient, Unreachable, Verifier, Worker
-from trust.client.items import ItemTree
-from trust.core.lifecycle import CLAIM, ClaimState, Phase
-from trust.core.payloads import Artifact, ClaimRequest, OutputSubmit
-from trust.core.receipt import Receipt
+from trust.client import AsyncTrustClient
 from trust.errors import TrustError
+from trust.programs.owner import Rules
+from trust.programs.products import Product
+from trust.programs.verifying import VerifyProgram
+from trust.programs.working import WorkProgram
 from trust.relay.link import RelayLink
 from trust.sandbox import workload
-from trust.verify.failures import NotProven
-from trust.verify.receipts import check_confirmed, verify_confirmation, verify_receipt
 
 TASK_KIND = "code-review"
 STAKE_UNITS = 200
 LOOK_S = 2.0
-CLAIM_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
-MAX_KNOWN = 1_000
 
 Facts = dict[str, Any]
 
@@ -49,19 +44,27 @@ class Place(msgspec.Struct, frozen=True):
     threshold: int
 
 
-@dataclass(slots=True)
-class Done:
-    """The work that an agent has done, for the report."""
+class StutteringLink(RelayLink):
+    """Says each claim and each delivery late, beside saying it in time."""
 
-    asked: int = 0
-    won: int = 0
-    lost: int = 0
-    delivered: int = 0
+    async def ask(self, kind: str, **fields: Any) -> Facts:
+        """Asks, and asks the same again later."""
+        if kind in ("claim", "deliver"):
+            self._late = asyncio.create_task(self._later(kind, fields))
+        return await super().ask(kind, **fields)
+
+    async def _later(self, kind: str, fields: Facts) -> None:
+        await asyncio.sleep(LOOK_S * int(sha256(self._me.actor.encode()).hexdigest(), 16) % 100 / 400)
+        with suppress(TrustError):
+            await super().ask(kind, **fields)
 
 
-class Hand:
+class Hand(WorkProgram):
     """One agent. Its `ways` may be `lazy` (delivers without working), `vanishing` (claims, and is not heard of again)
-    or `stuttering` (says everything late and twice)."""
+    or `stuttering` (says everything late and twice). `done` counts what it did, by word."""
+
+    look_s = LOOK_S
+    at_once = 1
 
     def __init__(
         self,
@@ -72,41 +75,37 @@ class Hand:
         data: Path,
         ways: Collection[str] = (),
     ) -> None:
+        rules = Rules(kinds=(TASK_KIND,), at_once=self.at_once)
+        state, votes = data / f"{name}.work", data / f"{name}.votes"
+        super().__init__(client, seed, self.make, place.urls, state, self.say, rules=rules)
+        self.checks = VerifyProgram(client, seed, workload.judge, votes, self.say)
+        self.checks.look_s = self.look_s
         self.name = name
-        self.client = client
         self.place = place
         self.ways = frozenset(ways)
-        self.worker = Worker(client, seed)
-        self.verifier = Verifier(client, seed, data / f"{name}.votes", workload.judge)
-        self.did = self.worker.did
-        self.done = Done()
+        self.done: Counter[str] = Counter()
         self.contact = ""
         self.documents = 0
         self.refused: dict[str, TrustError] = {}
-        self._items: dict[str, list[bytes]] = {}
-        self._offers: dict[str, Facts] = {}
-        self._offered = asyncio.Event()
-        self._wakers: list[asyncio.Event] = []
-        self._mine: dict[str, str] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
         """Connects to the relay, and starts to work and to check."""
-        place = self.place
-        self.link = await RelayLink.open(
-            place.urls, self.worker.me, self.hear, self.contact, place.coordinators
-        )
-        for task in await self.link.subscribe([TASK_KIND]):
-            self._consider(task)
-        for each in (self._labour(), self._check(), self._attend()):
+        await super().join()
+        for each in (self.work(), self.checks.run()):
             self.start(each)
+
+    async def connect(self) -> RelayLink:
+        """Speaks with the relay's own coordinators, and has itself called where it listens."""
+        kind = StutteringLink if "stuttering" in self.ways else RelayLink
+        place = self.place
+        return await kind.open(place.urls, self.worker.me, self.hear, self.contact, place.coordinators)
 
     async def leave(self) -> None:
         """Stops whatever it is doing."""
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self.link.close()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something beside the rest."""
@@ -116,207 +115,52 @@ class Hand:
 
     async def hear(self, message: Facts) -> None:
         """Takes a message that the relay sends unasked."""
-        match message["type"]:
-            case "offer":
-                self._consider(message)
-            case "taken":
-                self._offers.pop(message["task"], None)
-            case "event":
-                self._wake()
-            case "reconnected":
-                self._wake()
-                self.start(self._resume())
+        await super().hear(message)
+        if message["type"] in ("event", "reconnected"):
+            self.checks.stirred.set()
 
-    def wants(self, offer: Facts) -> bool:
-        """Returns whether it goes for a task."""
-        return offer["requester"] != self.did and offer["assignee"] in ("", self.did)
-
-    def _consider(self, offer: Facts) -> None:
-        if self.wants(offer) and len(self._offers) < MAX_KNOWN:
-            self._offers[offer["task"]] = offer
-            self._offered.set()
+    def say(self, did: str, **facts: Any) -> None:
+        """Counts what it does; what fails is for whoever reads the process's errors."""
+        self.done[did] += 1
+        if did in ("failed", "waits"):
+            print(f"@{self.name} {did}: {facts}", file=sys.stderr, flush=True)
 
     # -- work
 
-    async def _labour(self) -> None:
-        """Works on one task after the other, for ever; looks for open ones where it hears of none."""
-        await self._resume()
-        while True:
-            if not self._offers:
-                self._offered.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await self._offered.wait()
-            try:
-                if self._offers:
-                    await self._work(self._offers.pop(self._next()))
-                else:
-                    for task in await self.link.subscribe([TASK_KIND]):
-                        self._consider(task)
-            except TrustError:
-                await asyncio.sleep(LOOK_S / 10)
-            except Exception as error:  # whatever went wrong with one task, the next one is still to be done
-                print(f"{self.name}: {error!r}", file=sys.stderr, flush=True)
-                await asyncio.sleep(LOOK_S / 10)
+    async def claim(self, task: Facts, stake_units: int) -> Facts:
+        """Claims with the stake that all have agreed on; keeps the refusal."""
+        self.done["asked"] += 1
+        try:
+            return await super().claim(task, max(stake_units, STAKE_UNITS))
+        except TrustError as error:
+            self.refused[task["task"]] = error
+            raise
 
-    def _next(self) -> str:
-        """The task that it goes for first: another one than most others."""
-        return min(self._offers, key=lambda task: sha256(f"{self.did}{task}".encode()).digest())
-
-    async def _resume(self) -> None:
-        """Claims of its own that have no output yet, from before this process was started."""
-        with suppress(TrustError):
-            page = await self.client.get(f"/v1/agents/{self.did}/claims?limit=1000")
-            for claim in page["claims"]:
-                if claim["claim"] in self._mine or "vanishing" in self.ways:
-                    continue
-                if not CLAIM.is_over(claim["state"]):
-                    self._mine[claim["claim"]] = claim["state"]
-                if claim["state"] == ClaimState.CLAIMED:
-                    task = await self.client.task(claim["task"])
-                    await self.deliver(claim["claim"], task["spec_sha256"])
-
-    async def _work(self, offer: Facts) -> None:
-        """One task from claim to delivery."""
-        won = await self.claim(offer)
-        if won is None or "vanishing" in self.ways:
+    async def pursue(self, task: Facts, claim: str, answer: Facts) -> None:
+        """Agrees with the requester, delivers, and tells it, unless it has vanished."""
+        if "vanishing" in self.ways:
             return
-        await self.agree(offer, won)
-        await self.deliver(won["claim"], offer["spec_sha256"])
+        await self.agree(task, answer)
+        await self.fulfil(claim)
         with suppress(TrustError):
-            await self.link.notify(offer["requester"], {"task": offer["task"], "claim": won["claim"]})
+            await self.link.notify(task["requester"], {"task": task["task"], "claim": claim})
 
-    async def claim(self, offer: Facts) -> Facts | None:
-        """The relay's confirmation, which the log bears out; None where somebody else won."""
-        request = self.worker.say(
-            ClaimRequest,
-            task=offer["task"],
-            task_index=offer["task_index"],
-            relay=self.place.relay,
-            stake_units=STAKE_UNITS,
-        )
-        self.done.asked += 1
-        won = await self._asked(request, offer["task"])
-        if won is None:
-            self.done.lost += 1
-            return None
-        self._believe(won)
-        self.done.won += 1
-        self._mine[won["claim"]] = ClaimState.CLAIMED
-        return won
-
-    async def _asked(self, request: bytes, task: str) -> Facts | None:
-        """The answer to a claim; the same bytes again where none came, for it may have been won meanwhile."""
-        await self._stutter(self.link.claim(request))
-        for wait_s in CLAIM_AGAIN_S:
-            try:
-                return await self.link.claim(request)
-            except TrustError as error:
-                if not isinstance(error, Unreachable) and error.status < 500:
-                    self.refused[task] = error
-                    return None
-            await asyncio.sleep(wait_s)
-        return None
-
-    async def _stutter(self, sending: Coroutine[Any, Any, Any]) -> None:
-        """Says something late, beside saying it in time."""
-        if "stuttering" not in self.ways:
-            sending.close()
-            return
-
-        async def later() -> None:
-            await asyncio.sleep(LOOK_S * int(sha256(self.did.encode()).hexdigest(), 16) % 100 / 400)
-            with suppress(TrustError):
-                await sending
-
-        self.start(later())
-
-    def _believe(self, won: Facts) -> None:
-        """`NotProven` where the log does not say what the relay says."""
-        place = self.place
-        confirmation = verify_confirmation(
-            won["confirmation"].encode(), self.client.network, place.coordinators, place.threshold
-        )
-        receipt = msgspec.convert(won["receipt"], Receipt)
-        check_confirmed(confirmation, verify_receipt(receipt, self.client.exchanges.key))
-        if confirmation.statement.worker != self.did:
-            raise NotProven(f"the relay confirmed {confirmation.statement.worker}")
-
-    async def agree(self, offer: Facts, won: Facts) -> None:
+    async def agree(self, task: Facts, answer: Facts) -> None:
         """Settles with the requester what has to be settled before the work begins."""
 
-    async def deliver(self, claim: str, spec_sha256: str) -> None:
-        """Does the work, and delivers it: by the relay, and where that fails by the service."""
-        spec = await self.client.get_blob(spec_sha256)
-        report, items = await asyncio.to_thread(lambda: (self.produce(spec), workload.items_of(spec)))
-        self._items[claim] = items
-        digest = await self.client.transport.run(self.worker.store(report))
-        artifact = Artifact(name=workload.ARTIFACT, sha256=digest, size_bytes=len(report))
-        statement = self.worker.say(OutputSubmit, claim=claim, artifacts=(artifact,), **_batch(items))
-        await self._stutter(self.link.deliver([statement]))
-        try:
-            [result] = await self.link.deliver([statement])
-            proven = verify_receipt(msgspec.convert(result["receipt"], Receipt), self.client.exchanges.key)
-            if proven.spoken is None or proven.spoken.payload.actor != self.did:
-                raise NotProven("the relay shows the receipt of another statement")
-        except TrustError:
-            with suppress(TrustError):  # too late, perhaps: then the lease is over and the task open again
-                await self.client.send(statement)
-        self.done.delivered += 1
-        self._wake()
+    async def fulfil(self, claim: str) -> None:
+        """Works, unless it has vanished."""
+        if "vanishing" not in self.ways:
+            await super().fulfil(claim)
+
+    def make(self, claim: Facts, spec: bytes) -> Product:
+        """Returns what it delivers for a claim."""
+        del claim
+        return Product({workload.ARTIFACT: self.produce(spec)}, tuple(workload.items_of(spec)))
 
     def produce(self, spec: bytes) -> bytes:
-        """Returns what it delivers."""
+        """Returns its report."""
         return b"{}" if "lazy" in self.ways else workload.produce(spec)
-
-    # -- what a panel needs
-
-    async def _attend(self) -> None:
-        """Opens what waits to be opened of its claims, until each has ended."""
-        wake = self._waker()
-        while True:
-            for claim in list(self._mine):
-                with suppress(TrustError):
-                    facts = await self.client.claim(claim)
-                    if facts.get("ended_ms"):
-                        del self._mine[claim]
-                        self._items.pop(claim, None)
-                    elif (facts["rounds"] or [{}])[-1].get("phase") == Phase.OPENING:
-                        await self.worker.attend(claim, self._items.get(claim, ()))
-            await _woken(wake)
-
-    async def _check(self) -> None:
-        """Takes its seats, for ever."""
-        wake = self._waker()
-        while True:
-            with suppress(TrustError):
-                await self.look()
-            await _woken(wake)
-
-    async def look(self) -> None:
-        """Does what can be done on every seat that waits."""
-        await self.verifier.step()
-
-    def _waker(self) -> asyncio.Event:
-        self._wakers.append(asyncio.Event())
-        return self._wakers[-1]
-
-    def _wake(self) -> None:
-        for wake in self._wakers:
-            wake.set()
-
-
-def _batch(items: list[bytes]) -> Facts:
-    """What an output says of its items, where it has some."""
-    return {"items_root": ItemTree(items).root(), "items_count": len(items)} if items else {}
-
-
-async def _woken(wake: asyncio.Event) -> None:
-    """Until the log has moved for an agent, and now and then anyway."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LOOK_S):
-            await wake.wait()
-    wake.clear()
 
 
 def seed_of(number: int, name: str) -> bytes:

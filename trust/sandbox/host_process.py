@@ -49,7 +49,7 @@ async def run(config: HostConfig) -> None:
         await asyncio.gather(*(hand.join() for hand in hands))
         print("here", flush=True)
         await stop.wait()
-        done = {hand.name: {name: getattr(hand.done, name) for name in hand.done.__slots__} for hand in hands}
+        done = {hand.name: hand.done for hand in hands}
         await asyncio.gather(*(hand.leave() for hand in hands), return_exceptions=True)
         print(json.dumps(done), flush=True)
 

@@ -1,103 +1,39 @@
-"""The witness over HTTP: what logs submit, what monitors read, and a bound on everything that a stranger can take.
-
-Bodies are at most 64 KiB, with their length told beforehand or in chunks; a connection waits at most 30 s for a request
-and a request takes at most 10 s as a whole, however slowly its bytes drip; connections beyond 128 are closed at once.
-"""
+"""The witness over HTTP: what logs submit, and what monitors read."""
 
 from __future__ import annotations
 
-import io
 import re
-import socket
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from typing import cast
 
-from trust import clock, journal
+from trust import journal, listening
+from trust.listening import IDLE_MS, REQUEST_MS, Answer
 from trust.log.submission import MAX_BODY_BYTES
 from trust.witness.store import StoreError
-from trust.witness.witness import Answer, Witness
+from trust.witness.witness import Witness
 
 PATH = "/add-checkpoint"
-IDLE_MS = 30_000
-REQUEST_MS = 10_000
-MAX_CONNECTIONS = 128
-MAX_CHUNK_LINE = 256
-MAX_TRAILERS = 16
-_LENGTH = re.compile(r"0|[1-9][0-9]{0,8}")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[^\r\n]*)?\r?\n")
 _MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
 _log = journal.logger("trust.witness")
 
 
-class _Timed(io.RawIOBase):
-    """A reader of a socket until a moment: a sender that drips does not start the time anew."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._until_ms = 0
-
-    def allow(self, ms: int) -> None:
-        """Lets reads take so long from now on, all together."""
-        self._until_ms = clock.monotonic_ms() + ms
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left_ms = self._until_ms - clock.monotonic_ms()
-        if left_ms <= 0:
-            raise TimeoutError("the request took too long")
-        self._connection.settimeout(left_ms / 1_000)
-        return self._connection.recv_into(buffer)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(listening.Handler):
     server_version = "trust-witness"
-    sys_version = ""
+    max_bytes = MAX_BODY_BYTES
 
-    def setup(self) -> None:
-        super().setup()
-        self._incoming = _Timed(self.connection)
-        self.rfile = io.BufferedReader(self._incoming)
+    def allowed(self) -> str:
+        if self.path == PATH:
+            return "POST"
+        return "GET, HEAD" if _MONITORED.fullmatch(self.path) else ""
 
-    def handle_one_request(self) -> None:
-        server = cast(WitnessServer, self.server)
-        self._incoming.allow(server.idle_ms)
-        try:
-            begun = bool(cast(io.BufferedReader, self.rfile).peek(1))
-        except OSError:
-            begun = False
-        if not begun:
-            self.close_connection = True
-            return
-        self._incoming.allow(server.request_ms)
-        super().handle_one_request()
-
-    def do_GET(self) -> None:
+    def get(self) -> Answer:
         """Answers what monitors read."""
-        match = _MONITORED.fullmatch(self.path)
-        if match is None:
-            self._not_allowed()
-            return
-        origin_hash = match[1]
-        self._send(self._answer(lambda witness: witness.checkpoint(origin_hash)))
+        return self._answer(lambda witness: witness.checkpoint(self.path[1:65]))
 
-    do_HEAD = do_GET  # noqa: N815
-
-    def do_POST(self) -> None:
+    def post(self, body: bytes) -> Answer:
         """Answers what logs submit."""
-        if self.path != PATH:
-            self._not_allowed()
-            return
-        body = self._body()
-        if body is not None:
-            self._send(self._answer(lambda witness: witness.add_checkpoint(body)))
+        return self._answer(lambda witness: witness.add_checkpoint(body))
 
     def _answer(self, call: Callable[[Witness], Answer]) -> Answer:
         try:
@@ -106,116 +42,12 @@ class _Handler(BaseHTTPRequestHandler):
             _log.error("the store failed", reason=str(error))
             return Answer(503, b"the witness cannot store anything now\n")
 
-    def _body(self) -> bytes | None:
-        lengths = self.headers.get_all("Content-Length", [])
-        if codings := self.headers.get_all("Transfer-Encoding", []):
-            if lengths or [coding.strip().lower() for coding in codings] != ["chunked"]:
-                self.send_error(HTTPStatus.BAD_REQUEST)  # whoever stands in front may read it otherwise
-                return None
-            return self._chunked()
-        if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
-            self.send_error(HTTPStatus.LENGTH_REQUIRED)
-        elif int(lengths[0]) > MAX_BODY_BYTES:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        elif len(body := self.rfile.read(int(lengths[0]))) < int(lengths[0]):
-            self.send_error(HTTPStatus.BAD_REQUEST)
-        else:
-            return body
-        return None
 
-    def _chunked(self) -> bytes | None:
-        """A body that came in chunks; None where it was answered that it is none, or too long."""
-        body = b""
-        while match := _CHUNK.fullmatch(self.rfile.readline(MAX_CHUNK_LINE)):
-            size = int(match[1], 16)
-            if not size:
-                if self._has_ended():
-                    return body
-                break
-            if len(body) + size > MAX_BODY_BYTES:
-                self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                return None
-            piece = self.rfile.read(size)
-            if len(piece) < size or self.rfile.readline(3) not in (b"\r\n", b"\n"):
-                break
-            body += piece
-        self.send_error(HTTPStatus.BAD_REQUEST)
-        return None
-
-    def _has_ended(self) -> bool:
-        """Returns whether an empty line follows, after few enough trailers."""
-        lines = (self.rfile.readline(MAX_CHUNK_LINE) for _ in range(MAX_TRAILERS))
-        return any(line in (b"\r\n", b"\n") for line in lines)
-
-    def _not_allowed(self) -> None:
-        known = self.path == PATH or _MONITORED.fullmatch(self.path)
-        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED if known else HTTPStatus.NOT_FOUND)
-
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _not_allowed  # noqa: N815
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """A plain answer, and the end of the connection: what may be left of the request is not read."""
-        del message, explain
-        self.close_connection = True
-        self._send(Answer(int(code), f"{HTTPStatus(code).phrase}\n".encode()))
-
-    def _send(self, answer: Answer) -> None:
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "POST" if self.path == PATH else "GET, HEAD")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  as http.server calls it
-        """The witness says itself what it did."""
-
-
-class WitnessServer(ThreadingHTTPServer):
-    """Serves one witness: `serve_forever`, then `shutdown` from another thread."""
-
-    daemon_threads = True
-    request_queue_size = 128
+class WitnessServer(listening.Server):
+    """Serves one witness."""
 
     def __init__(
         self, host: str, port: int, witness: Witness, idle_ms: int = IDLE_MS, request_ms: int = REQUEST_MS
     ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.witness = witness
-        self.idle_ms = idle_ms
-        self.request_ms = request_ms
-        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__((host, port), _Handler)
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return int(self.server_address[1])
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, or its end where there are too many."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except RuntimeError:  # no more threads
-            self._free.release()
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One connection, in its thread."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is no event; anything else is a bug and is told."""
-        del request, client_address
-        if not isinstance(sys.exc_info()[1], OSError):
-            _log.error("a request failed", exc_info=True)
+        super().__init__(host, port, _Handler, idle_ms, request_ms)

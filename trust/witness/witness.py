@@ -19,9 +19,9 @@ import os
 import threading
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 from trust import clock, journal
+from trust.listening import Answer
 from trust.log import merkle
 from trust.log.checkpoint import Checkpoint, CheckpointError, EmptyTreeError
 from trust.log.merkle import ProofError
@@ -29,19 +29,10 @@ from trust.log.note import COSIGNATURE_V1, Note, NoteError, Signer, open_note, p
 from trust.log.submission import Malformed, Submission
 from trust.witness.store import Advance, Store, StoreError
 
-TEXT = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"
 MAX_SHOWN_CHARS = 120
 FORKED_NOTES = 2
 _log = journal.logger("trust.witness")
-
-
-class Answer(NamedTuple):
-    """An HTTP status, a body and its type."""
-
-    status: int
-    body: bytes
-    content_type: str = TEXT
 
 
 class Refused(Exception):

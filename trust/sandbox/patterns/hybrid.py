@@ -25,20 +25,20 @@ class HybridHand(Hand):
 
     scope_s = SCOPE_S
 
-    async def agree(self, offer: Facts, won: Facts) -> None:
+    async def agree(self, task: Facts, answer: Facts) -> None:
         """Calls the requester; where it cannot be reached, the specification on the log is scope enough."""
-        contact = won["contact"] or offer["contact"]
+        contact = answer["contact"] or task["contact"]
         if not contact:
             return
         with suppress(OSError, TimeoutError, WebSocketException, PeerError):
             async with (
                 asyncio.timeout(self.scope_s),
-                calling(contact, self.worker.me, offer["requester"]) as channel,
+                calling(contact, self.worker.me, task["requester"]) as channel,
             ):
-                await channel.say({"type": "won", "confirmation": won["confirmation"]})
+                await channel.say({"type": "won", "confirmation": answer["confirmation"]})
                 scope = await channel.hear()
                 named = scope.facts.get("claim"), scope.facts.get("spec_sha256")
-                if named != (won["claim"], offer["spec_sha256"]):
+                if named != (answer["claim"], task["spec_sha256"]):
                     raise PeerError("a scope for another claim or specification")
                 await channel.say({"type": "agreed", "scope": scope.body})
 
