@@ -219,11 +219,11 @@ def test_a_service_that_all_may_reach_without_a_named_proxy_is_told(
 def test_a_key_that_is_no_key_or_is_lost_is_a_failure(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "log.key").write_text("not a key", encoding="ascii")
     (data / "log.key").chmod(0o600)
-    assert "log.key" in _looked(data, capsys)[1]["keys", "fail"]
+    assert "log.key: a key is 64 hex digits" in _looked(data, capsys)[1]["settings", "fail"]
     (data / "log.key").unlink()
     assert "the log key that the log names is not here" in _looked(data, capsys)[1]["keys", "fail"]
     (data / "log.key").mkdir()
-    assert "log.key" in _looked(data, capsys)[1]["keys", "fail"]
+    assert "log.key" in _looked(data, capsys)[1]["settings", "fail"]
 
 
 def test_tables_of_an_older_release_a_database_without_a_log_and_one_that_is_none_are_told(

@@ -1,5 +1,5 @@
-"""The pictures of docs/explorer.md, taken in Chromium from the network that `trust demo` plays; those of statistics from
-one that has two days behind it.
+"""The pictures of docs/explorer.md, taken in Chromium from the network that `trust demo` plays; that of statistics from
+one with two days behind it.
 
 `uv run python -m tests.web.pictures` plays both, which takes a minute, and takes all of them.
 """
@@ -37,8 +37,8 @@ _TOLD = re.compile(r"log key (?P<vkey>\S+)|the lie +(?P<url>http://\S+)/claims/(
 
 
 class Picture(NamedTuple):
-    """What a picture shows: a page, from one of its elements down to another, which is left out; of a network that has a
-    past, or of the demo's."""
+    """What a picture shows: a page, from one of its elements down to another, which is left out; of the demo's network,
+    or of one with a past."""
 
     name: str
     path: str

@@ -37,7 +37,7 @@ def doctor(
 
     try:
         findings = examine(settings.load({"data": data, "database": database}))
-    except settings.SettingsError as error:
+    except (settings.SettingsError, OSError) as error:
         findings = [unreadable(error)]
     if output.json or output.field:
         output.show({"good": all(each.level != FAIL for each in findings), "findings": findings})
