@@ -10,7 +10,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -52,6 +54,23 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Imports a worker's share of the test files before it collects all of them.
+
+    In a fresh clone, rewriting asserts takes longer than all other parts of collecting. Workers that begin with
+    different files rewrite each file once between them. What does not import is reported when it is collected.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    number = int(worker["workerid"].removeprefix("gw"))
+    for file in files[number :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(session.config.rootpath).with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts journeys first: a worker that meets one last keeps the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("journey") is None)
@@ -90,6 +109,15 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip(f"PostgreSQL does not start here: {reason!r}")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory with a `python` and a `trust` that start without imports (tests/interpreter.py)."""
+    from tests.interpreter import interpreter  # late: a selection without processes starts sooner
+
+    with interpreter(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from trust.core.identity import did_of, key_of
 from trust.core.records import Network
 from trust.core.rules.tasks import MAX_TASK_MS
 from trust.errors import TrustError
+from trust.interpreter_tuning import tune
 from trust.jobs.schedule import Job, Schedule
 from trust.log import ed25519
 from trust.log.note import NoteError, Signer, Verifier
@@ -41,7 +42,6 @@ from trust.services.foreign_scores import ForeignScores
 from trust.services.genesis import HEAD_FILE, seeds
 from trust.services.graph_renewal import Graph
 from trust.services.headcopy import HeadCopy
-from trust.services.interpreter_tuning import tune
 from trust.services.liveness import VitalSigns
 from trust.services.notifying import Notifier
 from trust.services.scoreproofs import ScoreProofs

@@ -60,13 +60,18 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     options.add_argument("--quick", action="store_true", help="shorter logs: minutes in all, coarser figures")
+    options.add_argument(
+        "--database", default="", help="an empty PostgreSQL, for `pages`; SQLite unless given"
+    )
     chosen = options.parse_args()
     if unknown := set(chosen.names) - BENCHMARKS.keys():
         options.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     for name in chosen.names or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        rows += BENCHMARKS[name](chosen.quick)
+        rows += (
+            pages.run(chosen.quick, chosen.database) if name == "pages" else BENCHMARKS[name](chosen.quick)
+        )
     show(rows)
     return 1 if any(row.met is False for row in rows) else 0
 

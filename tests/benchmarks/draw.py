@@ -20,7 +20,7 @@ from time import perf_counter
 from tests.benchmarks.table import Row, at_most, figure
 from tests.services.houses import House
 from tests.services.statements import KIND, Town
-from trust import clock
+from trust import clock, interpreter_tuning
 from trust.core import ledger
 from trust.core.policy import Policy
 from trust.core.records import Account, Claim, Node, Party, Relay, SealedPool, Task
@@ -29,7 +29,6 @@ from trust.core.rules.decision import Decision
 from trust.core.sampling import shortlist, sumtree
 from trust.core.sampling.draw import Stream
 from trust.core.sampling.sumtree import Root, Slot
-from trust.services import interpreter_tuning
 from trust.storage import bulk
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade

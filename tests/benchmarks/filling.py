@@ -10,11 +10,10 @@ import msgspec
 
 from tests.services.houses import House
 from tests.services.statements import Party, Town, created
-from trust import clock
+from trust import clock, interpreter_tuning
 from trust.core import envelope, payloads
 from trust.core.commands import Spoken
 from trust.core.strict import base64_of
-from trust.services import interpreter_tuning
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 

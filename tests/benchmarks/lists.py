@@ -119,13 +119,14 @@ ROWS: dict[type[Record], dict[str, str]] = {
 """The columns of the rows that are made, in SQL, by their number i; the others are empty."""
 
 
-def insert(connection: Connection, kind: type[Record], count: int, /, **fields: str) -> None:
-    """Inserts so many rows of a kind with these columns, in SQL, by their number i; the others are empty."""
+def insert(connection: Connection, kind: type[Record], end: int, first: int = 0, /, **fields: str) -> None:
+    """Inserts rows of a kind with these columns, in SQL, by their numbers i before `end`; the others are empty."""
     hints, table = get_type_hints(kind), CODECS[kind].table
     empty = {str: "''", int: "0", bool: "false"}
     values = [fields.get(name, empty.get(hints[name], "'[]'")) for name in kind.__struct_fields__]
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})"
-    connection.exec_driver_sql(f"INSERT INTO {table.name} {numbers} SELECT {', '.join(values)} FROM n")
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {end})"
+    plain = connection.execution_options(no_parameters=True)
+    plain.exec_driver_sql(f"INSERT INTO {table.name} {numbers} SELECT {', '.join(values)} FROM n")
 
 
 def _tasks(state: str = "", **filters: str) -> List:

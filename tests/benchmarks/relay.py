@@ -2,7 +2,8 @@
 
 Two hundred agents in this process, past their first ten checked tasks, one task after the other each; the service and
 the coordinators are processes of their own; all of it on the same cores. What is still drawn to be checked is not
-opened and voted on while it is measured. One signer and two of three take turns, so that both meet the same weather.
+opened and voted on while it is measured. One signer and two of three take turns claim by claim, so that both meet the
+same weather. The whole takes some eight minutes on two quiet cores, most of it the agents' first checked tasks.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ GOAL_P99_MS = 250
 GOAL_NOTICE_MS = 50
 GOAL_GROUP = 1.5
 PACE_PER_MIN = 2_000
-TURNS = 4
 STAKE_UNITS = 500
 """The most that the policy lets a claim lock at this price, so that not every claim is checked to deter."""
 LONG_MS = 3_600_000
@@ -95,7 +95,8 @@ async def _measured(town: Network, solo: RelayProcess, group: list[RelayProcess]
     after = _cpu_s(solo.process.pid), _cpu_s(town.running.process.pid)
     own, its = ((end - start) * 1_000 / count for start, end in zip(before, after, strict=True))
     three = await _links(town, group)
-    paced, shared = await _in_turns(town, links, three, count // 2)
+    paced = await _timed(town, await _through(town, links, town.solo, count), count, PACE_PER_MIN)
+    by_one, shared = await _side_by_side(town, links, three, count)
     await _closed(three)
     batched = await _batched(town, links, count)
     notice = await _notice(town, links)
@@ -142,8 +143,8 @@ async def _measured(town: Network, solo: RelayProcess, group: list[RelayProcess]
         at_most(
             f"median claim to confirmation, two of three sign (p99 {shared.p99_ms:.0f} ms)",
             f"{shared.p50_ms:.0f} ms",
-            f"one signs: {paced.p50_ms:.0f} ms",
-            shared.p50_ms / paced.p50_ms,
+            f"one signs: {by_one.p50_ms:.0f} ms",
+            shared.p50_ms / by_one.p50_ms,
             GOAL_GROUP,
         ),
     ]
@@ -166,17 +167,22 @@ class Timed:
         self.p99_ms = ordered[len(ordered) * 99 // 100] * 1_000
 
 
-async def _in_turns(
+async def _side_by_side(
     town: Network, links: list[RelayLink], three: list[RelayLink], count: int
 ) -> tuple[Timed, Timed]:
-    """One signer, and two of three, at the same pace by turns."""
+    """One signer, and two of three, claim by claim in turn at the same pace."""
+    works = [
+        await _through(town, links, town.solo, count // 2),
+        await _through(town, three, town.group, count // 2),
+    ]
     claims: tuple[list[float], list[float]] = [], []
-    each = count // TURNS
-    for _ in range(TURNS):
-        for of, at, relay in zip(claims, (links, three), (town.solo, town.group), strict=True):
-            timed = await _timed(town, await _through(town, at, relay, each), each, PACE_PER_MIN)
-            of.extend(timed.claims_s)
-    alone, together = (Timed(count, count * 60 / PACE_PER_MIN, of) for of in claims)
+
+    async def work(place: int, number: int) -> float:
+        claims[number % 2].append(await works[number % 2](place, number // 2))
+        return claims[number % 2][-1]
+
+    await _timed(town, work, count, PACE_PER_MIN)
+    alone, together = (Timed(len(each), len(each) * 60 / PACE_PER_MIN, each) for each in claims)
     return alone, together
 
 

@@ -16,13 +16,13 @@ from tests.benchmarks.served import Served
 from tests.benchmarks.table import Row, at_most
 from tests.services.houses import House
 from tests.services.statements import KIND, Town
-from trust import clock
+from trust import clock, interpreter_tuning
 from trust.core import ledger
 from trust.core.events import NETWORK, Observed, PartyRegistered, WorkCounted
 from trust.core.rawsums import accumulate
 from trust.core.records import Account, Network, Score
 from trust.core.state import Draft
-from trust.services import interpreter_tuning, scoring
+from trust.services import scoring
 from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.projections import Projections

@@ -48,14 +48,16 @@ def test_a_score_that_never_falls_a_verifiers(town: Scene, how: str) -> None:
     seats = town.seats(claim)
     blamed = seats[0].agent
     before = expected(town, blamed, "verifier")
-    votes = [town.vote(seat, "pass" if seat is seats[0] else "fail") for seat in seats]
-    absent = seats[:1] if how == "passed" else []
-    for seat, vote in zip(seats, votes, strict=True):
-        if seat not in absent:
-            town.commit(seat, vote)
+    verdicts = ["pass" if seat is seats[0] else "fail" for seat in seats]
+    for seat, verdict in zip(seats[how == "passed" :], verdicts[how == "passed" :], strict=True):
+        town.commit(seat, town.vote(seat, verdict))
+    if how == "passed":
+        town.net.tick(1_500)
+        town.commit(town.seats(claim)[0], town.vote(town.seats(claim)[0], verdicts[0]))
+    for seat, verdict in zip(town.seats(claim), verdicts, strict=True):
+        if how != "silent" or seat.agent != blamed:
+            town.reveal(seat, town.vote(seat, verdict))
     if how == "wrong":
-        for seat, vote in zip(seats, votes, strict=True):
-            town.reveal(seat, vote)
         town.net.draw(claim)
         town.judge(claim, "fail")
         town.net.tick(1_000)

@@ -33,9 +33,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _run(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def _run(script: str, directory: Path, scripts: Path) -> subprocess.CompletedProcess[str]:
     """Runs a script in a process group of its own, and leaves nothing of it running."""
-    scripts = str(Path(sys.executable).parent)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRUST_")}
     port = _free_port()
     process = subprocess.Popen(
@@ -62,10 +61,20 @@ def _end(group: int) -> None:
 
 
 @pytest.mark.journey
-def test_the_readmes_first_tour_runs_as_written(tmp_path: Path) -> None:
+def test_the_readmes_first_tour_runs_as_written(tmp_path: Path, forked_programs: Path) -> None:
+    """In a shell, each `trust` of which is forked."""
+    _check(tmp_path, forked_programs)
+
+
+@pytest.mark.slow
+def test_the_readmes_first_tour_runs_as_installed(tmp_path: Path) -> None:
+    _check(tmp_path, Path(sys.executable).parent)
+
+
+def _check(directory: Path, scripts: Path) -> None:
     tour = _tour()
     assert [step for step in STEPS if step not in tour] == []
-    done = _run(tour, tmp_path)
+    done = _run(tour, directory, scripts)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "already-claimed" in done.stderr
     assert re.search(r"verified: +receipt", done.stdout)

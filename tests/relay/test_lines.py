@@ -13,10 +13,12 @@ from websockets.asyncio.server import serve
 from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
 from trust.client import ServiceError
 from trust.client.cosigning import Asked
+from trust.client.exchanges import Exchanges
 from trust.client.problems import Unreachable
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
 from trust.core import envelope
 from trust.errors import ClientError, TrustError
+from trust.log.note import Verifier
 from trust.relay import deciding, group
 from trust.relay.deciding import Desk
 from trust.relay.eligible import Eligible
@@ -135,7 +137,7 @@ class Answers(Line):
     def is_up(self) -> bool:
         return self.ends != "down"
 
-    async def ask(self, kind: str, **members: Any) -> dict[str, Any]:
+    async def ask(self, kind: str, patience_s: float = 1, /, **members: Any) -> dict[str, Any]:
         self.asked += 1
         if self.ends == "refuses":
             raise ServiceError.of(409, {"code": "promised", "detail": ""})
@@ -152,7 +154,8 @@ def _envelope(members: dict[str, Any]) -> envelope.Envelope:
 
 
 def _group(town: Network, *ends: str) -> tuple[Group, list[Answers]]:
-    made = Group({did_of_seed(seed): "http://x" for seed in town.three[1:]}, Speaker("x", town.three[0]))
+    others = {did_of_seed(seed): "http://x" for seed in town.three[1:]}
+    made = Group(others, Speaker("x", town.three[0]), Exchanges(Verifier.parse(town.vkey)), lambda: 0)
     lines = [Answers(seed, end) for seed, end in zip(town.three[1:], ends, strict=True)]
     made._lines = {line._did: line for line in lines}
     made._addresses = dict.fromkeys(made._lines, "")

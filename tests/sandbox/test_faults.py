@@ -33,8 +33,9 @@ def _play(data: Path, names: str, **more: Any) -> Facts:
 
 @pytest.mark.journey
 def test_what_is_killed_cut_off_or_away_for_a_while_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, forked_programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "executable", str(forked_programs / "python"))
     monkeypatch.setattr(faults, "DOWN_S", 2.0)
     facts = _play(tmp_path, "coordinators:1,service-at:claim,agents,service-witnesses:cut,relay-down")
     assert facts["figures"]["open"] == 0

@@ -12,13 +12,14 @@ LOADS = frozenset({"script", "link", "img"})
 
 @dataclass
 class Document(HTMLParser):
-    """A page that was read; `wrong` has what no page of ours may have."""
+    """A page that was read; `wrong` has what no page of ours may have, `after` is where its list goes on."""
 
     path: str
     links: set[str] = field(default_factory=set)
     ids: list[str] = field(default_factory=list)
     elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     text: str = ""
+    after: str = ""
     wrong: list[str] = field(default_factory=list)
     _open: list[str] = field(default_factory=list)
 
@@ -35,6 +36,8 @@ class Document(HTMLParser):
             self.wrong.append(f"inline <{tag}>")
         if identifier := given.get("id"):
             self.ids.append(identifier)
+        if given.get("rel") == "next":
+            self.after = given.get("href") or ""
         for name in ("href", "src", "action"):
             if (value := given.get(name)) is not None:
                 self._link(tag, value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from litestar import Controller, Litestar, Router
+from litestar import Controller, Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -45,6 +46,9 @@ ABOUT = (
 )
 
 
+_ErrorHandler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
+
+
 class Pages(NamedTuple):
     """The web pages: their routes, and how they show a problem."""
 
@@ -57,7 +61,7 @@ NO_PAGES = Pages()
 
 def application(service: Service, running: Running = nullcontext, pages: Pages = NO_PAGES) -> Edge:
     """The API over these parts; `running` starts and stops what runs beside it, `pages` are for people."""
-    app = _routed(pages.routes)
+    app = _routed(pages)
     parts = Parts({"service": service}, running)
     limits = Limits(service.settings.requests_per_s, service.settings.proxies)
     methods = Methods(app.routes)
@@ -74,15 +78,15 @@ def given(name: str) -> Provide:
 
 
 @lru_cache
-def _routed(routes: tuple[Router, ...]) -> Litestar:
+def _routed(pages: Pages) -> Litestar:
     """All routes; made once in a process, a quarter of a second."""
     return Litestar(
-        route_handlers=(*ROUTES, *routes),
+        route_handlers=(*ROUTES, *pages.routes),
         dependencies={"service": given("service")},
         exception_handlers={
-            TrustError: on_trust_error,
-            HTTPException: on_http_error,
-            Exception: on_unexpected,
+            TrustError: _shown(on_trust_error, pages.error_page),
+            HTTPException: _shown(on_http_error, pages.error_page),
+            Exception: _shown(on_unexpected, pages.error_page),
         },
         openapi_config=OpenAPIConfig(
             title="trust",
@@ -95,3 +99,17 @@ def _routed(routes: tuple[Router, ...]) -> Litestar:
         logging_config=None,  # no framework logs bodies
         debug=False,
     )
+
+
+def _shown(handler: _ErrorHandler, error_page: ErrorPage) -> _ErrorHandler:
+    """The answer of a handler of errors, as a page where the path is that of one."""
+
+    def on_error(request: Request[Any, Any, Any], error: Any) -> Response[bytes]:
+        answer = handler(request, error)
+        page = error_page(request.scope["path"], answer.content) if request.method == "GET" else None
+        if page is None:
+            return answer
+        body, headers = page
+        return Response(body, status_code=answer.status_code, headers={**answer.headers, **headers})
+
+    return on_error

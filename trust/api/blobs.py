@@ -67,6 +67,5 @@ class BlobController(Controller):
             data,
             media_type=BYTES,
             cache_control=FOR_EVER,
-            x_content_type_options="nosniff",
             content_disposition="attachment",
         )

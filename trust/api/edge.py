@@ -56,6 +56,7 @@ _ALLOW_HEADERS: Header = (
     b"access-control-allow-headers",
     b"Content-Type, If-None-Match, Last-Event-ID, Request-Id, traceparent",
 )
+_NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
 _MAX_AGE: Header = (b"access-control-max-age", b"86400")
 
 
@@ -268,7 +269,7 @@ class _Answer:
         given = _header(self._scope, b"request-id")
         request_id = given if _REQUEST_ID.fullmatch(given) else b"%b-%x" % (_PROCESS, next(_serial))
         size = self._scope.get(SIZE_KEY, self._notifier.size)
-        headers = [(b"request-id", request_id), (b"trust-size", str(size).encode())]
+        headers = [(b"request-id", request_id), (b"trust-size", str(size).encode()), _NO_SNIFFING]
         if is_read(self._scope["method"], self._scope["path"]):
             headers += [_ALLOW_ANY, _EXPOSE]
         return headers

@@ -5,9 +5,10 @@ Functions and no controller: writes are posted to some of the same paths.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from litestar import Response, get
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
 from trust.api.bodies import HttpRequest
@@ -98,36 +99,63 @@ Word = Annotated[
 ]
 
 
+class Wanted(NamedTuple):
+    """Which cases a list has: those in a state, and with these values; "" is any."""
+
+    state: str
+    filters: dict[str, str]
+
+
+def wanted_tasks(
+    task_state: TaskState = "", task_kind: TaskKind = "", relay: RelayId = "", requester: Requester = ""
+) -> Wanted:
+    """Returns the tasks that a query names."""
+    return Wanted(task_state, {"requester": requester, "relay": relay, "task_kind": task_kind})
+
+
+def wanted_claims(claim_state: ClaimState = "", worker: WorkerName = "", task_kind: TaskKind = "") -> Wanted:
+    """Returns the claims that a query names."""
+    return Wanted(claim_state, {"worker": worker, "task_kind": task_kind})
+
+
+WANTED = {
+    "tasks_wanted": Provide(wanted_tasks, sync_to_thread=False),
+    "claims_wanted": Provide(wanted_claims, sync_to_thread=False),
+}
+"""The parameters that a list and its page have in common, by the names under which handlers are given them."""
 TAGS = ["lists"]
 
 
-@get("/v1/tasks", tags=TAGS, summary="Tasks by state, kind, relay and requester, the newest first")
+@get(
+    "/v1/tasks",
+    tags=TAGS,
+    summary="Tasks by state, kind, relay and requester, the newest first",
+    dependencies=WANTED,
+)
 async def tasks(
     request: HttpRequest,
     service: Serving,
-    task_state: TaskState = "",
-    task_kind: TaskKind = "",
-    relay: RelayId = "",
-    requester: Requester = "",
+    tasks_wanted: NamedDependency[Wanted],
     after: AfterPlace = "",
     limit: Limit = 100,
 ) -> Response[bytes]:
-    filters = {"requester": requester, "relay": relay, "task_kind": task_kind}
-    return await service.show(request, lists.tasks, task_state, filters, after, limit)
+    return await service.show(request, lists.tasks, *tasks_wanted, after, limit)
 
 
-@get("/v1/claims", tags=TAGS, summary="Claims by state, worker and kind, the newest first")
+@get(
+    "/v1/claims",
+    tags=TAGS,
+    summary="Claims by state, worker and kind, the newest first",
+    dependencies=WANTED,
+)
 async def claims(
     request: HttpRequest,
     service: Serving,
-    claim_state: ClaimState = "",
-    worker: WorkerName = "",
-    task_kind: TaskKind = "",
+    claims_wanted: NamedDependency[Wanted],
     after: AfterPlace = "",
     limit: Limit = 100,
 ) -> Response[bytes]:
-    filters = {"worker": worker, "task_kind": task_kind}
-    return await service.show(request, lists.claims, claim_state, filters, after, limit)
+    return await service.show(request, lists.claims, *claims_wanted, after, limit)
 
 
 @get("/v1/seats", tags=TAGS, summary="The seats that wait for their verifiers, the newest first")

@@ -170,8 +170,8 @@ def attest(
 ) -> None:
     """Say for somebody whom the service does not hear that the relay was shown a statement now, in time.
 
-    It counts for what a worker or a verifier owes on a claim through this relay: an output, a renewal, a giving up, an
-    opening, a commitment, a reveal.
+    It counts for what a worker or a verifier owes on a claim, whichever relay it came through: an output, a renewal, a
+    giving up, an opening, a commitment, a reveal.
 
     Parameters
     ----------

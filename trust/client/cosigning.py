@@ -8,10 +8,12 @@ neither block two nor slip something else under their names (docs/rules.md 8). T
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from trust.client import wire
+from trust.client.exchanges import Accepted
 from trust.client.problems import Unreachable
 from trust.client.statements import opened
 from trust.client.wire import Exchange, Request
@@ -33,6 +35,14 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 class _Cosigned(msgspec.Struct, frozen=True):
     statement: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A claim's proven entry, and the `relay.confirm` that one coordinator signed for it."""
+
+    accepted: Accepted
+    confirmation: bytes
 
 
 class Cosigners:
@@ -65,6 +75,12 @@ class Cosigners:
                     extra={"refusals": {did: _problem_facts(error) for did, error in refusals.items()}},
                 )
             signed = yield from self._one_more(signed, left, receipt, refusals)
+
+    def brought(self, statement: str) -> Brought | None:
+        """The entry of a claim that the last signer brought to the service itself; None where nobody did. Handed out
+        once."""
+        del statement
+        return None
 
     def _one_more(
         self, signed: bytes, left: Sequence[str], receipt: Receipt | None, refusals: dict[str, TrustError]

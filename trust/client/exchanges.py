@@ -36,6 +36,7 @@ from trust.verify.files import verify_scores
 from trust.verify.receipts import Proven, verify_receipt, verify_refusal, verify_written
 from trust.verify.rotations import follow
 
+MANY = 8
 RETRIED = frozenset({429, 500, 502, 503, 504})
 T = TypeVar("T")
 _CLAIM_ID = re.compile(CLAIM_ID)
@@ -141,11 +142,11 @@ class Exchanges:
             written = wire.shaped(wire.facts(response), Written)
         except ServiceError as error:
             refused = error
-            raise (yield from self._proven(lambda: self._refused(refused, statement.id))) from None
+            raise (yield from self._proven(lambda: self.refused(refused, statement.id))) from None
         receipt = written.receipt.receipt()
         return (
             yield from self._proven(
-                lambda: self._accepted(envelope, statement.id, receipt, repeated=written.repeated)
+                lambda: self.accepted(envelope, statement.id, receipt, repeated=written.repeated)
             )
         )
 
@@ -161,9 +162,9 @@ class Exchanges:
             answer = wire.shaped(wire.facts(response), BatchAnswer)
             if len(answer.results) != len(batch):
                 raise NotProven(f"{len(answer.results)} results for {len(batch)} statements")
-            pairs = list(zip(batch, answer.results, strict=True))
-            yield from self._proven(lambda pair=pairs[0]: self._result(*pair))  # type: ignore[misc]
-            results += yield from wire.compute(lambda pairs=pairs: [self._result(*pair) for pair in pairs])  # type: ignore[misc]
+            first, *others = zip(batch, answer.results, strict=True)
+            results.append((yield from self._proven(lambda pair=first: self._result(*pair))))  # type: ignore[misc]
+            results += yield from self._results(others)
         for each, result in zip(kept, results, strict=False):
             each.is_decided = isinstance(result, ServiceError) and is_decided(result)
         return results
@@ -195,23 +196,32 @@ class Exchanges:
         self.key = follow(self._first, rotations) if rotations else before
         return self.key != before
 
+    def _results(self, pairs: Sequence[tuple[bytes, Facts]]) -> Exchange[list[Accepted | ServiceError]]:
+        """The results of a batch; on another thread where there are many, since each takes a fraction of a ms."""
+
+        def verified() -> list[Accepted | ServiceError]:
+            return [self._result(*pair) for pair in pairs]
+
+        return verified() if len(pairs) < MANY else (yield from wire.compute(verified))
+
     def _result(self, envelope: bytes, result: Facts) -> Accepted | ServiceError:
         statement = opened(envelope)
         status = result.get("status")
         if not isinstance(status, int):
             raise NotProven("a result without a status")
         if status >= 400:
-            return self._refused(ServiceError.of(status, result), statement.id)
+            return self.refused(ServiceError.of(status, result), statement.id)
         receipt = wire.shaped(result, ReceiptAnswer).receipt()
-        return self._accepted(envelope, statement.id, receipt, repeated=status == 200)
+        return self.accepted(envelope, statement.id, receipt, repeated=status == 200)
 
-    def _accepted(self, envelope: bytes, id: str, receipt: Receipt, *, repeated: bool) -> Accepted:
+    def accepted(self, envelope: bytes, id: str, receipt: Receipt, *, repeated: bool) -> Accepted:
+        """The entry that a receipt proves, where it is of the statement that was sent; else `NotProven`."""
         proven = verify_written(receipt, envelope, self.key, repeated=repeated)
         self.seen_size = max(self.seen_size, proven.checkpoint.size)
         return Accepted(id, repeated, receipt, proven)
 
-    def _refused(self, error: ServiceError, id: str) -> ServiceError:
-        """The error, its note verified where it carries one."""
+    def refused(self, error: ServiceError, id: str) -> ServiceError:
+        """The error, its note verified where it carries one; `NotProven` where that does not refuse statement `id`."""
         signed = error.extra.get("refusal")
         if not isinstance(signed, str):
             return error

@@ -64,7 +64,7 @@ class Relay(Bound[C]):
         self.threshold = threshold or len(seeds)
         self._seeds = tuple(seeds)
         self._own = frozenset(map(did_of_seed, seeds))
-        self._cosigners = cosigners if isinstance(cosigners, Cosigners) else Cosigners(cosigners or {})
+        self.cosigners = cosigners if isinstance(cosigners, Cosigners) else Cosigners(cosigners or {})
         self._speaker = Speaker(client.network, self._seeds[0])
         self._now_ms = client.now_ms
 
@@ -85,17 +85,21 @@ class Relay(Bound[C]):
                 self._claimed(proven)
                 check_confirmed(Confirmation(payload, ()), proven)
             case ClaimRequest() | TaskAllocate():
-                if payload.relay != self.relay:
-                    raise ClientError("wrong-relay", f"this is for {payload.relay}, not for {self.relay}")
+                self._check_own(payload.relay)
             case RelayAttest():
+                self._check_own(payload.relay or self.relay)
                 self._check_shown(payload)
             case _:
                 raise ClientError("unknown-kind", f"a relay does not sign a {kind_of(payload)} for others")
         return cosign(envelope, *self._seeds)
 
+    def _check_own(self, relay: str) -> None:
+        if relay != self.relay:
+            raise ClientError("wrong-relay", f"this is for {relay}, not for {self.relay}")
+
     def _check_shown(self, payload: RelayAttest) -> None:
         """`ClientError` not-attested unless these coordinators are shown the statement at that time too. Whether it is
-        signed as it must be, and about this relay's claim, is for the service to say."""
+        signed as it must be, and about a claim, is for the service to say."""
         away_ms = abs(self._now_ms() - payload.shown_ms)
         if away_ms > SHOWN_WITHIN_MS:
             raise ClientError("not-attested", f"{payload.shown_ms} is {away_ms} ms away from now", status=422)
@@ -130,6 +134,15 @@ class Relay(Bound[C]):
             index=entry.index,
         )
 
+    def _joined(self, begun: bytes, entry: Proven) -> bytes:
+        """Another's `relay.confirm` with these coordinators' signatures; `NotProven` where the entry says otherwise."""
+        statement = opened(begun).payload
+        if not isinstance(statement, RelayConfirm) or statement.network != self._speaker.network:
+            raise NotProven(f"a {kind_of(statement)} in place of a confirmation")
+        self._claimed(entry)
+        check_confirmed(Confirmation(statement, ()), entry)
+        return cosign(begun, *self._seeds)
+
     @conversation
     def attest(self, envelope: bytes) -> Exchange[Accepted]:
         """Says to the service for somebody whom it did not hear that this statement was shown now (`attestation`)."""
@@ -140,7 +153,7 @@ class Relay(Bound[C]):
     def attestation(self, envelope: bytes) -> Exchange[bytes]:
         """Returns the `relay.attest` that these coordinators were shown a statement now, signed by the threshold.
 
-        Only what a worker or a verifier owes on a claim through this relay (an output, a renewal, a giving up, an
+        Only what a worker or a verifier owes on a claim, through whichever relay (an output, a renewal, a giving up, an
         opening, a commitment, a reveal), and only within its window. Whoever has it may show it to the service.
         """
         now_ms = self._now_ms()
@@ -150,8 +163,9 @@ class Relay(Bound[C]):
             cosigners=self._seeds[1:],
             statement=envelope.decode(),
             shown_ms=now_ms,
+            relay=self.relay,
         )
-        return (yield from self._cosigners.gather(attestation, self._own, self.threshold))
+        return (yield from self.cosigners.gather(attestation, self._own, self.threshold))
 
     @conversation
     def allocate(
@@ -180,7 +194,7 @@ class Relay(Bound[C]):
             exclusive_ms=exclusive_ms,
             squad=squad,
         )
-        statement = yield from self._cosigners.gather(statement, self._own, self.threshold)
+        statement = yield from self.cosigners.gather(statement, self._own, self.threshold)
         return (yield from self._sent(statement, lambda error: error.code == "not-in-checkpoint"))
 
     def _sent(self, statement: bytes, is_early: Callable[[ServiceError], bool]) -> Exchange[Accepted]:
@@ -217,13 +231,14 @@ class Relay(Bound[C]):
     @conversation
     def gathered(self, signed: bytes) -> Exchange[bytes]:
         """Returns what these coordinators signed, with the signatures of the whole threshold."""
-        return (yield from self._cosigners.gather(signed, self._own, self.threshold))
+        return (yield from self.cosigners.gather(signed, self._own, self.threshold))
 
     @conversation
-    def confirmed(self, accepted: Accepted) -> Exchange[bytes]:
-        """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold."""
-        confirmation = self.confirm(accepted.entry)
-        return (yield from self._cosigners.gather(confirmation, self._own, self.threshold, accepted.receipt))
+    def confirmed(self, accepted: Accepted, begun: bytes = b"") -> Exchange[bytes]:
+        """The `relay.confirm` of a claim that is on the log, with the signatures of the whole threshold; `begun` is one
+        that another coordinator said and signed."""
+        confirmation = self._joined(begun, accepted.entry) if begun else self.confirm(accepted.entry)
+        return (yield from self.cosigners.gather(confirmation, self._own, self.threshold, accepted.receipt))
 
     @conversation
     def update(

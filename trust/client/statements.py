@@ -82,11 +82,10 @@ def opened(signed: bytes) -> Spoken:
 
 def cosign(signed: bytes, *seeds: PrivateKey) -> bytes:
     """The envelope with more signatures over the same payload; a key that signed already is left as it is."""
-    before = opened(signed).signed.envelope
-    added = envelope.open_envelope(sign(opened(signed).signed.payload, seeds)).envelope.signatures
-    present = {signature.keyid for signature in before.signatures}
-    extra = tuple(signature for signature in added if signature.keyid not in present)
-    whole = msgspec.structs.replace(before, signatures=(*before.signatures, *extra))
+    before = opened(signed).signed
+    extra = [seed for seed in dict.fromkeys(seeds) if did_of_seed(seed) not in before.signers]
+    added = envelope.signatures(before.payload, extra)
+    whole = msgspec.structs.replace(before.envelope, signatures=(*before.envelope.signatures, *added))
     return envelope.encode(envelope.from_envelope(whole).envelope)
 
 

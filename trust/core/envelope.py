@@ -23,6 +23,9 @@ PAYLOAD_TYPE = "application/vnd.ants.trust.v1+json"
 MAX_SIGNATURES = 16
 MAX_PAYLOAD_BYTES = 40 * 1024
 MAX_ENVELOPE_BYTES = 64 * 1024
+MAX_HELD = 4_096
+"""Signatures that are known to hold; beyond it all are forgotten."""
+_held: dict[tuple[str, str, bytes], None] = {}
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -100,17 +103,35 @@ def checks(signed: Signed) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def verify(signed: Signed) -> None:
-    """Returns when every signature holds, else raises `BadSignature`."""
+    """Returns when every signature holds, else raises `BadSignature`.
+
+    Whoever passes an envelope on meets the same signatures several times: one that held is not computed again.
+    """
     for did, check in zip(signed.signers, checks(signed), strict=True):
+        signature = did, signed.statement_id, check[2]
+        if signature in _held:
+            continue
         if not ed25519.verify(*check):
             raise BadSignature.of(did)
+        _hold(signature)
+
+
+def _hold(signature: tuple[str, str, bytes]) -> None:
+    """Remembers a signature over the payload with this id: the payload type is always the same."""
+    if len(_held) >= MAX_HELD:
+        _held.clear()
+    _held[signature] = None
 
 
 def sign(payload: bytes, keys: Sequence[ed25519.PrivateKey]) -> bytes:
     """The JSON of an envelope signed with each of the keys."""
+    return encode(_normalised(Envelope(PAYLOAD_TYPE, strict.base64_of(payload), signatures(payload, keys))))
+
+
+def signatures(payload: bytes, keys: Sequence[ed25519.PrivateKey]) -> tuple[Signature, ...]:
+    """The signature of each of the keys over a payload."""
     message = pae(PAYLOAD_TYPE, payload)
-    signatures = tuple([_sign_one(key, message) for key in keys])
-    return encode(_normalised(Envelope(PAYLOAD_TYPE, strict.base64_of(payload), signatures)))
+    return tuple([_sign_one(key, message) for key in keys])
 
 
 def encode(envelope: Envelope) -> bytes:

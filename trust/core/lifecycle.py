@@ -82,6 +82,9 @@ class SeatState:
     SILENT: Final = "silent"
 
 
+UNHEARD_STATES: Final = frozenset({SeatState.PASSED, SeatState.SILENT})
+
+
 class ChallengeState:
     OPEN: Final = "open"
     WON: Final = "won"

@@ -495,14 +495,15 @@ class EvidenceSubmit(Payload, tag="evidence.submit", frozen=True, kw_only=True):
 
 
 class RelayAttest(Payload, tag="relay.attest", frozen=True, kw_only=True):
-    """The relay of a claim was shown a statement about it at `shown_ms`: its envelope as JSON, which the service
-    had not taken."""
+    """A relay was shown a statement about a claim at `shown_ms`: its envelope as JSON, which the service had not
+    taken. `relay` is who says so, the claim's own relay where it is absent."""
 
     endpoint: ClassVar[str] = "/v1/votes"
-    signers: ClassVar[Signers] = Signers("a coordinator, and the threshold of the claim's relay")
+    signers: ClassVar[Signers] = Signers("a coordinator, and the threshold of its relay")
 
     statement: Annotated[str, Meta(max_length=40_960)]
     shown_ms: Ms
+    relay: Id | None = None
 
 
 class RelayConfirm(Payload, tag="relay.confirm", frozen=True, kw_only=True):

@@ -51,6 +51,8 @@ from trust.relay.mirror import Mirror, Work
 PROMISE_MS = 2_000
 GRANT_TRIES = 6
 GRANT_AGAIN_S = 0.1
+BRING_S = 5.0
+"""How long the service may take for another coordinator's claim; then that one is given the signature alone."""
 SEEN_S = 1.0
 DELIVERED = (OutputSubmit, OutputOpen, ItemsOpen, ClaimRenew, ClaimAbandon)
 
@@ -179,7 +181,15 @@ class Desk:
 
     async def _granted(self, data: bytes) -> Granted:
         """Does the same as `Relay.grant`, with the claims of all agents in as few requests as possible."""
-        signed = await self._relay.gathered(await self._relay.cosign(data))
+        signed = await self._relay.cosign(data)
+        try:
+            signed = await self._relay.gathered(signed)
+        finally:
+            brought = self._relay.cosigners.brought(opened(signed).id)
+        if brought is not None:
+            return Granted(
+                brought.accepted, await self._relay.confirmed(brought.accepted, brought.confirmation)
+            )
         accepted = await self._batches.send(signed)
         return Granted(accepted, await self._relay.confirmed(accepted))
 
@@ -384,16 +394,63 @@ class Desk:
         self._decide(
             "cosigned", what=kind_of(payload), about=task, statement=spoken.id, worker=_worker(payload)
         )
-        return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
+        return _statement(signed)
+
+    async def bring(self, request: Asked) -> Facts:
+        """Does as `cosign`, and brings a claim whose threshold is complete by that to the service: its decision is the
+        best look that there is. The answer has the receipt of the entry, and this coordinator's confirmation too."""
+        spoken = self._spoken(request.statement)
+        claim = spoken.payload
+        if not isinstance(claim, ClaimRequest):
+            return await self.cosign(request)
+        try:
+            _, signed = await self._signed_claim(claim, envelopes.encode(request.statement))
+            if not self._is_enough(signed):
+                return await self.cosign(request)
+            await self._promise(spoken, claim, signed)
+            async with asyncio.timeout(BRING_S):
+                accepted = await self._brought(spoken, claim, signed)
+        except TimeoutError:
+            return await self.cosign(request)
+        except TrustError as error:
+            if not isinstance(error, Unreachable):  # else it may yet be won
+                self.promises.take_back(claim.task, spoken.id)
+            self._refused(spoken, claim.task, error, cosign=True)
+            raise
+        confirmation = self._relay.confirm(accepted.entry)
+        about = {"about": claim.task, "statement": opened(confirmation).id, "worker": claim.actor}
+        self._decide("cosigned", what=kind_of(opened(confirmation).payload), **about)
+        return {
+            **_statement(signed),
+            "receipt": msgspec.to_builtins(accepted.receipt),
+            "repeated": accepted.repeated,
+            "confirmation": confirmation.decode(),
+        }
+
+    async def _brought(self, spoken: Spoken, claim: ClaimRequest, signed: bytes) -> Accepted:
+        """Returns the entry of another coordinator's claim. The signature is out from here on, so it is in the feed."""
+        about = {"what": kind_of(claim), "about": claim.task, "statement": spoken.id}
+        self._decide("cosigned", **about, worker=claim.actor)
+        accepted = await self._batches.send(signed)
+        self._decide("forwarded", **about, index=accepted.index)
+        return accepted
+
+    async def _signed_claim(self, request: ClaimRequest, data: bytes) -> tuple[Work, bytes]:
+        """Returns a claim with this coordinator's signature, and its task as this one's own mirror has it."""
+        await self._seen(request.task, request.task_index)
+        work = self._look(request.task, request.task_index, request.actor)
+        return work, await self._relay.cosign(data)
+
+    def _is_enough(self, signed: bytes) -> bool:
+        """Returns whether as many coordinators signed as must."""
+        group = self._mirror.group
+        return len(set(group.coordinators) & set(opened(signed).signed.signers)) >= group.threshold
 
     async def _cosign_claim(self, spoken: Spoken, request: ClaimRequest, data: bytes) -> bytes:
         """Co-signs a claim. The signature that completes the threshold is promised to one claim, and only to an
         agent that may claim; an earlier one is worth nothing before another coordinator has checked too."""
-        await self._seen(request.task, request.task_index)
-        work = self._look(request.task, request.task_index, request.actor)
-        signed = await self._relay.cosign(data)
-        group = self._mirror.group
-        if len(set(group.coordinators) & set(opened(signed).signed.signers)) < group.threshold:
+        work, signed = await self._signed_claim(request, data)
+        if not self._is_enough(signed):
             return signed
         await self._promise(spoken, request, signed)
         try:
@@ -523,6 +580,11 @@ def _may_change(error: ClientError) -> bool:
     may yet lose or has won meanwhile, or it has not followed the log as far yet."""
     refusals: Any = error.extra.get("refusals", {})
     return any(each["code"] in ("promised", "already-claimed", "overloaded") for each in refusals.values())
+
+
+def _statement(signed: bytes) -> Facts:
+    """Returns an envelope as the answer to who asked for a signature."""
+    return {"statement": msgspec.to_builtins(envelopes.open_envelope(signed).envelope)}
 
 
 def _worker(payload: Payload) -> str:

@@ -27,6 +27,8 @@ from trust.relay.messages import MAX_MESSAGE_BYTES, encode, hello_bytes
 PATIENCE_S = 20.0
 AGAIN_S = 0.1
 HELLO_S = 5.0
+FRAME = frozenset({"type", "id", "about"})
+"""Members of a refusal that belong to the question, not to the problem: it may be passed on in answer to another."""
 
 Facts = dict[str, Any]
 OnMessage = Callable[[Facts], Awaitable[None]]
@@ -180,7 +182,8 @@ class RelayLink:
         answer = self._asked.pop(message.get("id", ""), None)
         if answer is not None and not answer.done():
             if message.get("type") == "refused":
-                answer.set_exception(ServiceError.of(message.get("status", 0), message))
+                problem = {name: each for name, each in message.items() if name not in FRAME}
+                answer.set_exception(ServiceError.of(message.get("status", 0), problem))
             else:
                 answer.set_result(message)
         elif message.get("id") == "again":

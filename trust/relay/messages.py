@@ -104,10 +104,13 @@ class Peers(Asked, tag="peers", frozen=True, kw_only=True):
 
 
 class Cosign(Asked, tag="cosign", frozen=True, kw_only=True):
-    """A request for a signature by a coordinator of the group, as by `POST /cosign`."""
+    """A request for a signature by a coordinator of the group, as by `POST /cosign`.
+
+    With `bring` a claim whose threshold that signature completes is brought to the service by who gives it."""
 
     statement: Envelope
     receipt: Receipt | None = None
+    bring: bool = False
 
 
 class Pass(Asked, tag="pass", frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from trust import interpreter_tuning
 from trust.client import AsyncTrustClient, Retry
 from trust.log.note import Verifier
 from trust.relay.server import Config, RelayServer
@@ -29,6 +30,7 @@ async def run(vkey: str | Verifier, config: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncTrustClient(config.services, vkey, retry=PATIENT) as client:
         relay = make(client, config)
+        interpreter_tuning.tune()
         serving = asyncio.create_task(_serve(relay, stop))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)

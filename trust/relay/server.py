@@ -89,10 +89,11 @@ class RelayServer:
         self._since_ms = clock.now_ms()
         origin = origin_of(client.network, config.relay, config.seed)
         self.feed = Feed(origin, config.seed, config.data)
-        self.group = Group(config.cosigners, Speaker(client.network, config.seed))
-        relay = Relay(client, config.relay, [config.seed], cosigners=self.group)
         self._http = httpx.AsyncClient()
         self.mirror = Mirror(self._http, config.services, config.relay, self._hear)
+        me = Speaker(client.network, config.seed)
+        self.group = Group(config.cosigners, me, client.exchanges, lambda: self.mirror.size)
+        relay = Relay(client, config.relay, [config.seed], cosigners=self.group)
         self.desk = Desk(client, relay, self.mirror, self.feed)
         self.offering = Offering(self.mirror, self.here, self._rank, self.feed)
         self.offering.places = config.places
@@ -358,7 +359,8 @@ class RelayServer:
             case messages.Cosign() | messages.Pass() if not session.is_coordinator:
                 raise ClientError("not-coordinator", f"{session.did} is no coordinator", status=403)
             case messages.Cosign():
-                return await self.desk.cosign(cosigning.Asked(request.statement, request.receipt))
+                asked = cosigning.Asked(request.statement, request.receipt)
+                return await (self.desk.bring if request.bring else self.desk.cosign)(asked)
             case messages.Pass():
                 return self._meet(request.sender, request.contact, request.asked)
         raise strict.Malformed("no such message")

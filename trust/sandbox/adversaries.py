@@ -135,7 +135,7 @@ class AllocatesTwice(MaliciousDesk):
             exclusive_ms=asked.exclusive_ms,
         )
         try:
-            own, others = self._relay._own, self._relay._cosigners
+            own, others = self._relay._own, self._relay.cosigners
             await self._client.transport.run(others.gather(statement, own, self._relay.threshold))
             await self._client.send(statement)
         except ClientError as error:

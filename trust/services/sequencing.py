@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from trust import clock, journal, spans
+from trust import clock, interpreter_tuning, journal, spans
 from trust.core import rulebook
 from trust.core.commands import Incoming
 from trust.core.entry import Genesis
@@ -33,7 +33,7 @@ from trust.log.checkpoint import Checkpoint
 from trust.log.merkle import leaf_hash
 from trust.log.note import Signer, sign_note
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
-from trust.services import batch_spans, interpreter_tuning
+from trust.services import batch_spans
 from trust.services.batch import Answer, Batch, Denied, Logged
 from trust.services.headfile import HeadFile
 from trust.services.inbox import Inbox, Submission

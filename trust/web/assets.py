@@ -30,5 +30,5 @@ async def asset(request: HttpRequest, path: FromPath[str]) -> Response[bytes]:
         raise TrustError("unknown-path")
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     held = tag in request.headers.get("if-none-match", "").split(", ")
-    headers = {"etag": tag, "cache_control": "no-cache", "x_content_type_options": "nosniff"}
+    headers = {"etag": tag, "cache_control": "no-cache"}
     return answer(b"" if held else body, 304 if held else 200, _TYPES[Path(name).suffix], **headers)

@@ -184,23 +184,16 @@ def task_page(reader: Reader, id: str, after: int) -> Page:
 
 def tasks_page(reader: Reader, state: str, filters: dict[str, str], after: str) -> Page:
     """Tasks by state, the newest first."""
-    tasks = lists.tasks(reader, state, filters, after, LISTED)
-    return Page(
-        "tasks.html",
-        "Tasks",
-        asked("/v1/tasks", state=state, **filters, after=after),
-        {**tasks, "state": state, "filters": filters},
-        proves=[each["index"] for each in tasks["tasks"]],
-    )
+    return _listed("tasks", lists.tasks(reader, state, filters, after, LISTED), state, filters, after)
 
 
 def claims_page(reader: Reader, state: str, filters: dict[str, str], after: str) -> Page:
     """Claims by state, the newest first."""
-    claims = lists.claims(reader, state, filters, after, LISTED)
-    return Page(
-        "claims.html",
-        "Claims",
-        asked("/v1/claims", state=state, **filters, after=after),
-        {**claims, "state": state, "filters": filters},
-        proves=[each["index"] for each in claims["claims"]],
-    )
+    return _listed("claims", lists.claims(reader, state, filters, after, LISTED), state, filters, after)
+
+
+def _listed(name: str, cases: dict[str, Any], state: str, filters: dict[str, str], after: str) -> Page:
+    """The page of a list of cases in a state, where one is named, and that pass the filters."""
+    path = asked(f"/v1/{name}", state=state, **filters, after=after)
+    data = {**cases, "state": state, "filters": filters}
+    return Page(f"{name}.html", name.capitalize(), path, data, proves=[each["index"] for each in cases[name]])

@@ -8,21 +8,13 @@ from typing import Annotated, Concatenate, ParamSpec
 from urllib.parse import quote
 
 from litestar import Controller, Response, Router, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from trust.api.application import Pages
 from trust.api.auditor import PolicyNumber
 from trust.api.bodies import HttpRequest
-from trust.api.lists import (
-    AfterAny,
-    AfterDue,
-    Capability,
-    ClaimState,
-    Requester,
-    Role,
-    TaskState,
-    WorkerName,
-)
+from trust.api.lists import WANTED, AfterAny, AfterDue, Capability, Role, Wanted
 from trust.api.parameters import (
     After,
     AfterIndex,
@@ -31,14 +23,12 @@ from trust.api.parameters import (
     BeforeMs,
     EntryKind,
     Per,
-    RelayId,
-    TaskKind,
 )
 from trust.api.service import Service, Serving
 from trust.storage.reading import Reader
 from trust.web import agents, cases, network
 from trust.web.assets import asset
-from trust.web.errors import HANDLERS, error_page
+from trust.web.errors import error_page
 from trust.web.rendering import Page, html, whole
 
 P = ParamSpec("P")
@@ -70,7 +60,7 @@ class PagesController(Controller):
 
     path = "/"
     include_in_schema = False
-    exception_handlers = HANDLERS
+    dependencies = WANTED
 
     @get("/", media_type="text/html")
     async def home(self, request: HttpRequest, service: Serving) -> Response[bytes]:
@@ -94,14 +84,10 @@ class PagesController(Controller):
         self,
         request: HttpRequest,
         service: Serving,
-        task_state: TaskState = "",
-        task_kind: TaskKind = "",
-        relay: RelayId = "",
-        requester: Requester = "",
+        tasks_wanted: NamedDependency[Wanted],
         after: AfterPlace = "",
     ) -> Response[bytes]:
-        filters = {"requester": requester, "relay": relay, "task_kind": task_kind}
-        return await _show(request, service, cases.tasks_page, task_state, filters, after)
+        return await _show(request, service, cases.tasks_page, *tasks_wanted, after)
 
     @get("/tasks/{task:str}", media_type="text/html")
     async def task(
@@ -114,13 +100,10 @@ class PagesController(Controller):
         self,
         request: HttpRequest,
         service: Serving,
-        claim_state: ClaimState = "",
-        worker: WorkerName = "",
-        task_kind: TaskKind = "",
+        claims_wanted: NamedDependency[Wanted],
         after: AfterPlace = "",
     ) -> Response[bytes]:
-        filters = {"worker": worker, "task_kind": task_kind}
-        return await _show(request, service, cases.claims_page, claim_state, filters, after)
+        return await _show(request, service, cases.claims_page, *claims_wanted, after)
 
     @get("/claims/{claim:str}", media_type="text/html")
     async def claim(

@@ -23,7 +23,6 @@ POLICY = (
 )
 SAFELY = {
     "content_security_policy": POLICY,
-    "x_content_type_options": "nosniff",
     "referrer_policy": "no-referrer",
     "cache_control": "no-cache",
 }

@@ -23,12 +23,16 @@ def town() -> Scene:
     return scene(policy_of(grace_ms=GRACE_MS, unbonding_ms=10**6))
 
 
-def attested(town: Scene, shown: Spoken, shown_ms: int | None = None, by: Who | None = None) -> Spoken:
-    """What the relay says that it was shown, now unless told otherwise."""
+def attested(
+    town: Scene, shown: Spoken, shown_ms: int | None = None, by: Who | None = None, relay: str | None = None
+) -> Spoken:
+    """What a relay, the claim's where none is named, says that it was shown, now unless told otherwise."""
     fields: dict[str, Any] = {
         "statement": text(shown),
         "shown_ms": town.net.now_ms if shown_ms is None else shown_ms,
     }
+    if relay is not None:
+        fields["relay"] = relay
     return town.net.statement(p.RelayAttest, by or town.net.coordinator, **fields)
 
 
@@ -150,7 +154,25 @@ def test_nobody_waits_for_the_grace_where_everybody_has_spoken(town: Scene) -> N
     assert town.net.get(Round, f"{claim}/1").phase == "over"
 
 
-def test_who_is_no_relay_of_the_claim_attests_nothing(town: Scene) -> None:
+def test_any_relay_attests_where_the_claims_own_is_the_operators_friend(town: Scene) -> None:
+    """Before: only the claim's relay counted, so an operator and a relay together could have anybody look silent."""
+    claim = town.opened()
+    [first, *_] = town.seats(claim)
+    other = Who("coordinator of another relay")
+    relay = town.net.register_relay([other], 1, name="other")
+    shown = town.net.statement(
+        p.VoteCommit, town.sitter(first), seat=first.id, commitment=town.commitment(first, town.vote(first))
+    )
+    said = attested(town, shown, by=other, relay=relay)
+    town.net.refused("not-coordinator", attested(town, shown, by=town.worker, relay=relay))
+    town.net.refused("unknown-relay", attested(town, shown, by=other, relay="rly_" + "a" * 26))
+    town.net.tick_to(first.until_ms + 1)
+    town.net.do(said)
+    assert town.net.get(Seat, first.id).state == "committed"
+    whole(town)
+
+
+def test_who_is_no_coordinator_of_the_relay_attests_nothing(town: Scene) -> None:
     claim = town.drawn()
     shown = opening(town, claim)
     other = Who("coordinator of another relay")

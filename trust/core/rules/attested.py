@@ -1,11 +1,11 @@
-"""Attested statements: those that the service did not take in time count where the claim's relay attests that it was
-shown them in time.
+"""Attested statements: those that the service did not take in time count where a relay attests that it was shown them
+in time.
 
 Specified in docs/rules.md 8.
 
-1. The threshold of the claim's relay says that it was shown what a worker or a verifier owes at a time within its
-   window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The statement
-   stands in it whole, and is judged as if it had been made then.
+1. The threshold of a relay, the claim's or another, says that it was shown what a worker or a verifier owes at a time
+   within its window: an output, a renewal or a giving up within the lease, an opening, a commitment, a reveal. The
+   statement stands in it whole, and is judged as if it had been made then.
 2. It counts until the grace after the window is over (`windows.grace_ms`). The grace is waited only where somebody is
    silent: a window ends early once everybody acted.
 3. A relay that lies for a friend makes a window longer by the grace, and nothing else.
@@ -26,6 +26,8 @@ from trust.core.rules.reads import Keys, Peek
 
 def _attesting(view: Peek, attestation: p.RelayAttest) -> Keys:
     shown = spoken(open_envelope(attestation.statement.encode())).payload
+    if attestation.relay is not None:
+        yield Relay, attestation.relay
     if (registered := ACTS.get(type(shown))) is not None:
         yield from reads.party(shown.actor)
         yield from registered.reads(view, shown)
@@ -38,7 +40,8 @@ def attest(d: Decision, attestation: p.RelayAttest) -> None:
     registered = ACTS.get(type(shown.payload))
     if registered is None or not registered.is_attestable:
         raise Refused("not-attested", f"a {p.kind_of(shown.payload)} counts only where the service took it")
-    relay = d.need(Relay, _claim_of(d, shown.payload).relay)
+    own = _claim_of(d, shown.payload).relay
+    relay = d.find(Relay, attestation.relay or own)
     if attestation.actor not in relay.coordinators:
         raise Refused("not-coordinator", f"{attestation.actor} is no coordinator of {relay.id}")
     d.signed_by_relay(d.spoken, relay)

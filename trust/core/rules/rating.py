@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from trust.core import ledger, rate, reputation, scoring
 from trust.core.events import Observed, RaterChanged, TrackChanged, WorkCounted
-from trust.core.lifecycle import ChallengeState
+from trust.core.lifecycle import UNHEARD_STATES, ChallengeState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Rater, Seat, Task, Track
 from trust.core.refusal import Refused
@@ -24,6 +24,8 @@ AGREED_ON_PASS_MILLI = 250
 DISAGREED_MILLI = 1_000
 UNCOUNTED_ROUTES = frozenset({"own", "assigned"})
 """The ways to a claim by which checks make no streak: the requester chose whom it would praise."""
+LEAST_UNHEARD_PPM = 500_000
+"""The accuracy from which on silence lowers a verifier's record no further (docs/reputation.md 1, S1.1)."""
 
 
 def track_of(d: Decision, worker: Party, task_kind: str) -> Track:
@@ -229,6 +231,11 @@ def judged(d: Decision, seat: Seat, task: Task, policy: Policy, outcome: str) ->
         "passed": weights.no_commit_milli,
         "silent": weights.no_reveal_milli,
     }.get(outcome, 0)
+    if (
+        outcome in UNHEARD_STATES
+        and scoring.accuracy_ppm(d, seat.agent, task.task_kind, d.at_ms) <= LEAST_UNHEARD_PPM
+    ):
+        return
     if not good and not bad:
         return
     d.touch(seat.agent)

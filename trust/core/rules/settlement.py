@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from trust.core import ledger
 from trust.core.events import ClaimEnded, FeeShort, PartyFaulted, SeatSettled, round_id
-from trust.core.lifecycle import ChallengeState, ClaimState, SeatState
+from trust.core.lifecycle import UNHEARD_STATES, ChallengeState, ClaimState, SeatState
 from trust.core.policy import Policy
 from trust.core.records import Claim, Party, Round, Seat, Task
 from trust.core.rules import bond, disputes, names, parties, rating, squads, tasks
@@ -204,6 +204,18 @@ def _void_overdue(d: Decision, claim: Claim, task: Task) -> None:
 # -- seats
 
 
+def _seats_of(d: Decision, panel: Round) -> list[Seat]:
+    """Returns all seats of a round, those that were replaced first."""
+    return [d.need(Seat, name) for name in (*panel.past_seats, *panel.seats)]
+
+
+def is_deserted(d: Decision, panel: Round) -> bool:
+    """Returns whether over half of a round's seats were not heard. That so many of those whom chance drew are away at
+    once is less likely than that somebody did not hear them, so nobody pays for it."""
+    seats = _seats_of(d, panel)
+    return 2 * sum(seat.state in UNHEARD_STATES for seat in seats) > len(seats)
+
+
 def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[int, Due]:
     """Settles every seat of every round against the final verdict; returns what those of each round earned."""
     final = d.need(Round, round_id(claim.id, claim.verdict_round)) if claim.verdict else None
@@ -211,13 +223,12 @@ def settle_seats(d: Decision, claim: Claim, task: Task, policy: Policy) -> dict[
     earned: dict[int, Due] = {}
     for number in range(1, claim.round + 1):
         panel = d.need(Round, round_id(claim.id, number))
-        for name in (*panel.past_seats, *panel.seats):
-            seat = d.need(Seat, name)
-            outcome = _outcome(claim, seat, panel, final)
+        for seat in _seats_of(d, panel):
+            outcome = _outcome(d, claim, seat, panel, final)
             settled.append((seat, outcome))
             if outcome in EARNING:
                 earned.setdefault(number, []).append((seat.agent, policy.verifiers.fee_units))
-            d.emit(SeatSettled(seat=name, outcome=outcome))
+            d.emit(SeatSettled(seat=seat.id, outcome=outcome))
             rating.judged(d, seat, task, policy, outcome)
     doubt_units = _doubt_units(d, claim, earned)
     d.pay("seat.slash", *_slashed(d, _penalties(settled, task, policy, doubt_units), doubt_units))
@@ -265,15 +276,15 @@ def _slashed(d: Decision, penalties: Due, doubt_units: int) -> list[ledger.Trans
     return transfers
 
 
-def _outcome(claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
-    """Returns "right", "wrong", "silent", "passed", "idle" (it never came to a vote), or "heard" (no verdict to be
-    measured by).
+def _outcome(d: Decision, claim: Claim, seat: Seat, panel: Round, final: Round | None) -> str:
+    """Returns "right", "wrong", "silent", "passed", "idle" (it never came to a vote, or not heard in a deserted round),
+    or "heard" (no verdict to be measured by).
 
     A later round that reached no verdict is not measured by the one before it, which it was called to review. Where a
     canary's answer stood: "canary-right", "canary-wrong", or "heard" where nobody could have appealed against it.
     """
-    if seat.state in (SeatState.PASSED, SeatState.SILENT):
-        return seat.state
+    if seat.state in UNHEARD_STATES:
+        return "idle" if is_deserted(d, panel) else seat.state
     if seat.state in IDLE_STATES:
         return "idle"
     if final is None or panel.number > final.number:

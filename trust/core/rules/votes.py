@@ -250,14 +250,15 @@ def _judged(d: Decision, round_: Round, seat: Seat, statement: VoteReveal) -> tu
 
 @due("reveal")
 def reveals_over(d: Decision, id: str) -> None:
-    """Ends the reveals: seats that committed and kept silent pay what a wrong vote pays, and go to jail."""
+    """Ends the reveals: seats that committed and kept silent pay what a wrong vote pays, and go to jail, where others
+    were heard."""
     round_ = d.need(Round, id)
-    jail_ms = _policy(d, round_).verifiers.no_reveal_jail_ms
-    for name in round_.seats:
-        seat = d.need(Seat, name)
-        if seat.state == SeatState.COMMITTED:
-            d.emit(SeatSilent(seat=name))
-            parties.jail(d, seat.agent, jail_ms)
+    silent = [name for name in round_.seats if d.need(Seat, name).state == SeatState.COMMITTED]
+    for name in silent:
+        d.emit(SeatSilent(seat=name))
+    if not settlement.is_deserted(d, round_):
+        for name in silent:
+            parties.jail(d, d.need(Seat, name).agent, _policy(d, round_).verifiers.no_reveal_jail_ms)
     tally(d, round_)
 
 

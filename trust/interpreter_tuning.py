@@ -1,4 +1,4 @@
-"""Settings of the Python interpreter for a process that decides: garbage collection, and turns of threads.
+"""Settings of the Python interpreter for a process that decides or relays: garbage collection, and turns of threads.
 
 - Statements, events and records hold no cycles: reference counts free them. But a batch makes hundreds of thousands
   of them and the caches keep many more, so that the collector as it comes walks all of them again and again and takes
