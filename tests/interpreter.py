@@ -8,6 +8,7 @@ killed too.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import runpy
@@ -51,7 +52,7 @@ os._exit(number)
 
 @contextmanager
 def interpreter(folder: Path) -> Iterator[Path]:
-    """A directory with the files `python` and `trust`; what they started is killed at the end."""
+    """A directory with the files `python` and `trust`, for programs that end before the block does."""
     path = folder / "socket"
     for name in ("python", "trust"):
         file = folder / name
@@ -71,6 +72,7 @@ def serve() -> None:
     name = sys.argv[1]
     for module in (*(f"trust.cli.{each.name}" for each in iter_modules(cli.__path__)), *LATE):
         import_module(module)
+    gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener, selectors.PollSelector() as selector:
         listener.bind(name + ".new")
         listener.listen(100)
@@ -91,7 +93,8 @@ def _turn(listener: socket.socket, selector: selectors.BaseSelector) -> Program 
         elif isinstance(key.fileobj, socket.socket):
             _pass_on(key.fileobj, key.data)
         else:
-            _end(key.fd, *key.data, selector)
+            pid, waiting = key.data
+            _end(selector, key.fd, pid, waiting)
     return None
 
 
@@ -128,7 +131,7 @@ def _pass_on(connection: socket.socket, pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _end(pidfd: int, pid: int, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+def _end(selector: selectors.BaseSelector, pidfd: int, pid: int, connection: socket.socket) -> None:
     """Tells the file how its fork ended."""
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     for each in (pidfd, connection):

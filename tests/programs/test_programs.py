@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from tests.api.processes import ROOT, free_port
+from tests.forking import MAIN, Forked
 from tests.relay.networks import KIND, Coordinator, Network, named, network, standing
 from tests.services.statements import Party
 from trust.client import TrustClient, Worker
@@ -252,57 +253,57 @@ def connecting() -> list[str]:
     return re.findall(r"`(trust [^`]+ [A-Z][^`]+)`", section.partition("\n## ")[0])
 
 
-@pytest.mark.slow
+MCP = """
+import sys
+sys.stdin, sys.stdout = open("asked"), open("answered", "w")
+"""
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    },
+}
+
+
 def test_each_line_by_which_a_reader_connects_works_as_it_is_written(place: Place, tmp_path: Path) -> None:
     owner, port = tmp_path / "owner.toml", free_port()
     owner.write_text("most_stake_units = 300\n")
+    os.mkfifo(tmp_path / "asked")
+    asked = os.open(tmp_path / "asked", os.O_RDWR)
+    os.write(asked, json.dumps(INITIALIZE).encode() + b"\n")
     names = {"RELAY": place.relay.url, "KIND": KIND, "OWNER.toml": owner, "RELAY-ID": place.network.solo}
     names |= {"URL": place.network.url, "VKEY": place.network.vkey, "KEY": place.key("coordinator")}
     commands = {"work": place.script("readme.py", MAKE), "verify": place.script("readme-judge.py", JUDGE)}
     keys = {"work": "agent 3", "verify": "verifier 2", "mcp": "agent 2"}
-    started: dict[str, subprocess.Popen[bytes]] = {}
+    started: dict[str, Forked] = {}
     for line in connecting():
         words = [str(names.get(word, word)) for word in line.split()[1:]]
         words += ["--port", str(port)] if words[0] == "relay" else []
         words = [commands[words[0]] if word == "COMMAND" else word for word in words]
         where = {"TRUST_URL": place.network.url, "TRUST_VKEY": place.network.vkey}
         key = {"TRUST_KEY": str(place.key(keys[words[0]]))} if words[0] in keys else {}
-        started[words[0]] = subprocess.Popen(
-            [sys.executable, "-c", "from trust.cli import main; main()", *words],
-            cwd=tmp_path,
-            env=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | where | key,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+        code = MCP + MAIN if words[0] == "mcp" else MAIN
+        started[words[0]] = Forked(code, words, tmp_path, dict(os.environ) | where | key)
     try:
         assert started.keys() == {"work", "verify", "mcp", "relay", "audit"}
-        place.post(b"by the book")
-        assert any(b'"claimed"' in first_line(started["work"]) for _ in range(4))
-        begin = {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"},
-        }
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin}
-        assert started["mcp"].stdin is not None
-        started["mcp"].stdin.write(json.dumps(asked).encode() + b"\n")
-        assert json.loads(first_line(started["mcp"]))["result"]["serverInfo"]["name"] == "trust"
+        task = place.post(b"by the book")
+        with place.client() as client:
+            until(lambda: any(each["state"] != "claimed" for each in client.task(task)["claims"]))
         assert started["audit"].wait(60) == 0
-        assert started["verify"].poll() is None
         until(lambda: answers(f"http://127.0.0.1:{port}/health"))
+        until(lambda: (tmp_path / "answered").exists() and (tmp_path / "answered").read_text().count("\n"))
+        answer = json.loads((tmp_path / "answered").read_text().splitlines()[0])
+        assert answer["result"]["serverInfo"]["name"] == "trust"
+        assert started["verify"].poll() is None
     finally:
+        os.close(asked)
         for each in started.values():
             with suppress(ProcessLookupError):
                 os.killpg(each.pid, signal.SIGKILL)
-            each.communicate()
-
-
-def first_line(process: subprocess.Popen[bytes]) -> bytes:
-    assert process.stdout is not None
-    assert select.select([process.stdout], [], [], PATIENCE_S)[0]
-    return process.stdout.readline()
 
 
 def answers(url: str) -> bool:

@@ -96,6 +96,7 @@ def test_the_search_joins_a_record_and_garbage_to_a_burst(monkeypatch: pytest.Mo
     assert of_kind(found.best, "accepted") >= 5
 
 
+@pytest.mark.slow
 def test_the_search_joins_a_crowd_and_garbage_to_a_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     put_back_the_freeze(monkeypatch)
     found = searched(100, 6, RECORD, CROWDED, effort=QUICK)

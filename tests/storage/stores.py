@@ -16,9 +16,10 @@ from tests.postgres import Postgres
 from tests.tables import empty, make_tables
 from trust.core.entry import decode_entry
 from trust.core.records import RECORDS, Node
-from trust.core.rulebook import Decided
+from trust.core.rulebook import Decided, incoming_of
 from trust.core.state import Draft
 from trust.log.merkle import leaf_hash
+from trust.services.batch import entry_kind
 from trust.settings import shipped
 from trust.storage.engine import Database
 from trust.storage.projections import TABLES, Projections, actor_and_subjects
@@ -92,6 +93,12 @@ def all_rows(connection: Connection) -> Rows:
     }
 
 
+def _kind_of(data: bytes) -> str:
+    """The kind of an entry, as the service stores it."""
+    command = decode_entry(data).command
+    return "clock" if command.clock is not None else entry_kind(incoming_of(command))
+
+
 class SqlStore:
     """State in a database, each flush one transaction. The log has entries and no tree: nobody asks for proofs."""
 
@@ -108,7 +115,7 @@ class SqlStore:
         return self._view
 
     def absorb(self, draft: Draft, entries: Sequence[Decided]) -> None:
-        rows = [StoredEntry(e.index, e.at_ms, "test", e.data, leaf_hash(e.data)) for e in entries]
+        rows = [StoredEntry(e.index, e.at_ms, _kind_of(e.data), e.data, leaf_hash(e.data)) for e in entries]
         projections = Projections()
         for entry in entries:
             actor, digests = actor_and_subjects(decode_entry(entry.data))

@@ -1,6 +1,7 @@
-"""The pictures of docs/explorer.md, taken in Chromium from the network that `trust demo` plays.
+"""The pictures of docs/explorer.md, taken in Chromium from the network that `trust demo` plays; that of statistics from
+one with two days behind it.
 
-`uv run python -m tests.web.pictures` plays it, which takes half a minute, and takes all of them.
+`uv run python -m tests.web.pictures` plays both, which takes a minute, and takes all of them.
 """
 
 from __future__ import annotations
@@ -16,24 +17,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.api.processes import serving
+from tests.storage.stores import SqlStore
+from tests.tables import make_tables
 from tests.web.browser import launched
+from tests.web.past import HOUR_MS, played, signed
+from trust import clock
+from trust.storage.engine import Database
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 MAX_BYTES = 80_000
 WIDTH = 900
 MARGIN = 16
+HOURS, CASES = 46, 2
+"""How long the past is, and about how many cases an hour has."""
 _TOLD = re.compile(r"log key (?P<vkey>\S+)|the lie +(?P<url>http://\S+)/claims/(?P<claim>\S+)")
 
 
 class Picture(NamedTuple):
-    """What a picture shows: a page, from one of its elements down to another, which is left out."""
+    """What a picture shows: a page, from one of its elements down to another, which is left out; of the demo's network,
+    or of one with a past."""
 
     name: str
     path: str
     begins: str
     ends: str
+    of_past: bool = False
 
 
 def pictures(claim: str, liar: str) -> list[Picture]:
@@ -44,7 +55,7 @@ def pictures(claim: str, liar: str) -> list[Picture]:
         Picture("draw", case, "h2:text('The draw')", "h2:text('The money')"),
         Picture("money", case, "h2:text('The money')", "h2:text('The output')"),
         Picture("agent", f"/agents/{liar}", "body", "h2:text('Money')"),
-        Picture("statistics", "/stats", "h2:text('All in all')", "[data-verify]"),
+        Picture("statistics", "/stats", "body", "h2:text('Where the units lie')", of_past=True),
         Picture("verify", "/entries/0", "[data-verify]", "footer"),
     ]
 
@@ -52,14 +63,42 @@ def pictures(claim: str, liar: str) -> list[Picture]:
 def main() -> None:
     """Takes every picture; fails where one is too large."""
     FOLDER.mkdir(exist_ok=True)
-    with _played() as told, sync_playwright() as driver, launched(driver) as browser:
-        page = browser.new_page(base_url=told["url"], viewport={"width": WIDTH, "height": 800})
-        worker = page.request.get(f"/v1/claims/{told['claim']}").json()["worker"]
-        for picture in pictures(told["claim"], worker):
-            page.goto(picture.path, wait_until="networkidle")
-            if picture.name == "verify":
-                _verified(page, told["vkey"])
-            _keep(picture, _taken(page, picture))
+    with sync_playwright() as driver, launched(driver) as browser:
+        with _played() as told:
+            page = _page(browser, told["url"])
+            worker = page.request.get(f"/v1/claims/{told['claim']}").json()["worker"]
+            chosen = pictures(told["claim"], worker)
+            for picture in (each for each in chosen if not each.of_past):
+                page.goto(picture.path, wait_until="load")
+                if picture.name == "verify":
+                    _verified(page, told["vkey"])
+                _keep(picture, _taken(page, picture))
+        with _lived() as url:
+            page = _page(browser, url)
+            for picture in (each for each in chosen if each.of_past):
+                page.goto(picture.path, wait_until="load")
+                _keep(picture, _taken(page, picture))
+
+
+def _page(browser: Browser, url: str) -> Page:
+    return browser.new_page(base_url=url, viewport={"width": WIDTH, "height": 800})
+
+
+@contextmanager
+def _lived() -> Iterator[str]:
+    """The address of a service over a network with a past."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        url = f"sqlite:///{folder / 'trust.db'}"
+        make_tables(url)
+        database = Database(url)
+        town = played(database, clock.now_ms() - HOURS * HOUR_MS, HOURS, CASES)
+        assert isinstance(town.net.store, SqlStore)
+        town.net.store.close()
+        signed(database, folder)
+        database.close()
+        with serving(folder, url, "") as (running, _):
+            yield running.base_url
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def test_a_claim_is_followed_to_its_verdict_without_a_reload(visit: Visit) -> No
         expect(page.get_by_text("The verifiers commit to their verdicts")).to_be_visible()
         expect(page.locator(".due .left")).to_contain_text("in ")
         town.vote(claim, "fail")
-        expect(page.locator(".facts .state")).to_have_text("rejected")
+        expect(page.locator("h1 .state")).to_have_text("rejected")
         assert page.evaluate("window.stayed")
 
 

@@ -4,18 +4,21 @@ The head file goes first: it is a lower bound, so it may lag behind the copied d
 whose database is behind its head file refuses to start. A backup that goes on after the original signed more entries
 forks the log, so the copy says that it is one: it starts only by an explicit word (`trust serve --take-over`).
 
-The database is copied inside one read transaction: whatever is written meanwhile, the copy ends. The directory gets its
-name when all of it is there and on the disk.
+The database is copied inside one read transaction: whatever is written meanwhile, the copy ends. PostgreSQL is dumped
+by its own `pg_dump`, which does the same. The directory gets its name when all of it is there and on the disk.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -28,6 +31,9 @@ from trust.cli.terminal import progress
 app = App(name="backup")
 PAGES = 4_096
 DATABASE_FILE = "trust.db"
+DUMP_FILE = "trust.dump"
+"""A dump of PostgreSQL in the custom format, for `pg_restore`."""
+_PASSWORD_MARKS, _ESCAPED = re.compile(r"([:\\])"), r"\\\1"
 
 
 @app.default
@@ -36,10 +42,11 @@ def backup(
     /,
     *,
     data: Annotated[Path | None, Parameter(env_var="TRUST_DATA")] = None,
+    database: Annotated[str | None, Parameter(env_var="TRUST_DATABASE")] = None,
     keys: bool = True,
     output: Output = OUTPUT,
 ) -> None:
-    """Copy a data directory into a new one.
+    """Copy a data directory into a new one, with its database; PostgreSQL is dumped by `pg_dump`.
 
     Parameters
     ----------
@@ -47,6 +54,8 @@ def backup(
         The directory to make.
     data
         The directory to copy; default: trust-data.
+    database
+        A PostgreSQL URL; default: what trust.toml names, else SQLite in the directory.
     keys
         Copy the private keys too.
     """
@@ -54,19 +63,20 @@ def backup(
     from trust.services.startup_checks import mark_copy
     from trust.storage.engine import file_of
 
-    chosen = settings.load({"data": data})
-    database = file_of(chosen.database_url)
-    if database is None:
-        raise Usage("this copies SQLite; for PostgreSQL copy the head file first, then run pg_dump")
-    if not database.exists():
-        raise FileNotFoundError(2, "there is no database", str(database))
+    chosen = settings.load({"data": data, "database": database})
+    file = file_of(chosen.database_url)
+    if file is not None and not file.exists():
+        raise FileNotFoundError(2, "there is no database", str(file))
     if target.exists():
         raise FileExistsError(17, "there already", str(target))
     fresh = target.with_name(f"{target.name}.part")
     shutil.rmtree(fresh, ignore_errors=True)  # what an earlier backup could not finish
     fresh.mkdir(mode=0o700, parents=True)
     _copy(chosen.data_dir / HEAD_FILE, fresh)
-    size = copy_database(database, fresh / DATABASE_FILE)
+    if file is None:
+        size = dump_database(chosen.database_url, fresh / DUMP_FILE)
+    else:
+        size = copy_database(file, fresh / DATABASE_FILE)
     mark_copy(fresh, size, chosen.data_dir.resolve())
     for name in (VKEY_FILE, settings.CONFIG_NAME):
         _copy(chosen.data_dir / name, fresh)
@@ -114,5 +124,40 @@ def copy_database(source: Path, target: Path) -> int:
         f"{target.name}-*"
     ):  # a journal that SQLite could not delete, and said nothing
         raise OSError(errno.EIO, "the copy could not be finished", str(left))
+    target.chmod(0o600)
+    return size
+
+
+def dump_database(url: str, target: Path) -> int:
+    """Writes a dump of a PostgreSQL database that others may write to meanwhile, by the `pg_dump` of this machine.
+
+    Returns how many entries the log had when it began. Usage where there is no `pg_dump`; OSError where it fails.
+    """
+    from sqlalchemy.engine import make_url
+
+    from trust.storage.engine import Database
+    from trust.storage.reading import reading
+
+    program = shutil.which("pg_dump")
+    if program is None:
+        raise Usage("there is no pg_dump here: install PostgreSQL's client, of the server's version or newer")
+    opened = Database(url, 1)
+    try:
+        with reading(opened) as reader:
+            size = reader.head().size
+    finally:
+        opened.close()
+    address = make_url(url).set(drivername="postgresql")
+    with NamedTemporaryFile("w", encoding="utf-8") as passwords:  # a command line is for everybody to see
+        if address.password:
+            passwords.write(f"*:*:*:*:{_PASSWORD_MARKS.sub(_ESCAPED, str(address.password))}\n")
+            passwords.flush()
+            address = address.set(password=None).update_query_dict({"passfile": passwords.name})
+        where = address.render_as_string(hide_password=False)
+        command = [program, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}", where]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        reason = next(iter(done.stderr.strip().splitlines()), f"exit {done.returncode}")
+        raise OSError(errno.EIO, f"pg_dump failed: {reason}", str(target))
     target.chmod(0o600)
     return size

@@ -33,9 +33,12 @@ def doctor(
         A PostgreSQL URL; default: what trust.toml names, else SQLite in the directory.
     """
     need("server")
-    from trust.services.diagnosis import FAIL, examine
+    from trust.services.diagnosis import FAIL, examine, unreadable
 
-    findings = examine(settings.load({"data": data, "database": database}))
+    try:
+        findings = examine(settings.load({"data": data, "database": database}))
+    except (settings.SettingsError, OSError) as error:
+        findings = [unreadable(error)]
     if output.json or output.field:
         output.show({"good": all(each.level != FAIL for each in findings), "findings": findings})
     else:

@@ -198,7 +198,7 @@ class Hand:
 
     @asynccontextmanager
     async def renewing(self, claim: str) -> AsyncIterator[None]:
-        """Renews the lease of a claim inside of the block, while the work on it goes on, as far as the policy allows."""
+        """Renews the lease of a claim in the block that works on it, as far as the policy allows."""
 
         def tell(did: str, **facts: Any) -> None:
             logger.warning("%s: %s", did, escaped(str(facts)))

@@ -64,6 +64,13 @@ def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
+def unreadable(error: SettingsError | OSError) -> Finding:
+    """Returns the finding that settings or keys cannot be read, so that nothing else could be looked at."""
+    return Finding(
+        "settings", FAIL, str(error), "docs/protocol.md 6.3 has every setting and key; mend what it names"
+    )
+
+
 def _guarded(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     """Returns the findings of a check; a check that raises is a finding too."""
     try:

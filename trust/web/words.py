@@ -69,12 +69,16 @@ def moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def time(at_ms: int) -> Markup:
-    """A time as an element that the page's script adds the reader's own zone to."""
+def time(at_ms: int, form: str = "") -> Markup:
+    """A time as an element that the page's script adds the reader's own zone to; `form` is one of `strftime`, else it
+    is told to the second."""
     if not 0 <= at_ms <= _LAST_MS:
         return Markup("{}").format(moment(at_ms))
-    machine = datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return Markup('<time datetime="{}.{:03d}Z">{}</time>').format(machine, at_ms % 1_000, moment(at_ms))
+    at = datetime.fromtimestamp(at_ms // 1_000, UTC)
+    words = at.strftime(form) if form else moment(at_ms)
+    return Markup('<time datetime="{}.{:03d}Z">{}</time>').format(
+        at.strftime("%Y-%m-%dT%H:%M:%S"), at_ms % 1_000, words
+    )
 
 
 def units(amount: int) -> str:

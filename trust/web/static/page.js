@@ -5,6 +5,7 @@ import { judge, prove, trusted } from "./verify.js";
 const MAX_SHOWN = 20_000;
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 const left = (ms) => {
   const s = Math.max(0, Math.round(ms / 1000));
   return s < 120 ? `${s} s` : s < 7200 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
@@ -17,7 +18,7 @@ function addZones(root) {
     if (!time.closest("table, .timeline, .ends")) {
       const zone = document.createElement("span");
       zone.className = "zone";
-      zone.textContent = ` (${time.title} here)`;
+      zone.textContent = ` ${clock.format(new Date(time.dateTime))} here`;
       time.after(zone);
     }
   }
