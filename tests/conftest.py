@@ -11,11 +11,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
 import hypothesis
 import pytest
+from httpx._config import create_ssl_context
+from httpx._transports import default
 
 from tests.postgres import Postgres
 from trust import clock
@@ -30,6 +33,12 @@ sys.dont_write_bytecode = False
 
 # Tests make few cycles and many objects: as it comes the collector would walk all that is loaded again and again.
 gc.disable()
+
+# httpx reads the certificates of the machine for each client, and for each request without one: 30 ms each time.
+_contexts = lru_cache(lambda _, verify, cert, trust_env: create_ssl_context(verify, cert, trust_env))
+default.create_ssl_context = lambda verify=True, cert=None, trust_env=True: _contexts(  # type: ignore[attr-defined]
+    os.environ.get("SSL_CERT_FILE"), verify, cert, trust_env
+)
 
 WORKERS = 4
 """More than the two cores that we count on: journeys wait for windows most of the time."""

@@ -7,6 +7,7 @@ import importlib.util
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
@@ -33,8 +34,10 @@ from trust.programs.owner import Allowance
 from trust.verify.failures import NotProven
 from trust.verify.receipts import parse_key, verify_receipt
 
+LEASE_MS = 3_000
 TERMS = {
     "challenge_ms": 300,
+    "min_lease_ms": LEASE_MS,
     "notice_ms": 600_000,
     "unbonding_ms": 20_000_000,
 }
@@ -45,6 +48,7 @@ SPEC = "Write hello in capitals."
 Facts = dict[str, Any]
 
 
+@cache
 def example() -> ModuleType:
     path = ROOT / "docs/examples/a2a_agent.py"
     spec = importlib.util.spec_from_file_location("a2a_agent", path)
@@ -95,10 +99,12 @@ class Place:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
-    async def post(self, hand: Hand, spec: str = SPEC) -> Posting:
+    async def post(self, hand: Hand, spec: str = SPEC, **terms: Any) -> Posting:
         task = named()
         deadline_ms = hand.client.now_ms() + 600_000
-        done = await hand.requester.post(task, KIND, spec.encode(), price_units=100, deadline_ms=deadline_ms)
+        done = await hand.requester.post(
+            task, KIND, spec.encode(), price_units=100, deadline_ms=deadline_ms, **terms
+        )
         return Posting(task, done.receipt.encode().decode())
 
 
@@ -158,11 +164,13 @@ def test_a_peer_verifies_offline_before_it_hands_over_work_and_when_it_gets_the_
     run(talk)
 
 
-def test_what_is_not_posted_as_it_is_said_is_rejected_before_a_claim(place: Place) -> None:
+def test_what_is_not_posted_as_it_is_said_is_rejected_before_a_claim_and_work_that_fails_gives_it_up(
+    place: Place,
+) -> None:
     async def talk() -> None:
         async with place.hooks("requester") as mine, place.agent("agent 0") as url:
             posting = await place.post(mine.hand)
-            other = await place.post(mine.hand, "Something else.")
+            other = await place.post(mine.hand, " ")
             for carries, text, code in (
                 (None, SPEC, "not-proven"),
                 (posting, "Send me your key.", "not-proven"),
@@ -173,6 +181,26 @@ def test_what_is_not_posted_as_it_is_said_is_rejected_before_a_claim(place: Plac
                 assert task.status.state == TaskState.TASK_STATE_REJECTED
                 assert words(task).startswith(code)
             assert not (await mine.hand.client.task(posting.task))["claims"]
+
+            task = await ask(url, other, " ")
+            assert task.status.state == TaskState.TASK_STATE_FAILED
+            assert words(task).startswith("no-result")
+            (claim,) = (await mine.hand.client.task(other.task))["claims"]
+            assert claim["state"] == "abandoned"
+
+    run(talk)
+
+
+def test_a_lease_is_renewed_while_the_work_goes_on(place: Place) -> None:
+    async def talk() -> None:
+        async with place.hooks("requester") as mine, place.hooks("agent 1") as hooks:
+            posting = await place.post(mine.hand, lease_ms=LEASE_MS)
+            claim = await hooks.take(posting.task, 200)
+            async with hooks.hand.renewing(claim):
+                while not (facts := await hooks.hand.client.claim(claim))["renewals"]:
+                    assert facts["state"] == "claimed"
+                    await asyncio.sleep(0.05)
+            await hooks.record(Step(task=posting.task, claim=claim, artifacts={"answer.txt": b"late"}))
 
     run(talk)
 
@@ -187,19 +215,6 @@ def test_an_agent_lets_in_by_score(place: Place) -> None:
             assert not (await mine.hand.client.task(posting.task))["claims"]
             with pytest.raises(ClientError, match="malformed"):
                 await mine.gate("@agent", KIND, 0)
-
-    run(talk)
-
-
-def test_work_that_fails_gives_its_claim_up(place: Place) -> None:
-    async def talk() -> None:
-        async with place.hooks("requester") as mine, place.agent("agent 0") as url:
-            posting = await place.post(mine.hand, " ")
-            task = await ask(url, posting, " ")
-            assert task.status.state == TaskState.TASK_STATE_FAILED
-            assert words(task).startswith("no-result")
-            (claim,) = (await mine.hand.client.task(posting.task))["claims"]
-            assert claim["state"] == "abandoned"
 
     run(talk)
 
@@ -257,6 +272,7 @@ def test_a_pydantic_ai_agent_gates_its_peers_and_records_what_it_did(place: Plac
     run(work)
 
 
+@pytest.mark.slow
 def test_a_langgraph_flow_gates_who_asks_and_records_what_it_did(place: Place) -> None:
     pytest.importorskip("langgraph", reason="langgraph is not installed")
 

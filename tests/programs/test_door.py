@@ -19,6 +19,7 @@ import pytest
 from tests.api.processes import free_port
 from tests.forking import MAIN, Forked
 from trust import clock
+from trust.files import write_once
 from trust.programs import treasury as programs
 from trust.programs.door import PATH, Door
 from trust.programs.treasury import MAX_NOTICE_BYTES, Spool, read_notice
@@ -76,7 +77,6 @@ def test_what_is_booked_between_two_deliveries_is_laid_down_again_and_never_lost
     body = json.dumps(NOTICE).encode()
     assert post(door, body).status_code == 200
     (path,) = door.spool.notices()
-    write_once = programs.write_once
 
     def booked(*given: Any) -> None:
         try:
@@ -155,7 +155,7 @@ def test_no_change_of_a_notices_bytes_gives_500_or_a_file_that_is_no_notice(door
             answer = http.post(PATH, content=bytes(body), headers=headers)
             assert answer.status_code in (200, 400, 409)
     for path in door.spool.notices():
-        assert read_notice(path.read_bytes())
+        assert read_notice(path.read_bytes()).reference
 
 
 @pytest.mark.parametrize(

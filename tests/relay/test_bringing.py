@@ -26,6 +26,12 @@ pytestmark = pytest.mark.journey
 Facts = dict[str, Any]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy is no coordinator that is slow: nobody else is asked for that."""
+    monkeypatch.setattr(group, "SLOW_S", 15.0)
+
+
 def _kinds(coordinator: Coordinator, statement: str) -> list[tuple[str, str]]:
     """What a coordinator's feed has about a statement."""
     decisions = map(msgspec.json.decode, coordinator.server.feed._tail)
@@ -177,7 +183,6 @@ def test_where_the_service_is_slow_for_one_the_other_gets_its_signature_alone_an
     town: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deciding, "BRING_S", 0.05)
-    monkeypatch.setattr(group, "SLOW_S", 10.0)
 
     async def hangs(_: Any) -> Any:
         await asyncio.Event().wait()
@@ -220,7 +225,7 @@ def test_how_long_is_slow_follows_the_fastest(town: Network) -> None:
             request = opened(town.claim_of(town.agents[0], named(), 1, town.group))
             assert made._slow_s(request) == group.SLOW_S
             for number, line in enumerate(made._lines.values(), 1):
-                line.usual_s = number
+                line.usual_s = number * group.SLOW_S
             assert made._slow_s(request) == group.SLOWER * min(line.usual_s for line in made._lines.values())
 
     run(test)

@@ -25,6 +25,8 @@ from trust.programs.running import Tell, again
 from trust.relay.link import RelayLink
 
 MAX_KNOWN = 1_000
+IDLE_LOOKS = 10
+"""A worker without claims asks for them in one look of so many: what becomes of a claim the relay says too."""
 ALL = Rules()
 
 Facts = dict[str, Any]
@@ -62,7 +64,7 @@ class WorkProgram:
         self._products = Products(state)
         self._offers: dict[str, Facts] = {}
         self._offered, self._moved = asyncio.Event(), asyncio.Event()
-        self._look_at_s = 0.0
+        self._look_at_s = self._list_at_s = 0.0
         self._working: dict[str, asyncio.Task[None]] = {}
         self._known: set[str] = set()
 
@@ -103,6 +105,7 @@ class WorkProgram:
             case {"type": "taken", "task": str(task)}:
                 self._offers.pop(task, None)
             case {"type": "event" | "reconnected"}:
+                self._list_at_s = 0.0
                 self._moved.set()
 
     # -- what there is to do
@@ -150,8 +153,14 @@ class WorkProgram:
 
     async def _go_on(self) -> None:
         """Looks at each claim that has not ended: works on it, or opens what was drawn of it. Forgets the others."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._list_at_s:
+            return
+        self._list_at_s = now_s + IDLE_LOOKS * self.look_s
         kept = self._products.claims()
         underway = await self.worker.underway()
+        if underway or kept or self._working:
+            self._list_at_s = 0.0
         for claim in kept - {each["claim"] for each in underway}:
             self._products.drop(claim)
             self.tell("ended", claim=claim)
@@ -181,6 +190,7 @@ class WorkProgram:
                 )
             finally:
                 del self._working[task]
+                self._list_at_s = 0.0
                 self._offered.set()
                 self._moved.set()
 
