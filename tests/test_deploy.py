@@ -21,6 +21,7 @@ from tests.docs.tables import metrics
 from tests.postgres import Postgres
 from tests.services.logs import check_log
 from tests.services.statements import Party as Key
+from tests.storage.stores import SqlStore
 from tests.tables import make_tables
 from tests.web.past import HOUR_MS, played, signed
 from trust import app, clock, settings
@@ -176,6 +177,7 @@ def test_a_backup_of_the_unit_on_postgresql_is_restored_into_another_server_data
     (data / "trust.toml").write_text(f'database = "{url}"\n', encoding="utf-8")
     database = Database(url)
     town = played(database, clock.now_ms() - 4 * HOUR_MS, hours=4, cases=1)
+    assert isinstance(town.net.store, SqlStore)
     town.net.store.close()
     signed(database, data)
     with reading(database) as reader:

@@ -226,13 +226,10 @@ def test_a_key_that_is_no_key_or_is_lost_is_a_failure(data: Path, capsys: pytest
     assert "log.key" in _looked(data, capsys)[1]["settings", "fail"]
 
 
-def test_tables_of_an_older_release_a_database_without_a_log_and_one_that_is_none_are_told(
+def test_a_database_without_a_log_and_one_that_is_none_are_told(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = data / "trust.db"
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '0001'")
-    assert _looked(data, capsys)[1]["schema", "warn"] == "an older release's"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("DROP TABLE alembic_version")
     assert _looked(data, capsys)[1].keys() & {("schema", "fail"), ("database", "fail")}
@@ -278,8 +275,8 @@ def test_what_is_no_service_at_its_address_is_told(
     [
         ("postgresql://nobody@127.0.0.1:1/none", "refused"),
         ("postgresql://nobody@no-such-host.invalid/none", "no-such-host"),
-        ("mysql://somewhere/none", "mysql"),
-        ("nonsense", "nonsense"),
+        ("mysql://somewhere/none", "what is given is not postgresql"),
+        ("nonsense", "what is given is not postgresql"),
     ],
 )
 def test_a_database_that_is_not_there_is_told(
@@ -288,12 +285,3 @@ def test_a_database_that_is_not_there_is_told(
     code, found = _looked(data, capsys, "--database", at)
     assert code == FALSE
     assert words in found.get(("database", "fail"), "") + found.get(("settings", "fail"), "")
-
-
-@pytest.mark.postgres
-def test_a_postgresql_that_loses_commits_is_told(
-    postgres_url: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    address = f"{postgres_url}&options=-csynchronous_commit%3Doff"
-    found = _looked(data, capsys, "--database", address)[1]
-    assert "synchronous_commit" in found["database", "fail"]
