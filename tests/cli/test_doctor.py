@@ -184,7 +184,7 @@ def test_it_reads_postgresql_too(
 def test_a_directory_that_cannot_be_written_and_an_operators_key_beside_the_service_are_told(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnosis.os, "access", lambda *_: False)  # root may write everything
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everything
     found = _looked(data, capsys)[1]
     assert "may not write" in found["data directory", "fail"]
     assert "operator.key" in found["keys", "warn"]

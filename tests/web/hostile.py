@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from re import _parser as patterns  # type: ignore[attr-defined]
+from re import _parser as patterns
 from typing import Any
 from urllib.parse import quote
 
