@@ -146,7 +146,7 @@ def test_votes_out_of_turn_are_refused_with_their_codes(checked: House) -> None:
     assert wrong["code"] == "commitment-mismatch"
     shown = checked.wait(lambda: _ended(checked, claim), timeout_s=15)
     assert shown["state"] == "voided"
-    assert {each["outcome"] for each in shown["rounds"][0]["seats"]} == {"silent"}
+    assert {each["outcome"] for each in shown["rounds"][0]["seats"]} == {"idle"}
 
 
 def _ended(home: House, claim: str) -> dict[str, Any]:

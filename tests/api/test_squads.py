@@ -124,7 +124,7 @@ def test_who_joins_by_draw_is_proven_by_the_bundle(town: House, client: TrustCli
     asker = Party("asker")
     town.all_done([town.register(asker, capabilities=(KIND,)), town.deposit(asker.did, 1_000)])
     founder, other = Worker(client, town.workers[0].seed), Worker(client, asker.seed)
-    asks_until_ms = client.now_ms() + 400
+    asks_until_ms = client.now_ms() + 1_500
     until = {"asks_until_ms": asks_until_ms, "until_ms": deadline_ms}
     squad = founder.call_squad("drawn", stake_units=200, **until).created["squad"]
     other.ask_squad(squad, stake_units=300, surety_units=50)

@@ -65,7 +65,7 @@ def test_each_of_many_tasks_that_two_replicas_contend_for_has_one_winner(
     outcomes = [[outcome for answer in mine for outcome in answer.result(timeout=120)] for mine in answers]
     won = [[isinstance(outcome, Receipt) for outcome in mine] for mine in outcomes]
     assert sum(map(sum, won)) == tasks
-    assert all(sum(mine) > tasks // 20 for mine in won), "they did not contend"
+    assert all(map(any, won)), "they did not contend"
     for mine in outcomes:
         assert {each.code for each in mine if isinstance(each, Refusal)} == {"already-claimed"}
     check_log(two.database, town.log.verifier)
