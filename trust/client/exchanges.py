@@ -58,7 +58,7 @@ class Retry:
         The wait is spread, so that clients that were turned away together do not come back together.
         """
         backoff = min(self.longest_ms, self.first_ms << min(attempt, 20))
-        wait = max(backoff // 2 + random.randrange(backoff // 2 + 1), (asked_s or 0) * 1_000)
+        wait = max(1, backoff // 2 + random.randrange(backoff // 2 + 1), (asked_s or 0) * 1_000)
         return wait if waited_ms + wait <= self.total_ms else None
 
 
@@ -102,8 +102,8 @@ class Exchanges:
 
     def attempt(self, request: Request) -> Exchange[Response]:
         """The answer to a request, asked for again while nothing was decided."""
-        waited_ms = 0
-        for attempt in range(64):
+        attempt = waited_ms = 0
+        while True:
             try:
                 response = yield from wire.ask(request)
             except Unreachable as error:
@@ -118,9 +118,8 @@ class Exchanges:
                 if failure:
                     raise failure
                 return response
-            waited_ms += wait_ms
+            attempt, waited_ms = attempt + 1, waited_ms + wait_ms
             yield from wire.pause(wait_ms)
-        raise AssertionError("the waits of 64 attempts exceed any budget")
 
     # -- writing
 
