@@ -26,10 +26,21 @@ def tell(did: str, **facts: Any) -> None:
 
 
 async def again(
-    step: Callable[[], Awaitable[None]], stirred: asyncio.Event, every_s: float, tell: Tell
+    step: Callable[[], Awaitable[None]],
+    stirred: asyncio.Event,
+    every_s: float,
+    tell: Tell,
+    *,
+    pause_s: float = 0.0,
 ) -> None:
-    """Repeats a step for ever: whenever it is stirred, and every so often. One that fails is told and tried again."""
+    """Repeats a step for ever: whenever it is stirred, and every so often. One that fails is told and tried again.
+
+    Steps begin at least `pause_s` apart. Where much happens at once every agent is stirred all the time, and a service
+    that is asked as often has no time left for what they would say to it.
+    """
+    now_s = asyncio.get_running_loop().time
     while True:
+        begun_s = now_s()
         try:
             await step()
         except Exception as error:
@@ -37,6 +48,7 @@ async def again(
         with suppress(TimeoutError):
             async with asyncio.timeout(every_s):
                 await stirred.wait()
+        await asyncio.sleep(begun_s + pause_s - now_s())
         stirred.clear()
 
 

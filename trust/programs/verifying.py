@@ -50,6 +50,7 @@ class VerifyProgram:
     ) -> None:
         self.verifier = Verifier(client, seed, votes, judge, actor)
         self.stirred = asyncio.Event()
+        self._now_ms = client.now_ms
         self._kinds = frozenset(kinds)
         self._tell = tell
         self._slots = asyncio.Semaphore(at_once)
@@ -59,7 +60,7 @@ class VerifyProgram:
     async def run(self) -> None:
         """Votes until it is cancelled."""
         try:
-            await again(self.look, self.stirred, self.look_s, self._tell)
+            await again(self.look, self.stirred, self.look_s, self._tell, pause_s=self.look_s / 2)
         finally:
             acting = list(self._under_way.values())
             for each in acting:
@@ -79,7 +80,7 @@ class VerifyProgram:
         seat = duty["seat"]
         try:
             async with self._slots if duty["phase"] == Phase.COMMIT else nullcontext():
-                act = await self.verifier.act(duty)
+                act = await self.verifier.act(duty) if self._is_in_time(duty) else None
         except Exception as error:
             self._failed[seat] += 1
             self._tell("failed", seat=seat, claim=duty["claim"], at="judge", why=repr(error))
@@ -93,6 +94,11 @@ class VerifyProgram:
             self._tell("failed", seat=seat, claim=duty["claim"], at=act.did, why=str(act.error))
             return
         self._tell(act.did, seat=seat, claim=duty["claim"], entry=act.accepted and act.accepted.index)
+
+    def _is_in_time(self, duty: Facts) -> bool:
+        """Returns whether a seat whose turn has come can still be voted on: work for one that cannot makes the next late
+        too."""
+        return bool(self._now_ms() < duty["until_ms"])
 
 
 def by_command(command: Sequence[str], limits: Limits) -> Judge:

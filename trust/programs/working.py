@@ -83,10 +83,10 @@ class WorkProgram:
 
     async def work(self) -> None:
         """Goes for new tasks and goes on with claims of its own, until it is cancelled; then hangs up."""
-        steps = [(self._take, self._offered)] if self._dry_run else [
-            (self._take, self._offered), (self._go_on, self._moved)
-        ]  # fmt: skip
-        loops = [asyncio.create_task(again(*each, self.look_s, self.tell)) for each in steps]
+        steps = [again(self._take, self._offered, self.look_s, self.tell)]
+        if not self._dry_run:
+            steps.append(again(self._go_on, self._moved, self.look_s, self.tell, pause_s=self.look_s / 2))
+        loops = [asyncio.create_task(each) for each in steps]
         try:
             await asyncio.gather(*loops)
         finally:
