@@ -96,8 +96,7 @@ class VerifyProgram:
         self._tell(act.did, seat=seat, claim=duty["claim"], entry=act.accepted and act.accepted.index)
 
     def _is_in_time(self, duty: Facts) -> bool:
-        """Returns whether a seat whose turn has come can still be voted on: work for one that cannot makes the next late
-        too."""
+        """Returns whether a seat whose turn has come can still be voted on: work for a late one makes the next late."""
         return bool(self._now_ms() < duty["until_ms"])
 
 
