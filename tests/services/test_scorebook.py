@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from tests.core.flows import Scene
@@ -21,6 +22,7 @@ from trust.storage import scorebook, tables
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 from trust.storage.rows import table_of
+from trust.storage.unit import aside
 
 EPOCH_MS = 5_000
 
@@ -87,6 +89,19 @@ def test_a_row_that_changes_between_the_epoch_and_its_seal_stays_the_one_of_the_
     unchanged = [id for id in before if id.startswith(scene.worker.did)]
     assert unchanged
     assert {id: after[id] for id in unchanged} == {id: before[id] for id in unchanged}
+
+
+def test_rows_that_all_stand_as_they_are_change_nothing(scene: Scene, database: Database) -> None:
+    """A record that moved after the epoch began, and nothing else: whoever folds the log meets it in the seal's rows."""
+    net = scene.net
+    work(scene, "early")
+    begin_epoch(net)
+    net.do(due(database))
+    before = stored_epochs(database)
+    later = net.get(Pool, POOL)
+    with aside(database) as connection:
+        scorebook.store(connection, replace(later, epoch=later.epoch + 1), net.rows(later.as_of))
+    assert stored_epochs(database) == before
 
 
 def stored_epochs(database: Database) -> dict[str, int]:

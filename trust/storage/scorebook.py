@@ -91,11 +91,11 @@ def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
     A row that changed only after the epoch began stands as it was: whether it is among `rows` depends on when they were
     read, and what is stored must not.
     """
-    if not rows:
-        return
     leaves = [(row.id, data, merkle.leaf_hash(data)) for row in rows for data in (row.encode(),)]
     standing = _standing(connection, [row.id for row in rows])
     leaves = [leaf for leaf in leaves if standing.get(leaf[0]) != leaf[2]]
+    if not leaves:
+        return
     connection.execute(delete(_TABLE).where(col(_TABLE.until_epoch) <= pool.sealed_epoch))
     connection.execute(_SUPERSEDE, [{"of": id, "now": pool.epoch} for id, _, _ in leaves])
     new = [(id, pool.epoch, STANDING, data, leaf_hash) for id, data, leaf_hash in leaves]
