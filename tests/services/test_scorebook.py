@@ -92,7 +92,7 @@ def test_a_row_that_changes_between_the_epoch_and_its_seal_stays_the_one_of_the_
 
 
 def test_rows_that_all_stand_as_they_are_change_nothing(scene: Scene, database: Database) -> None:
-    """A record that moved after the epoch began, and nothing else: whoever folds the log meets it in the seal's rows."""
+    """A record that moved after the epoch began and not before: a fold of the log meets it among the seal's rows."""
     net = scene.net
     work(scene, "early")
     begin_epoch(net)
