@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -104,6 +105,12 @@ def test_rows_that_all_stand_as_they_are_change_nothing(scene: Scene, database: 
     assert stored_epochs(database) == before
 
 
+def stored_rows(database: Database) -> list[Any]:
+    with reading(database) as reader:
+        table = table_of(tables.SealedScores)
+        return list(reader.connection.execute(select(table).order_by(table.c.id, table.c.epoch)))
+
+
 def stored_epochs(database: Database) -> dict[str, int]:
     """The epoch since which each row stands."""
     with reading(database) as reader:
@@ -161,6 +168,30 @@ def test_the_rows_of_the_last_seal_are_found_again_after_a_rebuild(scene: Scene,
     with reading(database) as reader:
         assert scorebook.tree_of(reader, sealed.sealed_epoch) == before
         assert scorebook.rows_about(reader, sealed.sealed_epoch, scene.worker.did) == shown
+
+
+def test_what_was_stored_for_an_epoch_that_came_to_no_seal_leaves_no_trace(
+    scene: Scene, database: Database
+) -> None:
+    """A service was killed between the two, and the next epoch began before it was back."""
+    net = scene.net
+    work(scene, "sealed")
+    begin_epoch(net)
+    net.do(due(database))
+    work(scene, "unsealed")
+    unsealed = begin_epoch(net).epoch
+    assert due(database).epoch == unsealed
+    net.say(p.AgentRevoke, scene.rival, reason="enough")
+    while (pool := net.get(Pool, POOL)).epoch == unsealed:
+        net.now_ms += 100
+        net.settle()
+    expected = net.seal_of(pool)
+    assert (seal := due(database)) == expected
+    net.do(seal)
+    before = stored_rows(database)
+    assert unsealed not in {row.epoch for row in before}
+    rebuild(database)
+    assert stored_rows(database) == before
 
 
 def test_the_rows_of_an_agent_come_with_their_neighbours(scene: Scene, database: Database) -> None:

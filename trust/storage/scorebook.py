@@ -89,8 +89,11 @@ def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
     """Stores the changed rows of the epoch that scores are in, in place of those that they change.
 
     A row that changed only after the epoch began stands as it was: whether it is among `rows` depends on when they were
-    read, and what is stored must not.
+    read, and what is stored must not. Nor may it depend on rows that were stored for an epoch that came to no seal.
     """
+    if not rows:
+        return
+    _drop_unsealed(connection, pool)
     leaves = [(row.id, data, merkle.leaf_hash(data)) for row in rows for data in (row.encode(),)]
     standing = _standing(connection, [row.id for row in rows])
     leaves = [leaf for leaf in leaves if standing.get(leaf[0]) != leaf[2]]
@@ -100,6 +103,15 @@ def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
     connection.execute(_SUPERSEDE, [{"of": id, "now": pool.epoch} for id, _, _ in leaves])
     new = [(id, pool.epoch, STANDING, data, leaf_hash) for id, data, leaf_hash in leaves]
     bulk.insert(connection, table_of(_TABLE), new, Existing.KEEP)
+
+
+def _drop_unsealed(connection: Connection, pool: Pool) -> None:
+    """Takes back what was stored for epochs after the last sealed one and before this one: a service that ended before it
+    had sealed left it, and the next epoch began."""
+    after, before = pool.sealed_epoch, pool.epoch
+    connection.execute(delete(_TABLE).where(col(_TABLE.epoch) > after, col(_TABLE.epoch) < before))
+    superseded = and_(col(_TABLE.until_epoch) > after, col(_TABLE.until_epoch) < before)
+    connection.execute(update(_TABLE).where(superseded).values(until_epoch=STANDING))
 
 
 def _standing(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
