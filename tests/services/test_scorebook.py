@@ -186,7 +186,8 @@ def test_what_was_stored_for_an_epoch_that_came_to_no_seal_leaves_no_trace(
         net.now_ms += 100
         net.settle()
     expected = net.seal_of(pool)
-    assert (seal := due(database)) == expected
+    seal = due(database)
+    assert seal == expected
     net.do(seal)
     before = stored_rows(database)
     assert unsealed not in {row.epoch for row in before}

@@ -106,8 +106,8 @@ def store(connection: Connection, pool: Pool, rows: Sequence[Row]) -> None:
 
 
 def _drop_unsealed(connection: Connection, pool: Pool) -> None:
-    """Takes back what was stored for epochs after the last sealed one and before this one: a service that ended before it
-    had sealed left it, and the next epoch began."""
+    """Takes back what was stored for epochs after the last sealed one and before this one: a service that ended before
+    it had sealed left it, and the next epoch began."""
     after, before = pool.sealed_epoch, pool.epoch
     connection.execute(delete(_TABLE).where(col(_TABLE.epoch) > after, col(_TABLE.epoch) < before))
     superseded = and_(col(_TABLE.until_epoch) > after, col(_TABLE.until_epoch) < before)
