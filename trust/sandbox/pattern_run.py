@@ -37,6 +37,8 @@ from trust.sandbox.patterns.p2p import PeerToPeer
 from trust.sandbox.processes import CLI, ProcessFailed
 from trust.sandbox.world import COORDINATORS, World
 
+MOST_OPEN = 20
+"""So many tasks are open at a time while things fail."""
 SETTLE_S = 60.0
 SKEWS_MS = (1_500, -30_000, 0)
 """By how much the clocks of the hosts are wrong where things fail; in turn."""
@@ -150,7 +152,7 @@ class _Play:
         run = self.run
         if not isinstance(driver, Hybrid):
             raise ProcessFailed(f"faults are struck in the hybrid, not in {run.pattern}")
-        driver.pause_s, driver.is_endless = run.pace_s, True
+        driver.pause_s, driver.most_open, driver.is_endless = run.pace_s, MOST_OPEN, True
         names = chosen(run.faults, faults.chance)
         driving = asyncio.create_task(driver.drive())
         marks = [await self._mark(board)]

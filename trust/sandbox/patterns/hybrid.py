@@ -51,8 +51,8 @@ class Hybrid(Driver):
         await self.leave()
         async with self.answering():
             for place, source in enumerate(self._endless(sources)):
+                await self._turn()
                 await self.post(f"hybrid-{place:04}", workload.review_spec(source))
-                await asyncio.sleep(self.pause_s)
             await self.until_closed(self.posted)
         return {
             "scopes_agreed": len(self.agreed),
@@ -61,6 +61,20 @@ class Hybrid(Driver):
 
     pause_s = 0.0
     is_endless = False
+    most_open = 1_000_000
+
+    async def _turn(self) -> None:
+        """Waits for the pace, and while as many tasks are open as may be: a network that got slower is asked for less.
+
+        Otherwise panels would miss their windows, their tasks be open again, and the load grow by what it has undone.
+        """
+        if self.posted:
+            await asyncio.sleep(self.pause_s)
+        await self.board.until_found(lambda: True if self._open() < self.most_open else None)
+
+    def _open(self) -> int:
+        closed = {event["task"] for event in self.board.all("task.closed")}
+        return sum(task not in closed for task in self.posted)
 
     def _endless(self, sources: list[Source]) -> Iterator[Source]:
         """All of them, and again as long as it is to go on."""
