@@ -67,19 +67,25 @@ def test_a_claim_and_its_confirmation_take_one_exchange_between_two_coordinators
     asked: list[str] = []
     ask = Line.ask
 
+    three: list[Coordinator] = []
+    published: list[Facts] = []
+
     async def counted(self: Line, kind: str, patience_s: float = 3, /, **members: Any) -> Facts:
         asked.append(kind)
+        published.extend(map(msgspec.json.decode, three[0].server.feed._tail))
         return await ask(self, kind, patience_s, **members)
 
     monkeypatch.setattr(Line, "ask", counted)
 
     async def test() -> None:
         task, index = await _posted(town)
-        async with town.coordinators() as three:
+        async with town.coordinators() as coordinators:
+            three.extend(coordinators)
             await _lines_are_up(three)
             told = await _claimed(town, three[0], task, index)
             _good(town, told)
             assert asked == ["cosign"]
+            assert published[-1]["kind"] == "cosigned"  # before the signature goes to anybody
             [signer] = set(opened(told["confirmation"].encode()).signed.signers) - {three[0].server.did}
             [other] = [each for each in three if each.server.did == signer]
             statement = msgspec.json.decode(opened(told["confirmation"].encode()).signed.payload)

@@ -177,6 +177,7 @@ class Desk:
         if self._relay.threshold == 1:
             return await self._granted(data)
         async with self._promised(request, spoken):
+            self._decide_signed(spoken, request)
             return await self._grant_together(data, request)
 
     async def _granted(self, data: bytes) -> Granted:
@@ -429,11 +430,17 @@ class Desk:
 
     async def _brought(self, spoken: Spoken, claim: ClaimRequest, signed: bytes) -> Accepted:
         """Returns the entry of another coordinator's claim. The signature is out from here on, so it is in the feed."""
-        about = {"what": kind_of(claim), "about": claim.task, "statement": spoken.id}
-        self._decide("cosigned", **about, worker=claim.actor)
+        self._decide_signed(spoken, claim)
         accepted = await self._batches.send(signed)
+        about = {"what": kind_of(claim), "about": claim.task, "statement": spoken.id}
         self._decide("forwarded", **about, index=accepted.index)
         return accepted
+
+    def _decide_signed(self, spoken: Spoken, claim: ClaimRequest) -> None:
+        """Publishes that it signed a claim, before the signature goes to anybody: whoever has it may bring the claim,
+        also when nobody waits for the answer here any more."""
+        about = {"about": claim.task, "statement": spoken.id, "worker": claim.actor}
+        self._decide("cosigned", what=kind_of(claim), **about)
 
     async def _signed_claim(self, request: ClaimRequest, data: bytes) -> tuple[Work, bytes]:
         """Returns a claim with this coordinator's signature, and its task as this one's own mirror has it."""
