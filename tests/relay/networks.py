@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -34,6 +34,7 @@ from trust.core.payloads import (
     VerifierEnroll,
 )
 from trust.core.scoring import verifier_pool
+from trust.relay.group import Line
 from trust.relay.link import RelayLink
 from trust.relay.server import Config, RelayServer
 from trust.sandbox.board import Board
@@ -147,6 +148,13 @@ class Network:
                     up.append(Coordinator(server, port))
             yield up
 
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[list[Coordinator]]:
+        """The three of the group, whose lines to each other are up."""
+        async with self.coordinators() as three:
+            await lines_are_up(three)
+            yield three
+
     # -- statements
 
     def task_post(self, task: str, relay: str = "", **fields: Any) -> bytes:
@@ -238,6 +246,20 @@ class Agent:
             for event in (await self.hears("event"))["events"]:
                 if event["kind"] == kind and all(event.get(name) == each for name, each in members.items()):
                     return dict(event)
+
+
+async def lines_are_up(coordinators: Sequence[Coordinator]) -> None:
+    """Waits until each of these coordinators is connected with each other one."""
+    await asyncio.gather(
+        *(line_is_up(line) for each in coordinators for line in each.server.group._lines.values())
+    )
+
+
+async def line_is_up(line: Line) -> None:
+    async with asyncio.timeout(10):
+        await line._made.wait()
+        assert line._link is not None
+        await line._link.up.wait()
 
 
 @asynccontextmanager

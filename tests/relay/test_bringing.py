@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from tests.relay.networks import Agent, Coordinator, Network, agents, named, run
-from tests.relay.test_lines import _lines_are_up
 from trust.client import ServiceError
 from trust.client.cosigning import Asked
 from trust.client.statements import Speaker, cosign, did_of_seed, opened
@@ -66,7 +65,6 @@ def test_a_claim_and_its_confirmation_take_one_exchange_between_two_coordinators
 ) -> None:
     asked: list[str] = []
     ask = Line.ask
-
     three: list[Coordinator] = []
     published: list[Facts] = []
 
@@ -79,9 +77,8 @@ def test_a_claim_and_its_confirmation_take_one_exchange_between_two_coordinators
 
     async def test() -> None:
         task, index = await _posted(town)
-        async with town.coordinators() as coordinators:
+        async with town.connected() as coordinators:
             three.extend(coordinators)
-            await _lines_are_up(three)
             told = await _claimed(town, three[0], task, index)
             _good(town, told)
             assert asked == ["cosign"]
@@ -139,8 +136,7 @@ def test_one_that_lies_about_what_it_brought_is_passed_over(
 
     async def test() -> None:
         task, index = await _posted(town)
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
+        async with town.connected() as three:
             told = await _claimed(town, three[0], task, index)
         _good(town, told)
         assert lied
@@ -168,21 +164,17 @@ def test_the_services_refusal_comes_back_with_its_note_and_an_older_note_counts_
         task, index = await _posted(town)
         ada = Agent(town.agents[0])
         poor = town.claim_of(ada.me, task, index, town.group, stake_units=10**9)
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
-            async with agents(ada.join(three[0], kinds=())):
-                for asked_in_all in (1, 2):
-                    asked.clear()
-                    with pytest.raises(ServiceError) as refused:
-                        await ada.link.claim(poor)
-                    note = verify_refusal(
-                        str(refused.value.extra["refusal"]).encode(), Verifier.parse(town.vkey)
-                    )
-                    assert (note.code, note.statement) == (refused.value.code, opened(poor).id)
-                    assert len(asked) == asked_in_all
-                    if not before:
-                        before.append(refused.value)
-                        await _follows(three[0], (await _posted(town))[1])
+        async with town.connected() as three, agents(ada.join(three[0], kinds=())):
+            for asked_in_all in (1, 2):
+                asked.clear()
+                with pytest.raises(ServiceError) as refused:
+                    await ada.link.claim(poor)
+                note = verify_refusal(str(refused.value.extra["refusal"]).encode(), Verifier.parse(town.vkey))
+                assert (note.code, note.statement) == (refused.value.code, opened(poor).id)
+                assert len(asked) == asked_in_all
+                if not before:
+                    before.append(refused.value)
+                    await _follows(three[0], (await _posted(town))[1])
 
     run(test)
 
@@ -197,8 +189,7 @@ def test_where_the_service_is_slow_for_one_the_other_gets_its_signature_alone_an
 
     async def test() -> None:
         task, index = await _posted(town)
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
+        async with town.connected() as three:
             for each in three[1:]:
                 monkeypatch.setattr(each.server.desk._batches, "send", hangs)
             _good(town, await _claimed(town, three[0], task, index))

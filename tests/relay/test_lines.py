@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import serve
 
-from tests.relay.networks import KIND, Agent, Coordinator, Network, agents, named, run
+from tests.relay.networks import KIND, Agent, Network, agents, line_is_up, lines_are_up, named, run
 from trust.client import ServiceError
 from trust.client.cosigning import Asked
 from trust.client.exchanges import Exchanges
@@ -28,32 +28,22 @@ from trust.relay.server import RelayServer
 pytestmark = pytest.mark.journey
 
 
-async def _lines_are_up(three: list[Coordinator]) -> None:
-    await asyncio.gather(*(_up(line) for each in three for line in each.server.group._lines.values()))
-
-
-async def _up(line: Line) -> None:
-    async with asyncio.timeout(10):
-        await line._made.wait()
-        assert line._link is not None
-        await line._link.up.wait()
-
-
 def test_a_word_an_introduction_and_peers_reach_agents_of_another_coordinator(town: Network) -> None:
     async def test() -> None:
         ada, bob = Agent(town.agents[0]), Agent(town.agents[1])
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
-            async with agents(ada.join(three[0], contact="ws://ada"), bob.join(three[1], contact="ws://bob")):
-                await ada.link.notify(bob.me.actor, {"x": 1})
-                heard = await bob.hears("notification")
-                assert (heard["from"], heard["body"]) == (ada.me.actor, {"x": 1})
-                assert await ada.link.introduce(bob.me.actor) == "ws://bob"
-                assert (await bob.hears("introduction", peer=ada.me.actor))["contact"] == "ws://ada"
-                peers = {each["did"]: each["contact"] for each in await ada.link.peers(KIND)}
-                assert peers == {ada.me.actor: "ws://ada", bob.me.actor: "ws://bob"}
-                with pytest.raises(ServiceError, match="not-here"):
-                    await ada.link.notify(town.agents[5].actor, "to nobody")
+        async with (
+            town.connected() as three,
+            agents(ada.join(three[0], contact="ws://ada"), bob.join(three[1], contact="ws://bob")),
+        ):
+            await ada.link.notify(bob.me.actor, {"x": 1})
+            heard = await bob.hears("notification")
+            assert (heard["from"], heard["body"]) == (ada.me.actor, {"x": 1})
+            assert await ada.link.introduce(bob.me.actor) == "ws://bob"
+            assert (await bob.hears("introduction", peer=ada.me.actor))["contact"] == "ws://ada"
+            peers = {each["did"]: each["contact"] for each in await ada.link.peers(KIND)}
+            assert peers == {ada.me.actor: "ws://ada", bob.me.actor: "ws://bob"}
+            with pytest.raises(ServiceError, match="not-here"):
+                await ada.link.notify(town.agents[5].actor, "to nobody")
 
     run(test)
 
@@ -88,8 +78,7 @@ def test_uncontested_claims_take_no_request_to_the_service_at_the_cosigner(
 
     async def test() -> None:
         rosa, ada = Agent(town.requester), Agent(town.agents[0])
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
+        async with town.connected() as three:
             async with agents(rosa.join(three[0], kinds=()), ada.join(three[0])):
                 names = [named() for _ in range(5)]
                 posted = await rosa.link.post([town.task_post(name, town.group) for name in names])
@@ -275,15 +264,14 @@ def test_where_the_service_does_not_say_who_may_claim_nobody_is_known_to() -> No
 
 def test_lines_that_break_are_made_again(town: Network) -> None:
     async def test() -> None:
-        async with town.coordinators() as three:
-            await _lines_are_up(three)
+        async with town.connected() as three:
             for session in list(three[1].server.here.values()):
                 session._connection.transport.abort()
             line = three[0].server.group._lines[three[1].server.did]
             asked = {"type": "peers", "id": "1", "task_kind": KIND}
             with pytest.raises(Unreachable):
                 await line.pass_on(town.agents[0].actor, "", asked)
-            await _lines_are_up(three)
+            await lines_are_up(three)
             assert await line.pass_on(town.agents[0].actor, "", asked)
 
     run(test)
@@ -293,7 +281,7 @@ def test_a_coordinator_may_ask_more_than_an_agent(town: Network) -> None:
     async def test() -> None:
         async with town.coordinators(RelayServer, RelayServer, None) as two:
             line = two[0].server.group._lines[two[1].server.did]
-            await _up(line)
+            await line_is_up(line)
             asked = {"type": "peers", "id": "1", "task_kind": KIND}
             for _ in range(10):
                 await asyncio.gather(*(line.pass_on(town.agents[0].actor, "", asked) for _ in range(60)))

@@ -56,6 +56,11 @@ def due(database: Database) -> Seal:
     return next(seal for seal in due_seals(database) if seal.of == POOL)
 
 
+def due_after(net: Net, database: Database) -> Seal:
+    begin_epoch(net)
+    return due(database)
+
+
 def test_a_seal_of_scores_is_that_of_all_observations_before_its_epoch(
     scene: Scene, database: Database
 ) -> None:
@@ -75,8 +80,7 @@ def test_a_row_that_changes_between_the_epoch_and_its_seal_stays_the_one_of_the_
 ) -> None:
     net = scene.net
     work(scene, "early")
-    begin_epoch(net)
-    net.do(due(database))
+    net.do(due_after(net, database))
     before = stored_epochs(database)
     net.say(p.AgentRevoke, scene.rival, reason="enough")
     pool = begin_epoch(net)
@@ -96,8 +100,7 @@ def test_rows_that_all_stand_as_they_are_change_nothing(scene: Scene, database: 
     """A record that moved after the epoch began and not before: a fold of the log meets it among the seal's rows."""
     net = scene.net
     work(scene, "early")
-    begin_epoch(net)
-    net.do(due(database))
+    net.do(due_after(net, database))
     before = stored_epochs(database)
     later = net.get(Pool, POOL)
     with aside(database) as connection:
@@ -145,11 +148,6 @@ def test_who_left_is_marked_in_the_next_seal(scene: Scene, database: Database) -
     assert rows[scene.worker.did, "party", ""] == "revoked"
 
 
-def due_after(net: Net, database: Database) -> Seal:
-    begin_epoch(net)
-    return due(database)
-
-
 def test_a_seal_made_twice_or_by_two_replicas_is_the_same(scene: Scene, database: Database) -> None:
     work(scene, "twice")
     begin_epoch(scene.net)
@@ -176,8 +174,7 @@ def test_what_was_stored_for_an_epoch_that_came_to_no_seal_leaves_no_trace(
     """A service was killed between the two, and the next epoch began before it was back."""
     net = scene.net
     work(scene, "sealed")
-    begin_epoch(net)
-    net.do(due(database))
+    net.do(due_after(net, database))
     work(scene, "unsealed")
     unsealed = begin_epoch(net).epoch
     assert due(database).epoch == unsealed
