@@ -70,7 +70,8 @@ class Hybrid(Driver):
         """
         if self.posted:
             await asyncio.sleep(self.pause_s)
-        await self.board.until_found(lambda: True if self._open() < self.most_open else None)
+        if len(self.posted) >= self.most_open:
+            await self.board.until_found(lambda: True if self._open() < self.most_open else None)
 
     def _open(self) -> int:
         closed = {event["task"] for event in self.board.all("task.closed")}
