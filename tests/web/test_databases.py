@@ -51,8 +51,9 @@ def _shown(url: str, directory: Path) -> dict[str, str]:
     assert isinstance(town.net.store, SqlStore)
     town.net.store.close()
     signed(database, directory)
-    claim = next(each for (kind, _), each in town.net.records().items() if kind is Claim)
-    assert isinstance(claim, Claim)
+    claim = min(
+        (each for each in town.net.records().values() if isinstance(each, Claim)), key=lambda each: each.index
+    )
     with reading(database) as reader:
         pages = _pages(reader, claim, town.relay)
         shown = {name: whole(page, reader, "/", "").decode() for name, page in pages.items()}
