@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from trust.cli import run
 from trust.cli.failures import GOOD, USAGE
+from trust.cli.terminal import interruptible
 
 SMALL = ["simulate", "game", "--world", "sometimes-20", "--workers", "10", "--tasks", "4", "--seeds", "2"]
 
@@ -108,6 +110,16 @@ def test_a_search_gives_the_same_json_and_a_log_that_is_told(
     assert run([*SOUGHT, "--log", str(log)]) == GOOD
     assert "games" in capsys.readouterr().out
     assert [json.loads(line)["v"] for line in log.read_bytes().splitlines()]
+
+
+def test_the_first_interrupt_of_a_search_asks_for_its_result_and_the_next_ends_it() -> None:
+    asked = []
+    with interruptible(lambda: asked.append(True)):
+        signal.raise_signal(signal.SIGINT)
+        assert asked == [True]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("arguments", [["--games", "0"], ["--processes", "0"], ["--policy", "nonsense"]])

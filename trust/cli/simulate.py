@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from trust.cli.connection import OUTPUT, Output
 from trust.cli.failures import Usage
 from trust.cli.policy import read_policy
-from trust.cli.terminal import progress, say
+from trust.cli.terminal import interruptible, progress, say
 from trust.cli.values import Count, Percent, Place
 from trust.files import write_whole
 
@@ -188,7 +188,8 @@ def exploit(
     Histories of acts are made up by chance, and those that gained most are changed and joined. What the coalition
     earned honestly is no gain. Prints the best histories in words, their gain with its interval, and how claims ended.
     A core plays some hundred games a second: 10,000 games take less than two minutes, a million less than three hours,
-    or half of it with --processes 2.
+    or half of it with --processes 2. Ctrl-C ends the search with its generation: the result is that of a search for
+    as many games as it tells.
 
     Parameters
     ----------
@@ -210,7 +211,7 @@ def exploit(
     from trust.simulation.exploit.search import Search
 
     search = Search(_terms(policy), games, seed, operator, without)
-    with progress("games") as report:
+    with progress("games") as report, interruptible(search.stop):
         result = search.run(processes, report)
     entries = search.entries_of(result.best.moves) if log is not None else []
     if log is not None:

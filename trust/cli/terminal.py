@@ -6,8 +6,9 @@ Every line of every command goes through here, and what strangers wrote in it is
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -128,6 +129,27 @@ def progress(what: str) -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def interruptible(stop: Callable[[], None]) -> Iterator[None]:
+    """Within this block the first Ctrl-C, or SIGTERM, asks for the end; the next one interrupts."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    def handle(*_: object) -> None:
+        restore()
+        stop()
+
+    for number in former:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()
 
 
 class _Lines:
