@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from tests.core.flows import Scene
 from tests.core.network import Net
@@ -17,6 +17,7 @@ from trust.core.entry import Seal
 from trust.core.records import Pool
 from trust.core.scorebook import POOL
 from trust.log import merkle
+from trust.services.database_check import differences
 from trust.services.rebuilding import rebuild
 from trust.services.sealing import due_seals
 from trust.storage import scorebook, tables
@@ -166,6 +167,34 @@ def test_the_rows_of_the_last_seal_are_found_again_after_a_rebuild(scene: Scene,
     with reading(database) as reader:
         assert scorebook.tree_of(reader, sealed.sealed_epoch) == before
         assert scorebook.rows_about(reader, sealed.sealed_epoch, scene.worker.did) == shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM sealed_scores WHERE id = (SELECT MIN(id) FROM sealed_scores)",
+        "UPDATE sealed_scores SET until_epoch = 0 WHERE id = (SELECT MIN(id) FROM sealed_scores)",
+    ],
+)
+def test_a_check_finds_that_rows_of_the_last_seal_do_not_lead_to_its_root(
+    scene: Scene, database: Database, change: str
+) -> None:
+    work(scene, "early")
+    scene.net.do(due_after(scene.net, database))
+    assert list(differences(database)) == []
+    with aside(database) as connection:
+        connection.execute(text(change))
+    [difference] = differences(database)
+    assert difference.startswith("sealed_scores scores/1: its rows")
+
+
+def test_rows_that_are_stored_before_their_seal_are_no_difference(scene: Scene, database: Database) -> None:
+    work(scene, "early")
+    scene.net.do(due_after(scene.net, database))
+    work(scene, "late")
+    begin_epoch(scene.net)
+    due(database)
+    assert list(differences(database)) == []
 
 
 def test_what_was_stored_for_an_epoch_that_came_to_no_seal_leaves_no_trace(

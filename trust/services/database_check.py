@@ -2,7 +2,8 @@
 
 The entries are folded again into a database of their own in a temporary directory, and every table of state and of
 projections is compared with that, row for row. What a seal commits to is stored ahead of it, so there may be more of
-it than the log says: what the log says must be there, and each by itself must have its hash. Blobs are hashed.
+it than the log says: what the log says must be there, and rows of scores must lead to the root of the last seal of
+scores. Blobs are hashed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Table, select
 
-from trust.core.records import RECORDS, Node
+from trust.core import scorebook
+from trust.core.records import RECORDS, Node, Pool, SealedPool
 from trust.log.merkle import leaf_hash
 from trust.services.rebuilding import refold
 from trust.services.scrub import BLOB_BYTES, BLOBS, blobs_after, damaged_blob
@@ -25,6 +27,7 @@ from trust.storage.engine import Database
 from trust.storage.migrations import upgrade
 from trust.storage.reading import Reader, reading
 from trust.storage.rows import CODECS, table_of
+from trust.storage.scorebook import tree_of
 from trust.storage.unit import StoredEntry, Unit, unit
 
 ROWS = 2_000
@@ -52,7 +55,7 @@ def differences(database: Database, progress: Progress = lambda _done, _of: None
                 yield from _missing_nodes(reader.connection, u.connection)
         finally:
             other.close()
-        yield from _false_scores(reader.connection)
+        yield from _false_scores(reader)
         yield from _false_blobs(reader.connection)
 
 
@@ -116,13 +119,17 @@ def _missing_nodes(stored: Connection, expected: Connection) -> Iterator[str]:
             return
 
 
-def _false_scores(connection: Connection) -> Iterator[str]:
+def _false_scores(reader: Reader) -> Iterator[str]:
     table = table_of(tables.SealedScores)
-    for row in _rows(table, connection):
+    for row in _rows(table, reader.connection):
         id, _, _, data, hashed = row
         if leaf_hash(data) != hashed:
             yield f"{table.name} {id} does not have its hash"
             return
+    pool = reader.record(Pool, scorebook.POOL)
+    seal = reader.record(SealedPool, pool.sealed) if pool is not None and pool.sealed else None
+    if seal is not None and tree_of(reader, seal.epoch).root().hex() != seal.root:
+        yield f"{table.name} {seal.id}: its rows do not lead to the root of the seal"
 
 
 def _false_blobs(connection: Connection) -> Iterator[str]:
