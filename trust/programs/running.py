@@ -26,27 +26,28 @@ def tell(did: str, **facts: Any) -> None:
 
 
 async def again(
-    step: Callable[[], Awaitable[None]],
+    step: Callable[[], Awaitable[float | None]],
     stirred: asyncio.Event,
     every_s: float,
     tell: Tell,
     *,
     pause_s: float = 0.0,
 ) -> None:
-    """Repeats a step for ever: whenever it is stirred, and every so often. One that fails is told and tried again.
+    """Repeats a step for ever: whenever it is stirred, and every so often, or after the seconds that the step returns.
+    One that fails is told and tried again.
 
     Steps begin at least `pause_s` apart. Where much happens at once every agent is stirred all the time, and a service
     that is asked as often has no time left for what they would say to it.
     """
     now_s = asyncio.get_running_loop().time
     while True:
-        begun_s = now_s()
+        begun_s, waits_s = now_s(), None
         try:
-            await step()
+            waits_s = await step()
         except Exception as error:
             tell("waits", why=str(error) if isinstance(error, TrustError) else repr(error))
         with suppress(TimeoutError):
-            async with asyncio.timeout(every_s):
+            async with asyncio.timeout(every_s if waits_s is None else waits_s):
                 await stirred.wait()
         await asyncio.sleep(begun_s + pause_s - now_s())
         stirred.clear()

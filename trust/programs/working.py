@@ -64,7 +64,7 @@ class WorkProgram:
         self._products = Products(state)
         self._offers: dict[str, Facts] = {}
         self._offered, self._moved = asyncio.Event(), asyncio.Event()
-        self._look_at_s = self._list_at_s = 0.0
+        self._look_at_s = 0.0
         self._working: dict[str, asyncio.Task[None]] = {}
         self._known: set[str] = set()
 
@@ -105,7 +105,6 @@ class WorkProgram:
             case {"type": "taken", "task": str(task)}:
                 self._offers.pop(task, None)
             case {"type": "event" | "reconnected"}:
-                self._list_at_s = 0.0
                 self._moved.set()
 
     # -- what there is to do
@@ -151,16 +150,14 @@ class WorkProgram:
         """Returns why it does not go for a task, in words; "" where it does."""
         return self._rules.hindrance(task, self.client.now_ms())
 
-    async def _go_on(self) -> None:
-        """Looks at each claim that has not ended: works on it, or opens what was drawn of it. Forgets the others."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s < self._list_at_s:
-            return
-        self._list_at_s = now_s + IDLE_LOOKS * self.look_s
+    async def _go_on(self) -> float:
+        """Looks at each claim that has not ended: works on it, or opens what was drawn of it. Forgets the others.
+
+        Returns how long it may be until the next look.
+        """
         kept = self._products.claims()
         underway = await self.worker.underway()
-        if underway or kept or self._working:
-            self._list_at_s = 0.0
+        is_idle = not (underway or kept or self._working)
         for claim in kept - {each["claim"] for each in underway}:
             self._products.drop(claim)
             self.tell("ended", claim=claim)
@@ -169,6 +166,7 @@ class WorkProgram:
                 self._start(each["task"], self.fulfil(each["claim"]))
             elif each["state"] == "checking":
                 await self._attend(each["claim"])
+        return IDLE_LOOKS * self.look_s if is_idle else self.look_s
 
     async def _attend(self, claim: str) -> None:
         """Opens what was drawn of an output; where that fails the others are not held up."""
@@ -190,7 +188,6 @@ class WorkProgram:
                 )
             finally:
                 del self._working[task]
-                self._list_at_s = 0.0
                 self._offered.set()
                 self._moved.set()
 
