@@ -114,12 +114,20 @@ def test_a_search_gives_the_same_json_and_a_log_that_is_told(
 
 def test_the_first_interrupt_of_a_search_asks_for_its_result_and_the_next_ends_it() -> None:
     asked = []
-    with interruptible(lambda: asked.append(True)):
-        signal.raise_signal(signal.SIGINT)
-        assert asked == [True]
-        with pytest.raises(KeyboardInterrupt):
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with interruptible(lambda: asked.append(True)):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert asked == [True]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with interruptible(lambda: asked.append(True)):
+            signal.raise_signal(signal.SIGINT)
+        assert asked == [True]
+    finally:
+        signal.signal(signal.SIGINT, found)
 
 
 @pytest.mark.parametrize("arguments", [["--games", "0"], ["--processes", "0"], ["--policy", "nonsense"]])

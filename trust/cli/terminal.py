@@ -133,8 +133,10 @@ def progress(what: str) -> Iterator[Report]:
 
 @contextmanager
 def interruptible(stop: Callable[[], None]) -> Iterator[None]:
-    """Within this block the first Ctrl-C, or SIGTERM, asks for the end; the next one interrupts."""
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Within this block the first Ctrl-C, or SIGTERM, asks for the end; the next one interrupts. What whoever started
+    this process has it ignore stays ignored."""
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: handler for number, handler in found.items() if handler is not signal.SIG_IGN}
 
     def restore() -> None:
         for number, handler in former.items():
