@@ -23,8 +23,10 @@ from httpx._transports import default
 from tests.postgres import Postgres
 from trust import clock
 
-# Two shared cores: a deadline would measure the neighbours.
-hypothesis.settings.register_profile("trust", deadline=None, print_blob=True)
+# Two shared cores: a deadline would measure the neighbours. Other examples come with each run: half of the usual number
+# in the whole suite, and many where somebody asks for them with --hypothesis-profile=thorough.
+hypothesis.settings.register_profile("trust", deadline=None, print_blob=True, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1_000)
 hypothesis.settings.load_profile("trust")
 
 # The suite starts hundreds of processes: compiled once, each of them starts in a third of the time.

@@ -150,13 +150,16 @@ def test_an_audit_under_a_foreign_key_ends_at_the_signature(made: Path) -> None:
     assert "no known key signed" in str(found.findings[0])
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_a_shell_completes_every_group(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", shell, "--json"]) == GOOD
     told = json.loads(capsys.readouterr().out)
     assert told["shell"] == shell
     assert all(word in told["script"] for word in ("deposit", "--network", "witness"))
-    if shell == "bash":
-        assert subprocess.run(["bash", "-n"], input=told["script"], text=True, check=False).returncode == 0
-        assert run(["completion", shell]) == GOOD
-        assert capsys.readouterr().out == told["script"]
+
+
+def test_bash_completes_every_group_by_a_script_that_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", "bash"]) == GOOD
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("deposit", "--network", "witness"))
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
