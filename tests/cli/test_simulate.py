@@ -106,10 +106,12 @@ def test_a_search_gives_the_same_json_and_a_log_that_is_told(
     assert {"best", "others", "tried", "taken", "seen", "harm"} <= facts.keys()
     assert facts["distinct"] <= facts["games"]
     assert facts["honest_loss_units"] <= facts["liveness_fault_units"]
-    log = tmp_path / "best.jsonl"
-    assert run([*SOUGHT, "--log", str(log)]) == GOOD
-    assert "games" in capsys.readouterr().out
+    log, corpus = tmp_path / "best.jsonl", tmp_path / "corpus.jsonl"
+    assert run([*SOUGHT, "--log", str(log), "--corpus", str(corpus)]) == GOOD
+    assert f"histories, of {facts['games']} games" in capsys.readouterr().out
     assert [json.loads(line)["v"] for line in log.read_bytes().splitlines()]
+    over, *histories = map(json.loads, corpus.read_bytes().splitlines())
+    assert (over["games"], bool(histories)) == (facts["games"], True)
 
 
 def test_the_first_interrupt_of_a_search_asks_for_its_result_and_the_next_ends_it() -> None:
@@ -130,7 +132,16 @@ def test_the_first_interrupt_of_a_search_asks_for_its_result_and_the_next_ends_i
         signal.signal(signal.SIGINT, found)
 
 
-@pytest.mark.parametrize("arguments", [["--games", "0"], ["--processes", "0"], ["--policy", "nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--games", "0"],
+        ["--processes", "0"],
+        ["--policy", "nonsense"],
+        ["--corpus", "pyproject.toml"],
+        ["--corpus", "/proc/x/y"],
+    ],
+)
 def test_what_cannot_be_searched_is_wrong_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from trust.core.policy import Policy
+    from trust.simulation.exploit.corpus import Corpus
     from trust.simulation.worlds import Size
 
 app = App(name="simulate")
@@ -180,6 +181,7 @@ def exploit(
     without: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
     policy: str = "standard",
     processes: Count = 1,
+    corpus: Path | None = None,
     log: Path | None = None,
     output: Output = OUTPUT,
 ) -> None:
@@ -205,14 +207,20 @@ def exploit(
         A TOML file, or the name of a policy that comes with this release.
     processes
         How many processes play. They find the same.
+    corpus
+        Begin with the histories in this file, and leave there what was kept, so that a later search goes on from it.
     log
         Write the log of the best history to this file, an entry a line, and tell what became of its claims.
     """
     from trust.simulation.exploit.search import Search
 
-    search = Search(_terms(policy), games, seed, operator, without)
+    terms = _terms(policy)
+    begun = _corpus(corpus, terms, operator, without)
+    _keep(corpus, begun)  # what cannot be written is better known before a search of hours
+    search = Search(terms, games, seed, operator, without, beginnings=begun.histories)
     with progress("games") as report, interruptible(search.stop):
         result = search.run(processes, report)
+    kept = begun.followed(result.games, search.archive.histories())
     entries = search.entries_of(result.best.moves) if log is not None else []
     if log is not None:
         log.write_bytes(b"".join(entry + b"\n" for entry in entries))
@@ -220,12 +228,34 @@ def exploit(
         from msgspec import to_builtins
 
         output.show(to_builtins(result))
-        return
-    from trust.simulation.exploit import telling
+    else:
+        from trust.simulation.exploit import telling
 
-    say(*telling.lines(result))
-    if entries:
-        say("", *_stories(entries))
+        say(*telling.lines(result))
+        if corpus is not None:
+            say(f"{corpus}: {len(kept.histories)} histories, of {kept.over.games} games")
+        if entries:
+            say("", *_stories(entries))
+    _keep(corpus, kept)
+
+
+def _corpus(path: Path | None, terms: Policy, operator: bool, without: Sequence[str]) -> Corpus:
+    """Returns what earlier searches kept in a file; nothing where there is none yet."""
+    from trust.simulation.exploit.corpus import Corpus, InvalidCorpus, Over, decode
+    from trust.simulation.exploit.moves import Maker
+
+    over = Over.of(terms, operator)
+    if path is None or not path.exists():
+        return Corpus(over)
+    try:
+        return decode(path.read_bytes(), over, Maker(operator, without))
+    except InvalidCorpus as error:
+        raise Usage(f"{path} is no corpus: {error}") from error
+
+
+def _keep(path: Path | None, corpus: Corpus) -> None:
+    if path is not None:
+        write_whole(path, corpus.encode())
 
 
 def _stories(entries: Sequence[bytes]) -> Iterable[str]:
