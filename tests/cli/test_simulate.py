@@ -139,7 +139,6 @@ def test_the_first_interrupt_of_a_search_asks_for_its_result_and_the_next_ends_i
         ["--processes", "0"],
         ["--policy", "nonsense"],
         ["--corpus", "pyproject.toml"],
-        ["--corpus", "/proc/x/y"],
     ],
 )
 def test_what_cannot_be_searched_is_wrong_usage(
