@@ -150,10 +150,7 @@ def told(found: Blame) -> str:
 
 @pytest.mark.parametrize(
     "seed",
-    [
-        seed if seed in EACH_LIES else pytest.param(seed, marks=pytest.mark.slow)
-        for seed in range(20)
-    ],
+    [seed if seed in EACH_LIES else pytest.param(seed, marks=pytest.mark.slow) for seed in range(20)],
 )
 def test_of_five_agents_the_one_is_named_that_was_wrong_first(
     floor: Floor, command: list[str], seed: int

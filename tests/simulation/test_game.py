@@ -12,7 +12,6 @@ from trust.simulation.game import Game
 from trust.simulation.tally import Tally
 from trust.simulation.worlds import PPM, Size
 
-
 RETURNING = world("constant", returns=True, error_ppm=0)
 LONG = Size(workers=10, tasks=20)
 
@@ -121,6 +120,8 @@ def test_a_requester_that_looks_catches_what_lazy_verifiers_let_through() -> Non
 
 
 def test_one_seed_is_one_game_and_another_is_another() -> None:
-    one, again, other = (game(world("sometimes", colluding_ppm=200_000), seed=seed).play() for seed in (1, 1, 2))
+    one, again, other = (
+        game(world("sometimes", colluding_ppm=200_000), seed=seed).play() for seed in (1, 1, 2)
+    )
     assert one == again
     assert one != other
