@@ -160,13 +160,8 @@ def audited(home: House) -> Report:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def game(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Game]:
     """The game, played on each kind of database."""
-    with house(
-        tmp_path,
-        request.getfixturevalue(f"{request.param}_url"),
-        challenge_ms=1_500,
-        evidence_ms=60_000,
-        unbonding_ms=400_000,
-    ) as home:
+    database_url = request.getfixturevalue(f"{request.param}_url")
+    with house(tmp_path, database_url, challenge_ms=1_500, evidence_ms=60_000, unbonding_ms=400_000) as home:
         home.settle_in(verifiers=9)
         yield Game(home)
 

@@ -62,6 +62,10 @@ def test_passing_over_busy_verifiers_lets_garbage_go_unjudged(
     assert ends["garbage of ours for theirs voided"] > ends["garbage of ours for theirs rejected"]
 
 
+def some_work(who: int, count: int, tasks: str, price: int, output: str) -> History:
+    return (players.work(who, count, tasks, price, output),)
+
+
 RECORD = some_work(2, 10, "theirs", 500, "true")
 GARBAGE = some_work(2, 10, "theirs", 500, "garbage")
 CROWDED = (
