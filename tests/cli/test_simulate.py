@@ -52,7 +52,18 @@ def test_what_cannot_be_played_is_wrong_usage(
     assert "Traceback" not in capsys.readouterr().err
 
 
-ATTACKED = "simulate reputation --attack always-bad --agents 12 --days 4 --seeds 2".split()
+ATTACKED = [
+    "simulate",
+    "reputation",
+    "--attack",
+    "always-bad",
+    "--agents",
+    "12",
+    "--days",
+    "4",
+    "--seeds",
+    "2",
+]
 
 
 def test_attacks_give_the_same_json_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:

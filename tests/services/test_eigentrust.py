@@ -68,7 +68,7 @@ def networks(draw: st.DrawFn) -> tuple[int, list[Rating], list[int]]:
     return accounts, ratings, [ONE // len(seeds) if one in seeds else 0 for one in range(accounts)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(networks())
 def test_arrays_and_plain_integers_agree_to_the_bit(network: tuple[int, list[Rating], list[int]]) -> None:
     assert in_arrays(*network) == in_plain_integers(*network)
