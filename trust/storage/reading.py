@@ -80,17 +80,26 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Queries on one snapshot. Entries are hashed again before they are given out; Damaged where one is not whole."""
+    """Queries on one connection. Entries are hashed again before they are given out; Damaged where one is not whole.
 
-    def __init__(self, connection: Connection, cache: TileCache | None = None) -> None:
+    `is_snapshot`: the connection sees one state of the database, so its head is read once.
+    """
+
+    def __init__(
+        self, connection: Connection, cache: TileCache | None = None, *, is_snapshot: bool = False
+    ) -> None:
         self.connection = connection
         self._cache = cache
+        self._is_snapshot = is_snapshot
+        self._head: Head | None = None
 
     # -- the log
 
     def head(self) -> Head:
-        """The log's head in this snapshot."""
-        return read_head(self.connection)
+        """The log's head as this connection sees it."""
+        if self._head is None or not self._is_snapshot:
+            self._head = read_head(self.connection)
+        return self._head
 
     def entry(self, index: int) -> StoredEntry | None:
         """One entry."""
@@ -345,4 +354,4 @@ def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:
 def reading(database: Database) -> Iterator[Reader]:
     """A reader on one snapshot of the database."""
     with database.snapshot() as connection:
-        yield Reader(connection, database.tiles)
+        yield Reader(connection, database.tiles, is_snapshot=True)
