@@ -19,7 +19,7 @@ LONG = Size(workers=10, tasks=20)
 @pytest.fixture(scope="module")
 def colluded() -> Game:
     """A game with colluders and proven draws, played."""
-    played = game(world(colluding_ppm=300_000), proven=True)
+    played = game(world(colluding_ppm=300_000), Size(workers=6, tasks=4), proven=True)
     played.play()
     return played
 
@@ -40,7 +40,7 @@ def test_the_log_of_a_game_replays_to_the_same_bytes_and_records(colluded: Game)
 def test_pools_are_sealed_again_as_weights_change(colluded: Game) -> None:
     seals = [record for record in colluded.net.state.records.values() if isinstance(record, SealedPool)]
     assert len({seal.root for seal in seals}) > 2
-    assert all(seal.count == TINY.verifiers for seal in seals)
+    assert all(seal.count == colluded.size.verifiers for seal in seals)
 
 
 def test_where_nobody_cheats_or_colludes_nothing_is_rejected_and_nobody_shut_out() -> None:

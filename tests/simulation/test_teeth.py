@@ -135,7 +135,7 @@ def test_the_search_finds_the_freeze_by_itself(monkeypatch: pytest.MonkeyPatch) 
 def test_what_pays_is_shrunk_to_a_few_moves_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The moves that change nothing, and those that what pays does not need, are left out."""
     put_back_the_burst(monkeypatch)
-    search = Search(standard(), 1, effort=replace(QUICK, shrink=4))
+    search = Search(standard(), 1, effort=replace(QUICK, shrink=3))
     needless = (
         players.order("join", 9),
         players.order("habit: challenges", 3, value="all"),
