@@ -23,12 +23,20 @@ PACKAGE_HOSTS = re.compile(r"pypi\.|pythonhosted|simple/?\"|index-url", re.IGNOR
 def _functions(tree: ast.Module) -> list[tuple[str, int]]:
     """Each function of a file with its lines, its docstring not counted."""
     lengths = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = node.body[0] if ast.get_docstring(node) else None
             skipped = (documented.end_lineno or 0) - documented.lineno + 1 if documented else 0
             lengths.append((node.name, (node.end_lineno or 0) - node.lineno + 1 - skipped))
     return lengths
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement under a node, without going through expressions, in which no function has a name."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, block, ()):
+            yield each
+            yield from _statements(each)
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(described: Any)
     assert len(operations) > 30
     for operation in operations:
 
-        @settings(max_examples=3, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=2, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def answered(case: Any) -> None:
             if "min_size" not in (case.query or {}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,12 +25,18 @@ ORIGIN = "trust.example.org/doctor"
 Found = dict[tuple[str, str], str]
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "data"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("made") / "data"
     assert run(["init", "--data", str(directory), "--network", ORIGIN, "--policy", "standard"]) == GOOD
-    monkeypatch.setenv("TRUST_PORT", "1")  # nobody listens there
     return directory
+
+
+@pytest.fixture
+def data(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new data directory."""
+    monkeypatch.setenv("TRUST_PORT", "1")  # nobody listens there
+    return shutil.copytree(made, tmp_path / "data")
 
 
 def _looked(data: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, Found]:

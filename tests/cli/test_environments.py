@@ -18,6 +18,7 @@ import pytest
 from tests.cli.served import serving
 from tests.factories import log_signer
 from tests.services.statements import ORIGIN
+from trust import __version__
 from trust.cli import run, serve_checks
 from trust.cli.failures import CANNOT_CHECK, FALSE, GOOD, USAGE
 from trust.client.exchanges import Retry
@@ -214,21 +215,32 @@ def test_a_web_server_that_shows_a_page_for_what_is_not_there_is_a_log_like_anot
         assert run(["audit", url, "--key", str(made / "log.vkey")]) == GOOD
 
 
-def _bare(arguments: list[str], tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """A command as a container runs it: no home, no locale, no time zones, few open files, closed stdin."""
+BARE = """
+import sys
+from trust.cli import main
+for line in sys.argv[1:]:
+    sys.argv[1:] = line.split()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def _bare(commands: list[str], tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Commands as a container runs them: no home, no locale, no time zones, few open files, closed stdin."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 
-    command = [sys.executable, "-c", "from trust.cli import main; main()", *arguments]
     return subprocess.run(
-        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False,
-        preexec_fn=limit, stdin=subprocess.DEVNULL, timeout=60,
+        [sys.executable, "-c", BARE, *commands], cwd=tmp_path, env=environ, capture_output=True, text=True,
+        check=False, preexec_fn=limit, stdin=subprocess.DEVNULL, timeout=60,
     )  # fmt: skip
 
 
 def test_a_bare_machine_is_enough(tmp_path: Path) -> None:
-    made = ["init", "--network", ORIGIN, "--policy", "sandbox", "--data", "data"]
     environ = {
         "TZ": "Nowhere/Land",
         "PYTHONTZPATH": "",
@@ -236,18 +248,19 @@ def test_a_bare_machine_is_enough(tmp_path: Path) -> None:
         "PYTHONIOENCODING": "ascii",
         "PYTHONUTF8": "0",
     }
-    for command in (
-        ["--version"],
-        made,
-        ["log", "check", "data"],
-        ["audit", "data", "--key", "data/log.vkey"],
-    ):
-        done = _bare(command, tmp_path, **environ)
-        assert (done.returncode, "bug" in done.stderr) == (0, False), done.stderr
+    commands = [
+        f"init --network {ORIGIN} --policy sandbox --data data",
+        "log check data",
+        "audit data --key data/log.vkey",
+        "--version",
+    ]
+    done = _bare(commands, tmp_path, **environ)
+    assert (done.returncode, "bug" in done.stderr) == (0, False), done.stderr
+    assert done.stdout.endswith(f"{__version__}\n")
 
 
 def test_what_a_terminal_cannot_show_is_shown_by_its_number(tmp_path: Path) -> None:
-    done = _bare(["policy", "check", "東京"], tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="1")
+    done = _bare(["policy check 東京"], tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="1")
     assert done.returncode == USAGE
     assert "\\u6771" in done.stderr
 
@@ -282,7 +295,7 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(
     assert "trust-data" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["a?b #1 %20 é", "100%", "a'b", "a;b", "ü\u0308", "-a", "a&b=c"])
+@pytest.mark.parametrize("name", ["a?b #1 %20 é", "-a'b;c&d=e ü\u0308 100%"])
 def test_a_data_directory_may_have_any_name(name: str, tmp_path: Path) -> None:
     data = tmp_path / name
     assert run(["init", "--network", ORIGIN, "--policy", "sandbox", "--data", str(data)]) == GOOD

@@ -189,10 +189,10 @@ def test_a_review_is_done_judged_settled_and_proven_by_tool_calls_alone(place: P
             assert again["code"] == "output-exists"
             await call(worker, "open_output", claim=claim)
 
-            async with place.process("verifier 0", "--rules", str(place.limits)) as verifier:
+            async with place.inside("verifier 0", read_rules(place.limits, Allowance), tmp_path) as verifier:
                 await commit(verifier, place.network.requester.actor)
             others = asyncio.create_task(vote_of_others(place, tmp_path, over))
-            votes = place.key("verifier 0").with_suffix(".votes")
+            votes = tmp_path / "verifier 0.votes"
             where = ([place.network.url], place.network.vkey, Party("verifier 0").seed, Allowance())
             async with holding(*where, [], tmp_path / "again", votes):  # started again, it reveals
                 settled = await until(

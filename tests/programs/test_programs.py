@@ -8,8 +8,8 @@ import re
 import select
 import shlex
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -102,27 +102,29 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(running, relay, folder)
 
 
+SAYING = """
+import sys
+sys.stdout, sys.stderr = open("said", "w"), open("errors", "w")
+"""
+
+
 class Program:
     """One program as a process, and what it said."""
 
     def __init__(self, place: Place, *arguments: str) -> None:
         where = ("--url", place.network.url, "--vkey", place.network.vkey)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from trust.cli import main; main()", *arguments, *where],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        folder = Path(tempfile.mkdtemp(dir=place.folder))
+        self.errors = folder / "errors"
+        os.mkfifo(folder / "said")
+        reading = os.open(folder / "said", os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(reading, True)
+        self.output = os.fdopen(reading, "rb", buffering=0)
+        self.process = Forked(SAYING + MAIN, [*arguments, *where], folder)
         self.said: list[dict[str, Any]] = []
 
     def says(self, did: str, **facts: Any) -> dict[str, Any]:
         """Reads on until it says that it did something."""
-        assert self.process.stdout is not None
-        while select.select([self.process.stdout], [], [], PATIENCE_S)[0] and (
-            line := self.process.stdout.readline()
-        ):
+        while select.select([self.output], [], [], PATIENCE_S)[0] and (line := self.output.readline()):
             print(line)
             self.said.append(json.loads(line))
             if self.said[-1]["did"] == did and all(
@@ -130,17 +132,18 @@ class Program:
             ):
                 return self.said[-1]
         self.kill()
-        assert self.process.stderr is not None
-        raise AssertionError(f"it did not say {did}: {self.said} {self.process.stderr.read().decode()}")
+        raise AssertionError(f"it did not say {did}: {self.said} {self.errors.read_text()}")
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.output.close()
 
     def stop(self) -> list[dict[str, Any]]:
-        self.process.terminate()
-        out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, err.decode()
+        self.process.send_signal(signal.SIGTERM)
+        out = self.output.read()
+        assert self.process.wait(20) == 0, self.errors.read_text()
+        self.output.close()
         return self.said + [json.loads(line) for line in out.splitlines()]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from sqlalchemy import text
 
-from tests.core.flows import Scene
-from tests.core.network import Net
 from tests.services.houses import House
-from tests.storage.stores import Rows, SqlStore, all_rows
+from tests.storage.stores import Rows, all_rows, founded
 from trust.services import rebuilding
 from trust.services.rebuilding import rebuild
 from trust.storage.engine import Database
@@ -22,27 +21,30 @@ def rows(database: Database) -> Rows:
         return all_rows(connection)
 
 
-def lived(database: Database) -> None:
-    """A log with every part of a claim's life, with seals and draws."""
-    store = SqlStore(database)
-    scene = Scene(Net(store=store))
+class Lived(NamedTuple):
+    """A log with every part of a claim's life, with seals and draws, and the rows that came of it."""
+
+    database: Database
+    rows: Rows
+
+
+@pytest.fixture(scope="module")
+def lived(shared_database: Database) -> Lived:
+    store, scene = founded(shared_database)
     scene.ended("passes")
     scene.ended("fails", "fail")
     scene.claimed("runs-out")
     scene.net.tick(scene.net.policy.claims.lease_ms)
     scene.submitted("waits")
     store.close()
+    return Lived(shared_database, rows(shared_database))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1_000])
-def test_a_rebuild_makes_the_same_rows(
-    database: Database, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rebuild_makes_the_same_rows(lived: Lived, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuilding, "CHUNK", chunk)
-    lived(database)
-    before = rows(database)
     assert all(
-        before[name]
+        lived.rows[name]
         for name in (
             "nodes",
             "sealed_pools",
@@ -55,37 +57,33 @@ def test_a_rebuild_makes_the_same_rows(
         )
     )
     seen: list[tuple[int, int]] = []
-    size = rebuild(database, lambda done, of: seen.append((done, of)))
-    assert rows(database) == before
+    size = rebuild(lived.database, lambda done, of: seen.append((done, of)))
+    assert rows(lived.database) == lived.rows
     assert seen[-1] == (size, size)
     assert seen == sorted(seen)
 
 
-def test_a_rebuild_mends_tables_that_were_damaged_and_dropped(database: Database) -> None:
-    lived(database)
-    before = rows(database)
-    with aside(database) as connection:
+def test_a_rebuild_mends_tables_that_were_damaged_and_dropped(lived: Lived) -> None:
+    with aside(lived.database) as connection:
         connection.execute(text("UPDATE accounts SET balance_units = 7"))
         for table in ("claims", "nodes", "timers", "weights"):
             connection.execute(text(f"DELETE FROM {table}"))
-    assert rows(database) != before
-    rebuild(database)
-    assert rows(database) == before
+    assert rows(lived.database) != lived.rows
+    rebuild(lived.database)
+    assert rows(lived.database) == lived.rows
 
 
 def test_a_rebuild_that_fails_leaves_everything_as_it_was(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    lived: Lived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lived(database)
-    before = rows(database)
     monkeypatch.setattr(rebuilding, "CHUNK", 10)
 
     def interrupted(done: int, of: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rebuild(database, interrupted)
-    assert rows(database) == before
+        rebuild(lived.database, interrupted)
+    assert rows(lived.database) == lived.rows
 
 
 def test_the_write_path_goes_on_after_a_rebuild(database: Database, tmp_path: Path) -> None:

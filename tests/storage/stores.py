@@ -5,13 +5,15 @@ from __future__ import annotations
 import runpy
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, insert, select, text
 
-from tests.core.network import Records
+from tests.core.flows import Scene
+from tests.core.network import Net, Records
 from tests.postgres import Postgres
 from tests.tables import empty, make_tables
 from trust.core.entry import decode_entry
@@ -26,8 +28,9 @@ from trust.storage.projections import TABLES, Projections, actor_and_subjects
 from trust.storage.reading import reading
 from trust.storage.rows import CODECS
 from trust.storage.state import SqlView
+from trust.storage.tables import METADATA
 from trust.storage.unit import Head as LogHead
-from trust.storage.unit import StoredEntry, unit
+from trust.storage.unit import StoredEntry, aside, unit
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -66,6 +69,45 @@ def database(migrated_url: str) -> Iterator[Database]:
     opened.close()
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def shared_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """An empty log with its tables, one for all tests of a file, which run on each kind of database."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'trust.db'}"
+        make_tables(url)
+        opened = Database(url)
+        yield opened
+        opened.close()
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.lend()
+        opened = Database(url)
+        yield opened
+        opened.close()
+        server.give_back(url)
+
+
+@contextmanager
+def changed(database: Database, *statements: str) -> Iterator[None]:
+    """Has each statement change one row beside the log; at the end the tables are put back as they were."""
+    found = [
+        METADATA.tables[next(word for word in each.split() if word in METADATA.tables)] for each in statements
+    ]
+    with aside(database) as connection:
+        rows = {table: connection.execute(select(table)).mappings().all() for table in found}
+        for each in statements:
+            values = {"rot": b"rot"} if ":rot" in each else {}
+            assert connection.execute(text(each), values).rowcount == 1, each
+    yield
+    with aside(database) as connection:
+        for table, before in rows.items():
+            connection.execute(delete(table))
+            if before:
+                connection.execute(insert(table), [dict(row) for row in before])
+
+
 def without_lists(execute: Callable[[str], object]) -> None:
     """Takes back what the migrations from that of the lists on made, so that an older one can be made again."""
     execute("DROP TABLE tallies")
@@ -91,6 +133,17 @@ def all_rows(connection: Connection) -> Rows:
         table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
         for table in tables
     }
+
+
+def founded(database: Database) -> tuple[SqlStore, Scene]:
+    """A scene in a database; its founding is one transaction."""
+    store = SqlStore(database)
+    net = Net(store=store)
+    net.autoflush = False
+    scene = Scene(net)
+    net.autoflush = True
+    net.flush()
+    return store, scene
 
 
 def _kind_of(data: bytes) -> str:

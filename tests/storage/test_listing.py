@@ -122,17 +122,23 @@ def _records() -> list[Record]:
     return made
 
 
-@pytest.fixture
-def connection(database: Database) -> Iterator[Connection]:
-    """A snapshot of a database with some hundreds of records."""
-    with aside(database) as writing:
+@pytest.fixture(scope="module")
+def filled(shared_database: Database) -> Database:
+    """A database with some hundreds of records."""
+    with aside(shared_database) as writing:
         by_kind: dict[type[Record], list[Record]] = {}
         for record in _records():
             by_kind.setdefault(type(record), []).append(record)
         for kind, records in by_kind.items():
             bulk.insert(writing, CODECS[kind].table, list(map(CODECS[kind].to_row, records)))
         writing.execute(tables.METADATA.tables["head"].update().values(size=COUNT))
-    with database.snapshot() as opened:
+    return shared_database
+
+
+@pytest.fixture
+def connection(filled: Database) -> Iterator[Connection]:
+    """A snapshot of it."""
+    with filled.snapshot() as opened:
         yield opened
 
 
@@ -259,17 +265,15 @@ def _waits(seat: Any) -> bool:
         (f"{9:064x}", "entry", "9"),
     ],
 )
-def test_a_word_finds_what_it_names_by_an_index(
-    database: Database, connection: Connection, word: str, kind: str, id: str
-) -> None:
-    with reading(database) as reader:
+def test_a_word_finds_what_it_names_by_an_index(filled: Database, word: str, kind: str, id: str) -> None:
+    with reading(filled) as reader:
         found, _ = searching.search(reader, word, "", 100)
         assert (kind, id) in [(each.kind, each.id) for each in found]
         assert not _trouble(reader.connection, lambda: searching.search(reader, word, "", 100))
 
 
-def test_what_begins_with_a_word_is_found_in_pages(database: Database, connection: Connection) -> None:
-    with reading(database) as reader:
+def test_what_begins_with_a_word_is_found_in_pages(filled: Database) -> None:
+    with reading(filled) as reader:
         whole = [each.id for each in searching.search(reader, "task-1", "", 100).found]
         assert len(whole) == 11  # task-1, task-10 to task-19
         for limit in (1, 4, 11):
@@ -287,10 +291,10 @@ def test_what_begins_with_a_word_is_found_in_pages(database: Database, connectio
 
 
 def test_the_reads_of_streams_agents_and_entries_are_answered_by_indexes(
-    database: Database, connection: Connection
+    filled: Database,
 ) -> None:
     wanted = Wanted(kind="task.post", agent=PEOPLE[0], claim="clm_" + "a" * 26, task="task-3")
-    with reading(database) as reader:
+    with reading(filled) as reader:
         calls: list[Callable[[Reader], object]] = [
             lambda reader: stream.first_wanted(reader, 5, wanted),
             lambda reader: reader.newest(50),

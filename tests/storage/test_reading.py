@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.core.flows import Scene
-from tests.core.network import Net
 from tests.core.terms import EXACT
-from tests.storage.stores import SqlStore
+from tests.storage.stores import founded
 from trust.core.entry import decode_entry
 from trust.core.records import Account, Pool, Seat
 from trust.core.scorebook import POOL
@@ -19,11 +18,10 @@ from trust.storage.projections import actor_of
 from trust.storage.reading import Reader, reading
 
 
-@pytest.fixture
-def scene(database: Database) -> Iterator[Scene]:
+@pytest.fixture(scope="module")
+def scene(shared_database: Database) -> Iterator[Scene]:
     """A claim that passed, one that failed, and one that waits for its draw."""
-    store = SqlStore(database)
-    scene = Scene(Net(store=store))
+    store, scene = founded(shared_database)
     scene.ended("passes")
     scene.ended("fails", "fail")
     scene.submitted("waits")
@@ -32,8 +30,8 @@ def scene(database: Database) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def reader(scene: Scene, database: Database) -> Iterator[Reader]:
-    with reading(database) as reader:
+def reader(scene: Scene, shared_database: Database) -> Iterator[Reader]:
+    with reading(shared_database) as reader:
         yield reader
 
 
@@ -100,8 +98,8 @@ def test_lists_of_seats_page_by_id(scene: Scene, reader: Reader) -> None:
     assert reader.scores_of(claim.worker)
 
 
-def test_what_waits_for_a_draw_or_a_seal_is_found(scene: Scene, database: Database) -> None:
-    with reading(database) as reader:
+def test_what_waits_for_a_draw_or_a_seal_is_found(scene: Scene, shared_database: Database) -> None:
+    with reading(shared_database) as reader:
         (waiting,) = reader.awaiting_draw()
         assert waiting.task == "waits"
         assert waiting.draw_round == 1
@@ -110,7 +108,7 @@ def test_what_waits_for_a_draw_or_a_seal_is_found(scene: Scene, database: Databa
     dirty = [pool.id for pool in scene.net.all(Pool) if pool.dirty and pool.id != POOL]
     scene.net.now_ms += scene.net.policy.verifiers.epoch_ms
     scene.net.settle()
-    with reading(database) as reader:
+    with reading(shared_database) as reader:
         assert [pool.id for pool in reader.awaiting_seal()] == sorted(dirty) != []
 
 

@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.core.flows import Scene
-from tests.core.network import Net
 from tests.storage.plans import plans_of, troubles
-from tests.storage.stores import SqlStore
+from tests.storage.stores import founded
 from trust.api.views import due, lists
 from trust.api.views.periods import periods
 from trust.core.ledger import BURN, VERIFICATION
@@ -23,11 +21,10 @@ from trust.storage.reading import Reader, reading
 from trust.storage.tallies import DAY_MS, HOUR_MS
 
 
-@pytest.fixture
-def played(database: Database) -> Database:
+@pytest.fixture(scope="module")
+def played(shared_database: Database) -> Database:
     """A log over two days in which claims pass, fail and run out, with hours between in which nothing happens."""
-    store = SqlStore(database)
-    scene = Scene(Net(store=store))
+    store, scene = founded(shared_database)
     scene.ended("passes")
     scene.net.tick(3 * HOUR_MS)
     scene.ended("fails", "fail")
@@ -36,7 +33,7 @@ def played(database: Database) -> Database:
     scene.net.tick(scene.net.policy.claims.lease_ms)
     scene.post("waits")
     store.close()
-    return database
+    return shared_database
 
 
 def _said(reader: Reader) -> list[tuple[int, dict[str, Any]]]:

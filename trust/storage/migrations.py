@@ -1,8 +1,8 @@
-"""The tables of a database, brought to this release by the migrations that it carries.
+"""The tables of a database: made as this release has them, or brought to it by the migrations that it carries.
 
 A migration may drop and refold any table but the log's own (`entries`, `tiles`, `head`). All that are due run
 in one transaction, one process at a time. Revisions are a line of numbers, which their files begin with; Alembic is
-loaded only where one is due.
+loaded only where one is due, and an empty database needs none: its tables are made as all migrations would leave them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ from enum import Enum
 from pathlib import Path
 
 import sqlalchemy
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert
 from sqlalchemy.engine import make_url
 
 from trust.errors import Unusable
+from trust.log.merkle import EMPTY_ROOT
 from trust.settings import shipped
+from trust.storage import tables
 from trust.storage.engine import Database, file_of
 from trust.storage.unit import aside
 
 _LOCK = 0x7472757374  # "trust"
 _MAGIC = b"SQLite format 3\x00"
+_REVISION = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False)
+)
+"""Alembic's own table: the revision that a database has."""
 
 
 class Age(Enum):
@@ -86,12 +92,24 @@ def upgrade(url: str) -> None:
         with aside(database) as connection:
             if not database.is_sqlite:  # there BEGIN IMMEDIATE has locked everything already
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            _migrate(connection)
+            if age(connection) is Age.EMPTY:  # another process may have been first
+                create(connection)
+            else:
+                migrate(connection)
     finally:
         database.close()
 
 
-def _migrate(connection: Connection) -> None:
+def create(connection: Connection) -> None:
+    """Makes every table of this release in an empty database, in the transaction that the connection is in."""
+    tables.METADATA.create_all(connection, checkfirst=False)
+    connection.execute(insert(tables.Head).values(id=0, size=0, at_ms=0, root=EMPTY_ROOT, checkpoint=b""))
+    _REVISION.create(connection)
+    connection.execute(insert(_REVISION).values(version_num=revisions()[-1]))
+
+
+def migrate(connection: Connection) -> None:
+    """Runs every migration that is due, in the transaction that the connection is in."""
     from alembic.config import Config
 
     from alembic import command
