@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trust.web.words import Names, account, brief, moment, sentence, signed, span, time, units
+from trust.web.words import Names, account, brief, moment, sentence, share, signed, span, time, units
 
 ANN = "did:key:z6MkAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAnnAnn"
 TWIN = "did:key:z6MkBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBAnnAnn"
@@ -69,3 +69,7 @@ def test_an_id_is_shortened_to_its_end() -> None:
     assert brief(ANN) == "..AnnAnn"
     assert brief("f" * 64) == "..ffffff"
     assert brief("a task") == "a task"
+
+
+def test_no_line_breaks_before_a_percent_sign() -> None:
+    assert share(200_000) == "20.00\N{NO-BREAK SPACE}%"

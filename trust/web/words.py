@@ -132,6 +132,11 @@ def account(name: str) -> Named:
     return Named(fixed.get(name, brief(name)))
 
 
+def share(ppm: int) -> str:
+    """Parts in a million as a percentage, which no line breaks before its sign."""
+    return percent(ppm).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 FILTERS = {
     "moment": moment,
     "time": time,
@@ -141,5 +146,5 @@ FILTERS = {
     "brief": brief,
     "sentence": sentence,
     "account": account,
-    "percent": percent,
+    "percent": share,
 }
