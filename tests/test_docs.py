@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from tests.api.house import found, house, settings_for
+from tests.asgi import client_of
 from tests.checks import STATIC
 from tests.docs import independent as i
 from tests.docs.examples import LOG
@@ -30,7 +30,7 @@ from trust.cli import run as trust
 from trust.core.decay import STEPS, TABLE
 from trust.core.lifecycle import ClaimState
 from trust.services.startup_checks import Word
-from trust.settings import Settings, write_seed
+from trust.settings import write_seed
 
 DAY_MS = 86_400_000
 START_MS = 1_800_000_000_000
@@ -437,7 +437,7 @@ def test_a_client_made_from_the_documentation_registers_posts_claims_and_deliver
     vkey = found(settings, pow_bits=8)
     operator = Party("operator").seed
     alice, bob, coordinator = (bytes([number]) * 32 for number in (1, 2, 3))
-    with TestClient(_asgi(settings)) as http:
+    with client_of(app.build(settings)) as http:
         client = Client(http, vkey)
         accounts = [client.register(seed, capabilities=["code-review"]) for seed in (alice, bob)]
         for number, account in enumerate([*accounts, "operator/bond"]):
@@ -487,7 +487,7 @@ def test_a_backup_is_restored_as_the_page_says(tmp_path: Path, capsys: pytest.Ca
     commands = re.findall(r"^ +((?:cp|trust log) .*)$", page, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["cp", "cp", "trust", "trust", "trust"]
     assert trust(["backup", str(backup), "--data", str(live)]) == failures.GOOD
-    with TestClient(_asgi(settings)) as http:
+    with client_of(app.build(settings)) as http:
         Client(http, vkey).register(bytes(32))
     assert trust(["log", "export", str(exported), "--data", str(live), "--vkey", vkey]) == failures.GOOD
     names = {
@@ -509,7 +509,7 @@ def test_a_backup_is_restored_as_the_page_says(tmp_path: Path, capsys: pytest.Ca
             results.append(trust([*done[1:], *(() if "--vkey" in done else ("--vkey", vkey))]))
     assert results == [failures.FALSE, failures.GOOD, failures.GOOD]
     word = Word(take_over=True, seen=[live / "head"])
-    with TestClient(_asgi(settings_for(restored, ""), word)) as http:
+    with client_of(app.build(settings_for(restored, ""), word)) as http:
         assert Client(http, vkey).get("/v1/stats")["size"] >= 2
     assert "good" in capsys.readouterr().out
 
@@ -517,7 +517,3 @@ def test_a_backup_is_restored_as_the_page_says(tmp_path: Path, capsys: pytest.Ca
 def _seeds(live: Path) -> None:
     for name in ("log", "draw"):
         write_seed(live / f"{name}.key", Party(name).seed)
-
-
-def _asgi(settings: Settings, word: Word | None = None) -> Any:
-    return app.build(settings, word).asgi()

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
-from litestar.testing import TestClient
 
+from tests.asgi import client_of
 from tests.services.statements import ORIGIN, Party, Town, created
 from tests.tables import make_tables
 from trust import app
@@ -25,6 +24,7 @@ from trust.core.records import Pool, SealedPool
 from trust.core.rules import votes
 from trust.services import genesis
 from trust.services.graph_renewal import Graph
+from trust.services.notifying import Notifier
 from trust.settings import Settings, shipped
 from trust.storage.engine import Database
 from trust.storage.reading import reading
@@ -32,6 +32,8 @@ from trust.storage.reading import reading
 KIND = "code-review"
 WORK = b'["findings"]'
 
+
+PAUSE_S = 0.05
 
 TERMS = {
     "lease_ms": 10_000,
@@ -83,8 +85,8 @@ class House(Town):
         self.vkey = vkey
         self.database = database
         self.verifiers: list[Party] = []
-        self._looked_at = self._slots = 0
         self.graph = Graph()
+        self.notifier = Notifier()
 
     def say(self, *args: Any, **fields: Any) -> Spoken:
         self.now_ms = _now_ms()
@@ -130,13 +132,14 @@ class House(Town):
         for hand in crew:
             said += [self.register(hand, capabilities=(KIND,)), self.deposit(hand.did, deposit_units)]
         self.all_done(said)
-        self.wait(lambda: self._offering() == count)
+        self.wait(lambda: self._members(f"workers/{KIND}") == count)
         return crew
 
-    def _offering(self) -> int:
+    def _members(self, pool: str) -> int:
+        """How many slots the last seal of a pool counted."""
         with reading(self.database) as reader:
-            pool = reader.record(Pool, f"workers/{KIND}")
-            sealed = reader.record(SealedPool, pool.sealed) if pool else None
+            last = reader.record(Pool, pool)
+            sealed = reader.record(SealedPool, last.sealed) if last else None
         return sealed.members if sealed else 0
 
     def settle_in(self, verifiers: int = 3) -> None:
@@ -154,19 +157,7 @@ class House(Town):
             ]
         self.relay = created(self.all_done(said)[founded - 1], "relay.registered", "relay")
         if verifiers:
-            self.wait(lambda: self._sealed() == verifiers)
-
-    def _sealed(self) -> int:
-        """How many slots the last seal of the verifiers counted, from the entries since it was asked before."""
-        self.get(f"/v1/agents/{self.operator.did}/timeline")  # keeps the log's size fresh
-        size = int(self.client.get("/health/live").headers["trust-size"])
-        for index in range(self._looked_at, size):
-            entry = strict.b64(self.get(f"/v1/receipts/{index}")["entry"])
-            for event in msgspec.json.decode(entry)["events"]:
-                if event["kind"] == "pool.sealed" and event["pool"] == f"verifiers/{KIND}":
-                    self._slots = event["count"]
-        self._looked_at = size
-        return self._slots
+            self.wait(lambda: self._members(f"verifiers/{KIND}") == verifiers)
 
     def task_post(self, task: str, **fields: Any) -> Spoken:
         said = {
@@ -195,6 +186,9 @@ class House(Town):
 
     def seated(self, claim: str, phase: str) -> list[tuple[Party, dict[str, Any]]]:
         """The verifiers with an open seat on a claim that is in this phase."""
+        rounds = self.get(f"/v1/claims/{claim}")["rounds"]
+        if not rounds or rounds[-1]["phase"] != phase:
+            return []
         return [
             (party, seat)
             for party in self.verifiers
@@ -228,12 +222,12 @@ class House(Town):
         return claim
 
     def wait(self, found: Any, timeout_s: float = 8.0) -> Any:
-        """What `found` returns as soon as it is true; it is asked less and less often, since asking costs CPU."""
-        begun = time.monotonic()
+        """What `found` returns as soon as it is true; it is asked when the log has grown, and now and then besides."""
+        end_s = time.monotonic() + timeout_s
+        size = self.notifier.size
         while not (value := found()):
-            waited_s = time.monotonic() - begun
-            assert waited_s < timeout_s, "waited in vain"
-            time.sleep(min(0.02 + waited_s / 20, 0.1))
+            assert time.monotonic() < end_s, "waited in vain"
+            size = self.notifier.wait(size, PAUSE_S)
         return value
 
 
@@ -261,10 +255,9 @@ def house(
     settings = settings_for(directory, database_url, **(changes or {}))
     vkey = found(settings, origin, **policy)
     parts = app.build(settings)
-    application: Any = parts.asgi()
-    with TestClient(application) as client:
+    with client_of(parts) as client:
         running = House(client, vkey, parts.database, origin)
-        running.graph = parts.service.graph
+        running.graph, running.notifier = parts.service.graph, parts.service.notifier
         yield running
 
 

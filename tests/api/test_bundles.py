@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,10 @@ from trust.verify.cases import Case
 from trust.verify.receipts import parse_key
 
 
-@pytest.fixture
-def checked(tmp_path: Path, database_url: str) -> Iterator[House]:
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[House]:
     """A town with five verifiers, on each kind of database."""
-    with house(tmp_path, database_url) as running:
+    with house(tmp_path_factory.mktemp("house"), shared_database_url) as running:
         running.settle_in(verifiers=5)
         yield running
 
@@ -66,37 +65,6 @@ def test_a_bundle_proves_the_case_at_every_step(checked: House) -> None:
     assert {each["index"] for each in told} < set(ended.entries)
 
 
-def test_rotated_keys_and_changed_relays_are_in_the_bundle(checked: House) -> None:
-    worker, second, third = checked.workers[0], Party("second key"), Party("third key")
-    for old, new in ((worker, second), (second, third)):
-        said = checked.say(payloads.AgentRotate, old, new, actor=worker, new_key=new.did)
-        checked.done("/v1/agents", said)
-    index = checked.done("/v1/tasks", checked.task_post("rotated"))["receipt"]["index"]
-    asked = checked.say(
-        payloads.ClaimRequest,
-        third,
-        checked.coordinator,
-        actor=worker,
-        task="rotated",
-        task_index=index,
-        relay=checked.relay,
-        stake_units=checked.policy.claims.min_stake_units * 10,
-    )
-    claim = checked.done("/v1/claims", asked)["result"]["claim"]
-    fresh = {"relay": checked.relay, "name": "fresh", "coordinators": (Party("new").did,), "threshold": 1}
-    checked.done("/v1/admin", checked.say(payloads.RelayUpdate, checked.coordinator, Party("new"), **fresh))
-    case = proven(checked, claim)
-    assert (case.worker, case.relay_signers) == (worker.did, (checked.coordinator.did,))
-
-
-def test_a_draw_under_a_newer_key_and_policy_is_proven(checked: House) -> None:
-    checked.done(
-        "/v1/admin", checked.say(payloads.KeyAdopt, checked.operator, use="draw", key=Party("next").did)
-    )
-    claim = checked.claimed("newer")
-    assert proven(checked, claim).state == "claimed"
-
-
 def test_nodes_that_would_be_too_many_are_left_out(checked: House, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = checked.delivered("large")
     drawn(checked, claim)
@@ -129,3 +97,34 @@ def test_the_output_is_named_by_the_bundle(checked: House) -> None:
     said = checked.say(payloads.OutputSubmit, checked.workers[0], claim=claim, artifacts=(artifact,))
     checked.done("/v1/outputs", said)
     assert proven(checked, claim).output == said.id
+
+
+def test_a_draw_under_a_newer_key_and_policy_is_proven(checked: House) -> None:
+    checked.done(
+        "/v1/admin", checked.say(payloads.KeyAdopt, checked.operator, use="draw", key=Party("next").did)
+    )
+    claim = checked.claimed("newer")
+    assert proven(checked, claim).state == "claimed"
+
+
+def test_rotated_keys_and_changed_relays_are_in_the_bundle(checked: House) -> None:
+    worker, second, third = checked.workers[0], Party("second key"), Party("third key")
+    for old, new in ((worker, second), (second, third)):
+        said = checked.say(payloads.AgentRotate, old, new, actor=worker, new_key=new.did)
+        checked.done("/v1/agents", said)
+    index = checked.done("/v1/tasks", checked.task_post("rotated"))["receipt"]["index"]
+    asked = checked.say(
+        payloads.ClaimRequest,
+        third,
+        checked.coordinator,
+        actor=worker,
+        task="rotated",
+        task_index=index,
+        relay=checked.relay,
+        stake_units=checked.policy.claims.min_stake_units * 10,
+    )
+    claim = checked.done("/v1/claims", asked)["result"]["claim"]
+    fresh = {"relay": checked.relay, "name": "fresh", "coordinators": (Party("new").did,), "threshold": 1}
+    checked.done("/v1/admin", checked.say(payloads.RelayUpdate, checked.coordinator, Party("new"), **fresh))
+    case = proven(checked, claim)
+    assert (case.worker, case.relay_signers) == (worker.did, (checked.coordinator.did,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,10 +19,10 @@ from trust.verify.bundles import verify_bundle
 from trust.verify.receipts import parse_key
 
 
-@pytest.fixture
-def checked(tmp_path: Path, database_url: str) -> Iterator[House]:
-    """A town with five verifiers, on each kind of database."""
-    with house(tmp_path, database_url) as running:
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[House]:
+    """A town with eight verifiers, on each kind of database."""
+    with house(tmp_path_factory.mktemp("house"), shared_database_url) as running:
         running.settle_in(verifiers=8)
         yield running
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,11 @@ from trust.verify.bundles import verify_bundle
 from trust.verify.receipts import parse_key
 
 
-@pytest.fixture
-def town(tmp_path: Path, database_url: str) -> Iterator[House]:
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[House]:
     """A town with ten verifiers: three sit, and five review them."""
-    with house(tmp_path, database_url, challenge_ms=4_000, unbonding_ms=300_000) as running:
+    directory = tmp_path_factory.mktemp("house")
+    with house(directory, shared_database_url, challenge_ms=4_000, unbonding_ms=300_000) as running:
         running.settle_in(verifiers=10)
         yield running
 
@@ -36,6 +36,29 @@ def doubt(town: House, who: Party, claim: str, reason: str = "doubt") -> Any:
     return town.post_to(
         "/v1/challenges", town.say(payloads.VerdictChallenge, who, claim=claim, reason=reason)
     )
+
+
+def test_the_ledger_shows_locks_and_slashes_of_all_who_took_part(town: House) -> None:
+    worker, challenger = town.workers
+    claim = judged(town, "paid-for", "pass")
+    made = doubt(town, challenger, claim).json()["result"]
+    town.wait(lambda: len(town.get(f"/v1/claims/{claim}")["rounds"]) == 2)
+    town.vote(claim, "fail")
+    lost = _lines(town, worker.did, f"claim/{claim}/stake")
+    assert {why for why, _ in lost} == {"stake.lock", "slash.seat-fee", "slash.failed-check"}
+    assert sum(units for _, units in lost) == 0
+    bond = _lines(town, challenger.did, f"challenge/{made['challenge']}/bond")
+    assert bond == [("challenge.return", -100), ("challenge.bond", 100)]
+    first = town.get(f"/v1/claims/{claim}")["rounds"][0]["seats"]
+    for seat in first:
+        lines = _lines(town, seat["agent"], f"verifier/{seat['agent']}/stake")
+        assert lines == [("seat.slash", -100), ("verifier.stake", 2_000)]
+        assert town.get(f"/v1/agents/{seat['agent']}")["balances"]["bonded_units"] == 1_900
+
+
+def _lines(town: House, agent: str, account: str) -> list[tuple[str, int]]:
+    page = town.get(f"/v1/agents/{agent}/ledger")
+    return [(each["why"], each["change_units"]) for each in page["postings"] if each["account"] == account]
 
 
 def test_a_challenge_is_taken_once_and_decided_by_the_next_panel(town: House) -> None:
@@ -68,29 +91,6 @@ def test_a_challenge_is_taken_once_and_decided_by_the_next_panel(town: House) ->
     assert (case.network, case.state, case.verdict) == (ORIGIN, "rejected", "fail")
     assert [(each.challenge, each.state) for each in case.challenges] == [(made["challenge"], "won")]
     assert [panel.verdict for panel in case.panels] == ["pass", "fail"]
-
-
-def test_the_ledger_shows_locks_and_slashes_of_all_who_took_part(town: House) -> None:
-    worker, challenger = town.workers
-    claim = judged(town, "doubted", "pass")
-    made = doubt(town, challenger, claim).json()["result"]
-    town.wait(lambda: len(town.get(f"/v1/claims/{claim}")["rounds"]) == 2)
-    town.vote(claim, "fail")
-    lost = _lines(town, worker.did, f"claim/{claim}/stake")
-    assert {why for why, _ in lost} == {"stake.lock", "slash.seat-fee", "slash.failed-check"}
-    assert sum(units for _, units in lost) == 0
-    bond = _lines(town, challenger.did, f"challenge/{made['challenge']}/bond")
-    assert bond == [("challenge.return", -100), ("challenge.bond", 100)]
-    first = town.get(f"/v1/claims/{claim}")["rounds"][0]["seats"]
-    for seat in first:
-        lines = _lines(town, seat["agent"], f"verifier/{seat['agent']}/stake")
-        assert lines == [("seat.slash", -100), ("verifier.stake", 2_000)]
-        assert town.get(f"/v1/agents/{seat['agent']}")["balances"]["bonded_units"] == 1_900
-
-
-def _lines(town: House, agent: str, account: str) -> list[tuple[str, int]]:
-    page = town.get(f"/v1/agents/{agent}/ledger")
-    return [(each["why"], each["change_units"]) for each in page["postings"] if each["account"] == account]
 
 
 def test_what_cannot_be_challenged_is_refused_with_a_note(town: House) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from tests.api.house import House, found, settings_for
+from tests.asgi import client_of
 from tests.services.statements import ORIGIN
 from trust import app
 from trust.core import payloads, strict
@@ -21,8 +21,7 @@ from trust.core.rules import votes
 def running(settings: Any, vkey: str, home: House | None, act: Callable[[House], None]) -> House:
     """Starts the service on what its database holds, acts, and stops it."""
     parts = app.build(settings)
-    application: Any = parts.asgi()
-    with TestClient(application) as client:
+    with client_of(parts) as client:
         if home is None:
             home = House(client, vkey, parts.database)
         home.client, home.database = client, parts.database

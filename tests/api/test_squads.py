@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +21,10 @@ from trust.verify.story import tell
 PARTS = [Part("head", 400_000), Part("body", 600_000)]
 
 
-@pytest.fixture
-def town(tmp_path: Path, database_url: str) -> Iterator[House]:
-    with house(tmp_path, database_url) as running:
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, shared_database_url: str) -> Iterator[House]:
+    """A town with five verifiers, on each kind of database."""
+    with house(tmp_path_factory.mktemp("house"), shared_database_url) as running:
         running.settle_in(verifiers=5)
         yield running
 
@@ -104,7 +104,7 @@ def test_a_squad_from_its_forming_to_its_end_is_read_told_and_proven(
 
 
 def test_a_part_that_came_to_another_is_proven_too(town: House, client: TrustClient) -> None:
-    squad, (head, _) = granted(town, client)
+    squad, (head, _) = granted(town, client, "second-essay")
     abandoned = town.say(payloads.ClaimAbandon, town.workers[0], claim=head)
     town.done("/v1/claims", abandoned)
     part = client.squad(squad)["parts"][0]

@@ -51,7 +51,13 @@ def test_stalled_callers_do_not_keep_a_service_up(tmp_path: Path, sqlite_url: st
 
 def _store(url: str, data: bytes) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database, database:
-        columns = {"sha256": sha256(data).hexdigest(), "size": len(data), "data": data, "created_ms": 2**50}
+        columns = {
+            "sha256": sha256(data).hexdigest(),
+            "size": len(data),
+            "data": data,
+            "created_ms": 2**50,
+            "party": "",
+        }
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         database.execute(f"INSERT INTO blobs ({names}) VALUES ({marks})", list(columns.values()))
 

@@ -16,7 +16,7 @@ from trust.audit.report import Finding
 from trust.log.tiles import TILE_WIDTH, encode_bundle
 
 VKEY = str(signer().verifier)
-quick = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def finding(folder: Path) -> Finding:

@@ -157,11 +157,12 @@ def audited(home: House) -> Report:
     return audit(proxied(home), home.vkey, sample=None)
 
 
-@pytest.fixture
-def game(tmp_path: Path, database_url: str) -> Iterator[Game]:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
+def game(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Game]:
     """The game, played on each kind of database."""
+    database_url = request.getfixturevalue(f"{request.param}_url")
     with house(tmp_path, database_url, challenge_ms=1_500, evidence_ms=60_000, unbonding_ms=400_000) as home:
-        home.settle_in(verifiers=16)
+        home.settle_in(verifiers=9)
         yield Game(home)
 
 

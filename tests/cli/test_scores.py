@@ -10,14 +10,14 @@ import pytest
 
 from tests.services.observed import founded, observe, seen
 from tests.services.statements import KIND
-from tests.storage.stores import database, migrated_url, postgres_tables, sqlite_template
+from tests.storage.stores import database, migrated_url, sqlite_template
 from trust.cli import scores
 from trust.services import graph
 from trust.services.scoring import record_of, resolve
 from trust.storage.engine import Database
 from trust.storage.reading import reading
 
-__all__ = ["database", "migrated_url", "postgres_tables", "sqlite_template"]
+__all__ = ["database", "migrated_url", "sqlite_template"]
 
 
 @pytest.fixture

@@ -64,6 +64,9 @@ class Checker:
     def check(self, records: Records, entries: Sequence[Decided], at_ms: int) -> None:
         """Everything that must hold after any step."""
         self._records = records
+        self._by_kind: dict[type[Record], list[Record]] = {}
+        for (kind, _), record in records.items():
+            self._by_kind.setdefault(kind, []).append(record)
         self._at_ms_now = at_ms
         self._check_entries(entries)
         self._check_money()
@@ -78,7 +81,7 @@ class Checker:
         self._check_allocations()
 
     def _all(self, kind: type[R]) -> list[R]:
-        return [record for (each, _), record in self._records.items() if each is kind]  # type: ignore[misc]
+        return self._by_kind.get(kind, [])  # type: ignore[return-value]
 
     def _get(self, kind: type[R], id: str) -> R | None:
         return self._records.get((kind, id))  # type: ignore[return-value]
@@ -176,12 +179,14 @@ class Checker:
             assert is_over or parent.state == "split"
 
     def _check_seats(self) -> None:
+        by_claim: dict[str, list[Seat]] = {}
         for seat in self._all(Seat):
+            by_claim.setdefault(seat.claim, []).append(seat)
             if seat.commitment:
                 assert self._commitments.setdefault(seat.id, seat.commitment) == seat.commitment
             assert seat.state in ("seated", "passed", "excused") or seat.commitment
         for claim in self._all(Claim):
-            places = [seat for seat in self._all(Seat) if seat.claim == claim.id]
+            places = by_claim.get(claim.id, [])
             assert len({seat.agent for seat in places}) == len(places), "one agent on two seats of a claim"
             assert len({seat.owner for seat in places}) == len(places), "one owner on two seats of a claim"
             assert claim.worker not in {seat.agent for seat in places}

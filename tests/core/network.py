@@ -69,6 +69,14 @@ def nonce(did: str, bits: int) -> str:
     return next(str(n) for n in count() if work_bits(ORIGIN, did, str(n)) >= bits)
 
 
+@lru_cache(maxsize=4_096)
+def _signed(payload: bytes, seeds: tuple[bytes, ...]) -> Spoken:
+    """A signed statement, parsed and verified; most networks begin with the same ones."""
+    spoken = commands.parse(envelope.sign(payload, seeds))
+    rulebook.verify(spoken)
+    return spoken
+
+
 class Store(Protocol):
     """Where state lies between batches."""
 
@@ -214,10 +222,8 @@ class Net:
         issued_ms = fields.setdefault("issued_ms", self.now_ms)
         fields.setdefault("expires_ms", issued_ms + 60_000)
         payload = kind(**{"network": ORIGIN, "actor": who.did, **fields})
-        seeds = [each.seed for each in ((who, *others) if signers is None else signers)]
-        spoken = commands.parse(envelope.sign(msgspec.json.encode(payload), seeds))
-        rulebook.verify(spoken)
-        return spoken
+        seeds = tuple(each.seed for each in ((who, *others) if signers is None else signers))
+        return _signed(msgspec.json.encode(payload), seeds)
 
     def say(self, kind: type[p.Payload], who: Who, *others: Who, **fields: Any) -> Decided:
         return self.do(self.statement(kind, who, *others, **fields))

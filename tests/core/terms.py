@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
 from trust.core.policy import Policy
@@ -48,15 +50,27 @@ TERMS: dict[str, object] = {
 }
 
 
+_parsed = lru_cache(maxsize=64)(parse_policy)
+
+
 def policy_of(**values: object) -> Policy:
     """The tests' policy, with some values replaced."""
-    return parse_policy(policy_text(**values))
+    return _parsed(policy_text(**values))
 
 
 def policy_text(**values: object) -> str:
     """The standard policy's TOML with the tests' numbers, some of them replaced; no key stands in two sections."""
+    return _replaced(_text(), values)
+
+
+@cache
+def _text() -> str:
     text = (Path(__file__).parents[2] / "policies" / "standard.toml").read_text(encoding="utf-8")
-    for key, value in {**TERMS, **values}.items():
+    return _replaced(text, TERMS)
+
+
+def _replaced(text: str, values: Mapping[str, object]) -> str:
+    for key, value in values.items():
         text, found = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
         assert found == 1, key
     return text

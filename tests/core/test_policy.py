@@ -148,7 +148,7 @@ def costs(policy: Policy, outcome: str) -> tuple[int, int]:
 
 
 @given(PENALTIES)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_silence_is_never_cheaper_than_being_wrong_under_any_policy_that_may_be_adopted(
     values: dict[str, object],
 ) -> None:

@@ -90,7 +90,8 @@ shares = st.integers(0, 1_000_000)
 def test_the_deterrence_is_the_least_rate_at_which_a_cheat_loses_by_the_margin(
     price: int, stake: int, caught: int, slashed: int, margin: int
 ) -> None:
-    policy = policy_of(catch_ppm=caught, margin_ppm=margin)
+    policy = policy_of()
+    policy = replace(policy, checks=replace(policy.checks, catch_ppm=caught, margin_ppm=margin))
 
     def loses(p_ppm: int) -> bool:
         return p_ppm * caught * (price * 10**6 + slashed * stake) > price * (10**6 + margin) * 10**12

@@ -159,7 +159,7 @@ def test_the_fast_record_lowers_priority_and_never_lifts_it_over_the_slow_ones()
     assert reputation.priority_ppm(Reading(40_000, 4_000, 5_000, 4_000)) < ceiling - 190_000
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(readings(), st.integers(1, 30_000), st.data())
 def test_more_good_never_lowers_and_more_bad_never_raises_a_score(
     before: Reading, weight: int, data: st.DataObject

@@ -6,6 +6,7 @@ Hypothesis chooses and shrinks over a state in memory; the same steps, from seed
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -39,6 +40,7 @@ class SqlStore:
         make_tables(url)
         self.database = Database(url)
         self._view = SqlView()
+        self._read: Records | None = None
 
     def view(self) -> View:
         """Reads through a connection of its own, as of the last batch."""
@@ -47,6 +49,7 @@ class SqlStore:
         return self._view
 
     def absorb(self, draft: Draft, entries: Sequence[Decided]) -> None:
+        self._read = None
         self._reading.close()
         stored = [
             StoredEntry(each.index, each.at_ms, "test", each.data, leaf_hash(each.data)) for each in entries
@@ -58,6 +61,7 @@ class SqlStore:
         self._view.forget()
 
     def put_nodes(self, nodes: Sequence[Node]) -> None:
+        self._read = None
         codec = CODECS[Node]
         with aside(self.database) as connection:
             bulk.insert(connection, codec.table, list(map(codec.to_row, nodes)), Existing.KEEP)
@@ -65,6 +69,12 @@ class SqlStore:
         self.view()
 
     def records(self) -> Records:
+        """Every row of every table, read once after each write."""
+        if self._read is None:
+            self._read = self._rows()
+        return self._read
+
+    def _rows(self) -> Records:
         found: Records = {}
         with self.database.readers.connect() as connection:
             for kind in RECORDS:
@@ -119,9 +129,17 @@ def seeds(few: int, many: int) -> list[Any]:
     return [*range(few), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(few, many))]
 
 
+@lru_cache(maxsize=4)
+def walked(seed: int, count: int) -> Steps:
+    """Random steps in memory, each statement in a batch of its own; several tests look at the same."""
+    steps = Steps()
+    run(steps, Random(seed), count)
+    return steps
+
+
 @pytest.mark.parametrize("seed", seeds(3, 50))
 def test_random_steps_keep_every_invariant_and_replay_to_the_byte(seed: int) -> None:
-    run(Steps(), Random(seed), 300)
+    assert walked(seed, 300).accepted
 
 
 @pytest.mark.parametrize("seed", seeds(2, 20))
@@ -139,9 +157,8 @@ def test_who_follows_the_sdk_loses_at_most_one_liveness_fault_to_others_acts(see
 def test_what_stands_in_one_batch_decides_as_if_each_statement_had_its_own(seed: int) -> None:
     steps = Steps()
     steps.net.autoflush = False
-    run(steps, Random(seed), 250)
-    alone = Steps()
-    run(alone, Random(seed), 250)
+    run(steps, Random(seed), 300)
+    alone = walked(seed, 300)
     assert [entry.data for entry in steps.net.entries] == [entry.data for entry in alone.net.entries]
 
 
@@ -149,8 +166,7 @@ def test_the_tables_hold_what_the_fold_makes_row_for_row(sql_store: SqlStore) ->
     steps = Steps(sql_store)
     steps.net.autoflush = False
     run(steps, Random(7), 120)
-    memory = Steps()
-    run(memory, Random(7), 120)
+    memory = walked(7, 120)
     assert [entry.data for entry in steps.net.entries] == [entry.data for entry in memory.net.entries]
     assert sql_store.records() == memory.net.records()
     assert decode_entry(steps.net.entries[-1].data).at_ms == steps.net.draft.at_ms

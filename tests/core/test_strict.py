@@ -116,7 +116,7 @@ def texts(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(texts())
 @example(b'{"a":1,"\\u0061":2}')
 @example(b'{"a":{"b":1,"b":2}}')

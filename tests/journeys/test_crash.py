@@ -13,7 +13,6 @@ import pytest
 
 from tests.journeys import crashing
 from tests.journeys.crashing import STEPS, Plan
-from tests.tables import empty
 
 LONGEST_LIFE_S = 20
 
@@ -47,7 +46,6 @@ def test_a_process_that_is_killed_again_and_again_on_sqlite_loses_nothing_it_ack
 @pytest.mark.postgres
 @pytest.mark.parametrize("cycles", [5, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_again_and_again_on_postgres_loses_nothing_it_acknowledged(
-    cycles: int, tmp_path: Path, postgres_tables: str
+    cycles: int, tmp_path: Path, postgres_url: str
 ) -> None:
-    empty(postgres_tables)
-    run_cycles(postgres_tables, tmp_path, cycles)
+    run_cycles(postgres_url, tmp_path, cycles)

@@ -191,7 +191,7 @@ def test_a_demo_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path) -> N
     data = tmp_path / "data"
     demo = _demo(data)
     assert demo.stderr is not None
-    next(line for line in demo.stderr if " post " in line)
+    next(line for line in demo.stderr if " found " in line)
     demo.terminate()
     output, _ = demo.communicate(timeout=PATIENCE_S)
     assert (demo.returncode, output) == (1, "")

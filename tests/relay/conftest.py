@@ -1,4 +1,4 @@
-"""One network for all tests of relays: each uses tasks of its own."""
+"""One network for all tests of relays, each of which uses tasks of its own; it ends with the last of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.relay.networks import Network, network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A service with both relays registered."""
     directory = tmp_path_factory.mktemp("relays")

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from trust.cli import run
+from trust.sandbox import learning
 from trust.sandbox.learning import ARMS, Bandit, Costs, Load, learned, named, played
 
 
@@ -21,13 +22,17 @@ def test_a_bandit_finds_the_shortest_of_ways_that_differ() -> None:
 
 
 def test_regret_is_under_that_of_chance_on_every_kind_of_work() -> None:
-    for each in learned(rounds=80, seeds=1):
+    for each in learned(rounds=40, seeds=1):
         assert 0 <= each.regret_ms < each.chance_ms, each.kind
         assert each.regret_least_ms == each.regret_ms == each.regret_most_ms
 
 
-def test_the_same_seeds_give_the_same_regret() -> None:
-    assert learned(rounds=20, seeds=1, first_seed=3) == learned(rounds=20, seeds=1, first_seed=3)
+def test_the_same_seeds_give_the_same_regret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After twenty rounds the bandit has tried every choice twice, and draws."""
+    monkeypatch.setattr(learning, "LOADS", (Load("few", work_ms=100, every_ms=20, tasks=5),))
+    one, again, other = (learned(rounds=30, seeds=1, first_seed=seed) for seed in (3, 3, 4))
+    assert one == again
+    assert one != other
 
 
 def test_the_model_charges_what_each_pattern_pays() -> None:

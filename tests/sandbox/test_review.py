@@ -117,6 +117,6 @@ def test_the_choice_of_the_standard_library_is_the_same_each_time_and_parses() -
 
 
 def test_many_threads_review_at_once_and_find_the_same() -> None:
-    texts = [each.text for each in standard_library(24)]
+    texts = [each.text for each in standard_library(8)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(review, texts * 4)) == [review(text) for text in texts] * 4

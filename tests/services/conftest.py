@@ -9,10 +9,10 @@ import pytest
 
 from tests.services.houses import House
 from tests.services.logs import check_log
-from tests.storage.stores import database, migrated_url, postgres_tables, shared_database, sqlite_template
+from tests.storage.stores import database, migrated_url, shared_database, sqlite_template
 from trust.storage.engine import Database
 
-__all__ = ["database", "migrated_url", "postgres_tables", "shared_database", "sqlite_template"]
+__all__ = ["database", "migrated_url", "shared_database", "sqlite_template"]
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def networks(draw: st.DrawFn) -> tuple[int, list[Rating], list[int]]:
     return accounts, ratings, [ONE // len(seeds) if one in seeds else 0 for one in range(accounts)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks())
 def test_arrays_and_plain_integers_agree_to_the_bit(network: tuple[int, list[Rating], list[int]]) -> None:
     assert in_arrays(*network) == in_plain_integers(*network)
@@ -96,7 +96,7 @@ def test_mending_the_sums_and_making_them_anew_agree(
     assert in_arrays(accounts, ratings, pretrusted) == in_plain_integers(accounts, ratings, pretrusted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks(), st.randoms(use_true_random=False))
 def test_neither_the_order_nor_the_splitting_of_ratings_changes_a_bit(
     network: tuple[int, list[Rating], list[int]], rng: object
@@ -110,7 +110,7 @@ def test_neither_the_order_nor_the_splitting_of_ratings_changes_a_bit(
     assert in_arrays(accounts, halves, pretrusted) == in_arrays(accounts, ratings, pretrusted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks())
 def test_all_trust_together_never_exceeds_one(network: tuple[int, list[Rating], list[int]]) -> None:
     found = in_arrays(*network)

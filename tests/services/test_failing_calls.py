@@ -23,7 +23,6 @@ from tests.core.invariants import check_log
 from tests.core.terms import EXACT
 from tests.services.histories import Recorded, Step
 from tests.storage.stores import all_rows
-from tests.tables import empty
 from trust.audit.log_check import check_log as check_tree
 from trust.core import payloads as p
 from trust.core.commands import Incoming, Spoken
@@ -228,9 +227,8 @@ def test_each_call_fails_once_and_the_log_is_the_one_without_failures(
 
 
 @pytest.mark.postgres
-def test_each_call_fails_once_on_postgres_as_well(postgres_tables: str, tmp_path: Path) -> None:
-    empty(postgres_tables)
-    database = Database(postgres_tables)
+def test_each_call_fails_once_on_postgres_as_well(postgres_url: str, tmp_path: Path) -> None:
+    database = Database(postgres_url)
     player = Player(short(), database, tmp_path / "head", fresh=False)
     player.live()
     check(player)

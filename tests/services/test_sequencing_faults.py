@@ -15,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 from tests.services.houses import House
 from tests.services.logs import check_log, check_receipt, size_of
 from tests.services.statements import Party, Town
-from tests.tables import empty
 from trust.core import rulebook
 from trust.core.identity import did_of
 from trust.errors import TrustError
@@ -188,16 +187,15 @@ def test_a_log_has_one_genesis_and_nothing_before_it(database: Database, tmp_pat
 
 @pytest.mark.postgres
 def test_a_connection_that_is_lost_under_the_lock_loses_nothing_and_keeps_nothing_locked(
-    postgres_tables: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path
 ) -> None:
-    empty(postgres_tables)
-    database = Database(postgres_tables)
+    database = Database(postgres_url)
     cut: list[bool] = []
 
     def cut_once(step: int) -> None:
         if step == 9 and cut:
             cut.pop()
-            with Database(postgres_tables).readers.connect() as other:
+            with Database(postgres_url).readers.connect() as other:
                 other.exec_driver_sql(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND state = 'idle in transaction'"

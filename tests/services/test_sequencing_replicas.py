@@ -12,7 +12,6 @@ import pytest
 from tests.services.houses import House
 from tests.services.logs import check_log, check_receipt
 from tests.services.statements import Town
-from tests.tables import empty
 from trust.core.commands import Spoken
 from trust.core.records import Claim, Task
 from trust.services import headfile
@@ -27,14 +26,13 @@ GROUP = 25
 
 
 @pytest.fixture
-def houses(postgres_tables: str, tmp_path: Path) -> Iterator[list[House]]:
+def houses(postgres_url: str, tmp_path: Path) -> Iterator[list[House]]:
     """Two replicas of one log, each with its own connections, its own memory and its own head file."""
-    empty(postgres_tables)
     town, houses = Town(), []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         limits = Limits(inbox_statements=10 * MOST_TASKS, batch_statements=500)
-        houses.append(House(Database(postgres_tables), tmp_path / name, town, limits, take_over=True))
+        houses.append(House(Database(postgres_url), tmp_path / name, town, limits, take_over=True))
     houses[0].found()
     houses[1].sequencer.open()
     yield houses

@@ -74,5 +74,6 @@ def test_the_table_has_a_row_for_every_scheme_and_the_goals_name_what_was_missed
 
 
 def test_processes_change_nothing(results: Results) -> None:
-    assert play([world("constant"), world("never")], standard(), TINY, processes=2) == results
+    """A process each for the seeds of one world."""
+    assert play([world("constant")], standard(), TINY, processes=2).worlds == results.worlds[:1]
     assert all(len(result.counts[RULES]) == TINY.seeds for result in results.worlds)

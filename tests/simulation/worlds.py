@@ -22,5 +22,8 @@ def world(habit: Habit = "constant", **terms: Any) -> World:
     return World(name="a test's world", habit=habit, **terms)
 
 
-def game(of: World, size: Size = TINY, seed: int = 1, keep_log: bool = False) -> Game:
-    return Game(of, standard(), size, seed, keep_log)
+def game(of: World, size: Size = TINY, seed: int = 1, *, proven: bool = False) -> Game:
+    """A game whose log is kept; only where its draws are `proven` it is one that an auditor takes."""
+    made = Game(of, standard(), size, seed, keep_log=True)
+    made.net.proven = proven
+    return made

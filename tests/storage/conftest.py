@@ -1,5 +1,5 @@
 """Databases for the tests beside this."""
 
-from tests.storage.stores import database, migrated_url, postgres_tables, shared_database, sqlite_template
+from tests.storage.stores import database, migrated_url, shared_database, sqlite_template
 
-__all__ = ["database", "migrated_url", "postgres_tables", "shared_database", "sqlite_template"]
+__all__ = ["database", "migrated_url", "shared_database", "sqlite_template"]

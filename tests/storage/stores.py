@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 from tests.core.flows import Scene
 from tests.core.network import Net, Records
-from tests.postgres import Postgres
-from tests.tables import empty, make_tables
+from tests.tables import make_tables
 from trust.core.entry import decode_entry
 from trust.core.records import RECORDS, Node
 from trust.core.rulebook import Decided, incoming_of
@@ -23,7 +21,7 @@ from trust.core.state import Draft
 from trust.log.merkle import leaf_hash
 from trust.services.batch import entry_kind
 from trust.settings import shipped
-from trust.storage.engine import Database
+from trust.storage.engine import Database, file_of
 from trust.storage.projections import TABLES, Projections, actor_and_subjects
 from trust.storage.reading import reading
 from trust.storage.rows import CODECS
@@ -43,22 +41,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgres_tables(postgres: Postgres) -> str:
-    """One PostgreSQL database with all tables, for one test after another."""
-    return postgres.create(postgres.template("tables", make_tables))
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def migrated_url(database_url: str) -> str:
     """An empty log with its tables; the test runs on each kind of database."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "trust.db")
-        yield f"sqlite:///{tmp_path / 'trust.db'}"
-    else:
-        url: str = request.getfixturevalue("postgres_tables")
-        empty(url)
-        yield url
+    return _with_tables(database_url)
 
 
 @pytest.fixture
@@ -69,24 +55,19 @@ def database(migrated_url: str) -> Iterator[Database]:
     opened.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def shared_database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def shared_database(shared_database_url: str) -> Iterator[Database]:
     """An empty log with its tables, one for all tests of a file, which run on each kind of database."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'trust.db'}"
+    opened = Database(_with_tables(shared_database_url))
+    yield opened
+    opened.close()
+
+
+def _with_tables(url: str) -> str:
+    """A database that is lent by PostgreSQL has them."""
+    if file_of(url) is not None:
         make_tables(url)
-        opened = Database(url)
-        yield opened
-        opened.close()
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.lend()
-        opened = Database(url)
-        yield opened
-        opened.close()
-        server.give_back(url)
+    return url
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def test_who_likes_it_dark_gets_it_dark(visit: Visit) -> None:
     with visit.page() as page:
         page.goto("/")
         for scheme in ("dark", "light"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ["rgb(21, 24, 27)", "rgb(255, 255, 255)"]
 

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from litestar.testing import TestClient
 from playwright.sync_api import Route, expect, sync_playwright
 from sqlalchemy import insert
 
 from tests.api.house import found, settings_for
+from tests.asgi import client_of
 from tests.services.statements import Party
 from tests.web import hostile
 from tests.web.browser import CHROMIUM, launched
@@ -82,8 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     found(settings)
     indexes = hostile.append(directory, url)
     parts = app.build(settings)
-    application: Any = parts.asgi()
-    with TestClient(application) as client:
+    with client_of(parts) as client:
         yield Served(client, indexes, parts)
 
 

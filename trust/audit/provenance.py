@@ -11,7 +11,7 @@ shows is proven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trust.client import TrustClient
@@ -85,7 +85,7 @@ def blame(client: TrustClient, cases: Iterable[str], judge: Judge | None = None)
     Without a judge the verdicts on the log say what is wrong. `TrustError` no-output where a case has none.
     """
     results = [output for case in cases for output in _outputs_of(client, case)]
-    reached = _closure(client, results, lambda output: output.sources)
+    reached = _closure(client, results, lambda output: output.sources, {})
     judged: dict[str, Output] = {}
     for output in sorted(reached.values(), key=lambda each: each.index):
         sources = [judged[source] for source in output.sources]
@@ -110,9 +110,12 @@ def by_verdict(output: Output, _sources: Sequence[Output]) -> tuple[bool | None,
 
 
 def _closure(
-    client: TrustClient, roots: Iterable[Output], onward: Callable[[Output], Iterable[str]]
+    client: TrustClient,
+    roots: Iterable[Output],
+    onward: Callable[[Output], Iterable[str]],
+    known: Mapping[str, Output],
 ) -> dict[str, Output]:
-    """Returns the outputs that the roots lead to, by claim, themselves among them."""
+    """Returns the outputs that the roots lead to, by claim, themselves among them; what is known is not read."""
     outputs = {output.claim: output for output in roots}
     waiting = list(outputs.values())
     while waiting:
@@ -120,7 +123,7 @@ def _closure(
             if claim not in outputs:
                 if len(outputs) >= MAX_OUTPUTS:
                     raise TrustError("too-large", f"this leads to more than {MAX_OUTPUTS} outputs")
-                outputs[claim] = read(client, claim)
+                outputs[claim] = known.get(claim) or read(client, claim)
                 waiting.append(outputs[claim])
     return outputs
 
@@ -129,10 +132,9 @@ def _built_on(client: TrustClient, wrong: Output, judged: dict[str, Output]) -> 
     def later(output: Output) -> list[str]:
         return [made["claim"] for made in client.provenance(output.claim)["outputs"]]
 
-    outputs = _closure(client, [wrong], later)
+    outputs = _closure(client, [wrong], later, judged)
     del outputs[wrong.claim]
-    known = [judged.get(claim, output) for claim, output in outputs.items()]
-    return tuple(sorted(known, key=lambda output: output.index))
+    return tuple(sorted(outputs.values(), key=lambda output: output.index))
 
 
 def _outputs_of(client: TrustClient, case: str) -> list[Output]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -17,6 +18,7 @@ import msgspec
 import sqlalchemy
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Integer, LargeBinary, MetaData, Table, event, func, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import Column, CreateIndex, CreateTable
 
@@ -215,14 +217,22 @@ def _engine(file: Path) -> sqlalchemy.Engine:
     return engine
 
 
+@cache
+def _schema() -> tuple[str, ...]:
+    """Returns the statements that make the tables and the indexes which are needed from the beginning."""
+    indexes = (index for table in _EVERY for index in table.indexes if index.name in _NEEDED_INDEXES)
+    made: list[CreateTable | CreateIndex] = [
+        *map(CreateTable, _EVERY),
+        *map(CreateIndex, sorted(indexes, key=lambda index: str(index.name))),
+    ]
+    return tuple(str(each.compile(dialect=sqlite.dialect())) for each in made)
+
+
 def _load(connection: Connection) -> Progress:
     """The progress of an earlier audit, or that of a new one in new tables."""
     if not sqlalchemy.inspect(connection).has_table(_PROGRESS.name):
-        for table in _EVERY:
-            connection.execute(CreateTable(table))
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                if index.name in _NEEDED_INDEXES:
-                    connection.execute(CreateIndex(index))
+        for statement in _schema():
+            connection.exec_driver_sql(statement)
         connection.execute(_HEAD.insert().values(_EMPTY_HEAD))
         connection.execute(_PROGRESS.insert().values(id=0, data=msgspec.json.encode(Progress())))
         connection.commit()

@@ -200,8 +200,9 @@ def _settled(batch: Draft, due: list[Timer], at_ms: int) -> Decided | int:
         if d.get(Timer, timer.id) != timer:
             return count
         DUE[timer.kind](d, timer.id)
-        size_bytes += sum(map(size_of_event, d.events[measured:]))
-        measured = len(d.events)
+        if len(due) > 1:
+            size_bytes += sum(map(size_of_event, d.events[measured:]))
+            measured = len(d.events)
         if count and size_bytes > MAX_ENTRY_BYTES:
             return count
     d.close()

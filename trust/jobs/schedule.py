@@ -15,7 +15,7 @@ from trust.services.liveness import Sign, VitalSigns, keep_on
 from trust.services.notifying import Notifier
 from trust.storage import faults
 
-LOOK_S = 1.0
+LOOK_S = 10.0
 PATIENCE_MS = 60_000
 PATIENT_INTERVALS = 3
 _log = journal.logger("trust.jobs")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import sysconfig
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -116,15 +117,22 @@ def sources_of(spec: bytes) -> list[Source]:
 def standard_library(count: int) -> list[Source]:
     """The first `count` modules of the standard library by path: no tests, UTF-8, at most 200 kB each."""
     root = Path(sysconfig.get_path("stdlib"))
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
     chosen: list[Source] = []
-    for path in paths:
+    for path in sorted(_modules(root)):
         if len(chosen) == count:
             break
-        text = None if _SKIPPED & set(path.split("/")) else _text(root / path)
+        text = _text(root / path)
         if text is not None:
             chosen.append(Source(path, text))
     return chosen
+
+
+def _modules(root: Path) -> Iterator[str]:
+    """Yields the path of every module below a directory, in no order."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        here = Path(folder).relative_to(root)
+        yield from ((here / name).as_posix() for name in files if name.endswith(".py"))
 
 
 def library_file(file: str) -> Source:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, select, update
 from sqlmodel import col
 
 from trust import clock
@@ -32,6 +32,13 @@ from trust.storage.unit import aside, read_head
 
 _TABLE = table_of(tables.Blobs)
 _NAMED: ColumnElement[bool] = exists().where(col(tables.Mentions.subject) == col(tables.Blobs.sha256))
+_BYTES = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0))
+_OF_PARTY = _BYTES.where(col(tables.Blobs.party) == bindparam("party"))
+_BYTES_OF_PARTY = _OF_PARTY.where(_NAMED), _OF_PARTY
+"""The bytes that the log names, and all."""
+_UNNAMED_BYTES = _BYTES.where(col(tables.Blobs.created_ms) >= bindparam("since_ms"), ~_NAMED)
+_HAS = select(func.count()).select_from(tables.Blobs).where(col(tables.Blobs.sha256) == bindparam("digest"))
+_IS_NAMED: Any = select(exists().where(col(tables.Mentions.subject) == bindparam("digest")))
 _LOCK = 0x626C6F6273  # "blobs"
 MIB = 1024 * 1024
 
@@ -150,18 +157,16 @@ class Blobs:
             return
         if here.unnamed_bytes + size > quotas.unnamed_of_party:
             raise _used_up(here, quotas.unnamed_of_party, "that no statement names")
-        recent = (
-            col(tables.Blobs.created_ms) >= self._now_ms() - 2 * quotas.unnamed_ms
-        )  # the older ones are gone
-        if _sum(connection, recent & ~_NAMED) + size > quotas.unnamed_in_all:
+        since_ms = self._now_ms() - 2 * quotas.unnamed_ms  # the older ones are gone
+        unnamed_bytes = connection.execute(_UNNAMED_BYTES, {"since_ms": since_ms}).scalar_one()
+        if int(unnamed_bytes) + size > quotas.unnamed_in_all:
             raise TrustError("overloaded", "too many bytes are here that no statement names yet")
 
 
 def stored(connection: Connection, party: str) -> Stored:
     """Returns the bytes that count against a party."""
-    mine = col(tables.Blobs.party) == party
-    named = _sum(connection, mine & _NAMED)
-    return Stored(named, _sum(connection, mine) - named)
+    named, all_ = (int(connection.execute(q, {"party": party}).scalar_one()) for q in _BYTES_OF_PARTY)
+    return Stored(named, all_ - named)
 
 
 def missing(reader: Reader, digests: Iterable[str]) -> list[str]:
@@ -203,19 +208,11 @@ def _one_after_the_other(connection: Connection) -> None:
 
 
 def _has(connection: Connection, digest: str) -> bool:
-    query = select(func.count()).select_from(_TABLE).where(col(tables.Blobs.sha256) == digest)
-    return bool(connection.execute(query).scalar_one())
+    return bool(connection.execute(_HAS, {"digest": digest}).scalar_one())
 
 
 def _is_named(connection: Connection, digest: str) -> bool:
-    query: Any = select(exists().where(col(tables.Mentions.subject) == digest))
-    return bool(connection.execute(query).scalar_one())
-
-
-def _sum(connection: Connection, which: ColumnElement[bool]) -> int:
-    """How many bytes these blobs have."""
-    query = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0)).where(which)
-    return int(connection.execute(query).scalar_one())
+    return bool(connection.execute(_IS_NAMED, {"digest": digest}).scalar_one())
 
 
 def _used_up(here: Stored, quota: int, which: str) -> TrustError:

@@ -7,9 +7,10 @@ network is kept beside the log, in no state that decides anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 from sqlmodel import col
 
 from trust.core.records import Party
@@ -17,7 +18,7 @@ from trust.errors import TrustError
 from trust.log.note import Verifier
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
-from trust.storage.engine import Database, listed
+from trust.storage.engine import Database, ids_of, listed
 from trust.storage.rows import table_of
 from trust.storage.unit import aside
 from trust.verify.scores import AgentScores, BadScores, verify
@@ -60,11 +61,17 @@ class ForeignScores:
         )
 
 
+@cache
+def _by_agent(dialect: str) -> Select[str, str]:
+    table = tables.Elsewhere
+    of_these = col(table.agent).in_(listed(dialect))
+    query = select(col(table.agent), col(table.shown)).where(of_these)
+    return query.order_by(col(table.agent), col(table.network))
+
+
 def scores_by_agent(connection: Connection, agents: Sequence[str]) -> dict[str, tuple[AgentScores, ...]]:
     """Returns the scores of these agents in other networks, by agent; those without any are left out."""
-    table = tables.Elsewhere
-    query = select(col(table.agent), col(table.shown)).where(col(table.agent).in_(listed(connection, agents)))
     scores: dict[str, tuple[AgentScores, ...]] = {}
-    for agent, shown in connection.execute(query.order_by(col(table.agent), col(table.network))):
+    for agent, shown in connection.execute(_by_agent(connection.dialect.name), ids_of(agents)):
         scores[agent] = (*scores.get(agent, ()), _decode(shown))
     return scores

@@ -27,9 +27,10 @@ class TimedState(MemoryState):
 
     def due(self, at_ms: int, limit: int) -> list[Timer]:
         """Returns the first `limit` timers due by `at_ms`, in order: entries are decided right over this state."""
-        if not self._order or self._order[0][0] > at_ms:
-            return []
-        return [timer for timer in self.timers(limit) if timer.due_ms <= at_ms]
+        count = 0
+        while count < min(limit, len(self._order)) and self._order[count][0] <= at_ms:
+            count += 1
+        return self.timers(count)
 
     def copy(self) -> TimedState:
         """Returns a copy of this state, to go on from by itself: the records are shared, since none ever changes."""

@@ -259,9 +259,11 @@ def _inherited(act: Act, heirs: Mapping[int, object]) -> Act:
 
 
 def _proof(seed: bytes, _: str, alpha: bytes) -> tuple[bytes, bytes]:
-    """The VRF's proof and output."""
+    """The VRF's proof and output: whoever made them need not verify them, a replay of the log does."""
     pi = vrf.prove(seed, alpha)
-    return pi, vrf.proof_to_hash(pi)
+    beta = vrf.proof_to_hash(pi)
+    vrf.remember(ed25519.public_key(seed), alpha, pi, beta)
+    return pi, beta
 
 
 def _hash(seed: bytes, draw_key: str, alpha: bytes) -> tuple[bytes, bytes]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy
-from sqlalchemy import JSON, Connection, Engine, Select, Text, cast, event, func, literal, select
+from sqlalchemy import JSON, Connection, Engine, Select, Text, bindparam, cast, event, func, select
 from sqlalchemy.engine import make_url
 
 from trust.log.tiles import TileCache
@@ -143,9 +143,14 @@ def _expect(value: object, wanted: object, name: str) -> None:
         raise NotDurable(f"the database has {name} = {value}, it must be {wanted}: commits could be lost")
 
 
-def listed(connection: Connection, ids: Sequence[str]) -> Select[tuple[str]]:
-    """The ids as a query to be `in_`: one parameter, and one prepared statement for any number of them."""
-    text = literal(msgspec.json.encode(ids).decode(), Text)
-    if connection.dialect.name == "postgresql":
+def listed(dialect: str) -> Select[tuple[str]]:
+    """Ids as a query to be `in_`: the one parameter of `ids_of`, and one prepared statement for any number of them."""
+    text = bindparam("ids", type_=Text)
+    if dialect == "postgresql":
         return select(func.json_array_elements_text(cast(text, JSON)))
     return select(func.json_each(text).table_valued("value").c.value)
+
+
+def ids_of(ids: Sequence[str]) -> dict[str, str]:
+    """The parameter of a query that has ids `listed`."""
+    return {"ids": msgspec.json.encode(ids).decode()}

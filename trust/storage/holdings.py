@@ -4,32 +4,57 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, func, literal, select, text, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from trust.clock import monotonic_ms
 from trust.core import ledger
 from trust.core.lifecycle import ChallengeState, WithdrawalState
 from trust.core.records import Account, Challenge, Claim, Withdrawal
-from trust.storage.engine import listed
+from trust.storage.engine import ids_of, listed
 from trust.storage.listing import OPEN_CLAIM
 from trust.storage.tables import HELD, STATE
 
 _CLAIM = STATE[Claim].c
 _WITHDRAWAL = STATE[Withdrawal].c
 _CHALLENGE = STATE[Challenge].c
+_ACCOUNT = STATE[Account].c
+_BONDS = select(func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)).where(
+    _CHALLENGE.challenger == bindparam("party"), _CHALLENGE.state == ChallengeState.OPEN
+)
+_STAKED = select(func.coalesce(func.sum(_ACCOUNT.balance_units), 0)).where(
+    _ACCOUNT.id.in_([bindparam("stake"), bindparam("name")])
+)
 
 
 def locked_units(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
     """Returns each agent's units in stakes on claims: all while a claim is open, then what is held for evidence."""
-    of_these = _CLAIM.worker.in_(listed(connection, agents))
-    open_ = select(_CLAIM.worker, func.sum(_CLAIM.stake_units)).where(_CLAIM.state.in_(OPEN_CLAIM))
-    ended = select(_CLAIM.worker, func.sum(_CLAIM.hold_units)).where(text(HELD))
     units: Counter[str] = Counter()
-    for query in (open_, ended):
-        for worker, locked in connection.execute(query.where(of_these).group_by(_CLAIM.worker)):
+    for query in _locked(connection.dialect.name):
+        for worker, locked in connection.execute(query, ids_of(agents)):
             units[worker] += int(locked)
     return dict(units)
+
+
+@cache
+def _locked(dialect: str) -> list[Select[Any]]:
+    """Units by worker: in stakes on open claims, and in what ended claims hold."""
+    open_ = select(_CLAIM.worker, func.sum(_CLAIM.stake_units)).where(_CLAIM.state.in_(OPEN_CLAIM))
+    ended = select(_CLAIM.worker, func.sum(_CLAIM.hold_units)).where(text(HELD))
+    of_these = _CLAIM.worker.in_(listed(dialect))
+    return [query.where(of_these).group_by(_CLAIM.worker) for query in (open_, ended)]
 
 
 def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:
@@ -48,12 +73,9 @@ def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
 def bonded_units(connection: Connection, party: str) -> int:
     """Returns what a party has in its stake as a verifier, in the bond of its name, and in bonds of challenges that are
     not settled."""
-    locked = func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)
-    bonds = select(locked).where(_CHALLENGE.challenger == party, _CHALLENGE.state == ChallengeState.OPEN)
-    account = STATE[Account].c
-    locks = ledger.verifier_stake(party), ledger.name_bond(party)
-    staked = select(func.coalesce(func.sum(account.balance_units), 0)).where(account.id.in_(locks))
-    return int(connection.execute(bonds).scalar_one()) + int(connection.execute(staked).scalar_one())
+    locks = {"stake": ledger.verifier_stake(party), "name": ledger.name_bond(party)}
+    bonds = connection.execute(_BONDS, {"party": party}).scalar_one()
+    return int(bonds) + int(connection.execute(_STAKED, locks).scalar_one())
 
 
 def own_accounts(party: str) -> list[str]:

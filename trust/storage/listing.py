@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Select,
     Table,
+    Text,
+    bindparam,
     literal_column,
     select,
     text,
@@ -88,14 +93,14 @@ def claims(
 
 def open_seats(connection: Connection, after: str, limit: int) -> Page:
     """The seats that wait for their verifiers."""
-    query = _newest(STATE[Seat], after, [text(OPEN_SEAT)])
-    return _page(connection.execute(_ordered(query, limit + 1)).all(), {}, limit, is_more=False)
+    query = _list(Seat, bool(after), OPEN_SEAT)
+    return _page(connection.execute(query, _place_of(after, limit + 1)).all(), {}, limit, is_more=False)
 
 
 def parties(connection: Connection, role: str, after: str, limit: int) -> Page:
     """The parties that offer work (`worker`) or checks (`verifier`); all where no role is named."""
-    query = _newest(STATE[Party], after, [text(_ROLES[role])] if role else [])
-    return _page(connection.execute(_ordered(query, limit + 1)).all(), {}, limit, is_more=False)
+    query = _list(Party, bool(after), _ROLES[role] if role else "")
+    return _page(connection.execute(query, _place_of(after, limit + 1)).all(), {}, limit, is_more=False)
 
 
 def places(connection: Connection, pool: str, *, by_weight: bool, after: str, limit: int) -> Page:
@@ -151,19 +156,12 @@ def _in_states(
     limit: int,
 ) -> Page:
     """One index gives each state's newest rows in order; here they are put together."""
-    table = STATE[kind]
     led_by = next((name for name in _LED_BY[kind] if name in filters), "")
     others = {name: value for name, value in filters.items() if name != led_by}
-    where: list[Any] = [table.c[led_by] == filters[led_by]] if led_by else []
-    where += [text(_WHERE[led_by])] if led_by in _WHERE else []
     most = max(limit + 1, LOOKED // len(states)) if others else limit + 1
-    parts = [
-        select(
-            _ordered(_newest(table, after, [*where, table.c.state == state], state, *others), most).subquery()
-        )
-        for state in states
-    ]
-    rows = sorted(connection.execute(union_all(*parts)).all(), key=_key, reverse=True)
+    query = _lists(kind, tuple(states), led_by, tuple(others), bool(after))
+    values = _place_of(after, most) | {"led": filters.get(led_by)}
+    rows = sorted(connection.execute(query, values).all(), key=_key, reverse=True)
     more = [state for state, count in Counter(row.listed for row in rows).items() if count == most]
     return _page(_known(rows, more), others, limit, is_more=bool(more))
 
@@ -180,23 +178,47 @@ def _known(rows: Sequence[Any], more: Sequence[str]) -> Sequence[Any]:
     return [row for row in rows if _key(row) >= last]
 
 
-def _newest(table: Table, after: str, where: Sequence[Any], listed: str = "", *others: str) -> Select[Any]:
-    """Index and id of the rows that are older than a place, in which part of the list they are, and what else is to be
-    looked at."""
+@cache
+def _list(kind: type[Record], goes_on: bool, where: str) -> Select[Any]:
+    """The newest rows of a kind, of those that fulfil a condition where there is one."""
+    return _newest(STATE[kind], goes_on, [text(where)] if where else [])
+
+
+@lru_cache(maxsize=1_000)
+def _lists(
+    kind: type[Record], states: tuple[str, ...], led_by: str, others: tuple[str, ...], goes_on: bool
+) -> CompoundSelect[Any]:
+    """The newest rows in each state, of those that have the value `led` in the field that leads an index."""
+    table = STATE[kind]
+    where: list[Any] = [table.c[led_by] == bindparam("led")] if led_by else []
+    where += [text(_WHERE[led_by])] if led_by in _WHERE else []
+    parts = (_newest(table, goes_on, [*where, table.c.state == state], state, *others) for state in states)
+    return union_all(*(select(part.subquery()) for part in parts))
+
+
+def _newest(table: Table, goes_on: bool, where: Sequence[Any], listed: str = "", *others: str) -> Select[Any]:
+    """Index and id of rows, the newest first and, where the list goes on, older than a place; in which part of the list
+    they are, and what else is to be looked at."""
     named: Any = literal_column(f"'{listed}'").label("listed")
     query = select(table.c.index, table.c.id, named, *(table.c[name] for name in others)).where(*where)
-    if not after:
-        return query
+    if goes_on:
+        query = query.where(
+            _before(
+                (table.c.index, table.c.id),
+                (bindparam("index", type_=BigInteger), bindparam("id", type_=Text)),
+            )
+        )
+    return query.order_by(text('"index" DESC'), text("id DESC")).limit(bindparam("most"))
+
+
+def _place_of(after: str, most: int) -> dict[str, Any]:
+    """The parameters of `_newest`: where a list goes on, and how many rows are read."""
     index, _, id = after.partition(".")
-    return query.where(_before((table.c.index, table.c.id), (int(index), id)))
+    return {"most": most, "index": int(index), "id": id} if after else {"most": most}
 
 
 def _before(columns: Sequence[ColumnElement[Any]], place: Any) -> ColumnElement[bool]:
     return tuple_(*columns) < tuple_(*place)
-
-
-def _ordered(query: Any, limit: int) -> Any:
-    return query.order_by(text('"index" DESC'), text("id DESC")).limit(limit)
 
 
 def _page(rows: Sequence[Any], others: Mapping[str, str], limit: int, *, is_more: bool) -> Page:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Text, bindparam, select
 
 from trust.core import ledger
 from trust.core.records import Account, Liveness, Party, Score
 from trust.core.scoring import Entrant, why_not
-from trust.storage.engine import listed
+from trust.storage.engine import ids_of, listed
 from trust.storage.holdings import locked_units
 from trust.storage.tables import STATE
 
@@ -39,18 +40,26 @@ _READ = select(
 
 def entrants(connection: Connection, agents: Sequence[str], task_kind: str, at_ms: int) -> list[Entrant]:
     """The agents in the order given, those that nobody registered among them."""
+    found = connection.execute(
+        _entrants(connection.dialect.name), ids_of(agents) | {"score": f"/worker/{task_kind}"}
+    )
+    rows: dict[str, Sequence[Any]] = {row[0]: row for row in found.all()}
+    locked = locked_units(connection, agents)
+    return [_entrant(agent, rows.get(agent), task_kind, locked.get(agent, 0), at_ms) for agent in agents]
+
+
+@cache
+def _entrants(dialect: str) -> Select[Any]:
+    """The columns by which the parties that are `listed` are ranked; `score` ends the id of the score that counts."""
     party = _PARTY.id
     before, _, after = ledger.free("*").partition("*")
-    query = (
+    return (
         _READ.select_from(STATE[Party])
         .outerjoin(STATE[Account], _ACCOUNT.id == before + party + after)
         .outerjoin(STATE[Liveness], _LIVENESS.id == party)
-        .outerjoin(STATE[Score], _SCORE.id == party + f"/worker/{task_kind}")
-        .where(party.in_(listed(connection, agents)))
+        .outerjoin(STATE[Score], _SCORE.id == party + bindparam("score", type_=Text))
+        .where(party.in_(listed(dialect)))
     )
-    rows: dict[str, Sequence[Any]] = {row[0]: row for row in connection.execute(query).all()}
-    locked = locked_units(connection, agents)
-    return [_entrant(agent, rows.get(agent), task_kind, locked.get(agent, 0), at_ms) for agent in agents]
 
 
 def _entrant(agent: str, row: Sequence[Any] | None, task_kind: str, locked: int, at_ms: int) -> Entrant:

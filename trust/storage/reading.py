@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Select, and_, case, func, literal_column, or_, select, text
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlmodel import SQLModel, col
 
 from trust.core.events import NETWORK
@@ -42,7 +55,6 @@ from trust.storage.tallies import SUMMED
 from trust.storage.unit import Head, StoredEntry, read_head
 
 _CLAIM = STATE[Claim].c
-_ROUND = STATE[Round].c
 _SEAT = STATE[Seat].c
 _SCORE = STATE[Score].c
 _KEY = STATE[Key].c
@@ -65,6 +77,43 @@ _WEIGHTS = table_of(tables.Weights)
 COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdrawals", "blobs")
 
 
+# Queries that are asked again and again are made once: making one takes longer than a small answer.
+VALUE = "value"
+_ONE_ENTRY = select(*_ENTRY).where(col(tables.Entries.index) == bindparam("at"))
+_AWAITING_DRAW = (
+    select(STATE[Claim])
+    .where(_CLAIM.draw_round > 0)
+    .order_by(_CLAIM.output_index, _CLAIM.id)
+    .limit(bindparam(VALUE))
+)
+_AWAITING_SHORTLIST = (
+    select(STATE[Allocation])
+    .where(_ALLOCATION.state == AllocationState.AWAITED)
+    .order_by(_ALLOCATION.index, _ALLOCATION.id)
+    .limit(bindparam(VALUE))
+)
+_AWAITING_SEAL = select(STATE[Pool]).where(_POOL.epoch > _POOL.sealed_epoch).order_by(_POOL.id)
+_SUMS = select(
+    *(
+        func.coalesce(func.sum(case((_ACCOUNT.id.like(pattern), _ACCOUNT.balance_units), else_=0)), 0)
+        for pattern in SUMMED.values()
+    )
+)
+
+
+@cache
+def _with(kind: type, field: str, *order: str) -> Select[Any]:
+    """The records of a kind that have a value in a field."""
+    table = STATE[kind]
+    query = select(table).where(table.c[field] == bindparam(VALUE))
+    return query.order_by(*(table.c[name] for name in order))
+
+
+@cache
+def _count_of(name: str) -> Select[Any]:
+    return select(func.count()).select_from(SQLModel.metadata.tables[name])
+
+
 class Damaged(Exception):
     """Bytes in the database that are not those that were stored there."""
 
@@ -80,21 +129,30 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Queries on one snapshot. Entries are hashed again before they are given out; Damaged where one is not whole."""
+    """Queries on one connection. Entries are hashed again before they are given out; Damaged where one is not whole.
 
-    def __init__(self, connection: Connection, cache: TileCache | None = None) -> None:
+    `is_snapshot`: the connection sees one state of the database, so its head is read once.
+    """
+
+    def __init__(
+        self, connection: Connection, cache: TileCache | None = None, *, is_snapshot: bool = False
+    ) -> None:
         self.connection = connection
         self._cache = cache
+        self._is_snapshot = is_snapshot
+        self._head: Head | None = None
 
     # -- the log
 
     def head(self) -> Head:
-        """The log's head in this snapshot."""
-        return read_head(self.connection)
+        """The log's head as this connection sees it."""
+        if self._head is None or not self._is_snapshot:
+            self._head = read_head(self.connection)
+        return self._head
 
     def entry(self, index: int) -> StoredEntry | None:
         """One entry."""
-        row = self.connection.execute(select(*_ENTRY).where(col(tables.Entries.index) == index)).one_or_none()
+        row = self.connection.execute(_ONE_ENTRY, {"at": index}).one_or_none()
         return _whole(StoredEntry(*row)) if row else None
 
     def entries(self, start: int, end: int) -> list[StoredEntry]:
@@ -177,15 +235,15 @@ class Reader:
 
     def claims_on(self, task: str) -> list[Claim]:
         """Every claim that a task had, oldest first."""
-        return self._all(Claim, _CLAIM.task == task, _CLAIM.index)
+        return self._records(Claim, _with(Claim, "task", "index"), task)
 
     def rounds_of(self, claim: str) -> list[Round]:
         """A claim's rounds, in order."""
-        return self._all(Round, _ROUND.claim == claim, _ROUND.number)
+        return self._records(Round, _with(Round, "claim", "number"), claim)
 
     def seats_on(self, claim: str) -> list[Seat]:
         """Every seat that was taken on a claim, oldest first."""
-        return self._all(Seat, _SEAT.claim == claim, _SEAT.index, _SEAT.id)
+        return self._records(Seat, _with(Seat, "claim", "index", "id"), claim)
 
     def seats_of(self, agent: str, state: str = "", after: str = "", limit: int = 100) -> list[Seat]:
         """A verifier's seats by id: all, those in one state, or with `open` those that wait for it to act."""
@@ -198,7 +256,7 @@ class Reader:
 
     def scores_of(self, agent: str) -> list[Score]:
         """An agent's raw sums in every role and task kind."""
-        return self._all(Score, _SCORE.agent == agent, _SCORE.id)
+        return self._records(Score, _with(Score, "agent", "id"), agent)
 
     def service_keys(self, use: str) -> list[Key]:
         """The service's own keys of a use (log, draw), the first one first."""
@@ -216,19 +274,15 @@ class Reader:
 
     def awaiting_draw(self, limit: int = 100) -> list[Claim]:
         """Claims whose round waits for its draw, the oldest output first."""
-        waiting = STATE[Claim]
-        query = select(waiting).where(_CLAIM.draw_round > 0)
-        return self._records(Claim, query.order_by(_CLAIM.output_index, _CLAIM.id).limit(limit))
+        return self._records(Claim, _AWAITING_DRAW, limit)
 
     def awaiting_shortlist(self, limit: int = 100) -> list[Allocation]:
         """Allocations that wait for their draw, the oldest first."""
-        waiting = STATE[Allocation]
-        query = select(waiting).where(_ALLOCATION.state == AllocationState.AWAITED)
-        return self._records(Allocation, query.order_by(_ALLOCATION.index, _ALLOCATION.id).limit(limit))
+        return self._records(Allocation, _AWAITING_SHORTLIST, limit)
 
     def awaiting_seal(self) -> list[Pool]:
         """Pools whose epoch began and is not sealed."""
-        return self._all(Pool, _POOL.epoch > _POOL.sealed_epoch, _POOL.id)
+        return self._records(Pool, _AWAITING_SEAL)
 
     def verifier_pools(self) -> list[SealedPool]:
         """The last sealed pool of verifiers of each task kind."""
@@ -293,21 +347,12 @@ class Reader:
 
     def summed(self) -> dict[str, int]:
         """Returns the sum on each kind of account, in units."""
-        account, balance = _ACCOUNT.id, _ACCOUNT.balance_units
-        sums = [
-            func.coalesce(func.sum(case((account.like(pattern), balance), else_=0)), 0)
-            for pattern in SUMMED.values()
-        ]
-        row = self.connection.execute(select(*sums)).one()
+        row = self.connection.execute(_SUMS).one()
         return {f"{name}_units": int(total) for name, total in zip(SUMMED, row, strict=True)}
 
     def count(self, name: str) -> int:
         """How many rows a table has."""
-        return int(
-            self.connection.execute(
-                select(func.count()).select_from(SQLModel.metadata.tables[name])
-            ).scalar_one()
-        )
+        return int(self.connection.execute(_count_of(name)).scalar_one())
 
     def _page(self, kind: type[R], where: Any, key: Any, after: str, limit: int) -> list[R]:
         query = select(STATE[kind]).where(where, key > after)
@@ -316,9 +361,9 @@ class Reader:
     def _all(self, kind: type[R], where: Any, *order: Any) -> list[R]:
         return self._records(kind, select(STATE[kind]).where(where).order_by(*order))
 
-    def _records(self, kind: type[R], query: Select[Any]) -> list[R]:
+    def _records(self, kind: type[R], query: Select[Any], value: object = None) -> list[R]:
         to_record = CODECS[kind].to_record
-        return [cast(R, to_record(row)) for row in self.connection.execute(query)]
+        return [cast(R, to_record(row)) for row in self.connection.execute(query, {VALUE: value})]
 
 
 def _whole(entry: StoredEntry) -> StoredEntry:
@@ -345,4 +390,4 @@ def _as_of(pool: str, since: int, as_of: int) -> Select[Any]:
 def reading(database: Database) -> Iterator[Reader]:
     """A reader on one snapshot of the database."""
     with database.snapshot() as connection:
-        yield Reader(connection, database.tiles)
+        yield Reader(connection, database.tiles, is_snapshot=True)

@@ -20,7 +20,7 @@ from trust.core.scorebook import Row
 from trust.log import merkle
 from trust.storage import bulk, tables
 from trust.storage.bulk import Existing
-from trust.storage.engine import listed
+from trust.storage.engine import ids_of, listed
 from trust.storage.observations import between
 from trust.storage.reading import Reader
 from trust.storage.rows import table_of
@@ -117,9 +117,9 @@ def _drop_unsealed(connection: Connection, pool: Pool) -> None:
 def _standing(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
     """Returns the leaf hashes of the rows that no later one replaced, by id."""
     query = select(col(_TABLE.id), col(_TABLE.leaf_hash)).where(
-        col(_TABLE.until_epoch) == STANDING, col(_TABLE.id).in_(listed(connection, ids))
+        col(_TABLE.until_epoch) == STANDING, col(_TABLE.id).in_(listed(connection.dialect.name))
     )
-    return {id: bytes(leaf_hash) for id, leaf_hash in connection.execute(query)}
+    return {id: bytes(leaf_hash) for id, leaf_hash in connection.execute(query, ids_of(ids))}
 
 
 def seal(reader: Reader, pool: Pool) -> Seal:

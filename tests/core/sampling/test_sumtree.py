@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
+from functools import lru_cache
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,13 @@ def slot(number: int, weight: int | None = None) -> Slot:
 def built(slots: list[Slot]) -> tuple[Root, Store]:
     store: Store = {}
     return sumtree.build(slots, store.__setitem__), store
+
+
+@lru_cache(maxsize=8)
+def numbered(count: int) -> tuple[list[Slot], Root, Store]:
+    """So many slots, and their tree; tests read it."""
+    slots = [slot(number) for number in range(count)]
+    return slots, *built(slots)
 
 
 def descend(root: Root, index: int, get: sumtree.Get) -> Slot:
@@ -59,8 +68,7 @@ def verify_slot(root: Root, index: int, path: Sequence[bytes]) -> Slot:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 255, 256, 257, 511, 512, 65_536, 65_537])
 def test_the_root_states_count_and_total_and_every_slot_is_found(count: int) -> None:
-    slots = [slot(number) for number in range(count)]
-    root, store = built(slots)
+    slots, root, store = numbered(count)
     assert (root.count, root.total) == (count, sum(each.weight for each in slots))
     for index in {0, 1, 254, 255, 256, count - 1} & set(range(count)):
         path = prove_slot(root, index, store.__getitem__)
@@ -95,20 +103,21 @@ def head(level: int, count: int) -> bytes:
 
 @pytest.mark.parametrize(("before", "after"), [(256, 257), (1, 65_537), (65_536, 65_537), (65_535, 65_538)])
 def test_a_tree_that_grows_by_levels_equals_building_anew(before: int, after: int) -> None:
-    slots = [slot(number) for number in range(after)]
-    root, store = built(slots[:before])
-    added = dict(list(enumerate(slots))[before:])
-    assert sumtree.update(root, added, store.__getitem__, store.__setitem__) == built(slots)[0]
+    slots, grown, _ = numbered(after)
+    _, root, store = numbered(before)
+    written = ChainMap({}, store)
+    added = dict(enumerate(slots[before:], before))
+    assert sumtree.update(root, added, written.__getitem__, written.__setitem__) == grown
 
 
 def test_a_change_rewrites_one_path_and_old_roots_stay_readable() -> None:
-    root, store = built([slot(number) for number in range(70_000)])
+    _, root, store = numbered(65_537)
     written: Store = {}
-    new = sumtree.update(root, {69_000: slot(1, 5)}, store.__getitem__, written.__setitem__)
+    new = sumtree.update(root, {65_000: slot(1, 5)}, store.__getitem__, written.__setitem__)
     assert len(written) == 3
     both = store | written
-    assert verify_slot(new, 69_000, prove_slot(new, 69_000, both.__getitem__)) == slot(1, 5)
-    assert verify_slot(root, 69_000, prove_slot(root, 69_000, both.__getitem__)) == slot(69_000)
+    assert verify_slot(new, 65_000, prove_slot(new, 65_000, both.__getitem__)) == slot(1, 5)
+    assert verify_slot(root, 65_000, prove_slot(root, 65_000, both.__getitem__)) == slot(65_000)
 
 
 def test_no_change_is_the_same_root() -> None:

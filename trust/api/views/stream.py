@@ -14,7 +14,7 @@ from trust.api.views.log import described
 from trust.core.entry import decode_entry
 from trust.core.payloads import CLAIM
 from trust.core.records import Claim, Seat, Task
-from trust.storage.engine import listed
+from trust.storage.engine import ids_of, listed
 from trust.storage.projections import actor_and_subjects, named_by
 from trust.storage.reading import Reader
 from trust.storage.tables import STATE, Entries, Mentions
@@ -93,9 +93,8 @@ def _asked(reader: Reader, wanted: Wanted) -> list[Sequence[str]]:
 
 
 def _ids(reader: Reader, id: Any, refers: Any, to: Sequence[str]) -> list[str]:
-    return list(
-        reader.connection.execute(select(id).where(refers.in_(listed(reader.connection, to)))).scalars()
-    )
+    query = select(id).where(refers.in_(listed(reader.connection.dialect.name)))
+    return list(reader.connection.execute(query, ids_of(to)).scalars())
 
 
 def _first(reader: Reader, index: Any, start: int, where: ColumnElement[bool]) -> int:

@@ -36,6 +36,8 @@ from trust.core.state import Draft, View
 R = TypeVar("R", bound=Record)
 FREE_PREFIX, FREE_SUFFIX = "agent/", "/free"
 MAX_FOLLOWING = 16
+SCORED = Observed, PartyLeft
+"""The events that change a score."""
 WORKER_POOLS = (
     (scoring.worker_pool, scoring.worker_weight),
     (scoring.probation_pool, scoring.probation_weight),
@@ -66,7 +68,7 @@ class Decision(Draft):
         """Records an event and folds it."""
         event.fold(self)
         self.events.append(event)
-        self._scored = self._scored or isinstance(event, Observed | PartyLeft)
+        self._scored = self._scored or type(event) in SCORED
 
     def new_id(self, prefix: str) -> str:
         """The id of the next thing that this entry creates."""
