@@ -31,6 +31,18 @@ _CLAIM = STATE[Claim].c
 _WITHDRAWAL = STATE[Withdrawal].c
 _CHALLENGE = STATE[Challenge].c
 _ACCOUNT = STATE[Account].c
+_WITHDRAWALS = (
+    select(STATE[Withdrawal])
+    .where(_WITHDRAWAL.party == bindparam("party"))
+    .order_by(_WITHDRAWAL.index.desc())
+    .limit(bindparam("limit"))
+)
+_UNPAID = select(func.count(), func.coalesce(func.sum(_WITHDRAWAL.amount_units), 0)).where(
+    _WITHDRAWAL.state == WithdrawalState.PAYABLE, _WITHDRAWAL.matures_ms < bindparam("before_ms")
+)
+_CHALLENGES = (
+    select(STATE[Challenge]).where(_CHALLENGE.claim == bindparam("claim")).order_by(_CHALLENGE.round)
+)
 _BONDS = select(func.coalesce(func.sum(_CHALLENGE.bond_units + _CHALLENGE.prepaid_units), 0)).where(
     _CHALLENGE.challenger == bindparam("party"), _CHALLENGE.state == ChallengeState.OPEN
 )
@@ -59,15 +71,13 @@ def _locked(dialect: str) -> list[Select[Any]]:
 
 def withdrawals_of(connection: Connection, party: str, limit: int = 100) -> list[Withdrawal]:
     """A party's withdrawals, the newest first."""
-    query = select(STATE[Withdrawal]).where(_WITHDRAWAL.party == party)
-    rows = connection.execute(query.order_by(_WITHDRAWAL.index.desc()).limit(limit))
+    rows = connection.execute(_WITHDRAWALS, {"party": party, "limit": limit})
     return [Withdrawal(*row) for row in rows]
 
 
 def challenges_on(connection: Connection, claim: str) -> list[Challenge]:
     """The challenges of a claim, the oldest first."""
-    query = select(STATE[Challenge]).where(_CHALLENGE.claim == claim)
-    return [Challenge(*row) for row in connection.execute(query.order_by(_CHALLENGE.round))]
+    return [Challenge(*row) for row in connection.execute(_CHALLENGES, {"claim": claim})]
 
 
 def bonded_units(connection: Connection, party: str) -> int:
@@ -100,10 +110,7 @@ def accounts_of(party: str) -> CompoundSelect[str]:
 
 def unpaid(connection: Connection, matured_before_ms: int) -> tuple[int, int]:
     """How many withdrawals matured before then and are not paid out yet, and their sum in units."""
-    query = select(func.count(), func.coalesce(func.sum(_WITHDRAWAL.amount_units), 0)).where(
-        _WITHDRAWAL.state == WithdrawalState.PAYABLE, _WITHDRAWAL.matures_ms < matured_before_ms
-    )
-    count, units = connection.execute(query).one()
+    count, units = connection.execute(_UNPAID, {"before_ms": matured_before_ms}).one()
     return int(count), int(units)
 
 

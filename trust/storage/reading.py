@@ -93,6 +93,7 @@ _AWAITING_SHORTLIST = (
     .limit(bindparam(VALUE))
 )
 _AWAITING_SEAL = select(STATE[Pool]).where(_POOL.epoch > _POOL.sealed_epoch).order_by(_POOL.id)
+_NEXT_DUE = select(func.min(_TIMER.due_ms))
 _SUMS = select(
     *(
         func.coalesce(func.sum(case((_ACCOUNT.id.like(pattern), _ACCOUNT.balance_units), else_=0)), 0)
@@ -107,6 +108,12 @@ def _with(kind: type, field: str, *order: str) -> Select[Any]:
     table = STATE[kind]
     query = select(table).where(table.c[field] == bindparam(VALUE))
     return query.order_by(*(table.c[name] for name in order))
+
+
+@cache
+def _service_keys(use: str) -> Select[Any]:
+    """Read by their ids: parties have millions of keys."""
+    return select(STATE[Key]).where(_KEY.id >= f"{use}/", _KEY.id < f"{use}0").order_by(_KEY.since_index)
 
 
 @cache
@@ -260,8 +267,7 @@ class Reader:
 
     def service_keys(self, use: str) -> list[Key]:
         """The service's own keys of a use (log, draw), the first one first."""
-        named = and_(_KEY.id >= f"{use}/", _KEY.id < f"{use}0")  # by the key: parties have millions
-        return self._all(Key, named, _KEY.since_index)
+        return self._records(Key, _service_keys(use))
 
     def scores_since(self, index: int) -> list[Score]:
         """The records of scores that entry `index` or a later one changed."""
@@ -304,7 +310,7 @@ class Reader:
 
     def next_due_ms(self) -> int | None:
         """When the next timer is due."""
-        return cast("int | None", self.connection.execute(select(func.min(_TIMER.due_ms))).scalar_one())
+        return cast("int | None", self.connection.execute(_NEXT_DUE).scalar_one())
 
     # -- projections
 

@@ -20,6 +20,8 @@ from trust.storage import tables
 from trust.storage.holdings import unpaid
 from trust.storage.reading import Reader
 
+_BLOB_BYTES = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0))
+
 
 def vkey(reader: Reader) -> str:
     """The log's verifier key as it is now."""
@@ -117,5 +119,4 @@ def blob_limit(reader: Reader) -> int:
 
 def blob_bytes(reader: Reader) -> int:
     """How many bytes the store holds."""
-    size = func.coalesce(func.sum(col(tables.Blobs.size)), 0)
-    return int(reader.connection.execute(select(size)).scalar_one())
+    return int(reader.connection.execute(_BLOB_BYTES).scalar_one())
