@@ -34,7 +34,7 @@ def run_cycles(url: str, directory: Path, cycles: int) -> None:
 
 
 @pytest.mark.journey
-@pytest.mark.parametrize("cycles", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cycles", [10, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_again_and_again_on_sqlite_loses_nothing_it_acknowledged(
     cycles: int, tmp_path: Path, sqlite_template: Path
 ) -> None:
@@ -44,7 +44,7 @@ def test_a_process_that_is_killed_again_and_again_on_sqlite_loses_nothing_it_ack
 
 @pytest.mark.journey
 @pytest.mark.postgres
-@pytest.mark.parametrize("cycles", [10, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cycles", [5, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_again_and_again_on_postgres_loses_nothing_it_acknowledged(
     cycles: int, tmp_path: Path, postgres_url: str
 ) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.api.house import House, found, settings_for
 from tests.api.processes import Running, serving
 from tests.journeys.witnesses import Witness, lines_of, three
 from trust.audit.auditing import audit
+from trust.cli import run
 from trust.core.payloads import TaskPost
 from trust.log.quorum import Quorum
 from trust.verify.files import verify_file
@@ -128,12 +128,10 @@ def proven_later(network: Network, home: House) -> None:
 
 def _verify(network: Network, name: str) -> int:
     said = ["receipt", "verify", str(network.folder / name), "--key", network.vkey]
-    command = [sys.executable, "-c", "from trust.cli import main; main()", *said]
-    done = subprocess.run(
-        [*command, "--witnesses", str(network.policy)], capture_output=True, check=False, timeout=60
-    )
-    assert (b"2 of 3 witnesses: w1, w2" in done.stdout) == (done.returncode == 0)
-    return done.returncode
+    with redirect_stdout(StringIO()) as shown:
+        code = run([*said, "--witnesses", str(network.policy)])
+    assert ("2 of 3 witnesses: w1, w2" in shown.getvalue()) == (code == 0)
+    return code
 
 
 def accepts_and_says_so(home: House) -> None:

@@ -1,20 +1,24 @@
-"""Witnesses as their operators run them: processes of their own, made with two commands each."""
+"""Witnesses as their operators run them: processes of their own, made with two commands each and started by a third."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
-import sys
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from tests.api.processes import free_port
+from tests.forking import MAIN, Forked
+from trust.cli import run
+from trust.cli.failures import GOOD
 
-COMMAND = [sys.executable, "-c", "from trust.cli import main; main()", "witness"]
 LABELS = ("w1", "w2", "w3")
+PATIENCE_S = 20
 
 
 class Witness:
@@ -25,23 +29,32 @@ class Witness:
         self._data = folder / label
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
         self.vkey = str(json.loads(self._run("init", "--name", f"{label}.example.org"))["vkey"])
 
     def _run(self, command: str, *arguments: str) -> str:
-        said = [*COMMAND, command, *arguments, "--data", str(self._data), "--json"]
-        return subprocess.run(said, capture_output=True, text=True, check=True, timeout=60).stdout
+        with redirect_stdout(StringIO()) as said:
+            assert run(["witness", command, *arguments, "--data", str(self._data), "--json"]) == GOOD
+        return said.getvalue()
 
     def add_log(self, vkey: str) -> None:
         self._run("add-log", vkey)
 
     def start(self) -> None:
-        said = [*COMMAND, "serve", "--data", str(self._data), "--port", str(self._port), "--json"]
-        self._process = subprocess.Popen(
-            said, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline()
+        command = ["witness", "serve", "--data", str(self._data), "--port", str(self._port)]
+        self._process = Forked(MAIN, command, self._data)
+        end = time.monotonic() + PATIENCE_S
+        while not self._listens():
+            assert self._process.poll() is None, "the witness ended"
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:

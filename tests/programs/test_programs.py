@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import shlex
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,6 +23,7 @@ from tests.api.processes import ROOT, free_port
 from tests.forking import MAIN, Forked
 from tests.relay.networks import KIND, Coordinator, Network, named, network, standing
 from tests.services.statements import Party
+from tests.speaking import Speaking
 from trust.client import TrustClient, Worker
 from trust.client.statements import Speaker
 
@@ -36,8 +35,6 @@ TERMS = {
     "notice_ms": 600_000,
     "unbonding_ms": 20_000_000,
 }
-
-PATIENCE_S = 60
 
 MAKE = """
 import json, sys
@@ -102,29 +99,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(running, relay, folder)
 
 
-SAYING = """
-import sys
-sys.stdout, sys.stderr = open("said", "w"), open("errors", "w")
-"""
-
-
 class Program:
     """One program as a process, and what it said."""
 
     def __init__(self, place: Place, *arguments: str) -> None:
         where = ("--url", place.network.url, "--vkey", place.network.vkey)
-        folder = Path(tempfile.mkdtemp(dir=place.folder))
-        self.errors = folder / "errors"
-        os.mkfifo(folder / "said")
-        reading = os.open(folder / "said", os.O_RDONLY | os.O_NONBLOCK)
-        os.set_blocking(reading, True)
-        self.output = os.fdopen(reading, "rb", buffering=0)
-        self.process = Forked(SAYING + MAIN, [*arguments, *where], folder)
+        self.process = Speaking([*arguments, *where], place.folder)
         self.said: list[dict[str, Any]] = []
 
     def says(self, did: str, **facts: Any) -> dict[str, Any]:
         """Reads on until it says that it did something."""
-        while select.select([self.output], [], [], PATIENCE_S)[0] and (line := self.output.readline()):
+        while line := self.process.line():
             print(line)
             self.said.append(json.loads(line))
             if self.said[-1]["did"] == did and all(
@@ -132,18 +117,15 @@ class Program:
             ):
                 return self.said[-1]
         self.kill()
-        raise AssertionError(f"it did not say {did}: {self.said} {self.errors.read_text()}")
+        raise AssertionError(f"it did not say {did}: {self.said} {self.process.errors()}")
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.output.close()
+        self.process.kill()
 
     def stop(self) -> list[dict[str, Any]]:
         self.process.send_signal(signal.SIGTERM)
-        out = self.output.read()
-        assert self.process.wait(20) == 0, self.errors.read_text()
-        self.output.close()
+        out = self.process.output.read()
+        assert self.process.wait(20) == 0, self.process.errors()
         return self.said + [json.loads(line) for line in out.splitlines()]
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.core.flows import Scene
 from tests.core.network import Net
 from tests.core.terms import EXACT
-from tests.storage.stores import SqlStore
+from tests.storage.stores import SqlStore, founded
 from trust.core import payloads as p
 from trust.core.entry import Seal
 from trust.core.records import Node, Pool
@@ -22,8 +21,8 @@ POOL = f"verifiers/{EXACT}"
 @pytest.fixture
 def net(database: Database) -> Iterator[Net]:
     """Verifiers whose pools are sealed; from here on nobody seals but the test."""
-    store = SqlStore(database)
-    yield Scene(Net(store=store), verifiers=14).net
+    store, scene = founded(database, verifiers=14)
+    yield scene.net
     store.close()
 
 

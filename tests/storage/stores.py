@@ -116,12 +116,12 @@ def all_rows(connection: Connection) -> Rows:
     }
 
 
-def founded(database: Database) -> tuple[SqlStore, Scene]:
+def founded(database: Database, verifiers: int = 12) -> tuple[SqlStore, Scene]:
     """A scene in a database; its founding is one transaction."""
     store = SqlStore(database)
     net = Net(store=store)
     net.autoflush = False
-    scene = Scene(net)
+    scene = Scene(net, verifiers)
     net.autoflush = True
     net.flush()
     return store, scene

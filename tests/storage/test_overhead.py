@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from sqlalchemy import event
 
-from tests.core.flows import Scene
-from tests.core.network import Net
-from tests.storage.stores import SqlStore, all_rows, without_lists
+from tests.storage.stores import all_rows, founded, without_lists
 from trust.api.views import network
 from trust.core.records import Overhead
 from trust.storage.engine import Database
@@ -18,24 +17,24 @@ from trust.storage.reading import reading
 from trust.storage.unit import aside, unit
 
 
-def played(database: Database) -> SqlStore:
+@pytest.fixture(scope="module")
+def played(shared_database: Database) -> Database:
     """A small network's log, whose tables hold claims that passed, failed and ran out."""
-    store = SqlStore(database)
-    scene = Scene(Net(store=store))
+    store, scene = founded(shared_database)
     scene.ended("passes")
     scene.ended("fails", "fail")
     scene.claimed("runs-out")
     scene.net.tick(scene.net.policy.claims.lease_ms)
     scene.claim("runs-out", worker=scene.rival)
-    return store
+    store.close()
+    return shared_database
 
 
-def test_an_upgrade_folds_the_log_to_the_same_rows(database: Database) -> None:
-    played(database).close()
-    with database.snapshot() as connection:
+def test_an_upgrade_folds_the_log_to_the_same_rows(played: Database) -> None:
+    with played.snapshot() as connection:
         kept = all_rows(connection)
     assert len(kept["overhead"]) == 2
-    with aside(database) as connection:
+    with aside(played) as connection:
         without_lists(connection.exec_driver_sql)
         for change in (
             "DROP TABLE overhead",
@@ -44,8 +43,8 @@ def test_an_upgrade_folds_the_log_to_the_same_rows(database: Database) -> None:
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             connection.exec_driver_sql(change)
-    upgrade(database.url)
-    with database.snapshot() as connection:
+    upgrade(played.url)
+    with played.snapshot() as connection:
         assert all_rows(connection) == kept
 
 
@@ -63,14 +62,13 @@ def test_pages_join_up_and_a_kind_is_found_by_its_name(database: Database) -> No
         assert found == sorted(each.id for each in records if each.relay)
 
 
-def test_an_answer_reads_as_many_rows_however_many_claims_there_were(database: Database) -> None:
-    played(database).close()
+def test_an_answer_reads_as_many_rows_however_many_claims_there_were(played: Database) -> None:
     queries: list[str] = []
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
         queries.append(statement)
 
-    with reading(database) as reader:
+    with reading(played) as reader:
         event.listen(reader.connection, "before_cursor_execute", note)
         network.overhead(reader, "", "", 100)
     tables = {"head", "network", "policies", "overhead"}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tests.core.flows import Scene
-from tests.core.network import Net
 from tests.core.terms import EXACT
-from tests.storage.stores import SqlStore
+from tests.storage.stores import founded
 from trust.core import payloads as p
 from trust.core import scoring
 from trust.core.records import Party
@@ -17,8 +15,7 @@ from trust.storage.state import SqlView
 
 
 def test_columns_and_whole_records_rank_alike(database: Database) -> None:
-    store = SqlStore(database)
-    scene = Scene(Net(store=store))
+    store, scene = founded(database)
     scene.ended("t1")
     scene.ended("t2", "fail")
     scene.submitted("t3")

@@ -30,9 +30,12 @@ def played(database: Database, since_ms: int, hours: int, cases: int) -> Scene:
     """A network that lived for so many hours, with about so many cases an hour, most of them by day."""
     net = Net(policy_of(), SqlStore(database))
     net.now_ms = since_ms
+    net.autoflush = False
     town, chance = Scene(net, kinds=(EXACT,)), random.Random(hours)
     workers = [net.join(f"hand {number}", 50_000, capabilities=(EXACT,)) for number in range(WORKERS)]
     net.deposit(town.requester.did, 10**9)
+    net.autoflush = True
+    net.flush()
     for hour in range(hours):
         net.now_ms = max(net.now_ms, since_ms + hour * HOUR_MS)
         for number in range(chance.randint(0, 2 * cases) if hour % DAY >= DAY // 3 else chance.randint(0, 1)):

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.speaking import Speaking
 from tests.witness.logs import ORIGIN, WITNESS, AskingLog, log_key
 from trust import listening
 from trust.cli import run
@@ -262,7 +261,7 @@ def test_a_witness_that_was_killed_remembers_what_it_cosigned(
     key = Verifier.parse((data / "witness.vkey").read_text(encoding="utf-8").strip())
     old = 0
     for new in (5, 9, 300):
-        with _serving(data) as url:
+        with _serving(data) as (_, url):
             answer = httpx.post(url, content=LOG.body(old, new))
             assert answer.status_code == 200
             assert open_note(LOG.note(new) + answer.content, [key]).text
@@ -272,41 +271,24 @@ def test_a_witness_that_was_killed_remembers_what_it_cosigned(
     assert (log["origin"], log["size"]) == (ORIGIN, 300)
 
 
-class _serving:  # noqa: N801  used as a block
-    """A witness in a process of its own, killed at the end of the block."""
-
-    def __init__(self, data: Path) -> None:
-        self._arguments = ["witness", "serve", "--data", str(data), "--port", "0", "--json"]
-
-    def __enter__(self) -> str:
-        code = "import sys, trust.cli as c; sys.exit(c.run(sys.argv[1:]))"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, *self._arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        told = ""
-        while not told.endswith("}\n"):
-            line = self._process.stdout.readline()
-            assert line, "the witness did not start"
-            told += line
-        return f"{json.loads(told)['serving']}/add-checkpoint"
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+@contextmanager
+def _serving(data: Path) -> Iterator[tuple[Speaking, str]]:
+    """A witness in a process of its own, and its address; killed at the end of the block."""
+    process = Speaking(["witness", "serve", "--data", str(data), "--port", "0", "--json"], data.parent)
+    told = b""
+    while not told.endswith(b"}\n"):
+        line = process.line()
+        assert line, process.errors()
+        told += line
+    yield process, f"{json.loads(told)['serving']}/add-checkpoint"
+    process.kill()
 
 
 @pytest.mark.journey
 def test_a_witness_ends_when_it_is_told_to(data: Path) -> None:
-    serving = _serving(data)
-    with serving:
-        serving._process.send_signal(signal.SIGTERM)
-        assert serving._process.wait(timeout=10) == 0
+    with _serving(data) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
 
 
 def test_init_never_replaces_a_key_and_wrong_usage_is_told(
