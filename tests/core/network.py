@@ -83,7 +83,7 @@ class Store(Protocol):
     def view(self) -> View: ...
     def absorb(self, draft: Draft, entries: Sequence[Decided]) -> None: ...
     def put_nodes(self, nodes: Sequence[Node]) -> None: ...
-    def records(self) -> Records: ...
+    def records(self, *kinds: type[Record]) -> Records: ...
 
 
 class MemoryStore:
@@ -99,7 +99,7 @@ class MemoryStore:
     def put_nodes(self, nodes: Sequence[Node]) -> None:
         self.state.put_all(nodes)
 
-    def records(self) -> Records:
+    def records(self, *kinds: type[Record]) -> Records:
         return self.state.records
 
 
@@ -184,9 +184,9 @@ class Net:
         assert record is not None, f"no {kind.__name__} {id}"
         return record
 
-    def records(self) -> Records:
-        """The whole state, what is not flushed included."""
-        everything = dict(self.store.records())
+    def records(self, *kinds: type[Record]) -> Records:
+        """The whole state, what is not flushed included; at least these kinds, where some are named."""
+        everything = dict(self.store.records(*kinds))
         everything.update({key: record for key, record in self.draft.writes.items() if record is not None})
         for key in [key for key, record in self.draft.writes.items() if record is None]:
             everything.pop(key, None)
@@ -194,7 +194,7 @@ class Net:
 
     def all(self, kind: type[R]) -> list[R]:
         """By id: stores keep their rows in orders of their own."""
-        found = [record for record in self.records().values() if isinstance(record, kind)]
+        found = [record for record in self.records(kind).values() if isinstance(record, kind)]
         return sorted(found, key=lambda record: record.id)
 
     def balance(self, account: str) -> int:

@@ -15,7 +15,7 @@ from tests.core.flows import Scene
 from tests.core.network import Net, Records
 from tests.tables import make_tables
 from trust.core.entry import decode_entry
-from trust.core.records import RECORDS, Node
+from trust.core.records import RECORDS, Node, Record
 from trust.core.rulebook import Decided, incoming_of
 from trust.core.state import Draft
 from trust.log.merkle import leaf_hash
@@ -165,10 +165,11 @@ class SqlStore:
             u.write_state({(Node, node.id): node for node in nodes}, Projections())
         self._view.forget()
 
-    def records(self) -> Records:
+    def records(self, *kinds: type[Record]) -> Records:
         found: Records = {}
         with self.database.snapshot() as connection:
-            for kind, codec in CODECS.items():
+            for kind in kinds or CODECS:
+                codec = CODECS[kind]
                 for row in connection.execute(select(codec.table)):
                     record = codec.to_record(row)
                     found[kind, record.id] = record
