@@ -36,7 +36,7 @@ from trust.web.rendering import Page, whole
 
 SIZE, SMALL = 100_000, 1_000
 ENTRIES = 1_000_000
-CHUNK = 50_000
+CHUNK = 5_000
 ROUNDS = 9
 MOST_TIMES = 2.0
 LEAST_MS = 3.0
