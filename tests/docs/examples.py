@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,7 @@ from hashlib import sha256
 import msgspec
 from msgspec.structs import astuple
 
+from tests.docs import independent
 from tests.docs.parts import ROOT, fenced
 from trust.core import commands, envelope, identity, rate, rawsums, reputation, rulebook, strict
 from trust.core import payloads as p
@@ -325,7 +327,13 @@ def score_row() -> str:
     return fenced("".join(f"{name}: {value}\n" for name, value in values.items()))
 
 
+def panel_in_code() -> str:
+    """The recomputation of a panel, as the tests do it with nothing of the project's."""
+    return fenced(inspect.getsource(independent.recomputed_panel), "python")
+
+
 EXAMPLES: dict[str, Callable[[], str]] = {
+    "recomputed-panel": panel_in_code,
     "example-did-key": did_key,
     "example-proof-of-work": proof_of_work,
     "example-claim-payload": claim_payload,

@@ -35,9 +35,9 @@ def rewritten(text: str, makers: Makers) -> str:
     return _PART.sub(lambda found: found[1] + makers[found[2]]() + found[4], text)
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "text") -> str:
     """A block of text for a page."""
-    return f"```text\n{text.rstrip()}\n```\n"
+    return f"```{language}\n{text.rstrip()}\n```\n"
 
 
 def example(name: str) -> str:

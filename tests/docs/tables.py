@@ -166,13 +166,17 @@ def events() -> str:
 
 
 def _event(kind: Any) -> tuple[str, str, str]:
-    own = [
+    tag = str(kind.__struct_config__.tag)
+    return f"`{tag}`", _members(kind), kind.says or sentence(kind)
+
+
+def _members(shape: type[msgspec.Struct]) -> str:
+    """The members of an object in their order, with the defaults of those that are left out where they have them."""
+    return ", ".join(
         f"`{field.encode_name}`"
         + ("" if field.default is msgspec.NODEFAULT else f" ({_default(field.default)})")
-        for field in msgspec.structs.fields(kind)
-    ]
-    tag = str(kind.__struct_config__.tag)
-    return f"`{tag}`", ", ".join(own), kind.says or sentence(kind)
+        for field in msgspec.structs.fields(shape)
+    )
 
 
 def _default(value: object) -> str:
@@ -185,7 +189,7 @@ def event_objects() -> str:
         (
             f"`{shape.__name__}`",
             "list" if shape.__struct_config__.array_like else "object",
-            ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)),
+            _members(shape),
             _used_by(shape),
         )
         for shape in shapes
