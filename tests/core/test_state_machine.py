@@ -20,7 +20,7 @@ from tests.core.network import Records
 from tests.core.steps import ACTIONS, Steps, run
 from tests.tables import make_tables
 from trust.core.entry import decode_entry
-from trust.core.records import RECORDS, Node
+from trust.core.records import RECORDS, Node, Record
 from trust.core.rulebook import Decided
 from trust.core.state import Draft, View
 from trust.log.merkle import leaf_hash
@@ -68,7 +68,7 @@ class SqlStore:
         self._reading.close()  # its snapshot is older than the nodes
         self.view()
 
-    def records(self) -> Records:
+    def records(self, *kinds: type[Record]) -> Records:
         """Every row of every table, read once after each write."""
         if self._read is None:
             self._read = self._rows()
