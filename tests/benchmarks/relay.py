@@ -110,7 +110,7 @@ async def _measured(town: Network, solo: RelayProcess, group: list[RelayProcess]
             1.0,
         ),
         figure(
-            "the same, against the service alone",
+            "the same, against HTTP straight to the service (httpx signs and sends, and is most of it)",
             f"{through.per_min:,.0f}/min",
             f"{alone.per_min:,.0f}/min",
             through.per_min / alone.per_min,
