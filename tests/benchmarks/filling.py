@@ -33,6 +33,7 @@ class SilentTown(Town):
         super().__init__(workers, policy="standard", start_ms=clock.now_ms() - HEAD_START_MS)
         claims = msgspec.structs.replace(self.policy.claims, lease_ms=DAY_MS // 2)
         self.policy = msgspec.structs.replace(self.policy, claims=claims)
+        self.now_ms -= self.policy.verifiers.epoch_ms  # which passes before the verifiers' pool is sealed
         self.signs = False
 
     def say(
@@ -56,14 +57,14 @@ class SilentTown(Town):
 
 
 class FilledLog:
-    """A network with tasks and claims on its log, and as many more as are asked for."""
+    """A network with verifiers, tasks and claims on its log, and as many more as are asked for."""
 
     def __init__(self, url: str, directory: Path) -> None:
         upgrade(url)
         interpreter_tuning.tune()
         self.database = Database(url)
         self.town = SilentTown()
-        self.house = House(self.database, directory, self.town).found()
+        self.house = House(self.database, directory, self.town).found().enlist()
         self._tasks = 0
 
     @property
