@@ -40,6 +40,7 @@ EXPLAINED = {
         "GET /v1/search": "a place is one that a search gave",
     },
     "ST201": {
+        "POST /v1/draws": "of over a kilobyte nothing is looked at but its length: 413",
         "POST /v1/statements": "what is wrong with one statement of a batch is the result of that one",
         "GET /v1/": "an empty filter, and `null` for a number, is one that was not given",
         "GET /log/proof/": "`null` is a number that was not given, as the framework reads it",
