@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 from tests.api.processes import free_port
-from tests.forking import MAIN, Forked
+from tests.speaking import Speaking
 from trust.cli import run
 from trust.cli.failures import GOOD
 
 LABELS = ("w1", "w2", "w3")
-PATIENCE_S = 20
 
 
 class Witness:
@@ -29,7 +24,7 @@ class Witness:
         self._data = folder / label
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
-        self._process: Forked | None = None
+        self._process: Speaking | None = None
         self.vkey = str(json.loads(self._run("init", "--name", f"{label}.example.org"))["vkey"])
 
     def _run(self, command: str, *arguments: str) -> str:
@@ -41,25 +36,13 @@ class Witness:
         self._run("add-log", vkey)
 
     def start(self) -> None:
-        command = ["witness", "serve", "--data", str(self._data), "--port", str(self._port)]
-        self._process = Forked(MAIN, command, self._data)
-        end = time.monotonic() + PATIENCE_S
-        while not self._listens():
-            assert self._process.poll() is None, "the witness ended"
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port)).close()
-        except ConnectionRefusedError:
-            return False
-        return True
+        command = ["witness", "serve", "--data", str(self._data), "--port", str(self._port), "--json"]
+        self._process = Speaking(command, self._data.parent)
+        assert self._process.line(), self._process.errors()
 
     def kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self._process is not None:
+            self._process.kill()
 
 
 @contextmanager

@@ -275,13 +275,15 @@ def test_a_witness_that_was_killed_remembers_what_it_cosigned(
 def _serving(data: Path) -> Iterator[tuple[Speaking, str]]:
     """A witness in a process of its own, and its address; killed at the end of the block."""
     process = Speaking(["witness", "serve", "--data", str(data), "--port", "0", "--json"], data.parent)
-    told = b""
-    while not told.endswith(b"}\n"):
-        line = process.line()
-        assert line, process.errors()
-        told += line
-    yield process, f"{json.loads(told)['serving']}/add-checkpoint"
-    process.kill()
+    try:
+        told = b""
+        while not told.endswith(b"}\n"):
+            line = process.line()
+            assert line, process.errors()
+            told += line
+        yield process, f"{json.loads(told)['serving']}/add-checkpoint"
+    finally:
+        process.kill()
 
 
 @pytest.mark.journey
