@@ -28,7 +28,7 @@ from trust.core.identity import key_of
 from trust.core.records import RECORDS, Account, Slot
 from trust.core.state import Draft
 from trust.log import merkle
-from trust.log.merkle import EMPTY_ROOT, HASH_BYTES
+from trust.log.merkle import HASH_BYTES
 from trust.log.note import Verifier
 from trust.log.succession import Succession
 from trust.log.tiles import TILE_WIDTH, FullTile, TreeEdge
@@ -39,7 +39,7 @@ from trust.storage.projections import Projections
 from trust.storage.reading import Reader
 from trust.storage.rows import CODECS, table_of
 from trust.storage.state import SqlView
-from trust.storage.tables import STATE
+from trust.storage.tables import EMPTY_HEAD, STATE
 from trust.storage.tallies import Tally
 from trust.storage.unit import StoredEntry, Unit
 
@@ -69,7 +69,6 @@ _PROGRESS = Table(
 )
 _FOLDED = [*_STATE, _TILES, _WEIGHTS, _SCORES, _ENTRIES, _TALLIES]
 _EVERY = [*_FOLDED, _HEAD, _PROGRESS]
-_EMPTY_HEAD = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint": b""}
 
 
 class Progress(msgspec.Struct):
@@ -155,7 +154,7 @@ class Scratch:
         self.connection.rollback()
         for table in _FOLDED:
             self.connection.execute(table.delete())
-        self.connection.execute(update(_HEAD).values(_EMPTY_HEAD))
+        self.connection.execute(update(_HEAD).values(EMPTY_HEAD))
         self.progress = Progress(key=self.progress.key, checkpoint=self.progress.checkpoint)
         self.save()
 
@@ -233,7 +232,7 @@ def _load(connection: Connection) -> Progress:
     if not sqlalchemy.inspect(connection).has_table(_PROGRESS.name):
         for statement in _schema():
             connection.exec_driver_sql(statement)
-        connection.execute(_HEAD.insert().values(_EMPTY_HEAD))
+        connection.execute(_HEAD.insert().values(EMPTY_HEAD))
         connection.execute(_PROGRESS.insert().values(id=0, data=msgspec.json.encode(Progress())))
         connection.commit()
     data = connection.execute(select(_PROGRESS.c.data)).scalar_one()

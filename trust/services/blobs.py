@@ -163,6 +163,11 @@ class Blobs:
             raise TrustError("overloaded", "too many bytes are here that no statement names yet")
 
 
+def stored_bytes(connection: Connection) -> int:
+    """How many bytes the store holds."""
+    return int(connection.execute(_BYTES).scalar_one())
+
+
 def stored(connection: Connection, party: str) -> Stored:
     """Returns the bytes that count against a party."""
     named, all_ = (int(connection.execute(q, {"party": party}).scalar_one()) for q in _BYTES_OF_PARTY)

@@ -15,7 +15,6 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert
 from sqlalchemy.engine import make_url
 
 from trust.errors import Unusable
-from trust.log.merkle import EMPTY_ROOT
 from trust.settings import shipped
 from trust.storage import tables
 from trust.storage.engine import Database, file_of
@@ -103,7 +102,7 @@ def upgrade(url: str) -> None:
 def create(connection: Connection) -> None:
     """Makes every table of this release in an empty database, in the transaction that the connection is in."""
     tables.METADATA.create_all(connection, checkfirst=False)
-    connection.execute(insert(tables.Head).values(id=0, size=0, at_ms=0, root=EMPTY_ROOT, checkpoint=b""))
+    connection.execute(insert(tables.Head).values(tables.EMPTY_HEAD))
     _REVISION.create(connection)
     connection.execute(insert(_REVISION).values(version_num=revisions()[-1]))
 

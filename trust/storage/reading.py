@@ -78,19 +78,19 @@ COUNTED = ("entries", "parties", "relays", "tasks", "claims", "seats", "withdraw
 
 
 # Queries that are asked again and again are made once: making one takes longer than a small answer.
-VALUE = "value"
+_VALUE = "value"
 _ONE_ENTRY = select(*_ENTRY).where(col(tables.Entries.index) == bindparam("at"))
 _AWAITING_DRAW = (
     select(STATE[Claim])
     .where(_CLAIM.draw_round > 0)
     .order_by(_CLAIM.output_index, _CLAIM.id)
-    .limit(bindparam(VALUE))
+    .limit(bindparam(_VALUE))
 )
 _AWAITING_SHORTLIST = (
     select(STATE[Allocation])
     .where(_ALLOCATION.state == AllocationState.AWAITED)
     .order_by(_ALLOCATION.index, _ALLOCATION.id)
-    .limit(bindparam(VALUE))
+    .limit(bindparam(_VALUE))
 )
 _AWAITING_SEAL = select(STATE[Pool]).where(_POOL.epoch > _POOL.sealed_epoch).order_by(_POOL.id)
 _NEXT_DUE = select(func.min(_TIMER.due_ms))
@@ -106,7 +106,7 @@ _SUMS = select(
 def _with(kind: type, field: str, *order: str) -> Select[Any]:
     """The records of a kind that have a value in a field."""
     table = STATE[kind]
-    query = select(table).where(table.c[field] == bindparam(VALUE))
+    query = select(table).where(table.c[field] == bindparam(_VALUE))
     return query.order_by(*(table.c[name] for name in order))
 
 
@@ -369,7 +369,7 @@ class Reader:
 
     def _records(self, kind: type[R], query: Select[Any], value: object = None) -> list[R]:
         to_record = CODECS[kind].to_record
-        return [cast(R, to_record(row)) for row in self.connection.execute(query, {VALUE: value})]
+        return [cast(R, to_record(row)) for row in self.connection.execute(query, {_VALUE: value})]
 
 
 def _whole(entry: StoredEntry) -> StoredEntry:

@@ -38,6 +38,7 @@ from trust.core.records import (
     Timer,
     Withdrawal,
 )
+from trust.log.merkle import EMPTY_ROOT
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 WORDS = Text().with_variant(Text(collation="C"), "postgresql")
@@ -96,6 +97,10 @@ class Head(SQLModel, table=True):
     at_ms: Whole
     root: Bytes
     checkpoint: Bytes
+
+
+EMPTY_HEAD: Final = {"id": 0, "size": 0, "at_ms": 0, "root": EMPTY_ROOT, "checkpoint": b""}
+"""The row of a log without an entry."""
 
 
 class Cosigned(SQLModel, table=True):

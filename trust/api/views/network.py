@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import func, select
-from sqlmodel import col
 
 from trust.api.views.shapes import shown
 from trust.core.identity import key_of
@@ -15,12 +13,10 @@ from trust.core.overhead import figures, thresholds
 from trust.core.records import AdoptedPolicy, AdoptedRules, Network, Overhead
 from trust.errors import TrustError
 from trust.log.note import Verifier
+from trust.services.blobs import stored_bytes
 from trust.services.scoring import policy_of
-from trust.storage import tables
 from trust.storage.holdings import unpaid
 from trust.storage.reading import Reader
-
-_BLOB_BYTES = select(func.coalesce(func.sum(col(tables.Blobs.size)), 0))
 
 
 def vkey(reader: Reader) -> str:
@@ -78,7 +74,7 @@ def stats(reader: Reader) -> dict[str, Any]:
         "size": head.size,
         "at_ms": head.at_ms,
         **reader.stats(),
-        "blob_bytes": blob_bytes(reader),
+        "blob_bytes": stored_bytes(reader.connection),
         "overdue_payouts": count,
         "overdue_payouts_units": units,
     }
@@ -115,8 +111,3 @@ def blob_limit(reader: Reader) -> int:
     """How many bytes a blob may have by the policy in force."""
     network = reader.network()
     return cast(AdoptedPolicy, policy_of(reader, network.policy)).terms.blobs.max_bytes
-
-
-def blob_bytes(reader: Reader) -> int:
-    """How many bytes the store holds."""
-    return int(reader.connection.execute(_BLOB_BYTES).scalar_one())
